@@ -1,0 +1,117 @@
+"""The C++ engine. Only the model layer (model.py, generate.py, bench.py, doctor.py) imports it."""
+
+from collections.abc import Mapping, Sequence as Seq
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+class Cancelled(Exception):
+    """A forward call was stopped by its CancelFlag; the sequences are as before the call."""
+
+class CancelFlag:
+    """An atomic flag any thread may set to stop a running forward call within about 20 ms."""
+
+    def __init__(self) -> None: ...
+    def set(self) -> None: ...
+    def clear(self) -> None: ...
+    def is_set(self) -> bool: ...
+
+def isa_levels() -> list[str]:
+    """Instruction-set levels this machine can run, slowest ("reference") first, best last."""
+
+def cpu_features() -> dict[str, bool]:
+    """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", ...)."""
+
+class Sequence:
+    """One token sequence's keys and values, in reference-counted blocks. Made by Model.sequence()."""
+
+    @property
+    def length(self) -> int:
+        """Tokens whose keys and values are stored."""
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the blocks it holds (shared blocks counted in full)."""
+    def fork(self) -> Sequence:
+        """A second sequence with the same tokens; blocks are shared until one of the two writes."""
+    def rewind(self, length: int) -> None:
+        """Forget every token from position `length` on. ValueError outside 0..self.length."""
+
+class Model:
+    """Weights (borrowed, read-only arrays kept alive here) and everything to run them."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        threads: int,
+        precision: str = "exact",
+        isa: str = "",
+    ) -> None:
+        """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as uint16, MXFP4
+        blocks and scales as uint8. `isa`: a name from isa_levels(), "" for OSSNB_ISA or the best."""
+    @property
+    def isa(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @threads.setter
+    def threads(self, n: int) -> None: ...
+    @property
+    def kv_bytes_per_token(self) -> int: ...
+    @property
+    def kv_block_tokens(self) -> int: ...
+    @property
+    def bytes_touched(self) -> int:
+        """Bytes of weights, keys and values that the last forward call had to read, counted from the tensors."""
+    def sequence(self) -> Sequence: ...
+    def forward(
+        self,
+        batch: Seq[tuple[Sequence, NDArray[np.int32], int]],
+        cancel: CancelFlag | None = None,
+    ) -> NDArray[np.float32]:
+        """Append tokens to sequences and return logits.
+
+        `batch`: (sequence, its next token ids [n], how many of its last rows want logits). Returns float32
+        [sum of wanted, V] in batch order. A sequence may appear once a call. Releases the GIL; polls signals (on the
+        main thread) and `cancel`: KeyboardInterrupt or Cancelled leave every sequence as before the call. Calls from
+        several threads take turns. ValueError for a token outside 0..V-1, an empty id list or too many wanted rows."""
+
+class Sampler:
+    """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max noise keyed
+    by (seed, position, token)."""
+
+    def __init__(
+        self,
+        *,
+        n_vocab: int,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        presence_penalty: float = 0.0,
+        frequency_penalty: float = 0.0,
+        logit_bias: Mapping[int, float] | None = None,
+        seed: int = 0,
+        prompt: NDArray[np.int32] | None = None,
+    ) -> None:
+        """`prompt` ids count for repetition_penalty only; accepted ids count for all three penalties."""
+    def sample(
+        self, logits: NDArray[np.float32], position: int, n_top: int = 0
+    ) -> tuple[int, float, NDArray[np.int32], NDArray[np.float32]]:
+        """(token, its log-probability, ids of the n_top likeliest, their log-probabilities), for logits [V]. The
+        log-probabilities are of the untouched logits (no penalties, temperature 1). Does not change the sampler."""
+    def accept(self, token: int) -> None:
+        """Count a chosen token for the penalties."""
+
+def max_byte(data: NDArray[np.uint8]) -> int:
+    """Largest byte of a C-contiguous array, at memory speed (the scale check of the loader)."""
+
+def measure_read_gb_s(threads: int, megabytes: int = 256) -> float:
+    """Measured read bandwidth of memory, GB/s."""
+
+def measure_int8_gop_s(threads: int, isa: str = "") -> float:
+    """Measured peak of the int8 dot product the chosen level uses, 1e9 operations (2 a multiply-add) a second."""
