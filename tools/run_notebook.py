@@ -1,0 +1,57 @@
+"""Execute a notebook in this Python and print what a reader would see: `python tools/run_notebook.py NOTEBOOK`.
+
+The executed copy goes to build/; the notebook itself stays as it is.
+"""
+
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT_S = 600
+
+
+def cell_text(cell: nbformat.NotebookNode) -> str:
+    """What the cell shows, as plain text; a display that was updated shows its last state."""
+    parts = []
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream":
+            parts.append(output.text)
+        elif output.output_type in ("display_data", "execute_result"):
+            parts.append(output.data.get("text/plain", ""))
+        elif output.output_type == "error":
+            parts.append(f"{output.ename}: {output.evalue}")
+    return "\n".join(part.rstrip() for part in parts if part.strip())
+
+
+def main(path: Path) -> int:
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": str(path.parent)}})
+    failure = None
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        failure = error
+    executed = ROOT / "build" / path.name
+    executed.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, executed)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            print(textwrap.indent(cell.source, "> ", lambda line: True))
+            print(cell_text(cell) + "\n")
+    if failure is not None:
+        print(f"error: a cell of {path} failed (above)", file=sys.stderr)
+        return 1
+    print(f"The executed notebook: {executed.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
