@@ -59,7 +59,7 @@ def run(*command, **options):
 
 
 def pip(python, *arguments):
-    run(python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *arguments)
+    run(python, "-m", "pip", "--disable-pip-version-check", "install", "-qq", *arguments)
 
 
 def make_venv(folder):

@@ -1,0 +1,159 @@
+"""ossnb beside llama.cpp on the same weights, in one run: `python3 benchmarks/compare_llama.py FOLDER`.
+
+FOLDER is a gpt-oss checkpoint (`ossnb.testing.write_random_checkpoint` makes one of any shape; speed does not depend on
+what the weights say). The script makes an environment of its own with llama.cpp compiled for this processor (once, some
+minutes), writes the weights as GGUF (once, beside FOLDER), then lets the two take turns and prints one table. Standard
+library only; needs `make bench` or `make test` to have run, for ossnb's own environment.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = Path("benchmarks")  # everything runs from ROOT
+OSSNB = Path(".venv/bin/python")
+RESULTS = HERE / "results"
+CHECK_TOKENS = 16  # logits of both engines are compared after so many
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="a gpt-oss checkpoint")
+    parser.add_argument("--prompt", type=int, default=512, help="tokens to prefill (default 512)")
+    parser.add_argument("--new", type=int, default=64, help="tokens to decode (default 64)")
+    parser.add_argument("--depth", type=int, default=0, help="earlier tokens in the context (default 0)")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
+    parser.add_argument("--rounds", type=int, default=2, help="how often the two take turns (default 2)")
+    parser.add_argument("--runs", type=int, default=2, help="runs in each turn (default 2)")
+    parser.add_argument("--no-repack", action="store_true", help="llama.cpp on the mapped file, without its repacking")
+    parser.add_argument("--venv", type=Path, default=Path("build/llama-venv"), help="llama.cpp's environment")
+    parser.add_argument("--gguf", type=Path, help="where the GGUF is or goes (default: FOLDER.gguf)")
+    return parser.parse_args()
+
+
+def output_of(*command: object) -> dict[str, Any]:
+    """Run a command and read the JSON it prints."""
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def set_up(venv: Path) -> Path:
+    python = venv / "bin" / "python"
+    stamp = ROOT / venv / "stamp"
+    requirements = HERE / "requirements-llama.txt"
+    if not stamp.exists() or stamp.stat().st_mtime < (ROOT / requirements).stat().st_mtime:
+        print("compiling llama.cpp for this machine (some minutes)", flush=True)
+        command = [sys.executable, "tools/setup_env.py", str(venv), "new", f"see={OSSNB.parent.parent}", str(requirements)]
+        flags = {"CMAKE_ARGS": "-DGGML_NATIVE=ON " + os.environ.get("CMAKE_ARGS", "")}
+        subprocess.run(command, cwd=ROOT, env=os.environ | flags, check=True)
+        stamp.touch()
+    return python
+
+
+def write_gguf(python: Path, folder: Path, path: Path) -> None:
+    if path.exists():
+        return
+    print(f"writing {path}", flush=True)
+    part = path.with_name(path.name + ".part")
+    subprocess.run([str(python), str(HERE / "write_gguf.py"), str(folder), str(part)], cwd=ROOT, check=True)
+    part.rename(path)
+
+
+def run_ossnb(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    counts = [f"--{name}={getattr(args, name)}" for name in ("prompt", "new", "depth", "threads", "runs")]
+    return output_of(OSSNB, "-m", "ossnb", "bench", folder, *counts, "--json")
+
+
+def run_llama(python: Path, gguf: Path, args: argparse.Namespace, check: int) -> dict[str, Any]:
+    settings = {name: getattr(args, name) for name in ("prompt", "new", "depth", "threads", "runs")}
+    settings |= {"gguf": str(gguf), "repack": not args.no_repack, "check": check}
+    return output_of(python, HERE / "run_llama.py", json.dumps(settings))
+
+
+def ossnb_logits(folder: Path) -> list[float]:
+    """ossnb's logits after the tokens on which llama.cpp's were taken."""
+    code = (
+        "import json, sys, ossnb; from ossnb.bench import random_ids; m = ossnb.load(sys.argv[1]); "
+        f"ids = random_ids(m.config.vocab_size, {CHECK_TOKENS}); print(json.dumps(m.logits(ids)[-1].tolist()))"
+    )
+    return output_of(OSSNB, "-c", code, folder)
+
+
+def summary(values: list[float]) -> dict[str, Any]:
+    return {"tok_s": statistics.median(values), "min_tok_s": min(values), "max_tok_s": max(values), "runs": values}
+
+
+def compare(args: argparse.Namespace) -> dict[str, Any]:
+    folder = args.folder.resolve()
+    python = set_up(args.venv)
+    gguf = (args.gguf or folder.with_name(folder.name + ".gguf")).resolve()
+    write_gguf(python, folder, gguf)
+    ours, theirs = [], []
+    for turn in range(args.rounds):
+        print(f"round {turn + 1} of {args.rounds}", flush=True)
+        ours.append(run_ossnb(folder, args))
+        theirs.append(run_llama(python, gguf, args, CHECK_TOKENS if turn == 0 else 0))
+    report = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": ours[0]["machine"],
+        "model": ours[0]["model"] | {"source": folder.name},
+        "settings": ours[0]["settings"] | {"rounds": args.rounds, "llama_repack": not args.no_repack},
+        "versions": {"ossnb": ours[0]["ossnb"], "llama_cpp_python": theirs[0]["version"]},
+        "limits": {name: max(run["limits"][name] for run in ours) for name in ours[0]["limits"]},
+        "logit_correlation": statistics.correlation(ossnb_logits(folder), theirs[0]["logits"]),
+        "load_s": {
+            "ossnb": statistics.median(run["load_s"] for run in ours),
+            "llama.cpp": statistics.median(run["load_s"] for run in theirs),
+        },
+    }
+    for phase in ("prefill", "decode"):
+        report[phase] = {
+            "ossnb": summary([rate for run in ours for rate in run[phase]["runs"]]),
+            "llama.cpp": summary([rate for run in theirs for rate in run[f"{phase}_tok_s"]]),
+        }
+    return report
+
+
+def render(report: dict[str, Any]) -> str:
+    settings = report["settings"]
+    lines = [
+        f"{report['model']['source']} on {report['machine']['cpu']}, {settings['threads']} threads, after "
+        f"{settings['depth']} tokens; median (min to max) of {settings['rounds'] * settings['runs']} runs",
+        f"{'tok/s':14}{'ossnb':>24}{'llama.cpp':>24}{'ratio':>8}",
+    ]
+    for phase, count in (("prefill", settings["prompt"]), ("decode", settings["new"])):
+        pair = [report[phase][engine] for engine in ("ossnb", "llama.cpp")]
+        cells = [f"{p['tok_s']:.1f} ({p['min_tok_s']:.1f} to {p['max_tok_s']:.1f})" for p in pair]
+        ratio = pair[0]["tok_s"] / pair[1]["tok_s"]
+        lines.append(f"{f'{phase} {count}':14}{cells[0]:>24}{cells[1]:>24}{ratio:8.2f}")
+    lines.append(f"{'load, s':14}{report['load_s']['ossnb']:24.2f}{report['load_s']['llama.cpp']:24.2f}")
+    lines.append(f"their logits after {CHECK_TOKENS} tokens correlate at {report['logit_correlation']:.4f} (the same weights)")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    args = arguments()
+    if not (ROOT / OSSNB).exists():
+        raise SystemExit("ossnb's own environment is missing: run `make bench` first")
+    report = compare(args)
+    if not math.isfinite(report["logit_correlation"]):
+        raise SystemExit("the engines' logits cannot be compared: is one of them NaN?")
+    print(render(report))
+    settings = report["settings"]
+    name = f"{report['model']['source']}-p{settings['prompt']}-n{settings['new']}-d{settings['depth']}.json"
+    path = ROOT / RESULTS / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"written: {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
