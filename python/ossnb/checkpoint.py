@@ -62,13 +62,13 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Open a gpt-oss checkpoint, checking every tensor against config.json.
 
-    >>> open_checkpoint("gpt-oss-20b").tensors["model.layers.0.self_attn.sinks"].shape        # doctest: +SKIP
+    >>> open_checkpoint("gpt-oss-20b").tensors["model.layers.0.self_attn.sinks"].shape  # doctest: +SKIP
     (64,)
 
-    Accepts the Hugging Face layout, OpenAI's original/ layout and unquantised (bfloat16 expert) fine-tunes, in
-    any number of shards. The weights stay on disk: only headers and MXFP4 scales are read, the latter by
-    `max_byte`, which finds the largest byte of an array (NumPy's by default). CheckpointError names the file and
-    the tensor at fault.
+    Accepts the Hugging Face layout, OpenAI's original/ layout and unquantised (bfloat16 expert) fine-tunes,
+    in any number of shards. The weights stay on disk: only headers and MXFP4 scales are read, the latter by
+    `max_byte`, which finds the largest byte of an array (NumPy's by default). CheckpointError names the file
+    and the tensor at fault.
     """
     path = _checkpoint_folder(Path(folder))
     config = Config.from_json(path / "config.json")
@@ -82,7 +82,7 @@ def open_checkpoint(
     return Checkpoint(
         path=path,
         config=config,
-        tensors=_canonical(stored, config) if layout == "original" else stored,
+        tensors=_under_hf_names(stored, config),
         layout=layout,
         quantized=quantized,
         n_bytes=sum(tensor.nbytes for tensor in stored.values()),
@@ -112,6 +112,7 @@ _ORIGINAL_LAYER = {
     "mlp.experts.down_proj_scales": "mlp.mlp2_weight.scales",
     "mlp.experts.down_proj_bias": "mlp.mlp2_bias",
 }
+_HF_NAME = {theirs: ours for ours, theirs in (_ORIGINAL_TOP | _ORIGINAL_LAYER).items()}
 _LAYER_NAME = re.compile(r"(?:model\.layers|block)\.(\d+)\.(.+)")
 _QKV = ("q_proj", "k_proj", "v_proj")  # the order of the rows of original/'s attn.qkv
 
@@ -176,23 +177,30 @@ def _experts(config: Config, hidden: Dim, quantized: bool) -> dict[str, Spec]:
     return specs
 
 
-def _canonical(stored: dict[str, NDArray[Any]], config: Config) -> dict[str, NDArray[Any]]:
-    """original/'s tensors under their Hugging Face names, the fused q, k and v as views of its rows."""
-    top = {theirs: ours for ours, theirs in _ORIGINAL_TOP.items()}
-    in_layer = {theirs: ours for ours, theirs in _ORIGINAL_LAYER.items()}
+def hf_names(name: str) -> tuple[str, ...]:
+    """Translate a stored tensor's name to Hugging Face's: three names for original/'s fused q, k and v rows.
+
+    >>> hf_names("block.3.attn.sinks"), hf_names("lm_head.weight")
+    (('model.layers.3.self_attn.sinks',), ('lm_head.weight',))
+    """
+    match = _LAYER_NAME.fullmatch(name)
+    if match is None or not name.startswith("block."):
+        return (_HF_NAME.get(name, name),)
+    layer = f"model.layers.{match[1]}"
+    if match[2].startswith("attn.qkv."):
+        kind = match[2].removeprefix("attn.qkv.")
+        return tuple(f"{layer}.self_attn.{part}.{kind}" for part in _QKV)
+    return (f"{layer}.{_HF_NAME[match[2]]}",)
+
+
+def _under_hf_names(stored: dict[str, NDArray[Any]], config: Config) -> dict[str, NDArray[Any]]:
     q = config.num_attention_heads * config.head_dim
     kv = config.num_key_value_heads * config.head_dim
-    tensors = {}
+    tensors: dict[str, NDArray[Any]] = {}
     for name, tensor in stored.items():
-        match = _LAYER_NAME.fullmatch(name)
-        if match is None:
-            tensors[top[name]] = tensor
-        elif match[2].startswith("attn.qkv."):
-            kind = match[2].removeprefix("attn.qkv.")
-            for part, rows in zip(_QKV, np.split(tensor, [q, q + kv]), strict=True):
-                tensors[f"model.layers.{match[1]}.self_attn.{part}.{kind}"] = rows
-        else:
-            tensors[f"model.layers.{match[1]}.{in_layer[match[2]]}"] = tensor
+        names = hf_names(name)
+        parts = [tensor] if len(names) == 1 else np.split(tensor, [q, q + kv])  # views of whole rows
+        tensors |= dict(zip(names, parts, strict=True))
     return tensors
 
 
@@ -251,7 +259,7 @@ def _locate(folder: Path) -> tuple[dict[str, safetensors.Header], dict[str, str]
         for name in header.entries:
             if name in located:
                 raise CheckpointError(
-                    f"{folder / file}: {name} is also in {located[name]}; remove the file that is not the model's"
+                    f"{folder / file}: {name} is also in {located[name]}; remove the wrong file"
                 )
             located[name] = file
     return headers, located
@@ -286,9 +294,7 @@ def _check_specs(
     missing = [name for name in expected if name not in located]
     if len(missing) == len(expected):
         example = next(iter(located), "nothing")
-        raise CheckpointError(
-            f"{folder}: holds no gpt-oss tensors: found {example}, expected {missing[0]}, ..."
-        )
+        raise CheckpointError(f"{folder}: holds no gpt-oss tensors: found {example}, expected {missing[0]}")
     for name in located:
         layer = _LAYER_NAME.fullmatch(name)
         if layer is not None and int(layer[1]) >= config.num_hidden_layers:
@@ -301,8 +307,8 @@ def _check_specs(
     unknown = [name for name in located if name not in expected]
     if unknown:
         raise CheckpointError(
-            f"{folder / located[unknown[0]]}: has {_some(unknown)}, which gpt-oss does not have; merge adapters "
-            "and remove what is not the model's"
+            f"{folder / located[unknown[0]]}: has {_some(unknown)}, which gpt-oss does not have; "
+            "merge adapters and remove what is not the model's"
         )
     for name, spec in expected.items():
         _check_tensor(folder / located[name], name, headers[located[name]].entries[name], spec)
@@ -316,7 +322,7 @@ def _some(names: list[str]) -> str:
 def _check_tensor(file: Path, name: str, entry: safetensors.Entry, spec: Spec) -> None:
     if entry.dtype != spec.dtype:
         is_float = entry.dtype in ("F16", "F32", "F64") and spec.dtype == "BF16"
-        cure = "; convert the model with model.to(torch.bfloat16) and save it again" if is_float else ""
+        cure = "; convert it with model.to(torch.bfloat16) and save it again" if is_float else ""
         raise CheckpointError(f"{file}: {name} has dtype {entry.dtype}, expected {spec.dtype}{cure}")
     if entry.shape == spec.shape:
         return
@@ -341,15 +347,15 @@ def _check_scales(
             at = np.unravel_index(int(np.argmax(scales > _LARGEST_SCALE)), scales.shape)
             index = tuple(int(i) for i in at)
             raise CheckpointError(
-                f"{folder / located[name]}: {name} holds the scale byte {scales[index]} at index {list(index)}, "
-                f"expected 0..{_LARGEST_SCALE}; the file is damaged, download it again"
+                f"{folder / located[name]}: {name} holds the scale byte {scales[index]} at index "
+                f"{list(index)}, expected 0..{_LARGEST_SCALE}; the file is damaged, download it again"
             )
 
 
 def _fingerprint(
     folder: Path, headers: dict[str, safetensors.Header], stored: dict[str, NDArray[Any]]
 ) -> str:
-    """Tell checkpoints apart without reading them: config, headers, sizes and a few values of every tensor."""
+    """Tell checkpoints apart unread: config, headers, sizes and a few values of every tensor."""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for file, header in headers.items():
         digest.update(f"{file} {header.n_bytes} ".encode() + header.raw)

@@ -48,7 +48,7 @@ class Config:
     >>> Config().head_dim, Config(num_hidden_layers=36, num_local_experts=128).layer_types[0]
     (64, 'sliding_attention')
 
-    rope_* are the entries of config.json's rope_scaling (or rope_parameters). ValueError for impossible values.
+    rope_* are the entries of config.json's rope_scaling or rope_parameters. Impossible values: ValueError.
     """
 
     num_hidden_layers: int = 24
@@ -86,7 +86,7 @@ class Config:
     def from_json(cls, path: str | Path) -> Config:
         """Read a config.json of either checkpoint layout.
 
-        >>> Config.from_json("gpt-oss-20b/config.json").num_hidden_layers        # doctest: +SKIP
+        >>> Config.from_json("gpt-oss-20b/config.json").num_hidden_layers  # doctest: +SKIP
         24
 
         Understands the Hugging Face layout (rope_scaling, or rope_parameters of transformers 5) and OpenAI's
@@ -130,8 +130,8 @@ def _from_hf(raw: Mapping[str, Any]) -> dict[str, Any]:
         method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
         if method != "mxfp4":
             raise ValueError(
-                f"quantization_config.quant_method is {method!r}, expected 'mxfp4', or no quantization_config "
-                "for bfloat16 weights"
+                f"quantization_config.quant_method is {method!r}, expected 'mxfp4', or no "
+                "quantization_config for bfloat16 weights"
             )
     known = {f.name: raw[f.name] for f in fields(Config) if f.name in raw}
     known |= _rope(raw)
@@ -156,11 +156,11 @@ def _rope(raw: Mapping[str, Any]) -> dict[str, Any]:
     kind = rope.get("rope_type", rope.get("type"))
     if kind != "yarn":
         raise ValueError(f"{where}.rope_type is {kind!r}, expected 'yarn'")
-    # To transformers a missing `truncate` means true: such a model is run with other frequencies than gpt-oss.
+    # To transformers a missing `truncate` means true, that is other frequencies than gpt-oss's.
     if rope.get("truncate") is not False:
         raise ValueError(
-            f"{where}.truncate is {json.dumps(rope.get('truncate', 'missing'))}, expected false as in gpt-oss; "
-            "write false there if the model was trained that way"
+            f"{where}.truncate is {json.dumps(rope.get('truncate', 'missing'))}, expected false as in "
+            "gpt-oss; write false there if the model was trained that way"
         )
     for name in ("mscale", "mscale_all_dim"):
         _expect(rope, name, None)

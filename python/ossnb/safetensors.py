@@ -62,11 +62,11 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read and check the header of a safetensors file, without touching the tensors.
 
-    >>> read_header(Path("model.safetensors")).entries["model.norm.weight"].shape        # doctest: +SKIP
+    >>> read_header(Path("model.safetensors")).entries["model.norm.weight"].shape  # doctest: +SKIP
     (2880,)
 
-    CheckpointError for anything that does not add up: sizes, JSON, dtypes, shapes, offsets that overlap, leave
-    a gap or leave the file.
+    CheckpointError for anything that does not add up: sizes, JSON, dtypes, shapes, offsets that overlap,
+    leave a gap or leave the file.
     """
     raw, n_bytes = _read_raw(path)
     data = n_bytes - 8 - len(raw)
@@ -174,8 +174,8 @@ def _check_ranges(path: Path, entries: dict[str, Entry], data_begin: int, n_data
 def map_tensors(path: Path, header: Header) -> dict[str, NDArray[Any]]:
     """Map a file read-only and return its tensors as C-contiguous views, in their shapes.
 
-    The arrays keep the mapping alive. Views of wider items may start at any even byte; a tensor that starts at
-    an odd one (never in published files) is copied.
+    The arrays keep the mapping alive. Views of wider items may start at any even byte; a tensor that starts
+    at an odd one (never in published files) is copied.
     """
     if not header.entries:
         return {}
