@@ -1,4 +1,4 @@
-"""The truth of every numeric test: gpt-oss in float64 NumPy, written plainly and slowly from the model's definition.
+"""The truth of every numeric test: gpt-oss in float64 NumPy, written plainly and slowly.
 
 Shares no code with ossnb, not even the file reader. Reads both layouts, quantised or not.
 """
@@ -34,14 +34,18 @@ def forward(source, ids):
     folder = Path(getattr(source, "path", source))
     config, tensors = read_config(folder), read_tensors(folder)
     n_layers = config["num_hidden_layers"]
-    types = config.get("layer_types") or ["full_attention" if i % 2 else "sliding_attention" for i in range(n_layers)]
+    types = config.get("layer_types") or [
+        "full_attention" if i % 2 else "sliding_attention" for i in range(n_layers)
+    ]
     cos, sin = rope(config, len(ids))
     x = tensors["model.embed_tokens.weight"][np.asarray(ids)]
     hidden, routed = [x], []
     for i in range(n_layers):
         layer = {k.removeprefix(f"model.layers.{i}."): v for k, v in tensors.items() if f"layers.{i}." in k}
         window = config["sliding_window"] if types[i] == "sliding_attention" else len(ids)
-        x = x + attention(config, layer, rmsnorm(config, x, layer["input_layernorm.weight"]), cos, sin, window)
+        x = x + attention(
+            config, layer, rmsnorm(config, x, layer["input_layernorm.weight"]), cos, sin, window
+        )
         y, choice = moe(config, layer, rmsnorm(config, x, layer["post_attention_layernorm.weight"]))
         x = x + y
         hidden.append(x)
@@ -57,6 +61,13 @@ def rmsnorm(config, x, weight):
 
 def rope(config, n_positions):
     """cos and sin [T, head_dim / 2] of YaRN's angles, which the references form in float32."""
+    angle = np.arange(n_positions, dtype=np.float32)[:, None] * inverse_frequencies(config)
+    concentration = 0.1 * math.log(config["rope_factor"]) + 1
+    return np.cos(angle.astype(np.float64)) * concentration, np.sin(angle.astype(np.float64)) * concentration
+
+
+def inverse_frequencies(config):
+    """YaRN's, float32 [head_dim / 2]."""
     half = config["head_dim"] // 2
     theta, factor = config["rope_theta"], config["rope_factor"]
     frequency = theta ** (np.arange(half) / half)
@@ -66,10 +77,7 @@ def rope(config, n_positions):
 
     low, high = dimension(config["rope_beta_fast"]), dimension(config["rope_beta_slow"])
     ramp = np.clip((np.arange(half) - low) / (high - low), 0, 1)
-    inverse = ((1 - ramp) / frequency + ramp / (factor * frequency)).astype(np.float32)
-    angle = np.arange(n_positions, dtype=np.float32)[:, None] * inverse
-    concentration = 0.1 * math.log(factor) + 1
-    return np.cos(angle.astype(np.float64)) * concentration, np.sin(angle.astype(np.float64)) * concentration
+    return ((1 - ramp) / frequency + ramp / (factor * frequency)).astype(np.float32)
 
 
 def rotate(x, cos, sin):
@@ -126,7 +134,9 @@ def expert_output(config, layer, expert, t):
     w1, w2 = (layer[f"mlp.experts.{name}"][expert] for name in ("gate_up_proj", "down_proj"))
     b1, b2 = (layer[f"mlp.experts.{name}_bias"][expert] for name in ("gate_up_proj", "down_proj"))
     h = t @ w1.T + b1
-    return swiglu(h[:, 0::2], h[:, 1::2], config["swiglu_limit"], config.get("swiglu_alpha", 1.702)) @ w2.T + b2
+    return (
+        swiglu(h[:, 0::2], h[:, 1::2], config["swiglu_limit"], config.get("swiglu_alpha", 1.702)) @ w2.T + b2
+    )
 
 
 def swiglu(gate, up, limit=7.0, alpha=1.702):

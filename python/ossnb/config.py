@@ -76,6 +76,8 @@ class Config:
     pad_token_id: int | None = 199999
 
     def __post_init__(self) -> None:
+        if isinstance(self.layer_types, list):  # as JSON has it
+            object.__setattr__(self, "layer_types", tuple(self.layer_types))
         if not self.layer_types and type(self.num_hidden_layers) is int:
             n = min(self.num_hidden_layers, _LARGEST["num_hidden_layers"])
             object.__setattr__(self, "layer_types", tuple(FULL if i % 2 else SLIDING for i in range(n)))
@@ -139,10 +141,7 @@ def _from_hf(raw: Mapping[str, Any]) -> dict[str, Any]:
         known.setdefault("num_experts_per_tok", raw["experts_per_token"])
         _expect(raw, "experts_per_token", known["num_experts_per_tok"])
     _require(known, "num_hidden_layers", "hidden_size", "num_local_experts", "vocab_size")
-    if isinstance(known.get("layer_types"), list):
-        known["layer_types"] = tuple(known["layer_types"])
-    elif known.get("layer_types", ()) is None:
-        del known["layer_types"]
+    known["layer_types"] = raw.get("layer_types") or ()
     known["eos_token_id"] = _token_ids(raw.get("eos_token_id", 200002))
     return known
 
@@ -151,6 +150,8 @@ def _rope(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The YaRN numbers of rope_scaling or rope_parameters."""
     where = "rope_parameters" if raw.get("rope_parameters") is not None else "rope_scaling"
     rope = raw.get(where)
+    if rope is None:
+        return {}
     if not isinstance(rope, dict):
         raise ValueError(f"{where} is {rope!r}, expected an object with rope_type 'yarn'")
     kind = rope.get("rope_type", rope.get("type"))

@@ -122,11 +122,23 @@ def _config(shape: str | Mapping[str, Any] | Config, layers: int | None) -> Conf
         unknown = set(shape) - {field.name for field in dataclasses.fields(Config)}
         if unknown:
             raise ValueError(f"shape has the unknown fields {sorted(unknown)}; Config's names are expected")
-        relayered = {"layer_types": ()} if "num_hidden_layers" in shape else {}
-        config = dataclasses.replace(SHAPES["tiny"], **(relayered | dict(shape)))
+        config = dataclasses.replace(SHAPES["tiny"], **(_dependent(shape) | dict(shape)))
     if layers is None:
         return config
     return dataclasses.replace(config, num_hidden_layers=layers, layer_types=())
+
+
+def _dependent(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields that must follow the given ones unless given too."""
+    fields: dict[str, Any] = {}
+    if "num_hidden_layers" in shape:
+        fields["layer_types"] = ()
+    n_vocab = shape.get("vocab_size", 0)
+    if n_vocab >= Config.vocab_size:
+        fields |= {"eos_token_id": Config.eos_token_id, "pad_token_id": Config.pad_token_id}
+    elif n_vocab >= 2:
+        fields |= {"eos_token_id": (n_vocab - 1,), "pad_token_id": n_vocab - 2}
+    return fields
 
 
 # ---- random values ----------------------------------------------------------------------------------------
