@@ -1,0 +1,172 @@
+#include <atomic>
+#include <chrono>
+#include <mutex>
+
+#include "base/error.h"
+#include "bindings/bind.h"
+#include "model/forward.h"
+
+namespace ossnb {
+
+namespace {
+
+struct CancelFlag {
+  std::atomic<bool> value{false};
+};
+
+// A sequence and whether a forward call is writing into it. Calls are made with the GIL held, so the flag only has to
+// tell a caller that a call in another thread, which released the GIL, is under way.
+struct BoundSequence {
+  Sequence sequence;
+  bool in_use = false;
+
+  Sequence& idle() {
+    if (in_use) throw std::runtime_error("this sequence is being extended by another thread; wait for it, or fork it before");
+    return sequence;
+  }
+};
+
+using SequencePtr = std::shared_ptr<BoundSequence>;
+
+Config config_from(const py::dict& d) {
+  const auto integer = [&](const char* key) { return d[key].cast<int>(); };
+  const auto real = [&](const char* key) { return d[key].cast<double>(); };
+  Config c{};
+  c.num_hidden_layers = integer("num_hidden_layers");
+  c.hidden_size = integer("hidden_size");
+  c.intermediate_size = integer("intermediate_size");
+  c.num_attention_heads = integer("num_attention_heads");
+  c.num_key_value_heads = integer("num_key_value_heads");
+  c.head_dim = integer("head_dim");
+  c.num_local_experts = integer("num_local_experts");
+  c.num_experts_per_tok = integer("num_experts_per_tok");
+  c.vocab_size = integer("vocab_size");
+  c.sliding_window = integer("sliding_window");
+  for (const auto& type : d["layer_types"]) c.layer_is_sliding.push_back(type.cast<std::string>() == "sliding_attention");
+  c.rms_norm_eps = static_cast<float>(real("rms_norm_eps"));
+  c.swiglu_limit = static_cast<float>(real("swiglu_limit"));
+  c.swiglu_alpha = static_cast<float>(real("swiglu_alpha"));
+  c.rope_theta = real("rope_theta");
+  c.rope_factor = real("rope_factor");
+  c.rope_beta_fast = real("rope_beta_fast");
+  c.rope_beta_slow = real("rope_beta_slow");
+  c.rope_original_max_position_embeddings = integer("rope_original_max_position_embeddings");
+  c.max_position_embeddings = integer("max_position_embeddings");
+  return c;
+}
+
+Tensor tensor_from(const py::dict& tensors, const std::string& name) {
+  if (!tensors.contains(name)) return {};
+  const auto array = tensors[name.c_str()].cast<py::array>();
+  if (!(array.flags() & py::array::c_style)) throw ValueError("tensor " + name + " is not C-contiguous");
+  return {array.data(), static_cast<int>(array.itemsize()), {array.shape(), array.shape() + array.ndim()}};
+}
+
+class BoundModel {
+ public:
+  BoundModel(const py::dict& config, py::dict tensors, int threads, const std::string& precision, const std::string& isa)
+      : tensors_(std::move(tensors)),
+        model_(config_from(config), [this](const std::string& name) { return tensor_from(tensors_, name); }, threads, isa) {
+    if (precision != "exact") throw ValueError("precision must be 'exact', got '" + precision + "'");
+  }
+
+  Model& model() { return model_; }
+  SequencePtr sequence() { return std::make_shared<BoundSequence>(BoundSequence{Sequence(KvLayout(model_.config()))}); }
+
+  void set_threads(int n) {
+    if (n < 1) throw ValueError("threads must be >= 1, got " + std::to_string(n));
+    py::gil_scoped_release unlocked;
+    std::lock_guard turn(turn_);
+    model_.pool().resize(n);
+  }
+
+  py::array_t<float> forward(const py::iterable& batch, const CancelFlag* cancel) {
+    Call call(batch, cancel);
+    py::array_t<float> logits({call.n_logits(), static_cast<py::ssize_t>(model_.config().vocab_size)});
+    float* data = logits.mutable_data();
+    try {
+      py::gil_scoped_release unlocked;
+      const std::function<bool()> poll = [&] { return call.should_stop(); };
+      std::unique_lock turn(turn_, std::defer_lock);
+      while (!turn.try_lock_for(std::chrono::milliseconds(10))) {
+        if (poll()) throw Cancelled();
+      }
+      model_.forward(call.feeds(), data, poll);
+    } catch (const Cancelled&) {
+      if (PyErr_Occurred()) throw py::error_already_set();  // a signal handler raised: KeyboardInterrupt
+      throw;
+    }
+    return logits;
+  }
+
+ private:
+  // One forward call's arguments, held for its duration.
+  class Call {
+   public:
+    Call(const py::iterable& batch, const CancelFlag* cancel) : cancel_(cancel) {
+      for (const auto& item : batch) {
+        auto [sequence, tokens, n_logits] = item.cast<std::tuple<SequencePtr, Tokens, int>>();
+        if (tokens.ndim() != 1) throw ValueError("token ids must be one-dimensional");
+        feeds_.push_back({&sequence->idle(), tokens.data(), static_cast<int>(tokens.size()), n_logits});
+        n_logits_ += std::max(0, n_logits);
+        tokens_.push_back(std::move(tokens));
+        sequences_.push_back(std::move(sequence));
+      }
+      for (const auto& s : sequences_) s->in_use = true;
+    }
+    ~Call() {
+      for (const auto& s : sequences_) s->in_use = false;
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    const std::vector<Feed>& feeds() const { return feeds_; }
+    py::ssize_t n_logits() const { return n_logits_; }
+    // Without the GIL; the handlers of signals run here when this is the main thread.
+    bool should_stop() const {
+      if (cancel_ && cancel_->value.load(std::memory_order_relaxed)) return true;
+      py::gil_scoped_acquire locked;
+      return PyErr_CheckSignals() != 0;
+    }
+
+   private:
+    const CancelFlag* cancel_;
+    std::vector<Feed> feeds_;
+    std::vector<Tokens> tokens_;
+    std::vector<SequencePtr> sequences_;
+    py::ssize_t n_logits_ = 0;
+  };
+
+  py::dict tensors_;
+  Model model_;
+  std::timed_mutex turn_;
+};
+
+}  // namespace
+
+void bind_model(py::module_& m) {
+  py::class_<CancelFlag>(m, "CancelFlag")
+      .def(py::init<>())
+      .def("set", [](CancelFlag& f) { f.value = true; })
+      .def("clear", [](CancelFlag& f) { f.value = false; })
+      .def("is_set", [](const CancelFlag& f) { return f.value.load(); });
+
+  py::class_<BoundSequence, SequencePtr>(m, "Sequence")
+      .def_property_readonly("length", [](const BoundSequence& s) { return s.sequence.length(); })
+      .def_property_readonly("n_bytes", [](const BoundSequence& s) { return s.sequence.n_bytes(); })
+      .def("fork", [](BoundSequence& s) { return std::make_shared<BoundSequence>(BoundSequence{s.idle().fork()}); })
+      .def("rewind", [](BoundSequence& s, int length) { s.idle().rewind(length); }, py::arg("length"));
+
+  py::class_<BoundModel>(m, "Model")
+      .def(py::init<const py::dict&, py::dict, int, const std::string&, const std::string&>(), py::arg("config"),
+           py::arg("tensors"), py::kw_only(), py::arg("threads"), py::arg("precision") = "exact", py::arg("isa") = "")
+      .def_property_readonly("isa", [](BoundModel& b) { return b.model().kernels().name; })
+      .def_property("threads", [](BoundModel& b) { return b.model().pool().size(); }, &BoundModel::set_threads)
+      .def_property_readonly("kv_bytes_per_token", [](BoundModel& b) { return KvLayout(b.model().config()).bytes_per_token(); })
+      .def_property_readonly("kv_block_tokens", [](BoundModel&) { return kBlockTokens; })
+      .def_property_readonly("bytes_touched", [](BoundModel& b) { return b.model().bytes_touched(); })
+      .def("sequence", &BoundModel::sequence)
+      .def("forward", &BoundModel::forward, py::arg("batch"), py::arg("cancel") = py::none());
+}
+
+}  // namespace ossnb

@@ -1,0 +1,60 @@
+#include "base/error.h"
+#include "bindings/bind.h"
+#include "model/sampler.h"
+
+namespace ossnb {
+
+namespace {
+
+using Logits = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+// A Sampler that knows how many logits to expect.
+struct BoundSampler {
+  Sampler sampler;
+  int n_vocab;
+
+  py::tuple sample(const Logits& logits, std::int64_t position, int n_top) const {
+    if (logits.ndim() != 1 || logits.shape(0) != n_vocab) {
+      throw ValueError("logits must be one row of " + std::to_string(n_vocab) + " numbers (n_vocab)");
+    }
+    const float* data = logits.data();
+    Choice choice;
+    {
+      py::gil_scoped_release unlocked;
+      choice = sampler.sample(data, position, n_top);
+    }
+    py::array_t<std::int32_t> ids(static_cast<py::ssize_t>(choice.top.size()));
+    py::array_t<float> logprobs(static_cast<py::ssize_t>(choice.top.size()));
+    for (std::size_t i = 0; i < choice.top.size(); ++i) {
+      ids.mutable_at(i) = choice.top[i].first;
+      logprobs.mutable_at(i) = choice.top[i].second;
+    }
+    return py::make_tuple(choice.token, choice.logprob, ids, logprobs);
+  }
+};
+
+}  // namespace
+
+void bind_sampler(py::module_& m) {
+  py::class_<BoundSampler>(m, "Sampler")
+      .def(py::init([](int n_vocab, double temperature, int top_k, double top_p, double min_p, double repetition_penalty,
+                       double presence_penalty, double frequency_penalty,
+                       const std::optional<std::map<std::int32_t, double>>& logit_bias, std::uint64_t seed,
+                       const std::optional<Tokens>& prompt) {
+             SamplerSettings s{.temperature = temperature, .top_p = top_p, .min_p = min_p, .top_k = top_k,
+                               .repetition_penalty = repetition_penalty, .presence_penalty = presence_penalty,
+                               .frequency_penalty = frequency_penalty,
+                               .logit_bias = logit_bias.value_or(std::map<std::int32_t, double>{}), .seed = seed};
+             std::vector<std::int32_t> ids;
+             if (prompt) ids.assign(prompt->data(), prompt->data() + prompt->size());
+             return BoundSampler{Sampler(std::move(s), n_vocab, std::move(ids)), n_vocab};
+           }),
+           py::kw_only(), py::arg("n_vocab"), py::arg("temperature") = 1.0, py::arg("top_k") = 0, py::arg("top_p") = 1.0,
+           py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0, py::arg("presence_penalty") = 0.0,
+           py::arg("frequency_penalty") = 0.0, py::arg("logit_bias") = py::none(), py::arg("seed") = 0,
+           py::arg("prompt") = py::none())
+      .def("sample", &BoundSampler::sample, py::arg("logits"), py::arg("position"), py::arg("n_top") = 0)
+      .def("accept", [](BoundSampler& s, std::int32_t token) { s.sampler.accept(token); }, py::arg("token"));
+}
+
+}  // namespace ossnb

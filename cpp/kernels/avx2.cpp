@@ -1,0 +1,186 @@
+// AVX2 and FMA: sixteen lanes are two registers. Integer dots go through pmaddubsw, whose pair sums stay below 6,200.
+#include "kernels/kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/constants.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+
+namespace ossnb::kernels {
+namespace avx2_level {
+
+constexpr int kRows = 2, kTokens = 2, kPrefetchBf16 = 512;
+
+struct V {
+  __m256 lo, hi;
+  static V zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  static V set1(float f) { return {_mm256_set1_ps(f), _mm256_set1_ps(f)}; }
+  static V load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static __m256 widen(const bf16* p) {
+    const __m256i w = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(w, 16));
+  }
+  static V load_bf16(const bf16* p) { return {widen(p), widen(p + 8)}; }
+  static void store(float* p, V v) {
+    _mm256_storeu_ps(p, v.lo);
+    _mm256_storeu_ps(p + 8, v.hi);
+  }
+  static V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
+  static V add(V a, V b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+  static V sub(V a, V b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+  static V mul(V a, V b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+  static V div(V a, V b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+  static V min(V a, V b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+  static V max(V a, V b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+  static V nearest(V a) {
+    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return {_mm256_round_ps(a.lo, kNearest), _mm256_round_ps(a.hi, kNearest)};
+  }
+  static void store_nearest_int(std::int32_t* p, V a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_cvtps_epi32(a.lo));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), _mm256_cvtps_epi32(a.hi));
+  }
+  static __m256 pow2_half(__m256 n) {
+    const __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+  }
+  static V pow2(V n) { return {pow2_half(n.lo), pow2_half(n.hi)}; }
+  static V greater_or_zero(V x, V limit, V v) {
+    return {_mm256_and_ps(_mm256_cmp_ps(x.lo, limit.lo, _CMP_GT_OQ), v.lo),
+            _mm256_and_ps(_mm256_cmp_ps(x.hi, limit.hi, _CMP_GT_OQ), v.hi)};
+  }
+};
+
+#include "kernels/float_kernels-inl.h"
+
+// Integer dots of two groups (one 32-byte load) with one row of activations: eight lanes, four for each group.
+static inline __m256i dot_pair(__m256i even, __m256i odd, const std::int8_t* q, const QuantLayout& layout) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i sum = _mm256_setzero_si256();
+  for (int term = 0; term < kTerms; ++term, q += layout.term_stride) {
+    const __m256i xe = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
+    const __m256i xo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + layout.half_stride));
+    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(even, xe), _mm256_maddubs_epi16(odd, xo));
+    sum = _mm256_add_epi32(_mm256_slli_epi32(sum, 8), _mm256_madd_epi16(pairs, ones));
+  }
+  return sum;
+}
+
+static inline __m256i lifted_table() {
+  return _mm256_broadcastsi128_si256(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+}
+
+// Two bytes of scales of each of four rows, as floats: [group 0: rows 0-3 | group 1: rows 0-3].
+static inline __m256 scales_of(const std::uint8_t* scales, int g, int n_groups) {
+  alignas(8) std::uint8_t s[8];
+  for (int r = 0; r < 4; ++r) {
+    const std::uint8_t* row = scales + static_cast<std::size_t>(r) * n_groups + g;
+    s[r] = row[0];
+    s[4 + r] = g + 1 < n_groups ? row[1] : 0;
+  }
+  const __m256i bits = _mm256_slli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<__m128i*>(s))), 23);
+  return _mm256_castsi256_ps(_mm256_max_epi32(bits, _mm256_set1_epi32(0x00400000)));
+}
+
+// Four rows by one to two tokens straight from the checkpoint's layout.
+template <int N>
+static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales, const QuantLayout& layout,
+                               const QuantRows& x, int t0, float* y, std::size_t y_stride) {
+  const __m256i nibble = _mm256_set1_epi8(15), table = lifted_table();
+  const std::size_t row_bytes = static_cast<std::size_t>(layout.n_groups) * kGroupBytes;
+  __m256 part[N][2];  // groups 0, 1 and groups 2, 3 (mod 4); four rows in each half
+  const std::uint8_t* xs[N];
+  for (int t = 0; t < N; ++t) {
+    part[t][0] = part[t][1] = _mm256_setzero_ps();
+    xs[t] = x.row(t0 + t, layout.bytes);
+  }
+  for (int g = 0; g < layout.n_groups; g += 2) {
+    __m256i dot[N][4];
+    for (int r = 0; r < 4; ++r) {
+      const std::uint8_t* p = blocks + r * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
+      __builtin_prefetch(p + 1024);
+      const __m256i b = g + 1 < layout.n_groups
+                            ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
+                            : _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+      const __m256i even = _mm256_shuffle_epi8(table, _mm256_and_si256(b, nibble));
+      const __m256i odd = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(b, 4), nibble));
+      for (int t = 0; t < N; ++t) {
+        dot[t][r] = dot_pair(even, odd, reinterpret_cast<const std::int8_t*>(xs[t]) + g * 16, layout);
+      }
+    }
+    const __m256 ws = scales_of(scales, g, layout.n_groups);
+    for (int t = 0; t < N; ++t) {
+      const auto* lift = reinterpret_cast<const std::int32_t*>(xs[t] + layout.lift_offset) + g;
+      const auto* scale = reinterpret_cast<const float*>(xs[t] + layout.scale_offset) + g;
+      __m256i sum = _mm256_hadd_epi32(_mm256_hadd_epi32(dot[t][0], dot[t][1]), _mm256_hadd_epi32(dot[t][2], dot[t][3]));
+      sum = _mm256_add_epi32(sum, _mm256_set_m128i(_mm_set1_epi32(lift[1]), _mm_set1_epi32(lift[0])));
+      const __m256 as = _mm256_set_m128(_mm_set1_ps(scale[1]), _mm_set1_ps(scale[0]));
+      __m256& acc = part[t][g / 2 % 2];
+      acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(ws, as), acc);
+    }
+  }
+  for (int t = 0; t < N; ++t) {
+    const auto halves = [](__m256 p) { return _mm_add_ps(_mm256_castps256_ps128(p), _mm256_extractf128_ps(p, 1)); };
+    _mm_storeu_ps(y + t * y_stride, _mm_add_ps(halves(part[t][0]), halves(part[t][1])));
+  }
+}
+
+static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
+                         float* y, std::size_t y_stride, std::uint8_t* scratch) {
+  const QuantLayout layout(k);
+  int r = 0;
+  for (; r + 4 <= n_rows; r += 4) {
+    const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
+    const std::uint8_t *b = blocks + group * kGroupBytes, *s = scales + group;
+    int t = 0;
+    for (; t + 2 <= x.n; t += 2) mxfp4_rows4<2>(b, s, layout, x, t, y + t * y_stride + r, y_stride);
+    if (t < x.n) mxfp4_rows4<1>(b, s, layout, x, t, y + t * y_stride + r, y_stride);
+  }
+  if (r < n_rows) {
+    const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
+    reference().mxfp4_matmul(blocks + group * kGroupBytes, scales + group, n_rows - r, k, x, y + r, y_stride, scratch);
+  }
+}
+
+static double int8_peak(long n) {
+  __m256i acc[8], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
+  for (auto& v : acc) v = _mm256_setzero_si256();
+  for (long i = 0; i < n; ++i) {
+    for (auto& v : acc) {
+      v = _mm256_add_epi32(v, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+      asm volatile("" : "+x"(v), "+x"(a));
+    }
+  }
+  return 8 * 32 * 2;
+}
+
+}  // namespace avx2_level
+}  // namespace ossnb::kernels
+
+#pragma GCC pop_options
+
+namespace ossnb::kernels {
+
+const Table* avx2() {
+  using namespace avx2_level;
+  static const Table table = {"avx2",   bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
+                              swiglu,   attend,      avx2_level::exp,    sum_exp,  int8_peak};
+  return &table;
+}
+
+}  // namespace ossnb::kernels
+
+#else
+namespace ossnb::kernels {
+const Table* avx2() { return nullptr; }
+}  // namespace ossnb::kernels
+#endif

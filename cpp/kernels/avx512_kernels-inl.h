@@ -1,0 +1,275 @@
+// The AVX-512 kernels, compiled once with VNNI and once without. Included inside a target region and a namespace that
+// defines dpbusd(sum, unsigned bytes, signed bytes).
+
+constexpr int kRows = 4, kTokens = 6, kPrefetchBf16 = 512;
+
+struct V {
+  __m512 v;
+  static V zero() { return {_mm512_setzero_ps()}; }
+  static V set1(float f) { return {_mm512_set1_ps(f)}; }
+  static V load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static V load_bf16(const bf16* p) {
+    const __m512i w = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(w, 16))};
+  }
+  static void store(float* p, V a) { _mm512_storeu_ps(p, a.v); }
+  static V fma(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  static V add(V a, V b) { return {_mm512_add_ps(a.v, b.v)}; }
+  static V sub(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
+  static V mul(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  static V div(V a, V b) { return {_mm512_div_ps(a.v, b.v)}; }
+  static V min(V a, V b) { return {_mm512_min_ps(a.v, b.v)}; }
+  static V max(V a, V b) { return {_mm512_max_ps(a.v, b.v)}; }
+  static V nearest(V a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+  static void store_nearest_int(std::int32_t* p, V a) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(a.v)); }
+  static V pow2(V n) {
+    const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(e, 23))};
+  }
+  static V greater_or_zero(V x, V limit, V v) {
+    return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.v, limit.v, _CMP_GT_OQ), v.v)};
+  }
+};
+
+#include "kernels/float_kernels-inl.h"
+
+static inline __m512i lifted_table() {
+  return _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+}
+
+static inline __m512 e8m0_to_f32(__m512i bytes_as_int) {
+  return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_slli_epi32(bytes_as_int, 23), _mm512_set1_epi32(0x00400000)));
+}
+
+// Sums the four lanes of each 128-bit part of a, b, c, d: part i becomes [a_i b_i c_i d_i].
+static inline __m512i sum_parts(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+// Four rows by N tokens straight from the checkpoint's layout: one 64-byte load is four groups of a row, so the four
+// partial sums of the written order are the four 128-bit parts of an accumulator whose lanes are the rows.
+template <int N>
+static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales, const QuantLayout& layout,
+                               const QuantRows& x, int t0, float* y, std::size_t y_stride) {
+  const __m512i nibble = _mm512_set1_epi8(15), table = lifted_table();
+  const __m128i by_group = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const std::size_t row_bytes = static_cast<std::size_t>(layout.n_groups) * kGroupBytes;
+  __m512 part[N];
+  const std::uint8_t* xs[N];
+  for (int t = 0; t < N; ++t) {
+    part[t] = _mm512_setzero_ps();
+    xs[t] = x.row(t0 + t, layout.bytes);
+  }
+  for (int g = 0; g < layout.n_groups; g += 4) {
+    const int left = std::min(4, layout.n_groups - g);
+    const __mmask64 valid = left == 4 ? ~0ull : (1ull << (left * kGroupBytes)) - 1;
+    __m512i dot[N][4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
+      const std::uint8_t* p = blocks + r * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
+      const __m512i b = _mm512_maskz_loadu_epi8(valid, p);
+      _mm_prefetch(reinterpret_cast<const char*>(p) + 4 * row_bytes, _MM_HINT_T0);
+      const __m512i even = _mm512_shuffle_epi8(table, _mm512_and_si512(b, nibble));
+      const __m512i odd = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(b, 4), nibble));
+#pragma GCC unroll 4
+      for (int t = 0; t < N; ++t) {
+        const std::uint8_t* q = xs[t] + g * 16;
+        __m512i sum = _mm512_setzero_si512();
+#pragma GCC unroll 3
+        for (int term = 0; term < kTerms; ++term, q += layout.term_stride) {
+          if (term > 0) sum = _mm512_slli_epi32(sum, 8);
+          sum = dpbusd(sum, even, _mm512_loadu_si512(q));
+          sum = dpbusd(sum, odd, _mm512_loadu_si512(q + layout.half_stride));
+        }
+        dot[t][r] = sum;
+      }
+    }
+    std::int32_t s[4] = {};
+    for (int r = 0; r < 4; ++r) std::memcpy(&s[r], scales + static_cast<std::size_t>(r) * layout.n_groups + g, left);
+    const __m128i s16 = _mm_shuffle_epi8(_mm_setr_epi32(s[0], s[1], s[2], s[3]), by_group);
+    const __m512 ws = e8m0_to_f32(_mm512_cvtepu8_epi32(s16));
+    const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+#pragma GCC unroll 4
+    for (int t = 0; t < N; ++t) {
+      const auto* lift = xs[t] + layout.lift_offset + g * 4;
+      const auto* scale = xs[t] + layout.scale_offset + g * 4;
+      const auto load4 = [](const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
+      const __m512i lifts = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(load4(lift)));
+      const __m512 as = _mm512_castsi512_ps(_mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(load4(scale))));
+      const __m512i sum = _mm512_add_epi32(sum_parts(dot[t][0], dot[t][1], dot[t][2], dot[t][3]), lifts);
+      part[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(ws, as), part[t]);
+    }
+  }
+  for (int t = 0; t < N; ++t) {
+    const __m128 p01 = _mm_add_ps(_mm512_castps512_ps128(part[t]), _mm512_extractf32x4_ps(part[t], 1));
+    const __m128 p23 = _mm_add_ps(_mm512_extractf32x4_ps(part[t], 2), _mm512_extractf32x4_ps(part[t], 3));
+    _mm_storeu_ps(y + t * y_stride, _mm_add_ps(p01, p23));
+  }
+}
+
+// A tile of 32 rows, expanded once and multiplied by many tokens. Lane = row: the 16 bytes of a group give four words
+// of four codes for each row (even inputs in the low nibbles, odd in the high), and word q of 16 rows makes one
+// register, so each step multiplies 16 rows by one broadcast word of activations.
+constexpr int kTileRows = 32;
+
+struct Tile {
+  std::uint8_t* codes;  // [n_groups, 2 halves of 16 rows, 8 words, 64]
+  float* scales;        // [n_groups, 32]
+  Tile(std::uint8_t* scratch, int k) {
+    auto at = (reinterpret_cast<std::uintptr_t>(scratch) + 63) / 64 * 64;
+    codes = reinterpret_cast<std::uint8_t*>(at);
+    scales = reinterpret_cast<float*>(codes + static_cast<std::size_t>(kTileRows) * k);
+  }
+};
+
+static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, int n_groups, const Tile& tile) {
+  const __m512i nibble = _mm512_set1_epi8(15), table = lifted_table();
+  const std::size_t row_bytes = static_cast<std::size_t>(n_groups) * kGroupBytes;
+  for (int half = 0; half < 2; ++half) {
+    for (int g = 0; g < n_groups; ++g) {
+      const std::uint8_t* base = blocks + half * 16 * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
+      const auto row = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * row_bytes)); };
+      __m512i in[4];  // in[i]: rows i, i+4, i+8, i+12
+      for (int i = 0; i < 4; ++i) {
+        in[i] = _mm512_inserti32x4(_mm512_castsi128_si512(row(i)), row(i + 4), 1);
+        in[i] = _mm512_inserti32x4(_mm512_inserti32x4(in[i], row(i + 8), 2), row(i + 12), 3);
+      }
+      const __m512i ab_lo = _mm512_unpacklo_epi32(in[0], in[1]), ab_hi = _mm512_unpackhi_epi32(in[0], in[1]);
+      const __m512i cd_lo = _mm512_unpacklo_epi32(in[2], in[3]), cd_hi = _mm512_unpackhi_epi32(in[2], in[3]);
+      const __m512i word[4] = {_mm512_unpacklo_epi64(ab_lo, cd_lo), _mm512_unpackhi_epi64(ab_lo, cd_lo),
+                               _mm512_unpacklo_epi64(ab_hi, cd_hi), _mm512_unpackhi_epi64(ab_hi, cd_hi)};
+      std::uint8_t* out = tile.codes + (g * 2 + half) * 8 * 64;
+      for (int q = 0; q < 4; ++q) {
+        const __m512i even = _mm512_and_si512(word[q], nibble);
+        const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(word[q], 4), nibble);
+        _mm512_store_si512(out + q * 64, _mm512_shuffle_epi8(table, even));
+        _mm512_store_si512(out + (4 + q) * 64, _mm512_shuffle_epi8(table, odd));
+      }
+      alignas(16) std::uint8_t s[16];
+      for (int r = 0; r < 16; ++r) s[r] = scales[static_cast<std::size_t>(half * 16 + r) * n_groups + g];
+      const __m512i wide = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<__m128i*>(s)));
+      _mm512_storeu_ps(tile.scales + g * kTileRows + half * 16, e8m0_to_f32(wide));
+    }
+  }
+}
+
+template <int N>
+static void tile_matmul(const Tile& tile, const QuantLayout& layout, const QuantRows& x, int t0, float* y,
+                        std::size_t y_stride) {
+  const std::uint8_t* xs[N];
+  for (int t = 0; t < N; ++t) xs[t] = x.row(t0 + t, layout.bytes);
+  __m512 part[4][N][2];
+  for (int j = 0; j < 4; ++j) {  // the written order keeps four sums: groups j, j + 4, j + 8, ...
+    __m512 acc[N][2];
+    for (int t = 0; t < N; ++t) acc[t][0] = acc[t][1] = _mm512_setzero_ps();
+    for (int g = j; g < layout.n_groups; g += 4) {
+      const std::uint8_t* codes = tile.codes + static_cast<std::size_t>(g) * 1024;
+      __m512i dot[N][2];
+      for (int t = 0; t < N; ++t) dot[t][0] = dot[t][1] = _mm512_setzero_si512();
+#pragma GCC unroll 3
+      for (int term = 0; term < kTerms; ++term) {
+        if (term > 0) {
+          for (int t = 0; t < N; ++t) {
+            dot[t][0] = _mm512_slli_epi32(dot[t][0], 8);
+            dot[t][1] = _mm512_slli_epi32(dot[t][1], 8);
+          }
+        }
+        const std::size_t at = term * layout.term_stride + static_cast<std::size_t>(g) * 16;
+#pragma GCC unroll 8
+        for (int q = 0; q < 8; ++q) {
+          const __m512i w0 = _mm512_load_si512(codes + q * 64), w1 = _mm512_load_si512(codes + 512 + q * 64);
+#pragma GCC unroll 8
+          for (int t = 0; t < N; ++t) {
+            std::int32_t word;
+            std::memcpy(&word, xs[t] + at + (q / 4) * layout.half_stride + (q % 4) * 4, 4);
+            const __m512i b = _mm512_set1_epi32(word);
+            dot[t][0] = dpbusd(dot[t][0], w0, b);
+            dot[t][1] = dpbusd(dot[t][1], w1, b);
+          }
+        }
+      }
+      const __m512 s0 = _mm512_load_ps(tile.scales + g * kTileRows);
+      const __m512 s1 = _mm512_load_ps(tile.scales + g * kTileRows + 16);
+      for (int t = 0; t < N; ++t) {
+        const __m512i lift = _mm512_set1_epi32(reinterpret_cast<const std::int32_t*>(xs[t] + layout.lift_offset)[g]);
+        const __m512 as = _mm512_set1_ps(reinterpret_cast<const float*>(xs[t] + layout.scale_offset)[g]);
+        const __m512 d0 = _mm512_cvtepi32_ps(_mm512_add_epi32(dot[t][0], lift));
+        const __m512 d1 = _mm512_cvtepi32_ps(_mm512_add_epi32(dot[t][1], lift));
+        acc[t][0] = _mm512_fmadd_ps(d0, _mm512_mul_ps(s0, as), acc[t][0]);
+        acc[t][1] = _mm512_fmadd_ps(d1, _mm512_mul_ps(s1, as), acc[t][1]);
+      }
+    }
+    for (int t = 0; t < N; ++t) {
+      part[j][t][0] = acc[t][0];
+      part[j][t][1] = acc[t][1];
+    }
+  }
+  for (int t = 0; t < N; ++t) {
+    for (int h = 0; h < 2; ++h) {
+      const __m512 sum = _mm512_add_ps(_mm512_add_ps(part[0][t][h], part[1][t][h]),
+                                       _mm512_add_ps(part[2][t][h], part[3][t][h]));
+      _mm512_storeu_ps(y + t * y_stride + h * 16, sum);
+    }
+  }
+}
+
+static void tile_tokens(const Tile& tile, const QuantLayout& layout, const QuantRows& x, float* y,
+                        std::size_t y_stride) {
+  int t = 0;
+  for (; t + 6 <= x.n; t += 6) tile_matmul<6>(tile, layout, x, t, y + t * y_stride, y_stride);
+  float* yt = y + t * y_stride;
+  switch (x.n - t) {
+    case 1: tile_matmul<1>(tile, layout, x, t, yt, y_stride); break;
+    case 2: tile_matmul<2>(tile, layout, x, t, yt, y_stride); break;
+    case 3: tile_matmul<3>(tile, layout, x, t, yt, y_stride); break;
+    case 4: tile_matmul<4>(tile, layout, x, t, yt, y_stride); break;
+    case 5: tile_matmul<5>(tile, layout, x, t, yt, y_stride); break;
+    default: break;
+  }
+}
+
+static void few_tokens(const std::uint8_t* blocks, const std::uint8_t* scales, const QuantLayout& layout,
+                       const QuantRows& x, float* y, std::size_t y_stride) {
+  int t = 0;
+  for (; t + 2 <= x.n; t += 2) mxfp4_rows4<2>(blocks, scales, layout, x, t, y + t * y_stride, y_stride);
+  if (t < x.n) mxfp4_rows4<1>(blocks, scales, layout, x, t, y + t * y_stride, y_stride);
+}
+
+// Up to so many tokens the weights are used where they lie; beyond, expanding a tile pays.
+constexpr int kFewTokens = 3;
+
+static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
+                         float* y, std::size_t y_stride, std::uint8_t* scratch) {
+  const QuantLayout layout(k);
+  const auto group = [&](int r) { return static_cast<std::size_t>(r) * layout.n_groups; };
+  int r = 0;
+  if (x.n > kFewTokens) {
+    const Tile tile(scratch, k);
+    for (; r + kTileRows <= n_rows; r += kTileRows) {
+      expand_tile(blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, tile);
+      tile_tokens(tile, layout, x, y + r, y_stride);
+    }
+  }
+  for (; r + 4 <= n_rows; r += 4) {
+    few_tokens(blocks + group(r) * kGroupBytes, scales + group(r), layout, x, y + r, y_stride);
+  }
+  if (r < n_rows) {
+    reference().mxfp4_matmul(blocks + group(r) * kGroupBytes, scales + group(r), n_rows - r, k, x, y + r, y_stride,
+                             scratch);
+  }
+}
+
+static double int8_peak(long n) {
+  __m512i acc[12], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(1);
+  for (auto& v : acc) v = _mm512_setzero_si512();
+  for (long i = 0; i < n; ++i) {
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) {
+      acc[j] = dpbusd(acc[j], a, b);
+      asm volatile("" : "+v"(acc[j]));
+    }
+  }
+  return 12 * 64 * 2;
+}

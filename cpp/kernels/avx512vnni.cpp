@@ -1,0 +1,47 @@
+// AVX-512 with VNNI: 64 products and 16 sums in one instruction.
+#include "kernels/kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/constants.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+
+namespace ossnb::kernels {
+namespace avx512vnni_level {
+
+static inline __m512i dpbusd(__m512i sum, __m512i a, __m512i b) {
+  return _mm512_dpbusd_epi32(sum, a, b);
+}
+
+#include "kernels/avx512_kernels-inl.h"
+
+}  // namespace avx512vnni_level
+}  // namespace ossnb::kernels
+
+#pragma GCC pop_options
+
+namespace ossnb::kernels {
+
+const Table* avx512vnni() {
+  using namespace avx512vnni_level;
+  static const Table table = {"avx512vnni", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
+                              swiglu, attend, avx512vnni_level::exp, sum_exp, int8_peak};
+  return &table;
+}
+
+}  // namespace ossnb::kernels
+
+#else
+namespace ossnb::kernels {
+const Table* avx512vnni() { return nullptr; }
+}  // namespace ossnb::kernels
+#endif

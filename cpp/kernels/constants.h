@@ -1,0 +1,25 @@
+// Constants that every level must share to give the same bits.
+#pragma once
+
+#include <cstdint>
+
+namespace ossnb::kernels {
+
+// quantize(): exponents are biased float32 exponents. The smallest is raised so that every scale stays a normal number;
+// activations below 2^-76 of that group then lose bits nobody can see.
+constexpr std::int32_t kMinExponent = 50;
+constexpr std::int32_t kToIntBias = 127 + 22 + 126;   // 2^(22 - (exponent - 126))
+constexpr std::int32_t kScaleBias = 126 + 22 + 1 - 127;  // 2^((exponent - 126) - 22) / 2
+
+// exp(): below kExpMin the result is zero, above kExpMax it stays at exp(kExpMax). ln 2 is split so that n * kLn2High
+// is exact. The polynomial is (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, highest power first (Cephes' expf has the same
+// degree).
+constexpr float kExpMin = -87.0f;
+constexpr float kExpMax = 88.0f;
+constexpr float kLog2E = 1.44269504088896341f;
+constexpr float kLn2High = 0.693359375f;
+constexpr float kLn2Low = -2.12194440e-4f;
+constexpr float kExpPoly[6] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                               4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+
+}  // namespace ossnb::kernels

@@ -1,0 +1,75 @@
+#include "model/forward.h"
+
+#include <set>
+
+#include "base/error.h"
+
+namespace ossnb {
+
+namespace {
+
+const Config& checked(const Config& config) {
+  config.check();
+  return config;
+}
+
+}  // namespace
+
+Model::Model(const Config& config, const Weights::Find& find, int n_threads, const std::string& isa)
+    : config_(checked(config)),
+      kernels_(kernels::choose(isa.c_str())),
+      weights_(config_, find),
+      pool_(n_threads),
+      ops_(make_cpu_ops(config_, weights_, kernels_, pool_)) {}
+
+Batch Model::batch_of(const std::vector<Feed>& feeds) const {
+  Batch batch;
+  std::set<const Sequence*> seen;
+  for (const Feed& feed : feeds) {
+    if (!seen.insert(feed.sequence).second) throw ValueError("a sequence appears twice in one forward call");
+    if (feed.n_tokens < 1) throw ValueError("a sequence was given no tokens; expected at least one");
+    if (feed.n_logits < 0 || feed.n_logits > feed.n_tokens) {
+      throw ValueError("logits of " + std::to_string(feed.n_logits) + " rows wanted, expected 0 to " +
+                       std::to_string(feed.n_tokens) + ", the tokens given");
+    }
+    for (int i = 0; i < feed.n_tokens; ++i) {
+      if (feed.tokens[i] < 0 || feed.tokens[i] >= config_.vocab_size) {
+        throw ValueError("token " + std::to_string(feed.tokens[i]) + " is outside the vocabulary, 0.." +
+                         std::to_string(config_.vocab_size - 1));
+      }
+      if (i >= feed.n_tokens - feed.n_logits) batch.logit_rows.push_back(batch.n_rows());
+      batch.tokens.push_back(feed.tokens[i]);
+      batch.positions.push_back(feed.sequence->length() + i);
+      batch.sequences.push_back(feed.sequence);
+    }
+  }
+  return batch;
+}
+
+void Model::forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll) {
+  const Batch batch = batch_of(feeds);
+  if (batch.n_rows() == 0) return;
+  for (const Feed& feed : feeds) feed.sequence->prepare(feed.n_tokens);
+
+  struct Polling {
+    ThreadPool& pool;
+    Polling(ThreadPool& p, const std::function<bool()>& poll) : pool(p) { pool.set_poll(poll); }
+    ~Polling() { pool.set_poll(nullptr); }
+  } polling(pool_, poll);
+
+  ops_->begin(batch);
+  ops_->embed();
+  for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    ops_->attn_in(layer);
+    ops_->attend(layer);
+    ops_->attn_out(layer);
+    ops_->route(layer);
+    ops_->experts(layer);
+  }
+  ops_->lm_head(logits);
+
+  bytes_touched_ = ops_->bytes_touched();
+  for (const Feed& feed : feeds) feed.sequence->commit(feed.n_tokens);
+}
+
+}  // namespace ossnb

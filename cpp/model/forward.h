@@ -1,0 +1,50 @@
+// A model: weights, a device, a pool of threads; and its one forward pass.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "data/config.h"
+#include "data/kv.h"
+#include "data/weights.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+
+namespace ossnb {
+
+// New tokens of one sequence, and for how many of its last rows logits are wanted.
+struct Feed {
+  Sequence* sequence;
+  const std::int32_t* tokens;
+  int n_tokens;
+  int n_logits;
+};
+
+class Model {
+ public:
+  // `find` is asked once for each tensor; what it points to must outlive the model.
+  Model(const Config& config, const Weights::Find& find, int n_threads, const std::string& isa);
+
+  const Config& config() const { return config_; }
+  const kernels::Table& kernels() const { return kernels_; }
+  ThreadPool& pool() { return pool_; }
+  std::uint64_t bytes_touched() const { return bytes_touched_; }
+
+  // Appends the feeds' tokens to their sequences and writes logits [sum of n_logits, V]. `poll` is called about every
+  // 10 ms; when it returns true the pass throws Cancelled. After any exception the sequences are as before.
+  void forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll);
+
+ private:
+  Batch batch_of(const std::vector<Feed>& feeds) const;
+
+  Config config_;
+  const kernels::Table& kernels_;
+  Weights weights_;
+  ThreadPool pool_;
+  std::unique_ptr<Ops> ops_;
+  std::uint64_t bytes_touched_ = 0;
+};
+
+}  // namespace ossnb

@@ -1,0 +1,201 @@
+#include "model/sampler.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "base/error.h"
+#include "model/random.h"
+
+namespace ossnb {
+
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+void require(bool holds, const char* name, double got, const char* expected) {
+  if (!holds) throw ValueError(std::string(name) + " must be " + expected + ", got " + std::to_string(got));
+}
+
+// The first of the largest; NaNs never win.
+std::int32_t argmax(const float* x, int n) {
+  std::int32_t best = 0;
+  float top = kLowest;
+  for (std::int32_t i = 0; i < n; ++i) {
+    if (x[i] > top) {
+      top = x[i];
+      best = i;
+    }
+  }
+  return best;
+}
+
+// sum of exp(x - shift), in double over pieces of 1024 so that a vocabulary of 200,000 loses nothing.
+double sum_exp(const kernels::Table& kernels, const float* x, int n, float shift) {
+  double sum = 0;
+  for (int i = 0; i < n; i += 1024) sum += kernels.sum_exp(x + i, std::min(1024, n - i), shift);
+  return sum;
+}
+
+bool likelier(const std::pair<float, std::int32_t>& a, const std::pair<float, std::int32_t>& b) {
+  return a.first != b.first ? a.first > b.first : a.second < b.second;
+}
+
+}  // namespace
+
+Sampler::Sampler(SamplerSettings settings, int n_vocab, std::vector<std::int32_t> prompt)
+    : s_(std::move(settings)), n_vocab_(n_vocab), seen_(prompt.begin(), prompt.end()), kernels_(kernels::choose("")) {
+  require(n_vocab >= 1, "n_vocab", n_vocab, ">= 1");
+  require(s_.temperature >= 0, "temperature", s_.temperature, ">= 0");
+  require(s_.top_k >= 0, "top_k", s_.top_k, ">= 0 (0 turns it off)");
+  require(s_.top_p > 0 && s_.top_p <= 1, "top_p", s_.top_p, "above 0 and at most 1");
+  require(s_.min_p >= 0 && s_.min_p < 1, "min_p", s_.min_p, "at least 0 and below 1");
+  require(s_.repetition_penalty > 0, "repetition_penalty", s_.repetition_penalty, "> 0");
+  for (const auto& [token, bias] : s_.logit_bias) {
+    require(token >= 0 && token < n_vocab, "a token of logit_bias", token, "in the vocabulary");
+    require(!std::isnan(bias), "a logit_bias", bias, "a number");
+  }
+}
+
+void Sampler::accept(std::int32_t token) {
+  seen_.insert(token);
+  ++n_generated_[token];
+}
+
+void Sampler::penalise(std::vector<float>& logits) const {
+  const auto in_range = [&](std::int32_t token) { return token >= 0 && token < n_vocab_; };
+  if (s_.repetition_penalty != 1) {
+    const auto penalty = static_cast<float>(s_.repetition_penalty);
+    for (const std::int32_t token : seen_) {
+      if (!in_range(token)) continue;
+      float& logit = logits[token];
+      logit = logit > 0 ? logit / penalty : logit * penalty;
+    }
+  }
+  if (s_.presence_penalty != 0 || s_.frequency_penalty != 0) {
+    for (const auto& [token, n] : n_generated_) {
+      if (in_range(token)) logits[token] -= static_cast<float>(s_.presence_penalty + s_.frequency_penalty * n);
+    }
+  }
+  for (const auto& [token, bias] : s_.logit_bias) logits[token] += static_cast<float>(bias);
+}
+
+// Tokens that top_k, then top_p, then min_p leave, likeliest first. Probabilities are those at the temperature.
+std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, float top) const {
+  const double inverse = 1 / s_.temperature;
+  const auto probability = [&](float logit) {  // up to a common factor
+    const float x = static_cast<float>((static_cast<double>(logit) - top) * inverse);
+    float p;
+    kernels_.exp(&x, 1, &p);
+    return static_cast<double>(p);
+  };
+  // Only what lies within `reach` of the best is sorted; the reach doubles until enough is inside it.
+  std::vector<Candidate> kept;
+  const std::size_t wanted = s_.top_k > 0 ? std::min(s_.top_k, n_vocab_) : n_vocab_;
+  double total = 0;  // mass of what top_k leaves
+  for (double reach = 8 * s_.temperature;; reach *= 2) {
+    kept.clear();
+    double inside = 0, outside = 0;
+    for (std::int32_t i = 0; i < n_vocab_; ++i) {
+      const double p = probability(logits[i]);
+      if (static_cast<double>(top) - logits[i] <= reach) {
+        kept.emplace_back(logits[i], i);
+        inside += p;
+      } else {
+        outside += p;
+      }
+    }
+    total = inside + (s_.top_k > 0 ? 0 : outside);
+    const bool k_reached = s_.top_k > 0 && kept.size() >= wanted;
+    const bool p_reached = s_.top_k == 0 && s_.top_p < 1 && inside >= s_.top_p * total;
+    const bool min_p_reached = s_.min_p > 0 && s_.top_k == 0 && s_.top_p == 1 && -reach * inverse <= natural_log(s_.min_p);
+    if (k_reached || p_reached || min_p_reached || outside == 0) break;
+  }
+  std::sort(kept.begin(), kept.end(), likelier);
+  if (s_.top_k > 0 && kept.size() > wanted) kept.resize(wanted);
+  if (s_.top_k > 0) {
+    total = 0;
+    for (const Candidate& c : kept) total += probability(c.first);
+  }
+
+  std::vector<std::int32_t> tokens;
+  double mass = 0;
+  for (const auto& [logit, token] : kept) {
+    const double p = probability(logit);
+    if (!tokens.empty() && ((s_.top_p < 1 && mass >= s_.top_p * total) || p < s_.min_p)) break;
+    tokens.push_back(token);
+    mass += p;
+  }
+  return tokens;
+}
+
+// Gumbel noise -log(-log(u)) with u from 32 random bits, never 0 or 1.
+double Sampler::noise(std::uint32_t word) const {
+  const double u = (word + 0.5) * 0x1p-32;
+  return -natural_log(-natural_log(u));
+}
+
+std::int32_t Sampler::draw(const std::vector<float>& logits, const std::vector<std::int32_t>* allowed, float top,
+                           std::int64_t position) const {
+  const double inverse = 1 / s_.temperature;
+  double best_score = -std::numeric_limits<double>::infinity();
+  std::int32_t best = -1;
+  const auto consider = [&](std::int32_t token, std::uint32_t word) {
+    const double base = (static_cast<double>(logits[token]) - top) * inverse;
+    // -log(-log(u)) <= -log(1 - u) <= (leading ones of the word + 1) ln 2: most tokens need no logarithm.
+    if (base + (std::countl_one(word) + 1) * kLn2 < best_score) return;
+    const double score = base + noise(word);
+    if (score > best_score || (score == best_score && token < best)) {
+      best_score = score;
+      best = token;
+    }
+  };
+  const auto words = [&](std::int32_t token) {
+    return philox(s_.seed, {static_cast<std::uint32_t>(token / 4), static_cast<std::uint32_t>(position),
+                            static_cast<std::uint32_t>(position >> 32), 0});
+  };
+  if (allowed) {
+    for (const std::int32_t token : *allowed) consider(token, words(token)[token % 4]);
+  } else {
+    const std::int32_t likeliest = argmax(logits.data(), n_vocab_);
+    consider(likeliest, words(likeliest)[likeliest % 4]);  // first, so that the bound bites at once
+    for (std::int32_t token = 0; token < n_vocab_; token += 4) {
+      const auto word = words(token);
+      for (int i = 0; i < 4 && token + i < n_vocab_; ++i) consider(token + i, word[i]);
+    }
+  }
+  return best < 0 ? 0 : best;  // -1: every logit was NaN
+}
+
+Choice Sampler::sample(const float* logits, std::int64_t position, int n_top) const {
+  Choice choice;
+  const float top = logits[argmax(logits, n_vocab_)];
+  const double log_sum = top + natural_log(sum_exp(kernels_, logits, n_vocab_, top));
+
+  std::vector<float> adjusted(logits, logits + n_vocab_);
+  penalise(adjusted);
+  const std::int32_t likeliest = argmax(adjusted.data(), n_vocab_);
+  if (s_.temperature == 0) {
+    choice.token = likeliest;
+  } else {
+    const float best = adjusted[likeliest];
+    const bool filtered = s_.top_k > 0 || s_.top_p < 1 || s_.min_p > 0;
+    const std::vector<std::int32_t> allowed = filtered ? survivors(adjusted, best) : std::vector<std::int32_t>{};
+    choice.token = draw(adjusted, filtered ? &allowed : nullptr, best, position);
+  }
+  choice.logprob = static_cast<float>(logits[choice.token] - log_sum);
+
+  if (n_top > 0) {
+    std::vector<Candidate> all(n_vocab_);
+    for (std::int32_t i = 0; i < n_vocab_; ++i) all[i] = {logits[i], i};
+    const int n = std::min(n_top, n_vocab_);
+    std::partial_sort(all.begin(), all.begin() + n, all.end(), likelier);
+    for (int i = 0; i < n; ++i) choice.top.emplace_back(all[i].second, static_cast<float>(all[i].first - log_sum));
+  }
+  return choice;
+}
+
+}  // namespace ossnb

@@ -1,0 +1,385 @@
+// The forward pass's steps on the CPU: each cuts its work into tasks for the thread pool and calls the kernels. Every
+// output element is computed whole by one task, so neither the number of threads nor the mix of rows can change a bit.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/buffer.h"
+#include "data/rope.h"
+#include "ops/ops.h"
+
+namespace ossnb {
+
+namespace {
+
+constexpr int kRowBlock = 64;   // rows of a weight matrix a task multiplies: two tiles of 32
+constexpr int kHeadBlock = 256; // rows of lm_head a task multiplies
+
+constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
+
+void add_bias(float* y, const bf16* bias, int n) {
+  for (int i = 0; i < n; ++i) y[i] += bf16_to_f32(bias[i]);
+}
+
+class CpuOps final : public Ops {
+ public:
+  CpuOps(const Config& config, const Weights& weights, const kernels::Table& kernels, ThreadPool& pool)
+      : c_(config), w_(weights), k_(kernels), pool_(pool), rope_(config), hidden_layout_(config.hidden_size),
+        inter_layout_(config.intermediate_size) {}
+
+  void begin(const Batch& batch) override;
+  void embed() override;
+  void attn_in(int layer) override;
+  void attend(int layer) override;
+  void attn_out(int layer) override;
+  void route(int layer) override;
+  void experts(int layer) override;
+  void lm_head(float* logits) override;
+  std::uint64_t bytes_touched() const override { return bytes_; }
+
+ private:
+  // The rows one expert serves. A pair is (row, one of its chosen experts); pairs are sorted by expert.
+  struct Bucket {
+    int expert, first_pair, n_pairs;
+  };
+  struct Task {
+    int bucket, row;  // first of kRowBlock rows of the expert's matrix
+  };
+
+  int first_visible(int layer, int position) const {
+    return c_.layer_is_sliding[layer] ? std::max(0, position - c_.sliding_window + 1) : 0;
+  }
+  void matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y, std::size_t y_stride, int row);
+  void sort_by_expert();
+  std::vector<Task> tasks_of(int n_rows) const;
+  void expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& task, int n_rows,
+                   const std::uint8_t* quant, const float* x, const std::int32_t* index, float* y,
+                   std::size_t y_stride, int worker);
+  void count_matrix(const ExpertMatrix& m, int n_out, int k);
+
+  const Config& c_;
+  const Weights& w_;
+  const kernels::Table& k_;
+  ThreadPool& pool_;
+  Rope rope_;
+  kernels::QuantLayout hidden_layout_, inter_layout_;
+
+  const Batch* batch_ = nullptr;
+  int T_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::vector<std::pair<Sequence*, int>> last_position_;  // of each sequence in the batch
+
+  Buffer<float> cos_, sin_;           // [T, Dh/2]
+  Buffer<float> x_;                   // [T, D] the residual stream
+  Buffer<float> norm_;                // [T, D]
+  Buffer<float> q_;                   // [T, H, Dh], then the heads' outputs
+  Buffer<float> kv_;                  // [T, 2, Hk, Dh]
+  Buffer<float> out_;                 // [T, D] of o_proj
+  Buffer<float> router_;              // [T, E]
+  Buffer<float> expert_weight_;       // [T, A]
+  std::vector<std::int32_t> chosen_;  // [T, A] experts, likeliest first
+  std::vector<std::int32_t> pair_of_; // [T, A] place among the pairs
+  std::vector<std::int32_t> pair_row_, pair_self_;  // [T * A] row of each pair; 0, 1, 2, ...
+  std::vector<Bucket> buckets_;
+  Buffer<std::uint8_t> norm_q_;       // [T] rows of hidden_layout_
+  Buffer<float> act_;                 // [T * A, I]
+  Buffer<std::uint8_t> act_q_;        // [T * A] rows of inter_layout_
+  Buffer<float> expert_out_;          // [T * A, D]
+
+  struct Scratch {  // of one worker
+    Buffer<std::uint8_t> tile;
+    Buffer<float> hidden;   // [pairs of a bucket, kRowBlock]
+    Buffer<float> weights;  // attention: [G, keys]
+    std::vector<const float*> keys, values;
+  };
+  std::vector<Scratch> scratch_;
+};
+
+void CpuOps::begin(const Batch& batch) {
+  batch_ = &batch;
+  T_ = batch.n_rows();
+  bytes_ = 0;
+  const std::size_t T = T_, A = c_.num_experts_per_tok;
+  const int half = rope_.half();
+  cos_.reserve(T * half);
+  sin_.reserve(T * half);
+  x_.reserve(T * c_.hidden_size);
+  norm_.reserve(T * c_.hidden_size);
+  q_.reserve(T * c_.q_size());
+  kv_.reserve(T * 2 * c_.kv_size());
+  out_.reserve(T * c_.hidden_size);
+  router_.reserve(T * c_.num_local_experts);
+  expert_weight_.reserve(T * A);
+  chosen_.resize(T * A);
+  pair_of_.resize(T * A);
+  pair_row_.resize(T * A);
+  pair_self_.resize(T * A);
+  std::iota(pair_self_.begin(), pair_self_.end(), 0);
+  norm_q_.reserve(T * hidden_layout_.bytes);
+  act_.reserve(T * A * c_.intermediate_size);
+  act_q_.reserve(T * A * inter_layout_.bytes);
+  expert_out_.reserve(T * A * c_.hidden_size);
+  scratch_.resize(pool_.size());
+  for (Scratch& s : scratch_) s.tile.reserve(kernels::mxfp4_scratch_bytes(std::max(c_.hidden_size, c_.intermediate_size)));
+
+  last_position_.clear();
+  for (int t = 0; t < T_; ++t) {
+    rope_.angles(batch.positions[t], cos_.data() + t * half, sin_.data() + t * half);
+    if (last_position_.empty() || last_position_.back().first != batch.sequences[t]) {
+      last_position_.emplace_back(batch.sequences[t], 0);
+    }
+    last_position_.back().second = batch.positions[t];
+  }
+}
+
+void CpuOps::embed() {
+  const int D = c_.hidden_size;
+  for (int t = 0; t < T_; ++t) {
+    const bf16* row = w_.embed_tokens + static_cast<std::size_t>(batch_->tokens[t]) * D;
+    for (int i = 0; i < D; ++i) x_[static_cast<std::size_t>(t) * D + i] = bf16_to_f32(row[i]);
+  }
+  bytes_ += static_cast<std::uint64_t>(T_) * D * sizeof(bf16);
+}
+
+// Rows row .. row + kRowBlock of y = w x + bias for all T rows of x [T, K].
+void CpuOps::matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y, std::size_t y_stride,
+                    int row) {
+  const int n = std::min(kRowBlock, n_rows - row);
+  k_.bf16_matmul(w + static_cast<std::size_t>(row) * k, n, k, x, k, T_, y + row, y_stride);
+  for (int t = 0; t < T_; ++t) add_bias(y + t * y_stride + row, bias + row, n);
+}
+
+void CpuOps::attn_in(int layer) {
+  const LayerWeights& w = w_.layers[layer];
+  const int D = c_.hidden_size, Q = c_.q_size(), KV = c_.kv_size(), Dh = c_.head_dim, half = rope_.half();
+  pool_.parallel_for(T_, [&](int t, int) {
+    k_.rms_norm(x_.data() + static_cast<std::size_t>(t) * D, w.input_layernorm, c_.rms_norm_eps, D,
+                norm_.data() + static_cast<std::size_t>(t) * D);
+  });
+  const int q_tasks = n_blocks(Q, kRowBlock), kv_tasks = n_blocks(KV, kRowBlock);
+  pool_.parallel_for(q_tasks + 2 * kv_tasks, [&](int i, int) {
+    if (i < q_tasks) {
+      matmul(w.q_weight, w.q_bias, Q, D, norm_.data(), q_.data(), Q, i * kRowBlock);
+    } else if (i < q_tasks + kv_tasks) {
+      matmul(w.k_weight, w.k_bias, KV, D, norm_.data(), kv_.data(), 2 * KV, (i - q_tasks) * kRowBlock);
+    } else {
+      matmul(w.v_weight, w.v_bias, KV, D, norm_.data(), kv_.data() + KV, 2 * KV, (i - q_tasks - kv_tasks) * kRowBlock);
+    }
+  });
+  pool_.parallel_for(T_, [&](int t, int) {
+    const float *cos = cos_.data() + t * half, *sin = sin_.data() + t * half;
+    float* kv = kv_.data() + static_cast<std::size_t>(t) * 2 * KV;
+    rotate(q_.data() + static_cast<std::size_t>(t) * Q, c_.num_attention_heads, half, cos, sin);
+    rotate(kv, c_.num_key_value_heads, half, cos, sin);
+    const int position = batch_->positions[t], slot = position % kBlockTokens;
+    float* block = batch_->sequences[t]->block(position);
+    const KvLayout& layout = batch_->sequences[t]->layout();
+    for (int h = 0; h < c_.num_key_value_heads; ++h) {
+      float* keys = block + layout.keys(layer, h) +
+                    static_cast<std::size_t>(slot / kernels::kKeyTile) * Dh * kernels::kKeyTile + slot % kernels::kKeyTile;
+      for (int d = 0; d < Dh; ++d) keys[d * kernels::kKeyTile] = kv[h * Dh + d];
+      std::copy_n(kv + KV + h * Dh, Dh, block + layout.values(layer, h) + static_cast<std::size_t>(slot) * Dh);
+    }
+  });
+  bytes_ += static_cast<std::uint64_t>(Q + 2 * KV) * (D + 1) * sizeof(bf16) + D * sizeof(bf16);
+}
+
+void CpuOps::attend(int layer) {
+  const LayerWeights& w = w_.layers[layer];
+  const int Hk = c_.num_key_value_heads, G = c_.num_attention_heads / Hk, Dh = c_.head_dim;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(Dh));
+  // Later positions see more, so they come first: the last tasks are then short ones.
+  pool_.parallel_for(T_ * Hk, [&](int i, int worker) {
+    const int t = T_ - 1 - i / Hk, head = i % Hk;
+    Scratch& s = scratch_[worker];
+    Sequence& sequence = *batch_->sequences[t];
+    const int last = batch_->positions[t], first = first_visible(layer, last);
+    const int n_blocks = last / kBlockTokens + 1;
+    s.keys.resize(n_blocks);
+    s.values.resize(n_blocks);
+    for (int b = first / kBlockTokens; b < n_blocks; ++b) {
+      const float* block = sequence.block(b * kBlockTokens);
+      s.keys[b] = block + sequence.layout().keys(layer, head);
+      s.values[b] = block + sequence.layout().values(layer, head);
+    }
+    const int n_keys = round_up(last + 1, kernels::kKeyTile) - first / kernels::kKeyTile * kernels::kKeyTile;
+    float* q = q_.data() + static_cast<std::size_t>(t) * c_.q_size() + static_cast<std::size_t>(head) * G * Dh;
+    kernels::AttendArgs args{.q = q, .n_heads = G, .head_dim = Dh, .keys = s.keys.data(), .values = s.values.data(),
+                             .block_tokens = kBlockTokens, .first = first, .last = last, .scale = scale,
+                             .sinks = w.sinks + head * G,
+                             .weights = s.weights.reserve(static_cast<std::size_t>(G) * n_keys),
+                             .out = q};  // scores are finished before the first output is written
+    k_.attend(args);
+  });
+  for (const auto& [sequence, last] : last_position_) {
+    bytes_ += static_cast<std::uint64_t>(last - first_visible(layer, last) + 1) * 2 * c_.kv_size() * sizeof(float);
+  }
+}
+
+void CpuOps::attn_out(int layer) {
+  const LayerWeights& w = w_.layers[layer];
+  const int D = c_.hidden_size, Q = c_.q_size();
+  pool_.parallel_for(n_blocks(D, kRowBlock), [&](int i, int) {
+    const int row = i * kRowBlock, n = std::min(kRowBlock, D - row);
+    matmul(w.o_weight, w.o_bias, D, Q, q_.data(), out_.data(), D, row);
+    for (int t = 0; t < T_; ++t) {
+      const std::size_t at = static_cast<std::size_t>(t) * D + row;
+      for (int j = 0; j < n; ++j) x_[at + j] += out_[at + j];
+    }
+  });
+  bytes_ += static_cast<std::uint64_t>(D) * (Q + 1) * sizeof(bf16);
+}
+
+void CpuOps::route(int layer) {
+  const LayerWeights& w = w_.layers[layer];
+  const int D = c_.hidden_size, E = c_.num_local_experts, A = c_.num_experts_per_tok;
+  pool_.parallel_for(T_, [&](int t, int) {
+    float* norm = norm_.data() + static_cast<std::size_t>(t) * D;
+    k_.rms_norm(x_.data() + static_cast<std::size_t>(t) * D, w.post_attention_layernorm, c_.rms_norm_eps, D, norm);
+    float* logits = router_.data() + static_cast<std::size_t>(t) * E;
+    k_.bf16_matmul(w.router_weight, E, D, norm, D, 1, logits, E);
+    add_bias(logits, w.router_bias, E);
+
+    std::int32_t* chosen = chosen_.data() + static_cast<std::size_t>(t) * A;
+    float* weight = expert_weight_.data() + static_cast<std::size_t>(t) * A;
+    for (int a = 0; a < A; ++a) {  // a tie goes to the lower index
+      int best = -1;
+      for (int e = 0; e < E; ++e) {
+        if (std::find(chosen, chosen + a, e) == chosen + a && (best < 0 || logits[e] > logits[best])) best = e;
+      }
+      chosen[a] = best;
+      weight[a] = logits[best] - logits[chosen[0]];
+    }
+    k_.exp(weight, A, weight);
+    float sum = 0;
+    for (int a = 0; a < A; ++a) sum += weight[a];
+    for (int a = 0; a < A; ++a) weight[a] /= sum;
+    if (w.gate_up.blocks) k_.quantize(norm, D, norm_q_.data() + t * hidden_layout_.bytes);
+  });
+  sort_by_expert();
+  bytes_ += static_cast<std::uint64_t>(E) * (D + 1) * sizeof(bf16) + D * sizeof(bf16);
+}
+
+void CpuOps::sort_by_expert() {
+  const int A = c_.num_experts_per_tok;
+  std::vector<int> count(c_.num_local_experts), next(c_.num_local_experts);
+  for (const std::int32_t e : chosen_) ++count[e];
+  buckets_.clear();
+  int first = 0;
+  for (int e = 0; e < c_.num_local_experts; ++e) {
+    next[e] = first;
+    if (count[e]) buckets_.push_back({e, first, count[e]});
+    first += count[e];
+  }
+  for (int i = 0; i < T_ * A; ++i) {
+    const int pair = next[chosen_[i]]++;
+    pair_of_[i] = pair;
+    pair_row_[pair] = i / A;
+  }
+}
+
+std::vector<CpuOps::Task> CpuOps::tasks_of(int n_rows) const {
+  std::vector<int> order(buckets_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return buckets_[a].n_pairs > buckets_[b].n_pairs; });
+  std::vector<Task> tasks;
+  for (const int b : order) {
+    for (int row = 0; row < n_rows; row += kRowBlock) tasks.push_back({b, row});
+  }
+  return tasks;
+}
+
+// Rows task.row .. + n_rows of one expert's matrix times the bucket's activations, and the bias.
+void CpuOps::expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& task, int n_rows,
+                         const std::uint8_t* quant, const float* x, const std::int32_t* index, float* y,
+                         std::size_t y_stride, int worker) {
+  const Bucket& b = buckets_[task.bucket];
+  const std::size_t first = static_cast<std::size_t>(b.expert) * n_out + task.row;
+  const std::int32_t* rows = index + b.first_pair;
+  if (m.blocks) {
+    const std::size_t groups = k / kGroup;
+    k_.mxfp4_matmul(m.blocks + first * groups * kGroupBytes, m.scales + first * groups, n_rows, k,
+                    {quant, rows, b.n_pairs}, y, y_stride, scratch_[worker].tile.data());
+  } else {
+    const bf16* w = m.in_out + static_cast<std::size_t>(b.expert) * k * n_out + task.row;
+    k_.bf16_matmul_in_out(w, n_out, n_rows, k, x, k, rows, b.n_pairs, y, y_stride);
+  }
+  for (int p = 0; p < b.n_pairs; ++p) add_bias(y + p * y_stride, m.bias + first, n_rows);
+}
+
+void CpuOps::count_matrix(const ExpertMatrix& m, int n_out, int k) {
+  const std::uint64_t weights = static_cast<std::uint64_t>(n_out) * k;
+  const std::uint64_t one = (m.blocks ? weights / 2 + weights / kGroup : weights * sizeof(bf16)) + n_out * sizeof(bf16);
+  bytes_ += one * buckets_.size();
+}
+
+void CpuOps::experts(int layer) {
+  const LayerWeights& w = w_.layers[layer];
+  const int D = c_.hidden_size, I = c_.intermediate_size, A = c_.num_experts_per_tok;
+
+  const std::vector<Task> up_tasks = tasks_of(2 * I);
+  pool_.parallel_for(static_cast<int>(up_tasks.size()), [&](int i, int worker) {
+    const Task& task = up_tasks[i];
+    const Bucket& b = buckets_[task.bucket];
+    const int n = std::min(kRowBlock, 2 * I - task.row);
+    float* h = scratch_[worker].hidden.reserve(static_cast<std::size_t>(b.n_pairs) * kRowBlock);
+    expert_rows(w.gate_up, 2 * I, D, task, n, norm_q_.data(), norm_.data(), pair_row_.data(), h, kRowBlock, worker);
+    for (int p = 0; p < b.n_pairs; ++p) {
+      float* act = act_.data() + static_cast<std::size_t>(b.first_pair + p) * I + task.row / 2;
+      k_.swiglu(h + p * kRowBlock, n / 2, c_.swiglu_limit, c_.swiglu_alpha, act);
+    }
+  });
+  if (w.down.blocks) {
+    pool_.parallel_for(T_ * A, [&](int p, int) {
+      k_.quantize(act_.data() + static_cast<std::size_t>(p) * I, I, act_q_.data() + p * inter_layout_.bytes);
+    });
+  }
+  const std::vector<Task> down_tasks = tasks_of(D);
+  pool_.parallel_for(static_cast<int>(down_tasks.size()), [&](int i, int worker) {
+    const Task& task = down_tasks[i];
+    float* y = expert_out_.data() + static_cast<std::size_t>(buckets_[task.bucket].first_pair) * D + task.row;
+    expert_rows(w.down, D, I, task, std::min(kRowBlock, D - task.row), act_q_.data(), act_.data(), pair_self_.data(), y,
+                D, worker);
+  });
+  pool_.parallel_for(T_, [&](int t, int) {
+    float* x = x_.data() + static_cast<std::size_t>(t) * D;
+    float* sum = out_.data() + static_cast<std::size_t>(t) * D;
+    for (int a = 0; a < A; ++a) {  // likeliest first
+      const float weight = expert_weight_[static_cast<std::size_t>(t) * A + a];
+      const float* y = expert_out_.data() + static_cast<std::size_t>(pair_of_[static_cast<std::size_t>(t) * A + a]) * D;
+      if (a == 0) {
+        for (int i = 0; i < D; ++i) sum[i] = weight * y[i];
+      } else {
+        for (int i = 0; i < D; ++i) sum[i] += weight * y[i];
+      }
+    }
+    for (int i = 0; i < D; ++i) x[i] += sum[i];
+  });
+  count_matrix(w.gate_up, 2 * I, D);
+  count_matrix(w.down, D, I);
+}
+
+void CpuOps::lm_head(float* logits) {
+  const int D = c_.hidden_size, V = c_.vocab_size;
+  const int n = static_cast<int>(batch_->logit_rows.size());
+  if (n == 0) return;
+  pool_.parallel_for(n, [&](int i, int) {
+    const std::size_t row = batch_->logit_rows[i];
+    k_.rms_norm(x_.data() + row * D, w_.norm, c_.rms_norm_eps, D, norm_.data() + static_cast<std::size_t>(i) * D);
+  });
+  pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
+    const int row = i * kHeadBlock;
+    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(row) * D, std::min(kHeadBlock, V - row), D, norm_.data(), D, n,
+                   logits + row, V);
+  });
+  bytes_ += static_cast<std::uint64_t>(V + 1) * D * sizeof(bf16);
+}
+
+}  // namespace
+
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const kernels::Table& kernels,
+                                  ThreadPool& pool) {
+  return std::make_unique<CpuOps>(config, weights, kernels, pool);
+}
+
+}  // namespace ossnb

@@ -1,0 +1,45 @@
+// What a device must do for the forward pass (model/forward.cpp). Coarse on purpose: a device may fuse anything inside
+// a call, and the forward pass stays one page.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+#include "data/config.h"
+#include "data/kv.h"
+#include "data/weights.h"
+
+namespace ossnb {
+
+// T rows of (token, position, sequence) in any mix: prefill chunks, single tokens, several sequences.
+struct Batch {
+  std::vector<std::int32_t> tokens;     // [T]
+  std::vector<std::int32_t> positions;  // [T]
+  std::vector<Sequence*> sequences;     // [T], prepared for these positions
+  std::vector<std::int32_t> logit_rows; // rows whose logits are wanted, rising
+  int n_rows() const { return static_cast<int>(tokens.size()); }
+};
+
+class Ops {
+ public:
+  virtual ~Ops() = default;
+  virtual void begin(const Batch& batch) = 0;  // room for T rows, their rotary angles
+  virtual void embed() = 0;                    // x = embed_tokens[token]
+  virtual void attn_in(int layer) = 0;         // q, k, v of norm(x); rotate; store k and v
+  virtual void attend(int layer) = 0;          // attention over what each row may see
+  virtual void attn_out(int layer) = 0;        // x += o_proj
+  virtual void route(int layer) = 0;           // norm(x); choose experts
+  virtual void experts(int layer) = 0;         // x += weighted sum of the chosen experts
+  virtual void lm_head(float* logits) = 0;     // [logit_rows, V]
+
+  // Bytes of weights, keys and values that the calls since begin() had to read, each once.
+  virtual std::uint64_t bytes_touched() const = 0;
+};
+
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const kernels::Table& kernels,
+                                  ThreadPool& pool);
+
+}  // namespace ossnb
