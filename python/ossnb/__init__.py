@@ -1,0 +1,83 @@
+"""gpt-oss inside your notebook: private, exact, reproducible.
+
+>>> import ossnb
+>>> print(ossnb.generate("What is 2 + 2?"))  # doctest: +SKIP
+4
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import CheckpointError, ContextFull, DeviceError, Interrupted
+
+if TYPE_CHECKING:
+    from .chat import Chat as Chat
+    from .config import Config as Config
+    from .generation import Stream as Stream
+    from .messages import Message as Message
+    from .messages import ToolCall as ToolCall
+    from .model import Model as Model
+    from .model import complete as complete
+    from .model import default_model as default_model
+    from .model import generate as generate
+    from .model import load as load
+    from .model import set_default_model as set_default_model
+    from .model import stream as stream
+    from .notebook import load_ipython_extension as load_ipython_extension
+    from .notebook import unload_ipython_extension as unload_ipython_extension
+    from .reply import Event as Event
+    from .reply import Reply as Reply
+    from .reply import Stats as Stats
+    from .sampling import Sampling as Sampling
+
+__version__ = "0.1.0"
+
+# Name → module, imported at first use: `import ossnb` itself takes a few milliseconds.
+_LAZY = {
+    "Chat": "chat",
+    "Config": "config",
+    "Event": "reply",
+    "Message": "messages",
+    "Model": "model",
+    "Reply": "reply",
+    "Sampling": "sampling",
+    "Stats": "reply",
+    "Stream": "generation",
+    "ToolCall": "messages",
+    "complete": "model",
+    "default_model": "model",
+    "generate": "model",
+    "load": "model",
+    "load_ipython_extension": "notebook",
+    "set_default_model": "model",
+    "stream": "model",
+    "unload_ipython_extension": "notebook",
+}
+
+__all__ = ["CheckpointError", "ContextFull", "DeviceError", "Interrupted", "__version__", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'ossnb' has no attribute {name!r}")
+    value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
+
+def _register_magics() -> None:
+    """Offer %%oss at once where the import happens inside IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    if shell is not None:
+        import_module(".notebook", __name__).load_ipython_extension(shell)
+
+
+_register_magics()

@@ -1,0 +1,416 @@
+"""Load a gpt-oss model and talk to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, checkpoint, hub, machine
+from .config import Config
+from .errors import ContextFull
+from .generation import PREFILL_CHUNK, Request, Stream
+from .harmony import CALL, Tokenizer, check_effort, render
+from .messages import Prompt, as_messages
+from .prefix import PrefixCache
+from .reply import Reply
+from .sampling import Sampling, SamplingOptions, with_sampling_options
+
+if TYPE_CHECKING:
+    from .chat import Chat
+
+Tools = Sequence[Mapping[str, Any]]
+
+MIN_CONTEXT = (
+    512  # tokens; less is no use, so a machine this short of memory gets an error at the first prompt
+)
+KEPT_SEQUENCES = 8  # earlier generations whose keys and values stay at hand
+
+
+def load(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    precision: str = "exact",
+    threads: int | None = None,
+    context: int | None = None,
+    revision: str | None = None,
+) -> Model:
+    """Load a model: a hub id, "20b", "120b", a folder, or "demo", the small one that comes with the package.
+
+    >>> model = ossnb.load("openai/gpt-oss-20b")  # doctest: +SKIP
+    >>> print(model.generate("Why is the sky blue?"))  # doctest: +SKIP
+
+    Without a source: the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before, else the
+    demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
+    None as many tokens as half of the free memory holds, at most what the model was made for; `revision` pins
+    a hub revision. CheckpointError for files that are missing or wrong, MemoryError where the context cannot
+    fit, ValueError else.
+    """
+    if precision != "exact":
+        raise ValueError(f"precision must be 'exact', the only one so far, got {precision!r}")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
+    source = hub.default_source() if source is None else os.fspath(source)
+    folder, found_revision = _folder_of(source, revision)
+    opened = checkpoint.open_checkpoint(folder, max_byte=_core.max_byte)
+    if opened.n_bytes > machine.total_memory():
+        warnings.warn(
+            f"the weights, {_gb(opened.n_bytes)}, are larger than the memory, {_gb(machine.total_memory())}: "
+            "they are read from the disk again and again, which is slow",
+            stacklevel=2,
+        )
+    core = _core.Model(
+        dataclasses.asdict(opened.config),
+        opened.tensors,
+        threads=threads or machine.physical_cores(),
+        precision=precision,
+    )
+    return Model(
+        core,
+        opened.config,
+        source=source,
+        revision=found_revision,
+        fingerprint=opened.fingerprint,
+        precision=precision,
+        context=fitting_context(opened.config, core.kv_bytes_per_token, context),
+    )
+
+
+def _folder_of(source: str, revision: str | None) -> tuple[Path, str | None]:
+    if source == "demo":
+        from . import demo
+
+        return demo.expand(), None
+    return hub.resolve(source, revision=revision)
+
+
+def fitting_context(config: Config, kv_bytes_per_token: int, context: int | None) -> int:
+    """Check a wished context against the model and the free memory, or choose one for None."""
+    limit, free = config.max_position_embeddings, machine.available_memory()
+    if context is None:
+        return min(limit, max(free // 2 // kv_bytes_per_token, MIN_CONTEXT))
+    if isinstance(context, bool) or not isinstance(context, Integral) or not 2 <= context <= limit:
+        raise ValueError(
+            f"context must be an integer in 2..{limit} (max_position_embeddings), got {context!r}"
+        )
+    needed = int(context) * kv_bytes_per_token
+    if needed > free:
+        smaller = 1 << max((free // 2 // kv_bytes_per_token).bit_length() - 1, 1)
+        raise MemoryError(
+            f"KV cache for {context:,} tokens needs {_gb(needed)}, {_gb(free)} free; try context={smaller}"
+        )
+    return int(context)
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB"
+
+
+class Model:
+    """A gpt-oss model, ready to generate.
+
+    >>> model = ossnb.load("demo")
+    >>> model.generate("What is 2 + 2?", temperature=0).text  # doctest: +SKIP
+    '4'
+
+    Several threads may use one model: their forward calls take turns, and each generation works on a fork of
+    its own of the kept keys and values. A prompt that begins like an earlier one, with its reply, is computed
+    only from where they part; the result is the same, bit for bit.
+    """
+
+    def __init__(
+        self,
+        core: _core.Model,
+        config: Config,
+        *,
+        source: str = "",
+        revision: str | None = None,
+        fingerprint: str = "",
+        precision: str = "exact",
+        context: int | None = None,
+    ) -> None:
+        self._core: _core.Model | None = core
+        self.config = config
+        self.source = source
+        self.revision = revision
+        self.fingerprint = fingerprint
+        self.precision = precision
+        self.context = config.max_position_embeddings if context is None else context
+        self.tokenizer = Tokenizer()
+        self._cache = PrefixCache(KEPT_SEQUENCES, max_bytes=self.context * core.kv_bytes_per_token // 2)
+
+    @property
+    def core(self) -> _core.Model:
+        """The C++ engine; RuntimeError once the model is closed."""
+        if self._core is None:
+            raise RuntimeError(f"the model {self.source!r} was closed; load it again")
+        return self._core
+
+    @property
+    def threads(self) -> int:
+        """Threads the engine computes with; may be set. The results do not depend on it."""
+        return self.core.threads
+
+    @threads.setter
+    def threads(self, n: int) -> None:
+        self.core.threads = n
+
+    # ---- answers -----------------------------------------------------------------------------------------
+
+    @with_sampling_options
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        instructions: str | None = None,
+        effort: str = "medium",
+        tools: Tools | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Reply:
+        """Answer a prompt, or the last of a list of messages, and return the whole reply.
+
+        >>> model.generate("What is 2 + 2?", effort="low", seed=7).text  # doctest: +SKIP
+        '4'
+
+        `messages` are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
+        `reply.messages`. `instructions` is what others name the system prompt; `effort` is low, medium or
+        high. `tools` are functions as JSON schemas; a call the model wants is in `reply.tool_calls`, none is
+        executed. `max_tokens` None goes on until the model ends or the context is full (finish_reason
+        "context"). `stop` takes strings, looked for in the answer's text, and token ids. The same `seed`
+        gives the same text; without one a seed is drawn and told in `reply.seed`. An interrupt raises
+        Interrupted, with the partial reply in `.reply`. ContextFull if the prompt leaves no room for an
+        answer, ValueError for settings out of range.
+        """
+        return self.stream(prompt, instructions=instructions, effort=effort, tools=tools, **sampling).run()
+
+    @with_sampling_options
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        instructions: str | None = None,
+        effort: str = "medium",
+        tools: Tools | None = None,
+        on_end: Callable[[Reply], None] | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Stream:
+        """Answer as `generate` does, event by event.
+
+        >>> for event in model.stream("Tell me a story"): print(event.text, end="")  # doctest: +SKIP
+        Once upon a time
+
+        Returns an iterator of Event with `reply`, `close` and `cancel`. `on_end` is called once with the
+        reply, however the generation ends.
+        """
+        self._check_harmony()
+        check_effort(effort)
+        settings = Sampling.of(sampling)
+        tokens = render(as_messages(prompt), instructions=instructions, effort=effort, tools=tools)
+        return self._start(tokens, settings, effort, on_end)
+
+    @with_sampling_options
+    def complete(self, prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
+        """Continue raw text, or token ids, without harmony; everything written is `reply.text`.
+
+        >>> model.complete("Roses are red, violets", max_tokens=20).text  # doctest: +SKIP
+        ' are blue'
+
+        Ends at "<|return|>", "<|endoftext|>", `stop`, `max_tokens` or the end of the context.
+        """
+        return self.stream_complete(prompt, **sampling).run()
+
+    @with_sampling_options
+    def stream_complete(
+        self,
+        prompt: str | Iterable[int],
+        *,
+        on_end: Callable[[Reply], None] | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Stream:
+        """Continue raw text as `complete` does, event by event; every text is an "answer" event."""
+        settings = Sampling.of(sampling)
+        tokens = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+        return self._start(self._token_ids(tokens), settings, None, on_end)
+
+    @with_sampling_options
+    def chat(
+        self,
+        instructions: str | None = None,
+        *,
+        effort: str = "medium",
+        tools: Tools | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Chat:
+        """Begin a conversation that remembers its turns.
+
+        >>> chat = model.chat(instructions="Be brief.")
+        >>> chat.say("Hello").text  # doctest: +SKIP
+        'Hi!'
+        """
+        from .chat import Chat
+
+        return Chat(self, instructions, effort=effort, tools=tools, **sampling)
+
+    def _start(
+        self,
+        tokens: list[int],
+        settings: Sampling,
+        effort: str | None,
+        on_end: Callable[[Reply], None] | None,
+    ) -> Stream:
+        settings.check_vocabulary(self.config.vocab_size)
+        if len(tokens) >= self.context:
+            raise ContextFull(
+                f"the prompt has {len(tokens):,} tokens and the context holds {self.context:,}: shorten it, start "
+                f"a new chat, or load with a larger context (up to {self.config.max_position_embeddings:,})"
+            )
+        request = Request(
+            tokens, settings.with_seed(), effort, self.context, self.source, self.revision, self.precision
+        )
+        return Stream(self.core, self._cache, request, on_end)
+
+    def _check_harmony(self) -> None:
+        if self.config.vocab_size <= CALL:
+            raise ValueError(
+                f"this model's vocabulary has {self.config.vocab_size:,} tokens, a harmony prompt needs ids up "
+                f"to {CALL:,}; use complete() or logits() with token ids"
+            )
+
+    # ---- numbers -----------------------------------------------------------------------------------------
+
+    def logits(self, token_ids: Iterable[int]) -> NDArray[np.float32]:
+        """Return the logits after every token, float32 [T, V].
+
+        >>> model.logits([200006, 1428]).shape  # doctest: +SKIP
+        (2, 201088)
+
+        Every position is computed. MemoryError if the array does not fit (T * V * 4 bytes), ValueError for a
+        token out of range, ContextFull for more tokens than the context holds.
+        """
+        tokens = np.asarray(self._token_ids(token_ids), np.int32)
+        if len(tokens) > self.context:
+            raise ContextFull(f"{len(tokens):,} tokens are more than the context holds, {self.context:,}")
+        n_bytes = len(tokens) * self.config.vocab_size * 4
+        if n_bytes > (free := machine.available_memory()):
+            raise MemoryError(
+                f"logits of {len(tokens):,} tokens need {_gb(n_bytes)}, {_gb(free)} free; ask for fewer"
+            )
+        logits = np.empty((len(tokens), self.config.vocab_size), np.float32)
+        sequence = self.core.sequence()
+        for start in range(0, len(tokens), PREFILL_CHUNK):
+            chunk = tokens[start : start + PREFILL_CHUNK]
+            logits[start : start + len(chunk)] = self.core.forward([(sequence, chunk, len(chunk))])
+        return logits
+
+    def _token_ids(self, ids: Iterable[int]) -> list[int]:
+        """Check token ids given by the caller, or made of a text for a model with a smaller vocabulary."""
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise ValueError(f"token ids must be a sequence of integers, got {type(ids).__name__}")
+        tokens = list(ids)
+        if not tokens:
+            raise ValueError("there must be at least one token, got none")
+        for i, token in enumerate(tokens):
+            if isinstance(token, bool) or not isinstance(token, Integral):
+                raise ValueError(f"token id {i} must be an integer, got {token!r}")
+            if not 0 <= token < self.config.vocab_size:
+                raise ValueError(
+                    f"token id {i} must be in 0..{self.config.vocab_size - 1} (vocab_size), got {token}"
+                )
+        return [int(token) for token in tokens]
+
+    # ---- life --------------------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Free the keys and values kept from earlier generations."""
+        self._cache.clear()
+
+    def close(self) -> None:
+        """Free the memory; the model cannot be used any more."""
+        self.forget()
+        self._core = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        c = self.config
+        size = f"{c.num_hidden_layers} layers, {c.num_local_experts} experts"
+        if self._core is None:
+            return f"Model({self.source!r}, {size}, closed)"
+        return (
+            f"Model({self.source!r}, {size}, precision={self.precision!r}, threads={self.threads}, "
+            f"context={self.context:,})"
+        )
+
+
+# ---- the default model -----------------------------------------------------------------------------------
+
+_default: Model | None = None
+_default_lock = threading.Lock()
+
+
+def default_model() -> Model:
+    """Return the model that `ossnb.generate` and `%%oss` use, loading it (`load()`) when there is none
+    yet."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = load()
+        return _default
+
+
+def set_default_model(model: Model | None) -> None:
+    """Make `model` the default; None lets the next use load it anew."""
+    global _default
+    with _default_lock:
+        _default = model
+
+
+@with_sampling_options
+def generate(
+    prompt: Prompt,
+    *,
+    instructions: str | None = None,
+    effort: str = "medium",
+    tools: Tools | None = None,
+    **sampling: Unpack[SamplingOptions],
+) -> Reply:
+    """Answer with the default model; see Model.generate.
+
+    >>> ossnb.generate("What is 2 + 2?").text  # doctest: +SKIP
+    '4'
+    """
+    return default_model().generate(prompt, instructions=instructions, effort=effort, tools=tools, **sampling)
+
+
+@with_sampling_options
+def stream(
+    prompt: Prompt,
+    *,
+    instructions: str | None = None,
+    effort: str = "medium",
+    tools: Tools | None = None,
+    **sampling: Unpack[SamplingOptions],
+) -> Stream:
+    """Answer with the default model, event by event; see Model.stream."""
+    return default_model().stream(prompt, instructions=instructions, effort=effort, tools=tools, **sampling)
+
+
+@with_sampling_options
+def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
+    """Continue raw text with the default model; see Model.complete."""
+    return default_model().complete(prompt, **sampling)

@@ -1,0 +1,141 @@
+"""What a generation gives back: events while it runs, a reply when it has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .messages import Message, ToolCall
+from .sampling import Sampling
+
+__all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenLogprob", "ToolCall"]
+
+Kind = Literal["progress", "reasoning", "answer", "tool_call", "tool_result", "note", "done"]
+
+FinishReason = Literal[
+    "stop",  # the model ended its turn, or a token id of `stop` came
+    "stop_string",  # a string of `stop` came
+    "tool_calls",  # the turn ended in a call
+    "length",  # max_tokens
+    "context",  # no room for a further token
+    "interrupted",  # Ctrl-C, or the notebook's stop
+    "cancelled",  # cancel() or close()
+    "error",  # an exception ended it
+    "unfinished",  # still running
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token's natural log-probability under the model, before penalties and temperature."""
+
+    token: int
+    bytes: bytes
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()  # the likeliest tokens of the step, best first
+
+    @property
+    def text(self) -> str:
+        """The token's text; U+FFFD where it holds a part of a character."""
+        return self.bytes.decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts and speeds of one generation.
+
+    Times are seconds inside the engine and the sampler: what the caller does between two events is not
+    counted. `gb_s` counts the bytes of weights, keys and values that had to be read.
+    """
+
+    n_prompt_tokens: int = 0
+    n_cached_tokens: int = 0  # of the prompt, taken from an earlier generation
+    n_new_tokens: int = 0
+    n_decode_steps: int = 0  # forward calls after the prompt's
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    decode_bytes: int = 0
+
+    @property
+    def prefill_tok_s(self) -> float:
+        """Prompt tokens computed a second; 0 where nothing was measured."""
+        return _rate(self.n_prompt_tokens - self.n_cached_tokens, self.prefill_s)
+
+    @property
+    def decode_tok_s(self) -> float:
+        """Tokens generated a second after the first."""
+        return _rate(self.n_decode_steps, self.decode_s)
+
+    @property
+    def gb_s(self) -> float:
+        """Gigabytes (1e9) read a second while generating."""
+        return _rate(self.decode_bytes / 1e9, self.decode_s)
+
+
+def _rate(amount: float, seconds: float) -> float:
+    return amount / seconds if seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One finished turn: everything the model wrote, and how to get it again.
+
+    >>> str(model.generate("What is 2 + 2?", seed=1))  # doctest: +SKIP
+    '4'
+
+    `text` is what the user is meant to see: the answer, with the model's preamble before it where there is
+    one. `messages` are the turn's harmony messages, to be appended to a history. `tokens` are all generated
+    ids, the one that ended the turn included. `notes` tell what was odd about the turn. `prompt_sha256` is
+    the sha256 of the comma-joined prompt ids.
+    """
+
+    text: str
+    reasoning: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    finish_reason: FinishReason = "unfinished"
+    notes: tuple[str, ...] = ()
+    stats: Stats = field(default_factory=Stats)
+    sampling: Sampling = field(default_factory=Sampling)
+    effort: str | None = None  # None for raw completions
+    prompt_tokens: list[int] = field(default_factory=list)
+    prompt_sha256: str = ""
+    model: str = ""
+    revision: str | None = None
+    precision: str = ""
+
+    @property
+    def seed(self) -> int:
+        """The seed that gives the same reply again."""
+        assert self.sampling.seed is not None, "a reply's sampling always has its seed"
+        return self.sampling.seed
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        speed = f"{self.stats.n_new_tokens} tokens, {self.stats.decode_tok_s:.1f} tok/s"
+        return (
+            f"Reply({self.text!r}, finish_reason={self.finish_reason!r}, seed={self.sampling.seed}, {speed})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened while generating.
+
+    `kind` tells what `text` is: a further bit of "reasoning" or "answer", a whole "tool_call" (parsed in
+    `tool_call`) or "tool_result", a "note" about an oddity. "progress" comes while a long prompt is read
+    (`fraction`, 0 to 1) and "done" at the end (`reply`). `token` is the id that completed the text, None
+    where none did. The answer events, joined, are the reply's text; the reasoning events its reasoning.
+    """
+
+    kind: Kind
+    text: str = ""
+    token: int | None = None
+    logprob: TokenLogprob | None = None
+    tool_call: ToolCall | None = None
+    fraction: float | None = None
+    reply: Reply | None = None

@@ -1,0 +1,189 @@
+"""Sampling settings, checked once at the door."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from inspect import Parameter, signature
+from numbers import Integral, Real
+from typing import Any, TypedDict, TypeVar
+
+MAX_SEED = 2**64 - 1
+MAX_LOGPROBS = 100
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The keywords of Sampling, as callers write them."""
+
+    max_tokens: int | None
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    logit_bias: Mapping[int, float] | None
+    stop: str | int | Sequence[str | int] | None
+    seed: int | None
+    logprobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Settings of one generation, all checked.
+
+    >>> Sampling(temperature=0.7, top_p=0.9).temperature
+    0.7
+
+    `temperature` 0 is greedy. `stop` takes strings, which act on the answer's text, and token ids. `logprobs`
+    n asks for the n likeliest tokens at every step. `seed` None means: draw one (`with_seed`). ValueError
+    names a bad value.
+    """
+
+    max_tokens: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    stop: tuple[str | int, ...] = ()
+    seed: int | None = None
+    logprobs: int = 0
+
+    def __post_init__(self) -> None:
+        checked = {
+            "temperature": _number("temperature", self.temperature, ">= 0", lambda x: x >= 0),
+            "top_p": _number("top_p", self.top_p, "in (0, 1]", lambda x: 0 < x <= 1),
+            "top_k": _integer("top_k", self.top_k, 0),
+            "min_p": _number("min_p", self.min_p, "in [0, 1)", lambda x: 0 <= x < 1),
+            "repetition_penalty": _number(
+                "repetition_penalty", self.repetition_penalty, "> 0", lambda x: x > 0
+            ),
+            "presence_penalty": _penalty("presence_penalty", self.presence_penalty),
+            "frequency_penalty": _penalty("frequency_penalty", self.frequency_penalty),
+            "logit_bias": _logit_bias(self.logit_bias),
+            "stop": _stop(self.stop),
+            "seed": None if self.seed is None else _integer("seed", self.seed, 0, MAX_SEED),
+            "logprobs": _integer("logprobs", self.logprobs, 0, MAX_LOGPROBS),
+            "max_tokens": None if self.max_tokens is None else _integer("max_tokens", self.max_tokens, 1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, options: SamplingOptions) -> Sampling:
+        """Make settings from keywords; TypeError for one that does not exist."""
+        unknown = sorted(set(options) - set(SamplingOptions.__annotations__))
+        if unknown:
+            known = ", ".join(SamplingOptions.__annotations__)
+            raise TypeError(f"unknown setting {unknown[0]!r}; the sampling settings are {known}")
+        loose: dict[str, Any] = dict(options)
+        return cls(**loose)
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """The stops that are text."""
+        return tuple(s for s in self.stop if isinstance(s, str))
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """The stops that are token ids."""
+        return frozenset(s for s in self.stop if isinstance(s, int))
+
+    def with_seed(self) -> Sampling:
+        """Return these settings with a seed: the given one, else 32 random bits."""
+        return self if self.seed is not None else replace(self, seed=secrets.randbits(32))
+
+    def check_vocabulary(self, vocab_size: int) -> None:
+        """Raise ValueError if a bias or a stop names a token that the model does not have."""
+        for name, ids in (("logit_bias", self.logit_bias), ("stop", self.stop_ids)):
+            for token in ids:
+                if token >= vocab_size:
+                    raise ValueError(f"{name}: token id must be below {vocab_size} (vocab_size), got {token}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings that differ from the defaults, ready for JSON; the seed always."""
+        changed = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed = {name: value for name, value in changed.items() if value != _DEFAULTS[name]}
+        if "logit_bias" in changed:
+            changed["logit_bias"] = {str(token): bias for token, bias in self.logit_bias.items()}
+        if "stop" in changed:
+            changed["stop"] = list(self.stop)
+        return changed | {"seed": self.seed}
+
+
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Sampling)} | {"logit_bias": {}}
+
+
+def with_sampling_options(function: Function) -> Function:
+    """Show the sampling settings with their defaults in a signature that ends in **sampling."""
+    shown = signature(function)
+    given = [p for p in shown.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    options = [
+        Parameter(n, Parameter.KEYWORD_ONLY, default=d) for n, d in (_DEFAULTS | {"logit_bias": None}).items()
+    ]
+    function.__signature__ = shown.replace(parameters=[*given, *options])  # type: ignore[attr-defined]
+    return function
+
+
+def _number(name: str, value: Any, expected: str, holds: Callable[[Any], bool]) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} must be a number {expected}, got {value!r}")
+    if not math.isfinite(value) or not holds(value):
+        raise ValueError(f"{name} must be {expected}, got {value}")
+    return float(value)
+
+
+def _penalty(name: str, value: Any) -> float:
+    return _number(name, value, "in [-2, 2]", lambda x: -2 <= x <= 2)
+
+
+def _integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    expected = f">= {low}" if high is None else f"in {low}..{high}"
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name} must be an integer {expected}, got {value!r}")
+    if int(value) < low or (high is not None and int(value) > high):
+        raise ValueError(f"{name} must be {expected}, got {value}")
+    return int(value)
+
+
+def _logit_bias(bias: Any) -> dict[int, float]:
+    if bias is None:
+        return {}
+    if not isinstance(bias, Mapping):
+        raise ValueError(f"logit_bias must map token ids to numbers, got {type(bias).__name__}")
+    return {
+        _integer("logit_bias key", token, 0): _number(
+            f"logit_bias[{token}]",
+            value,
+            "in [-100, 100]",
+            lambda x: -100 <= x <= 100,  # OpenAI's range
+        )
+        for token, value in bias.items()
+    }
+
+
+def _stop(stop: Any) -> tuple[str | int, ...]:
+    if stop is None:
+        return ()
+    if isinstance(stop, str | Integral):
+        stop = (stop,)
+    if not isinstance(stop, Sequence | set | frozenset):
+        raise ValueError(f"stop must be strings or token ids, got {type(stop).__name__}")
+    return tuple(_one_stop(s) for s in stop)
+
+
+def _one_stop(stop: Any) -> str | int:
+    if isinstance(stop, str):
+        if not stop:
+            raise ValueError("stop strings must not be empty, got ''")
+        return stop
+    return _integer("stop token id", stop, 0)
