@@ -7,64 +7,12 @@ before.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
-import types
 import zlib
 from collections.abc import Callable
 
 import numpy as np
 
-import ossnb
-
-
-class CancelFlag:
-    def __init__(self):
-        self._is_set = False
-
-    def set(self):
-        self._is_set = True
-
-    def clear(self):
-        self._is_set = False
-
-    def is_set(self):
-        return self._is_set
-
-
-class Cancelled(Exception):
-    pass
-
-
-class Sampler:
-    """Temperature, bias and penalties only; noise keyed by (seed, position)."""
-
-    def __init__(self, *, n_vocab, temperature=1.0, seed=0, logit_bias=None, prompt=None, **penalties):
-        self.temperature, self.seed, self.bias = temperature, seed, logit_bias or {}
-        self.penalties = penalties
-        self.accepted = []
-
-    def sample(self, logits, position, n_top=0):
-        z = logits.astype(np.float64)
-        logprobs = z - z.max() - np.log(np.exp(z - z.max()).sum())
-        for token, bias in self.bias.items():
-            z[token] += bias
-        if self.temperature > 0:
-            z = z / self.temperature + np.random.default_rng([self.seed, position]).gumbel(size=len(z))
-        token = int(z.argmax())
-        top = np.argsort(-logprobs, kind="stable")[:n_top]
-        return token, float(logprobs[token]), top.astype(np.int32), logprobs[top].astype(np.float32)
-
-    def accept(self, token):
-        self.accepted.append(token)
-
-
-if importlib.util.find_spec("ossnb._core") is None:
-    fake = types.ModuleType("ossnb._core")
-    fake.CancelFlag, fake.Cancelled, fake.Sampler = CancelFlag, Cancelled, Sampler
-    fake.max_byte = lambda a: int(a.max())
-    sys.modules["ossnb._core"] = ossnb._core = fake
 
 from ossnb import _core
 from ossnb.config import Config

