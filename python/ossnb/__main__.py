@@ -1,0 +1,7 @@
+"""`python -m ossnb` is the command `ossnb`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
