@@ -1,0 +1,29 @@
+"""The notebook side: `%%oss` cells, `%oss`, progress bars. No widgets: a saved answer needs no kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["load_ipython_extension", "unload_ipython_extension"]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register `%%oss` and `%oss`; `%load_ext ossnb` and `import ossnb` inside IPython do so.
+
+    >>> load_ipython_extension(get_ipython())  # doctest: +SKIP
+
+    Registering twice changes nothing: conversations go on.
+    """
+    from .magic import register
+
+    register(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take `%%oss` and `%oss` away again, as `%unload_ext ossnb` does."""
+    from .magic import unregister
+
+    unregister(shell)

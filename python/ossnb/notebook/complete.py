@@ -1,0 +1,64 @@
+"""Tab completion of `%%oss` flags and `%oss` subcommands: in the first line only, never inside a prompt."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .options import FLAGS, SUBCOMMANDS
+
+
+def candidates(line: str, names: Callable[[str], Iterable[str]]) -> tuple[str, list[str]] | None:
+    """Return (the fragment before the cursor, what may replace it), or None where the line is not ours.
+
+    >>> candidates("%%oss --effort l", lambda flag: ())
+    ('l', ['low'])
+
+    `line` ends at the cursor; `names` gives further values for a flag, e.g. the open chats for "--chat".
+    """
+    magic = re.match(r"\s*(%%?)oss\s", line)
+    if magic is None:
+        return None
+    before, fragment = re.fullmatch(r"(.*?)([^\s=]*)", line[magic.end() :], re.DOTALL).groups()  # type: ignore[union-attr]
+    words = before.replace("=", " ").split()
+    previous = words[-1] if words else ""
+    if magic[1] == "%":
+        options = _line_options(words, names)
+    elif flag := next((flag for flag in FLAGS if flag.name == previous and flag.metavar), None):
+        options = [*flag.values, *names(flag.name)]
+    else:
+        options = [flag.name for flag in FLAGS] + ["--help"]
+    return fragment, [option for option in dict.fromkeys(options) if option.startswith(fragment)]
+
+
+def _line_options(words: list[str], names: Callable[[str], Iterable[str]]) -> list[str]:
+    match words:
+        case []:
+            return list(SUBCOMMANDS)
+        case ["load"]:
+            return list(names("--model"))
+        case ["load", *_, "--precision"]:
+            return ["exact", "fast"]
+        case ["load", *_]:
+            return ["--precision", "--threads", "--context"]
+        case ["reset"]:
+            return list(names("--chat"))
+    return []
+
+
+def make_matcher(names: Callable[[str], Iterable[str]]) -> Callable[..., Any]:
+    """Make the matcher that IPython's completer calls."""
+    from IPython.core.completer import SimpleCompletion, context_matcher
+
+    @context_matcher()  # type: ignore[untyped-decorator]
+    def oss_matcher(context: Any) -> dict[str, Any]:
+        first = not "".join(context.full_text.split("\n")[: context.cursor_line]).strip()
+        line = context.text_until_cursor
+        found = candidates(line, names) if first or not line.lstrip().startswith("%%") else None
+        if not found:
+            return {"completions": []}
+        fragment, options = found
+        completions = [SimpleCompletion(text=option, type="param") for option in options]
+        return {"completions": completions, "matched_fragment": fragment, "suppress": True}
+
+    matcher: Callable[..., Any] = oss_matcher
+    return matcher

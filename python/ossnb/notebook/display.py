@@ -1,0 +1,295 @@
+"""The views of one answer while it is written: outputs of a notebook cell, or lines in a terminal.
+
+In a cell every part is an output of its own: the thinking, which folds away and is then left alone (what a
+reader opened would snap shut at the next update), the answer as plain Markdown, which any viewer shows with no
+kernel, and one line of figures. Everything a model wrote is escaped on its way in (markup.py).
+"""
+
+import html
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TextIO
+
+from .. import __version__
+from ..messages import ToolCall
+from ..reply import Event, Reply
+from .limiter import RateLimiter
+from .markup import as_entities, safe_markdown, safe_terminal
+
+QUIET = "color:var(--jp-ui-font-color2,#767676);font-size:87%;font-family:var(--jp-ui-font-family,sans-serif)"
+PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
+N_TAIL = 240  # characters of the thinking in sight while it goes on
+
+
+class View(Protocol):
+    """Where an answer is shown while it is written."""
+
+    def on(self, event: Event) -> None:
+        """Take one event."""
+
+    def finish(self, reply: Reply) -> None:
+        """Show the whole reply, whatever was shown before."""
+
+    def abandon(self) -> None:
+        """Show what there is: an error ended it."""
+
+
+def view_for(shell: Any) -> View:
+    """Return the view that fits: a notebook's kernel takes rich outputs, everything else gets text."""
+    return CellView() if getattr(shell, "kernel", None) is not None else TerminalView()
+
+
+# ---- a notebook cell ---------------------------------------------------------------------------------------
+
+
+class Output:
+    """One output of the running cell, shown once and replaced from then on."""
+
+    def __init__(self) -> None:
+        self._display_id = uuid.uuid4().hex
+        self._is_shown = False
+
+    def show(self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> None:
+        """Show `data` (MIME type → text) in place of what was there."""
+        from IPython.display import publish_display_data
+
+        transient = {"display_id": self._display_id}
+        publish_display_data(dict(data), dict(metadata or {}), transient=transient, update=self._is_shown)  # type: ignore[no-untyped-call]
+        self._is_shown = True
+
+
+class CellView:
+    """Stream a reply into the outputs of the running cell."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._limiter = RateLimiter(clock)
+        self._began = clock()
+        self._status: Output | None = None
+        self._thinking: Output | None = None
+        self._answer: Output | None = None
+        self._reasoning_parts: list[str] = []
+        self._answer_parts: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._n_reasoning_tokens = 0
+        self._n_chars = 0  # of the part being written
+        self._reasoning_began = self._reasoning_s = 0.0
+        self._is_folded = True
+
+    def on(self, event: Event) -> None:
+        """Take one event; most only add to what the next update draws."""
+        if event.kind == "progress" and event.fraction is not None:
+            self._on_progress(event.fraction)
+        elif event.kind == "reasoning":
+            self._on_reasoning(event)
+        elif event.kind in ("answer", "tool_call"):
+            self._on_answer(event)
+
+    def finish(self, reply: Reply) -> None:
+        """Draw the final state of every part, with the settings in the answer's metadata."""
+        self._reasoning_parts = [reply.reasoning]
+        self._answer_parts = [reply.text]
+        self._calls = list(reply.tool_calls)
+        self._fold()
+        self._draw_answer(reply)
+        line = stats_line(reply)
+        Output().show({"text/html": f'<div style="{QUIET}">{html.escape(line)}</div>', "text/plain": line})
+
+    def abandon(self) -> None:
+        """Draw what is there and has not been drawn."""
+        self._fold()
+        if self._answer_parts or self._calls:
+            self._draw_answer()
+        elif self._status is not None:
+            self._status.show({"text/html": "", "text/plain": ""})
+
+    def _on_progress(self, fraction: float) -> None:
+        if self._clock() - self._began < PROGRESS_AFTER_S or not self._limiter.ready(0):
+            return
+        self._status = self._status or Output()
+        line = f"reading the prompt … {fraction:.0%}"
+        self._status.show({"text/html": f'<div style="{QUIET}">{line}</div>', "text/plain": line})
+
+    def _on_reasoning(self, event: Event) -> None:
+        if self._is_folded:
+            self._is_folded = False
+            self._reasoning_began = self._clock()
+            self._n_chars = sum(map(len, self._reasoning_parts))
+        self._reasoning_parts.append(event.text)
+        self._n_reasoning_tokens += event.token is not None
+        self._n_chars += len(event.text)
+        if self._limiter.ready(N_TAIL):
+            self._thinking = self._thinking or self._next_output()
+            self._thinking.show(_thinking_bundle("".join(self._reasoning_parts), self._summary("thinking")))
+
+    def _on_answer(self, event: Event) -> None:
+        if not self._is_folded:
+            self._fold()
+            self._n_chars = sum(map(len, self._answer_parts))
+        if event.tool_call is not None:
+            self._calls.append(event.tool_call)
+        else:
+            self._answer_parts.append(event.text)
+            self._n_chars += len(event.text)
+        if self._limiter.ready(self._n_chars):
+            self._draw_answer()
+
+    def _fold(self) -> None:
+        """Fold the thinking away; from here on its output is not touched, so that a reader may open it."""
+        if not self._is_folded:
+            self._is_folded = True
+            self._reasoning_s += self._clock() - self._reasoning_began
+        elif self._thinking is not None or not any(self._reasoning_parts):
+            return
+        self._thinking = self._thinking or self._next_output()
+        self._thinking.show(_folded_bundle("".join(self._reasoning_parts), self._summary("reasoning")))
+
+    def _draw_answer(self, reply: Reply | None = None) -> None:
+        text = "".join(self._answer_parts)
+        markdown = [safe_markdown(text)] if text else []
+        plain = [text] if text else []
+        for call in self._calls:
+            markdown.append(f"Calls **{as_entities(call.name)}** with <code>{as_entities(call.raw)}</code>")
+            plain.append(f"calls {call.name} with {call.raw}")
+        if not markdown and reply is not None:
+            markdown = [f"*{_why_empty(reply)}*"]
+        self._answer = self._answer or self._next_output()
+        self._answer.show(
+            {"text/markdown": "\n\n".join(markdown), "text/plain": "\n".join(plain)},
+            {"ossnb": reply_metadata(reply)} if reply is not None else None,
+        )
+
+    def _next_output(self) -> Output:
+        """The place of the status line, which so vanishes, or a new one below."""
+        output, self._status = self._status or Output(), None
+        return output
+
+    def _summary(self, what: str) -> str:
+        running = 0.0 if self._is_folded else self._clock() - self._reasoning_began
+        return f"{what} · {self._n_reasoning_tokens:,} tokens · {self._reasoning_s + running:.1f} s"
+
+
+def _thinking_bundle(text: str, summary: str) -> dict[str, str]:
+    """The last lines of a running thought, at a steady height so that the page below does not jump."""
+    tail = text if len(text) <= N_TAIL else "…" + text[-N_TAIL:]
+    block = f"height:4.5em;overflow:hidden;white-space:pre-wrap;margin:0.3em 0 0 1em;{QUIET}"
+    page = f'<div style="{QUIET}">{html.escape(summary)}</div><div style="{block}">{html.escape(tail)}</div>'
+    return {"text/html": page, "text/plain": f"{summary}\n{tail}"}
+
+
+def _folded_bundle(text: str, summary: str) -> dict[str, str]:
+    block = "white-space:pre-wrap;margin:0.3em 0 0 1em;font-family:inherit;background:none;color:inherit"
+    page = (
+        f'<details style="{QUIET}"><summary style="cursor:pointer">{html.escape(summary)}</summary>'
+        f'<pre style="{block}">{html.escape(text)}</pre></details>'
+    )
+    return {"text/html": page, "text/plain": f"[{summary}]\n{text}"}
+
+
+def _why_empty(reply: Reply) -> str:
+    return {
+        "interrupted": "stopped before the answer began",
+        "cancelled": "stopped before the answer began",
+        "length": "max_tokens was reached before the answer began",
+        "context": "the context was full before the answer began",
+    }.get(reply.finish_reason, "an empty answer")
+
+
+# ---- a terminal --------------------------------------------------------------------------------------------
+
+
+class TerminalView:
+    """Write a reply to standard output as it comes, the thinking dimmed where the terminal can."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._is_tty = self._out.isatty()
+        self._last = ""  # the kind of event written last
+        self._n_answer = 0
+
+    def on(self, event: Event) -> None:
+        """Write one event's text."""
+        if event.kind == "progress" and event.fraction is not None and self._is_tty:
+            self._out.write(f"\r{self._dim(f'reading the prompt … {event.fraction:.0%}')}")
+        elif event.kind in ("reasoning", "answer", "tool_call"):
+            self._begin(event.kind)
+            text = event.text
+            if event.tool_call is not None:
+                text = f"calls {event.tool_call.name} with {event.tool_call.raw}\n"
+            self._n_answer += len(text) if event.kind == "answer" else 0
+            self._write(text, dim=event.kind == "reasoning")
+        self._out.flush()
+
+    def finish(self, reply: Reply) -> None:
+        """Write what an interrupted stream still held back, and the line of figures."""
+        self._begin("answer" if reply.text else self._last)
+        self._write(reply.text[self._n_answer :])
+        self._begin("stats")
+        self._out.write(self._dim(stats_line(reply)) + "\n")
+        self._out.flush()
+
+    def abandon(self) -> None:
+        """End the line."""
+        self._begin("end")
+        self._out.flush()
+
+    def _begin(self, kind: str) -> None:
+        if kind != self._last:
+            if self._last:
+                self._out.write("\n\n" if self._last == "reasoning" else "\n")
+            elif self._is_tty:
+                self._out.write("\r\x1b[K")  # over the progress
+            self._last = kind
+
+    def _write(self, text: str, dim: bool = False) -> None:
+        self._out.write(self._dim(safe_terminal(text)) if dim else safe_terminal(text))
+
+    def _dim(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self._is_tty and text else text
+
+
+# ---- both --------------------------------------------------------------------------------------------------
+
+
+def stats_line(reply: Reply) -> str:
+    """One line of figures about a reply."""
+    stats = reply.stats
+    parts = [
+        _how_it_ended(reply),
+        f"{stats.n_new_tokens:,} tokens",
+        f"{stats.decode_tok_s:.1f} tok/s" if stats.decode_tok_s else "",
+        f"prompt {stats.n_prompt_tokens:,} tokens in {stats.prefill_s:.2f} s",
+        f"{stats.n_cached_tokens:,} reused" if stats.n_cached_tokens else "",
+        f"seed {reply.seed}",
+        reply.model,
+        *(f"note: {safe_terminal(note)}" for note in reply.notes),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _how_it_ended(reply: Reply) -> str:
+    return {
+        "interrupted": "■ stopped",
+        "cancelled": "■ stopped",
+        "length": "■ cut off at max_tokens",
+        "context": "■ cut off: the context is full",
+    }.get(reply.finish_reason, "")
+
+
+def reply_metadata(reply: Reply) -> dict[str, Any]:
+    """What it takes to get the same answer again; a seed that JavaScript would round becomes text."""
+    seed = reply.seed
+    sampling = {name: value for name, value in reply.sampling.to_dict().items() if name != "seed"}
+    return {
+        "model": reply.model,
+        "revision": reply.revision,
+        "precision": reply.precision,
+        "seed": seed if seed < 2**53 else str(seed),
+        "sampling": sampling,
+        "effort": reply.effort,
+        "prompt_sha256": reply.prompt_sha256,
+        "finish_reason": reply.finish_reason,
+        "version": __version__,
+    }

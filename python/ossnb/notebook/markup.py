@@ -1,0 +1,128 @@
+"""Make a model's Markdown safe to render: what it wrote is shown, nothing it wrote runs or is fetched.
+
+A renderer may pass raw HTML through, follow a `javascript:` link or load a remote image, and renderers do not
+agree where code ends. So no `<` of the model leaves here except in fenced blocks that all take for code.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+
+_FENCE = re.compile(r"(?P<lead>(?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(?P<fence>`{3,}(?=[^`]*$)|~{3,}).*")
+_INLINE = re.compile(
+    r"""
+      (?P<code>(?P<ticks>`+)(?P<code_text>(?!`)[^\n]{1,1000}?(?<!`))(?P=ticks)(?!`))
+    | (?P<ticks_alone>`+)
+    | (?P<display>\$\$(?P<display_text>.{1,1000}?)\$\$)
+    | (?P<bracket>\\\[(?P<bracket_text>.{1,1000}?)\\\])
+    | (?P<paren>\\\((?P<paren_text>[^\n]{1,1000}?)\\\))
+    | (?P<environment>\\begin\{(?P<name>[a-z]{1,20}\*?)\}.{1,1000}?\\end\{(?P=name)\})
+    | (?P<escape>\\[!-/:;=-@\[-`{-~])                # an escaped mark stays one; `\<` is left to `less`
+    | (?P<math>\$(?P<math_text>(?![\s$])[^$\n`]{1,1000}(?<![\s\\]))\$(?!\d))
+    | (?P<dollar>\$)
+    | (?P<less>\\?<)
+    | (?P<image>!(?=\[))
+    | (?P<open>\[)
+    | (?P<link>\](?=\(\s{0,9}(?P<target>\S{0,400})|:\s{0,9}(?P<definition>\S{0,400})))
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_SAFE_SCHEMES = {"http", "https", "mailto"}
+_ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a link's definition or an image
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def safe_markdown(text: str) -> str:
+    r"""Return Markdown that shows `text` as its writer meant it, with nothing that a page could run or fetch.
+
+    >>> safe_markdown("Use `<b>` or <script>")
+    'Use <code>&#60;b&#62;</code> or &lt;script>'
+
+    Raw HTML is shown as text, images become links, links keep only http, https and mailto targets, `\( \)`
+    and `\[ \]` become the `$` that notebooks typeset, and a `$` that is no formula stays a dollar sign.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(_blocks(lines))
+
+
+def _blocks(lines: list[str]) -> Iterator[str]:
+    """Yield prose, made safe, and fenced blocks, indented so that no renderer ends them early."""
+    prose: list[str] = []
+    fence = indent = ""
+    for line in lines:
+        if fence:
+            body = line.strip(" \t")
+            depth = len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip())
+            closes = set(body) == {fence[0]} and len(body) >= len(fence) and depth <= len(indent) + 3
+            yield line if body and depth >= len(indent) and not closes else indent + body
+            if closes:
+                fence = ""
+        elif opener := _FENCE.fullmatch(line):
+            if prose:  # and a blank line, since some renderers would let the paragraph swallow the fence
+                yield _safe_prose("\n".join(prose).rstrip() + "\n")
+                prose = []
+            yield line.replace("<", "&lt;")
+            fence, indent = opener["fence"], " " * len(opener["lead"].expandtabs(4))
+        else:
+            prose.append(line)
+    if prose:
+        yield _safe_prose("\n".join(prose))
+
+
+def _safe_prose(text: str) -> str:
+    last_close = max((found.start() for found in re.finditer(r"(?<!\\)\]", text)), default=-1)
+    return _INLINE.sub(lambda match: _safe_inline(match, last_close), text)
+
+
+def _safe_inline(match: re.Match[str], last_close: int) -> str:
+    found = match[0]
+    kind = next(name for name in _KINDS if match[name] is not None)
+    if kind == "code":
+        return f"<code>{as_entities(match['code_text'])}</code>" if _ACTIVE.search(found) else found
+    if kind in ("display", "bracket"):
+        return f"$${_formula(match[f'{kind}_text'])}$$"
+    if kind in ("paren", "math"):
+        return f"${_formula(match[f'{kind}_text'].strip())}$"
+    if kind == "environment":
+        return _formula(found)
+    if kind == "link":
+        unsafe = not _is_safe_target(match["target"] or match["definition"] or "")
+        return "&#93;" if unsafe else found
+    if kind == "open":  # never closed: some renderers would look for its end in the code that follows
+        return "&#91;" if match.start() > last_close else found
+    return {"dollar": r"\$", "less": "&lt;", "image": r"\!"}.get(kind, found)
+
+
+_KINDS = (
+    "code", "ticks_alone", "display", "bracket", "paren", "environment", "escape", "math", "dollar", "less",
+    "image", "open", "link",
+)  # fmt: skip
+
+
+def _formula(tex: str) -> str:
+    """TeX that means the same, without HTML and without a link for those who do not read it as TeX."""
+    return _ACTIVE.sub(lambda found: r"\lt " if found[0] == "<" else found[0] + " ", tex)
+
+
+def as_entities(code: str) -> str:
+    """Every mark as an entity, so that neither HTML nor Markdown finds anything to do in it."""
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: f"&#{ord(mark[0])};", code)
+
+
+def _is_safe_target(target: str) -> bool:
+    """Whether a link may stay: Markdown and browsers decode before they look for a scheme, so do it first."""
+    plain = re.sub(r"[\\\s\x00-\x20]", "", html.unescape(html.unescape(target))).lstrip("<")
+    scheme = _SCHEME.match(plain)
+    if scheme is None:
+        return 0 < len(target) < 400  # nothing to judge, or more than was looked at
+    return scheme[1].lower() in _SAFE_SCHEMES
+
+
+def safe_terminal(text: str) -> str:
+    r"""Return `text` with control characters made visible, so that a model cannot drive the terminal.
+
+    >>> safe_terminal("a\x1b[2Jb")
+    'a␛[2Jb'
+    """
+    return _CONTROL.sub(lambda mark: chr(0x2400 + ord(mark[0])) if ord(mark[0]) < 0x20 else "�", text)

@@ -1,0 +1,173 @@
+"""The line of a `%%oss` cell: flags, their checks, their help."""
+
+import argparse
+import difflib
+import keyword
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ..sampling import Sampling
+
+EFFORTS = ("low", "medium", "high")
+MODELS = ("demo", "20b", "120b")
+SUBCOMMANDS = ("help", "load", "reset", "status")
+
+_EXAMPLES = """examples:
+  %%oss                                  ask the default model
+  %%oss --effort high --seed 7           think longer; the same seed gives the same text
+  %%oss answer << --temperature 0        put the reply into the variable `answer`
+  %%oss --chat tutor                     go on with the conversation named tutor
+
+The prompt is the text below. {{expr}} in it inserts a value of the notebook, {{{{ writes {{; everything else
+is taken as it stands. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats.
+Interrupting the kernel stops the model and keeps what it wrote. `%oss help` tells of load, status, reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag of `%%oss`, for the parser, the help and the completion."""
+
+    name: str
+    meaning: str
+    kind: Callable[[str], Any] = str
+    metavar: str = "TEXT"
+    values: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The keyword argument it becomes."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+
+def _unescaped(text: str) -> str:
+    return text.replace(r"\n", "\n").replace(r"\t", "\t")
+
+
+FLAGS = (
+    Flag("--model", "20b, 120b, a hub id, a folder or demo, for this cell", metavar="SOURCE", values=MODELS),
+    Flag("--effort", "how long to think: low, medium (default) or high", metavar="LEVEL", values=EFFORTS),
+    Flag("--instructions", "what the model should heed (the developer message)"),
+    Flag("--temperature", "0 takes the likeliest token (default 1.0)", float, "N"),
+    Flag("--top-p", "keep the likeliest tokens that make up this probability (default 1.0: all)", float, "N"),
+    Flag("--top-k", "keep the k likeliest tokens (default 0: all)", int, "N"),
+    Flag("--min-p", "drop tokens less likely than this share of the likeliest (default 0.0)", float, "N"),
+    Flag("--max-tokens", "stop after so many new tokens, thinking included", int, "N"),
+    Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", int, "N"),
+    Flag("--stop", r"end the answer before this text; may be repeated; \n and \t are understood", _unescaped),
+    Flag("--out", "put the reply into this variable, as `NAME <<` before the flags does", metavar="NAME"),
+    Flag("--chat", "go on with the conversation of this name, or begin it", metavar="NAME"),
+    Flag("--raw", "take the prompt as it stands: {{expr}} inserts nothing", metavar=""),
+)
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop")
+
+
+@dataclass(frozen=True, slots=True)
+class CellOptions:
+    """What the line of a cell asks for; `settings` are the keyword arguments of `model.stream` it gives."""
+
+    settings: Mapping[str, Any]
+    model: str | None = None
+    chat: str | None = None
+    out: str | None = None
+    raw: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="%%oss [NAME <<]",
+        usage="%%%%oss [NAME <<] [flags]\n  the prompt, on as many lines as it takes",
+        add_help=False,
+        allow_abbrev=False,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser._optionals.title = "flags"
+    for flag in FLAGS:
+        if flag.name == "--raw":
+            parser.add_argument(flag.name, action="store_true", help=flag.meaning)
+        else:
+            parser.add_argument(
+                flag.name,
+                action="append" if flag.name == "--stop" else "store",
+                type=flag.kind,
+                metavar=flag.metavar,
+                help=flag.meaning,
+            )
+    parser.add_argument("-h", "--help", action="store_true", help="show this")
+    return parser
+
+
+def cell_help() -> str:
+    """Return the help of `%%oss`."""
+    return _parser().format_help().replace("usage: ", "", 1)
+
+
+def wants_help(line: str) -> bool:
+    """Whether the line asks for help, whatever else is wrong with it."""
+    return bool({"-h", "--help"} & set(line.split()))
+
+
+def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOptions:
+    """Read the line of a cell; `insert` fills `{{expr}}` in each word of it. ValueError says what is wrong.
+
+    >>> parse_cell_line("answer << --effort low --seed 7").settings
+    {'effort': 'low', 'seed': 7}
+    """
+    name, line = _assigned_name(line)
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        advice = 'put text with spaces or apostrophes in "double quotes"'
+        raise ValueError(f"{error} in {line!r}: {advice}") from None
+    found, unknown = _parser().parse_known_args([insert(word) for word in words])
+    if unknown:
+        raise ValueError(_unknown_word(unknown[0]))
+    given = {key: value for key, value in vars(found).items() if value is not None and value is not False}
+    if name and "out" in given:
+        raise ValueError(f"the reply has two names: `{name} <<` and --out {given['out']}; give one")
+    if out := given.get("out", name):
+        _check_name(out)
+    _check_effort(given.get("effort"))
+    Sampling(**{key: given[key] for key in _SAMPLING if key in given})
+    settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
+    return CellOptions(settings, given.get("model"), given.get("chat"), out, given.get("raw", False))
+
+
+def _assigned_name(line: str) -> tuple[str | None, str]:
+    """Split `NAME << rest`."""
+    assigned = re.match(r"\s*([^\s<\"'-][^\s<]*)\s*<<(?:\s+|$)", line)
+    return (assigned[1], line[assigned.end() :]) if assigned else (None, line)
+
+
+def _check_name(name: str) -> None:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"{name!r} cannot name a variable; use letters, digits and _, as in `answer <<`")
+
+
+def _check_effort(effort: str | None) -> None:
+    if effort is not None and effort not in EFFORTS:
+        raise ValueError(f"--effort is one of {', '.join(EFFORTS)}, got {effort!r}")
+
+
+def _unknown_word(word: str) -> str:
+    if not word.startswith("-"):
+        return f"unexpected {word!r}: the prompt goes on the lines below %%oss, the flags beside it"
+    return f"unknown flag {word}{suggestion(word.partition('=')[0], [flag.name for flag in FLAGS])}"
+
+
+def suggestion(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return "; did you mean ...?" where something known is close, and the list.
+
+    >>> suggestion("lod", ["load", "status"])
+    '; did you mean load? There are load, status'
+    """
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"{f'; did you mean {close[0]}?' if close else '.'} There are {', '.join(known)}"

@@ -1,0 +1,434 @@
+"""What a reply looks like while it is written and when it is saved, and that nothing a model writes gets out of it."""
+
+import hashlib
+import io
+import json
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from ossnb.messages import ToolCall
+from ossnb.notebook import display
+from ossnb.notebook.display import CellView, TerminalView, reply_metadata, stats_line
+from ossnb.notebook.limiter import RateLimiter
+from ossnb.notebook.markup import safe_markdown, safe_terminal
+from ossnb.reply import Event, Reply, Stats
+from ossnb.sampling import Sampling
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</details><script>alert(1)</script>",
+    "[click](javascript:alert(1))",
+    "[click](java&#x73;cript:alert(1))",
+    "[click](<javascript:alert(1)>)",
+    "[click][1]\n\n[1]: javascript:alert(1)",
+    "[click](vbscript:x) [c](data:text/html;base64,PHNjcmlwdD4=) [c](file:///etc/passwd) [c](command:x)",
+    "![secret](http://tracker.example/?secret)",
+    "`a\nb` <script>alert(1)</script> `c`",
+    "foo\n    ```\n    <script>alert(1)</script>",
+    "- a\n\n   ```\n<script>alert(1)</script>\n   ```",
+    "- ```\n  code\n  ```\n\n<script>alert(1)</script>",
+    "| ` | <img src=x onerror=alert(1)> | ` |\n|-|-|-|\n",
+    "$$\n<script>alert(1)</script>\n$$ and $<script>alert(1)</script>$",
+    "$$![x](http://tracker.example)$$",
+]
+
+
+class Tags(HTMLParser):
+    """The elements, attributes and text of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.links, self.handlers, self.text = [], [], [], ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def rendered(text: str) -> Tags:
+    """Render as the laxest renderer would: raw HTML passes, every link target passes."""
+    renderer = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    renderer.validateLink = lambda url: True
+    return Tags(renderer.render(safe_markdown(text)))
+
+
+def assert_inert(page: Tags) -> None:
+    assert not {"script", "img", "iframe", "style", "object", "embed", "form", "svg"} & set(page.tags)
+    assert not page.handlers
+    assert all(link.split(":")[0] in ("http", "https", "mailto") for link in page.links if ":" in link)
+
+
+# ---- markup ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_attacks_are_inert(attack):
+    assert_inert(rendered(attack))
+
+
+def test_attacks_are_shown_as_text():
+    assert "<script>alert(1)</script>" in rendered(ATTACKS[0]).text
+    assert "[click](javascript:alert(1))" in rendered(ATTACKS[3]).text
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        "`",
+        "``",
+        "```",
+        "~~~",
+        "```html",
+        "\n",
+        "\n\n",
+        " ",
+        "   ",
+        "    ",
+        "\t",
+        "- ",
+        "1. ",
+        "14. ",
+        "> ",
+        "a",
+        "# ",
+    ]
+    + [
+        "<script>",
+        "<img src=x onerror=y>",
+        "[a](javascript:x)",
+        "[a](&#106;avascript:x)",
+        "[a]",
+        "](",
+        "]:",
+        "[",
+        "]",
+    ]
+    + [
+        "[a]: javascript:x",
+        "![i](http://e/x)",
+        "\\",
+        "$",
+        "$$",
+        "\\(",
+        "\\)",
+        "\\[",
+        "\\]",
+        "|",
+        "(",
+        ")",
+        "<",
+        "---",
+    ]
+    + ["<!--", "&lt;", "\r", "\n```\n", "\n    ```\n", "*", "!", "\n  ", "<a href=javascript:x>"]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(FRAGMENTS, max_size=14).map("".join))
+@example("```html+ \n\n    ```\n\n```\n  foo<script>~~~1. \n   $")
+@example("<a>```\r```html[a](&#106;avascript:x)javascript:x```[a]   ```html")
+@example("\\[_![i](http://e/x)]-->([a]: javascript:x\\]\n")
+def test_no_text_is_active(text):
+    assert_inert(rendered(text))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "```html\n<b>bold</b> [a](javascript:x)\n```",
+        "1. Do this:\n\n   ```html\n   <b>bold</b> [a](javascript:x)\n   ```",
+        "1. Do this:\n    ```html\n    <b>bold</b> [a](javascript:x)\n    ```\n",
+        "1. Do this:\n   ```html\n<b>bold</b> [a](javascript:x)\n```\n",
+        "~~~\n<b>bold</b> [a](javascript:x)\n",
+        "- ```\n  <b>bold</b> [a](javascript:x)\n  ```\n",
+        "Inline `<b>bold</b> [a](javascript:x)` code",
+        "Inline ``<b>bold</b> [a](javascript:x)`` code",
+    ],
+)
+def test_code_is_shown_as_written(code):
+    page = rendered(code)
+    assert "code" in page.tags
+    assert "<b>bold</b> [a](javascript:x)" in page.text
+    assert_inert(page)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a < b and c > d", "a < b and c > d"),
+        ("List<int> x", "List<int> x"),
+        ("\\<b>", "<b>"),
+        ("costs $5 or $10", "costs $5 or $10"),
+        ("AT&T &amp; co", "AT&T & co"),
+        ("**bold** and `x = 1`", "bold and x = 1"),
+        ("[site](https://example.org/a?b=c) <me@x.org>", "site <me@x.org>"),
+        ("an open [bracket", "an open [bracket"),
+        ("half a ``` fence", "half a ``` fence"),
+        ("العربية 🙂 中文", "العربية 🙂 中文"),
+    ],
+)
+def test_text_is_shown_as_meant(text, shown):
+    assert rendered(text).text.strip() == shown
+
+
+@pytest.mark.parametrize(
+    ("tex", "expected"),
+    [
+        (r"so \( a<b \) holds", r"so $a\lt b$ holds"),
+        ("\\[\nE = mc^2\n\\]", "$$\nE = mc^2\n$$"),
+        ("$x<y$ and $$x<y$$", r"$x\lt y$ and $$x\lt y$$"),
+        (r"\begin{align} a &= b \\ c &= d \end{align}", r"\begin{align} a &= b \\ c &= d \end{align}"),
+        ("pay $5 or $10", r"pay \$5 or \$10"),
+        (r"already \$5", r"already \$5"),
+    ],
+)
+def test_formulas_are_what_notebooks_typeset(tex, expected):
+    assert safe_markdown(tex) == expected
+
+
+def test_links_to_the_web_stay():
+    assert rendered("[a](https://example.org) [b](#here) [c](notes.md)").links == [
+        "https://example.org",
+        "#here",
+        "notes.md",
+    ]
+
+
+@pytest.mark.parametrize(
+    "piece", ["[", "](", "\\[", "$a", "`", "``` \n", "![", "<", "\\begin{a}", "[a](javascript:x)"]
+)
+def test_long_odd_answers_take_no_time(piece):
+    import time
+
+    began = time.process_time()
+    safe_markdown((piece * 100_000)[:100_000])
+    assert time.process_time() - began < 5
+
+
+def test_terminal_text_cannot_drive_the_terminal():
+    assert safe_terminal("a\x1b]0;title\x07\x9b2J\r\nb\tc") == "a␛]0;title␇�2J␍\nb\tc"
+
+
+# ---- the rate --------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize(("n_chars", "most"), [(10, 21), (2_000, 21), (4_000, 11), (16_000, 3), (64_000, 1)])
+def test_updates_a_second_fall_with_the_length(n_chars, most):
+    clock = Clock()
+    limiter = RateLimiter(clock)
+    n_updates = 0
+    for step in range(1000):
+        clock.now = step / 1000
+        n_updates += limiter.ready(n_chars)
+    assert most - 1 <= n_updates <= most
+
+
+# ---- a cell ----------------------------------------------------------------------------------------------------------
+
+
+class Page:
+    """A notebook cell: outputs by display id, in order, and how each was published."""
+
+    def __init__(self, monkeypatch):
+        self.outputs = {}
+        self.n_messages = 0
+        monkeypatch.setattr("IPython.display.publish_display_data", self.publish)
+
+    def publish(self, data, metadata, transient, update):
+        key = transient["display_id"]
+        assert update == (key in self.outputs), "an output is displayed once and updated afterwards"
+        self.outputs[key] = (data, metadata)
+        self.n_messages += 1
+        json.dumps([data, metadata])
+
+    @property
+    def shown(self):
+        return list(self.outputs.values())
+
+
+@pytest.fixture
+def page(monkeypatch):
+    return Page(monkeypatch)
+
+
+def make_reply(**fields):
+    defaults = {
+        "text": "**42**",
+        "reasoning": "17 + 25",
+        "finish_reason": "stop",
+        "stats": Stats(n_prompt_tokens=1260, n_cached_tokens=1204, n_new_tokens=10, n_decode_steps=9, prefill_s=0.31, decode_s=0.5),
+        "sampling": Sampling(temperature=0.5, seed=7),
+        "effort": "low",
+        "prompt_sha256": hashlib.sha256(b"1,2").hexdigest(),
+        "model": "demo",
+        "precision": "exact",
+    }  # fmt: skip
+    return Reply(**{**defaults, **fields})
+
+
+def play(view, *events):
+    for kind, text in events:
+        view.on(Event(kind, text, token=1))
+
+
+def test_reply_ends_as_three_outputs(page):
+    view = CellView(Clock())
+    play(view, ("reasoning", "17 "), ("reasoning", "+ 25"), ("answer", "**4"), ("answer", "2**"))
+    view.finish(make_reply())
+    (thinking, _), (answer, metadata), (figures, _) = page.shown
+    assert "<details" in thinking["text/html"]
+    assert "open" not in thinking["text/html"]
+    assert "17 + 25" in thinking["text/html"]
+    assert answer == {"text/markdown": "**42**", "text/plain": "**42**"}
+    assert metadata["ossnb"]["seed"] == 7
+    assert figures["text/plain"] == (
+        "10 tokens · 18.0 tok/s · prompt 1,260 tokens in 0.31 s · 1,204 reused · seed 7 · demo"
+    )
+
+
+def test_metadata_tell_how_to_get_the_answer_again():
+    import ossnb
+
+    assert reply_metadata(make_reply()) == {
+        "model": "demo",
+        "revision": None,
+        "precision": "exact",
+        "seed": 7,
+        "sampling": {"temperature": 0.5},
+        "effort": "low",
+        "prompt_sha256": make_reply().prompt_sha256,
+        "finish_reason": "stop",
+        "version": ossnb.__version__,
+    }
+    assert reply_metadata(make_reply(sampling=Sampling(seed=2**63)))["seed"] == str(2**63)
+
+
+def test_folded_reasoning_is_left_alone_while_the_answer_grows(page):
+    clock = Clock()
+    view = CellView(clock)
+    play(view, ("reasoning", "hm"), ("answer", "a"))
+    folded = page.shown[0]
+    n_messages = page.n_messages
+    for _ in range(10):
+        clock.now += 1
+        play(view, ("answer", "b"))
+    assert page.n_messages == n_messages + 10
+    assert page.shown[0] is folded
+
+
+def test_reasoning_cannot_close_its_fold(page):
+    view = CellView(Clock())
+    attack = "</pre></details><script>alert(1)</script><img src=x onerror=y>"
+    play(view, ("reasoning", attack), ("answer", attack))
+    running = page.shown[0][0]["text/html"]
+    view.finish(make_reply(reasoning=attack, text=attack, model="<b>x", notes=("<img src=x>",)))
+    for bundle in [{"text/html": running}] + [data for data, _ in page.shown]:
+        if "text/html" in bundle:
+            assert set(Tags(bundle["text/html"]).tags) <= {"details", "summary", "pre", "div"}
+    assert attack in Tags(page.shown[0][0]["text/html"]).text
+    assert page.shown[1][0]["text/plain"] == attack
+
+
+def test_few_updates_for_many_tokens(page):
+    clock = Clock()
+    view = CellView(clock)
+    for _ in range(1000):
+        clock.now += 0.001
+        play(view, ("answer", "x"))
+    assert page.n_messages <= 21
+
+
+def test_progress_vanishes_when_the_text_begins(page):
+    clock = Clock()
+    view = CellView(clock)
+    view.on(Event("progress", fraction=0.1))
+    assert page.shown == [], "a prompt that is read at once needs no progress"
+    clock.now = 1.0
+    view.on(Event("progress", fraction=0.5))
+    assert "50%" in page.shown[0][0]["text/plain"]
+    clock.now = 2.0
+    play(view, ("answer", "Hi"))
+    assert [data["text/plain"] for data, _ in page.shown] == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("interrupted", "stopped before"),
+        ("length", "max_tokens"),
+        ("context", "context"),
+        ("stop", "empty answer"),
+    ],
+)
+def test_empty_answer_says_why(page, reason, why):
+    view = CellView(Clock())
+    view.finish(make_reply(text="", reasoning="", finish_reason=reason))
+    (answer, metadata), (figures, _) = page.shown
+    assert why in answer["text/markdown"]
+    assert answer["text/plain"] == ""
+    assert metadata["ossnb"]["finish_reason"] == reason
+    assert ("■" in figures["text/plain"]) == (reason != "stop")
+
+
+def test_tool_calls_are_shown_and_inert(page):
+    call = ToolCall.parse("functions.get_<b>", '{"city": "</code><script>"}')
+    view = CellView(Clock())
+    view.on(Event("tool_call", call.raw, tool_call=call))
+    view.finish(make_reply(text="", reasoning="", tool_calls=(call,), finish_reason="tool_calls"))
+    shown = Tags(MarkdownIt("commonmark", {"html": True}).render(page.shown[0][0]["text/markdown"]))
+    assert set(shown.tags) == {"p", "strong", "code"}
+    assert call.raw in shown.text
+    assert page.shown[0][0]["text/plain"] == 'calls get_<b> with {"city": "</code><script>"}'
+
+
+def test_error_keeps_what_was_written(page):
+    view = CellView(Clock())
+    play(view, ("reasoning", "so"), ("answer", "half an "), ("answer", "answer"))
+    view.abandon()
+    assert page.shown[1][0]["text/plain"] == "half an answer"
+
+
+# ---- a terminal ------------------------------------------------------------------------------------------------------
+
+
+class Tty(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_terminal_gets_text():
+    out = io.StringIO()
+    view = TerminalView(out)
+    play(view, ("reasoning", "hm "), ("reasoning", "so"), ("answer", "4"), ("answer", "2"))
+    view.finish(make_reply(text="42!"))
+    assert out.getvalue() == f"hm so\n\n42!\n{stats_line(make_reply())}\n"
+
+
+def test_terminal_dims_the_thinking_and_clears_the_progress():
+    out = Tty()
+    view = TerminalView(out)
+    view.on(Event("progress", fraction=0.5))
+    play(view, ("reasoning", "hm\x1b[31m"), ("answer", "42"))
+    assert out.getvalue() == "\r\x1b[2mreading the prompt … 50%\x1b[0m\r\x1b[K\x1b[2mhm␛[31m\x1b[0m\n\n42"
+
+
+def test_terminal_view_is_chosen_without_a_kernel():
+    assert isinstance(display.view_for(None), TerminalView)
