@@ -237,7 +237,7 @@ def _locate(folder: Path) -> tuple[dict[str, safetensors.Header], dict[str, str]
     """Headers by file name, and the file of each tensor."""
     index = folder / INDEX
     if index.is_file():
-        located = _read_index(index)
+        located = read_index(index)
         files = sorted(set(located.values()))
     else:
         names = sorted(path.name for path in folder.glob("*.safetensors"))
@@ -265,7 +265,8 @@ def _locate(folder: Path) -> tuple[dict[str, safetensors.Header], dict[str, str]
     return headers, located
 
 
-def _read_index(path: Path) -> dict[str, str]:
+def read_index(path: Path) -> dict[str, str]:
+    """Read model.safetensors.index.json: the file name of each tensor. CheckpointError if it is damaged."""
     try:
         index = json.loads(path.read_bytes())
     except OSError as error:
