@@ -151,17 +151,23 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
   }
 }
 
+// Accumulators are named one by one: in an array the compiler keeps them in memory.
+#define OSSNB_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 static double int8_peak(long n) {
-  __m256i acc[8], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
-  for (auto& v : acc) v = _mm256_setzero_si256();
+  __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
+#define OSSNB_DECLARE(i) __m256i acc##i = _mm256_setzero_si256();
+  OSSNB_EACH(OSSNB_DECLARE)
   for (long i = 0; i < n; ++i) {
-    for (auto& v : acc) {
-      v = _mm256_add_epi32(v, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
-      asm volatile("" : "+x"(v), "+x"(a));
-    }
+#define OSSNB_STEP(i)                                                                        \
+  acc##i = _mm256_add_epi32(acc##i, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones)); \
+  asm volatile("" : "+x"(acc##i), "+x"(a));
+    OSSNB_EACH(OSSNB_STEP)
   }
   return 8 * 32 * 2;
 }
+#undef OSSNB_EACH
+#undef OSSNB_DECLARE
+#undef OSSNB_STEP
 
 }  // namespace avx2_level
 }  // namespace ossnb::kernels

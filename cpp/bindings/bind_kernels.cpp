@@ -1,0 +1,137 @@
+// ossnb._core.kernels: every kernel of every level by name, for the tests that compare levels and for measuring.
+#include <cmath>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "bindings/bind.h"
+#include "kernels/kernels.h"
+
+namespace ossnb {
+
+namespace {
+
+using Floats = py::array_t<float, py::array::c_style>;
+using Bf16 = py::array_t<std::uint16_t, py::array::c_style>;
+using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
+using Ints = py::array_t<std::int32_t, py::array::c_style>;
+
+void require(bool holds, const char* what) {
+  if (!holds) throw ValueError(what);
+}
+
+Floats bf16_matmul(const std::string& isa, const Bf16& w, const Floats& x) {
+  require(w.ndim() == 2 && x.ndim() == 2 && w.shape(1) == x.shape(1) && w.shape(1) % 16 == 0,
+          "expected w [R, K] and x [T, K], K a multiple of 16");
+  Floats y({x.shape(0), w.shape(0)});
+  kernels::choose(isa.c_str())
+      .bf16_matmul(w.data(), static_cast<int>(w.shape(0)), static_cast<int>(w.shape(1)), x.data(), x.shape(1),
+                   static_cast<int>(x.shape(0)), y.mutable_data(), w.shape(0));
+  return y;
+}
+
+Floats bf16_matmul_in_out(const std::string& isa, const Bf16& w, const Floats& x, const Ints& rows) {
+  require(w.ndim() == 2 && x.ndim() == 2 && w.shape(0) == x.shape(1) && w.shape(1) % 32 == 0,
+          "expected w [K, N] and x [T, K], N a multiple of 32");
+  Floats y({rows.shape(0), w.shape(1)});
+  kernels::choose(isa.c_str())
+      .bf16_matmul_in_out(w.data(), w.shape(1), static_cast<int>(w.shape(1)), static_cast<int>(w.shape(0)), x.data(),
+                          x.shape(1), rows.data(), static_cast<int>(rows.shape(0)), y.mutable_data(), w.shape(1));
+  return y;
+}
+
+Bytes quantize(const std::string& isa, const Floats& x) {
+  require(x.ndim() == 2 && x.shape(1) % kGroup == 0, "expected x [T, K], K a multiple of 32");
+  const kernels::QuantLayout layout(static_cast<int>(x.shape(1)));
+  Bytes out({x.shape(0), static_cast<py::ssize_t>(layout.bytes)});
+  for (py::ssize_t t = 0; t < x.shape(0); ++t) {
+    kernels::choose(isa.c_str()).quantize(x.data(t, 0), static_cast<int>(x.shape(1)), out.mutable_data(t, 0));
+  }
+  return out;
+}
+
+Floats mxfp4_matmul(const std::string& isa, const Bytes& blocks, const Bytes& scales, const Bytes& quantized,
+                    const Ints& rows) {
+  require(blocks.ndim() == 3 && blocks.shape(2) == kGroupBytes && scales.ndim() == 2 &&
+              scales.shape(0) == blocks.shape(0) && scales.shape(1) == blocks.shape(1),
+          "expected blocks [R, K/32, 16] and scales [R, K/32]");
+  const int k = static_cast<int>(blocks.shape(1)) * kGroup, n_rows = static_cast<int>(blocks.shape(0));
+  require(quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k).bytes),
+          "expected activations from quantize()");
+  Buffer<std::uint8_t> scratch(kernels::mxfp4_scratch_bytes(k));
+  Floats y({rows.shape(0), blocks.shape(0)});
+  kernels::choose(isa.c_str())
+      .mxfp4_matmul(blocks.data(), scales.data(), n_rows, k, {quantized.data(), rows.data(), static_cast<int>(rows.size())},
+                    y.mutable_data(), n_rows, scratch.data());
+  return y;
+}
+
+Floats rms_norm(const std::string& isa, const Floats& x, const Bf16& w, float eps) {
+  require(x.ndim() == 1 && x.shape(0) == w.shape(0) && x.shape(0) % 16 == 0, "expected x and w [n], n a multiple of 16");
+  Floats y(x.shape(0));
+  kernels::choose(isa.c_str()).rms_norm(x.data(), w.data(), eps, static_cast<int>(x.shape(0)), y.mutable_data());
+  return y;
+}
+
+Floats swiglu(const std::string& isa, const Floats& h, float limit, float alpha) {
+  require(h.ndim() == 1 && h.shape(0) % 2 == 0, "expected gates and ups in turn, [2 n]");
+  Floats y(h.shape(0) / 2);
+  kernels::choose(isa.c_str()).swiglu(h.data(), static_cast<int>(y.shape(0)), limit, alpha, y.mutable_data());
+  return y;
+}
+
+Floats exp(const std::string& isa, const Floats& x) {
+  Floats y(x.shape(0));
+  kernels::choose(isa.c_str()).exp(x.data(), static_cast<int>(x.shape(0)), y.mutable_data());
+  return y;
+}
+
+float sum_exp(const std::string& isa, const Floats& x, float shift) {
+  return kernels::choose(isa.c_str()).sum_exp(x.data(), static_cast<int>(x.shape(0)), shift);
+}
+
+// q [G, Dh]; keys and values [n, Dh] in plain order, put into blocks here.
+Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const Floats& values, const Bf16& sinks,
+              int first, int last, int block_tokens) {
+  const int G = static_cast<int>(q.shape(0)), Dh = static_cast<int>(q.shape(1)), n = static_cast<int>(keys.shape(0));
+  require(0 <= first && first <= last && last < n && Dh % 16 == 0 && block_tokens % 16 == 0, "bad range or sizes");
+  const int blocks = (n + block_tokens - 1) / block_tokens;
+  std::vector<std::vector<float>> k(blocks), v(blocks);
+  std::vector<const float*> kp, vp;
+  for (int b = 0; b < blocks; ++b) {
+    k[b].assign(static_cast<std::size_t>(block_tokens) * Dh, 0.0f);
+    v[b] = k[b];
+    for (int i = 0; i < block_tokens && b * block_tokens + i < n; ++i) {
+      for (int d = 0; d < Dh; ++d) {
+        k[b][(i / 16 * Dh + d) * 16 + i % 16] = keys.at(b * block_tokens + i, d);
+        v[b][i * Dh + d] = values.at(b * block_tokens + i, d);
+      }
+    }
+    kp.push_back(k[b].data());
+    vp.push_back(v[b].data());
+  }
+  Floats out({G, Dh});
+  Buffer<float> weights(static_cast<std::size_t>(G) * (blocks + 1) * block_tokens);
+  kernels::choose(isa.c_str())
+      .attend({.q = q.data(), .n_heads = G, .head_dim = Dh, .keys = kp.data(), .values = vp.data(),
+               .block_tokens = block_tokens, .first = first, .last = last,
+               .scale = 1.0f / std::sqrt(static_cast<float>(Dh)), .sinks = sinks.data(), .weights = weights.data(),
+               .out = out.mutable_data()});
+  return out;
+}
+
+}  // namespace
+
+void bind_kernels(py::module_& m) {
+  py::module_ k = m.def_submodule("kernels");
+  k.def("bf16_matmul", &bf16_matmul);
+  k.def("bf16_matmul_in_out", &bf16_matmul_in_out);
+  k.def("quantize", &quantize);
+  k.def("mxfp4_matmul", &mxfp4_matmul);
+  k.def("rms_norm", &rms_norm);
+  k.def("swiglu", &swiglu);
+  k.def("exp", &exp);
+  k.def("sum_exp", &sum_exp);
+  k.def("attend", &attend);
+}
+
+}  // namespace ossnb
