@@ -120,7 +120,7 @@ class Parser:
     def finish(self) -> list[Piece]:
         """End the turn wherever it is; return what was still open."""
         if self._segments is not None:
-            self._close_header()
+            self._close_header(tell_empty=False)
         self._close_message(end=None)
         return self._take()
 
@@ -154,9 +154,7 @@ class Parser:
 
     def _push_end(self, token: int) -> None:
         if self._segments is not None:
-            self._close_header()
-            if self._header is None:
-                self._note("a header without a message")
+            self._close_header(tell_empty=True)
         elif self._header is None:
             self._note(f"{_name(token)} after the end of a message")
         self._close_message(end=token)
@@ -171,7 +169,7 @@ class Parser:
         if token == START:
             if self._segments is not None:
                 self._note("a header inside a header")
-                self._close_header()
+                self._close_header(tell_empty=False)
                 self._close_message(end=token)
             self._open_header(START)
             return
@@ -205,13 +203,17 @@ class Parser:
         self._segments[-1][1].extend(text)
         self._n_header_tokens += 1
 
-    def _close_header(self) -> None:
+    def _close_header(self, *, tell_empty: bool) -> None:
         """End a header that no <|message|> followed: its leftover words become the message."""
+        assert self._segments is not None
+        words = b" ".join(text for _, text in self._segments).decode("utf-8", "replace").strip()
         header = self._read_header(has_message=False)
         self._segments = None
         if header.rest:
             self._note("a message without <|message|>")
             self._open_message(header)
+        elif tell_empty or header.recipient is not None:
+            self._note(f"a header without a message: {words}" if words else "a header without a message")
 
     def _open_headless_message(self) -> None:
         self._note("a message without <|message|>")
@@ -330,8 +332,11 @@ def _take_channel(header: Header, text: str, oddities: list[str], *, has_message
 def _take_content_type(header: Header, text: str, *, has_message: bool) -> str:
     found = re.match(r"\s*(\S*)" if has_message else r"\s*(\w*)", text)
     assert found is not None
+    rest = text[found.end() :]
+    if not has_message and not rest.strip():
+        return text  # as likely the message itself
     header.content_type = "<|constrain|>" + found[1]
-    return text[found.end() :]
+    return rest
 
 
 def _take_recipient(header: Header, text: str) -> str:
