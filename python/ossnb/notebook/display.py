@@ -1,7 +1,7 @@
 """The views of one answer while it is written: outputs of a notebook cell, or lines in a terminal.
 
 In a cell every part is an output of its own: the thinking, which folds away and is then left alone (what a
-reader opened would snap shut at the next update), the answer as plain Markdown, which any viewer shows with no
+reader opened would snap shut at the next update), the answer as Markdown, which any viewer shows with no
 kernel, and one line of figures. Everything a model wrote is escaped on its way in (markup.py).
 """
 

@@ -1,0 +1,475 @@
+"""`%%oss` and `%oss` in a real InteractiveShell, with a model that writes what the test tells it to."""
+
+import builtins
+import json
+
+import pytest
+from IPython.core.completer import CompletionContext, provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+import ossnb
+from fakes import scripted_model
+from ossnb.notebook import magic
+from ossnb.notebook.complete import candidates
+from ossnb.notebook.interpolate import interpolate
+from ossnb.notebook.options import FLAGS, parse_cell_line
+
+SCRIPT = (
+    "<|channel|>analysis<|message|>17 + 25<|end|><|start|>assistant<|channel|>final<|message|>It is **42**."
+)
+
+
+@pytest.fixture(scope="module")
+def ipython():
+    builtin_names = dict(vars(builtins))
+    config = Config()
+    config.HistoryManager.hist_file = ":memory:"
+    yield InteractiveShell.instance(config=config)
+    InteractiveShell.clear_instance()
+    for name in set(vars(builtins)) - set(builtin_names):
+        delattr(builtins, name)
+
+
+@pytest.fixture
+def shell(ipython, monkeypatch):
+    """A shell with the magics freshly loaded and a model whose prompts are kept in `shell.asked`."""
+    ipython.reset()
+    model = scripted_model(SCRIPT)
+    ipython.asked = []
+    stream = model.stream
+
+    def remember(prompt, **settings):
+        ipython.asked.append((prompt, {key: value for key, value in settings.items() if key != "on_end"}))
+        return stream(prompt, **settings)
+
+    monkeypatch.setattr(model, "stream", remember)
+    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    ipython.extension_manager.load_extension("ossnb")
+    yield ipython
+    ossnb.unload_ipython_extension(ipython)
+    ipython.extension_manager.loaded.discard("ossnb")
+
+
+def run(shell, source, capsys):
+    """Run a cell; return its result, and what it printed."""
+    capsys.readouterr()
+    result = shell.run_cell(source, store_history=True)
+    captured = capsys.readouterr()
+    return result, captured.out, captured.err
+
+
+def fails(shell, source, capsys):
+    """Run a cell that must be refused in one line, as wrong use; return what it said."""
+    result, _, err = run(shell, source, capsys)
+    assert not result.success, "the run goes on"
+    assert type(result.error_in_exec).__name__ == "UsageError", result.error_in_exec
+    assert "Traceback" not in err
+    assert not shell.asked, "the model was asked"
+    return err
+
+
+# ---- asking ------------------------------------------------------------------------------------------------
+
+
+def test_answer_is_printed_once_and_kept(shell, capsys):
+    result, out, _ = run(shell, "%%oss --seed 5\nWhat is 17 + 25?", capsys)
+    assert result.success
+    assert result.result is None
+    assert out.count("It is **42**.") == 1
+    assert out.startswith("17 + 25\n\nIt is **42**.\n")
+    assert "seed 5" in out
+    reply = shell.user_ns["_oss"]
+    assert str(reply) == "It is **42**."
+    assert shell.user_ns["_"] is reply
+    assert shell.user_ns["Out"][shell.execution_count - 1] is reply
+    assert shell.asked == [("What is 17 + 25?", {"seed": 5})]
+
+
+@pytest.mark.parametrize(
+    "line", ["answer <<", "answer<< --effort low", "--out answer", "--effort low --out=answer"]
+)
+def test_reply_gets_a_name(shell, capsys, line):
+    result, _, _ = run(shell, f"%%oss {line}\nHi", capsys)
+    assert result.success
+    assert shell.user_ns["answer"] is shell.user_ns["_oss"]
+
+
+def test_flags_become_settings(shell, capsys):
+    line = (
+        '--effort high --instructions "Be brief, don\'t ramble." --temperature 0 --top-p 0.9 --top-k 40 '
+        r'--min-p 0.05 --max-tokens 9 --seed 3 --stop END --stop "\n\n"'
+    )
+    result, _, _ = run(shell, f"%%oss {line}\nHi", capsys)
+    assert result.success
+    assert shell.asked[0][1] == {
+        "effort": "high",
+        "instructions": "Be brief, don't ramble.",
+        "temperature": 0.0,
+        "top_p": 0.9,
+        "top_k": 40,
+        "min_p": 0.05,
+        "max_tokens": 9,
+        "seed": 3,
+        "stop": ["END", "\n\n"],
+    }
+
+
+def test_defaults_are_the_models(shell, capsys):
+    run(shell, "%%oss\nHi\nthere\n\n", capsys)
+    assert shell.asked == [("Hi\nthere", {})]
+
+
+def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
+    loaded = []
+
+    def load(source):
+        loaded.append(source)
+        return scripted_model("<|channel|>final<|message|>other")
+
+    monkeypatch.setattr(ossnb, "load", load)
+    for _ in range(2):
+        _, out, _ = run(shell, "%%oss --model 20b\nHi", capsys)
+        assert out.startswith("other")
+    assert loaded == ["20b"]
+    assert not shell.asked
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "--temprature 1",
+            "unknown flag --temprature; did you mean --temperature? There are --model, --effort",
+        ),
+        ("--temp 1", "unknown flag --temp"),
+        ("--temperature -1", "temperature must be >= 0, got -1"),
+        ("--temperature warm", "invalid float value: 'warm'"),
+        ("--top-p 2", "top_p must be in (0, 1]"),
+        ("--seed 1.5", "invalid int value: '1.5'"),
+        ("--seed", "expected one argument"),
+        ("--effort extreme", "--effort is one of low, medium, high, got 'extreme'"),
+        ("--max-tokens 0", "max_tokens must be >= 1, got 0"),
+        ("--out 1st", "'1st' cannot name a variable"),
+        ("--out class", "'class' cannot name a variable"),
+        ("my-name <<", "'my-name' cannot name a variable"),
+        ("a << --out b", "the reply has two names"),
+        ("What is 2 + 2?", "unexpected 'What': the prompt goes on the lines below"),
+        ("--instructions don't", "No closing quotation"),
+    ],
+)
+def test_wrong_flags_are_refused(shell, capsys, line, said):
+    assert said in fails(shell, f"%%oss {line}\nHi", capsys)
+
+
+@pytest.mark.parametrize("source", ["%%oss", "%%oss --seed 1", "%%oss\n\n  \n"])
+def test_nothing_to_answer(shell, capsys, source):
+    assert "write the prompt below" in fails(shell, source, capsys)
+
+
+@pytest.mark.parametrize(
+    "source", ["%%oss --help", "%%oss -h\n", "%%oss --help\nHi", "\n%%oss --seed x --help\n\n"]
+)
+def test_help_comes_before_everything(shell, capsys, source):
+    result, out, _ = run(shell, source, capsys)
+    assert result.success
+    assert out.startswith("%%oss [NAME <<] [flags]")
+    assert all(flag.name in out and flag.meaning.split()[0] in out for flag in FLAGS)
+    assert not shell.asked
+
+
+def test_question_mark_shows_the_documentation(shell, capsys):
+    _, out, err = run(shell, "%%oss?", capsys)
+    assert "--temperature" in out + err
+    assert "%oss load" in out + err
+
+
+def test_errors_are_exceptions(shell, capsys, monkeypatch):
+    result, _, _ = run(shell, "%%oss --model /no/such/folder\nHi", capsys)
+    assert isinstance(result.error_in_exec, ossnb.CheckpointError)
+    model = scripted_model("Hi", context=30)
+    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    result, _, _ = run(shell, "%%oss\n" + "long " * 100, capsys)
+    assert isinstance(result.error_in_exec, ossnb.ContextFull)
+
+
+def test_engine_error_keeps_what_was_written(shell, capsys, monkeypatch):
+    def fail(n_calls):
+        if n_calls == 15:
+            raise MemoryError("no room for the next block")
+
+    model = scripted_model(SCRIPT)
+    model.core.before_forward = fail
+    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
+    assert isinstance(result.error_in_exec, MemoryError)
+    assert "It is" in out
+    assert shell.user_ns["kept"].text.startswith("It is")
+    assert shell.user_ns["kept"].finish_reason == "error"
+
+
+# ---- values of the notebook --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("{{n + 1}} apples", "43 apples"),
+        ("{{ name.upper() }}", "ADA"),
+        ("{{d['a']}} {{ {'x': {'y': n}}['x']['y'] }}", "1 42"),
+        ("{n} $n {{{{n}}}} {{{{ }}", "{n} $n {{n}}}} {{ }}"),
+        (r"\frac{{{n}}}{2} {{{{{n}", r"\frac{42}{2} {{{n}"),
+        ('{"a": {"b": {}}}', '{"a": {"b": {}}}'),
+        ("unclosed {{n and\n}} later", "unclosed {{n and\n}} later"),
+        ("{{braces}}", "{{n}}"),
+        ("a {{n}}{{n}} b", "a 4242 b"),
+    ],
+)
+def test_interpolation(text, filled):
+    values = {"n": 42, "name": "Ada", "d": {"a": 1}, "braces": "{{n}}"}
+    assert interpolate(text, lambda expression: eval(expression, values)) == filled
+
+
+def test_values_are_inserted(shell, capsys):
+    shell.run_cell("n = 42\nrules = \"Don't say 'no'\"")
+    run(shell, '%%oss --instructions "{{rules}}" --seed {{n}}\n{{n}} {n} $n ${n} {"a": 1} {{{{n}}', capsys)
+    assert shell.asked == [('42 {n} $n ${n} {"a": 1} {{n}}', {"instructions": "Don't say 'no'", "seed": 42})]
+
+
+def test_raw_takes_the_prompt_as_it_stands(shell, capsys):
+    run(shell, "%%oss --raw\n{{undefined}} {{{{", capsys)
+    assert shell.asked == [("{{undefined}} {{{{", {})]
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("undefined_name", "{{undefined_name}}: NameError: name 'undefined_name' is not defined"),
+        ("1 / 0", "{{1 / 0}}: ZeroDivisionError: division by zero"),
+        ("a b", "{{a b}}: not a Python expression"),
+        ("  ", "not a Python expression"),
+    ],
+)
+def test_failing_expression_is_named(shell, capsys, expression, said):
+    assert said in fails(shell, f"%%oss\nIs {{{{{expression}}}}} right?", capsys)
+
+
+# ---- conversations -----------------------------------------------------------------------------------------
+
+
+def texts(prompt):
+    return [message.content for message in prompt if message.channel in (None, "final")]
+
+
+def test_chat_goes_on_until_it_is_reset(shell, capsys):
+    run(shell, "%%oss --chat a\nfirst", capsys)
+    run(shell, "%%oss --chat b\nother", capsys)
+    run(shell, "%%oss --chat a --seed 1\nsecond", capsys)
+    answer = "It is **42**."
+    assert [texts(prompt) for prompt, _ in shell.asked] == [["first"], ["other"], ["first", answer, "second"]]
+    _, out, _ = run(shell, "%oss reset a", capsys)
+    assert out == "forgot a\n"
+    run(shell, "%%oss --chat a\nagain", capsys)
+    assert texts(shell.asked[-1][0]) == ["again"]
+    _, out, _ = run(shell, "%oss reset", capsys)
+    assert out == "forgot b, a\n"
+
+
+def test_chat_keeps_its_instructions_and_model(shell, capsys):
+    run(shell, '%%oss --chat a --instructions "Be brief"\nfirst', capsys)
+    run(shell, '%%oss --chat a --instructions "Be brief"\nsecond', capsys)
+    assert [settings["instructions"] for _, settings in shell.asked] == ["Be brief"] * 2
+    shell.asked.clear()
+    assert "other instructions; `%oss reset a`" in fails(
+        shell, '%%oss --chat a --instructions "Rhyme"\nHi', capsys
+    )
+
+
+def test_load_ext_and_import_register_once(shell, capsys):
+    run(shell, "%%oss --chat a\nfirst", capsys)
+    shell.run_cell("%load_ext ossnb\nimport ossnb")
+    ossnb.load_ipython_extension(shell)
+    run(shell, "%%oss --chat a\nsecond", capsys)
+    assert len(texts(shell.asked[-1][0])) == 3
+
+
+# ---- stopping ----------------------------------------------------------------------------------------------
+
+
+def interrupt_at(n_forward_calls):
+    def before_forward(n_calls):
+        if n_calls == n_forward_calls:
+            raise KeyboardInterrupt
+
+    return before_forward
+
+
+@pytest.mark.parametrize(("n_calls", "text"), [(0, ""), (5, ""), (15, "It is")])
+def test_interrupt_keeps_the_partial_answer(shell, capsys, monkeypatch, n_calls, text):
+    model = scripted_model(SCRIPT)
+    model.core.before_forward = interrupt_at(n_calls)
+    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    result, out, err = run(shell, "%%oss kept <<\nHi", capsys)
+    assert isinstance(result.error_in_exec, KeyboardInterrupt), "queued cells must not run"
+    assert "Traceback" not in out + err
+    assert "■ stopped" in out
+    for name in ("kept", "_oss", "_"):
+        assert shell.user_ns[name].finish_reason == "interrupted"
+        assert shell.user_ns[name].text.startswith(text)
+    model.core.before_forward = interrupt_at(-1)
+    result, out, _ = run(shell, "%%oss\nHi", capsys)
+    assert result.success, "the model is usable afterwards"
+    assert "It is **42**." in out
+
+
+def test_interrupt_between_two_tokens(shell, capsys, monkeypatch):
+    def interrupted(self, event):
+        if event.kind == "answer":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(magic.view_for(shell).__class__, "on", interrupted)
+    result, out, _ = run(shell, "%%oss\nHi", capsys)
+    assert isinstance(result.error_in_exec, magic.Stopped)
+    assert result.error_in_exec.reply is shell.user_ns["_oss"]
+    assert shell.user_ns["_oss"].finish_reason == "interrupted"
+    assert shell.user_ns["_oss"].text in out
+
+
+# ---- a notebook --------------------------------------------------------------------------------------------
+
+
+def test_notebook_cell_gets_markdown_and_metadata(shell, capsys, monkeypatch):
+    monkeypatch.setattr(shell, "kernel", object(), raising=False)
+    published = []
+    monkeypatch.setattr(
+        shell.display_pub, "publish", lambda *args, **kwargs: published.append((args, kwargs))
+    )
+    result, out, _ = run(shell, "%%oss --seed 5 --effort low --temperature 0.5\nHi", capsys)
+    assert result.success
+    assert out == ""
+    last = {kwargs["transient"]["display_id"]: (args, kwargs) for args, kwargs in published}
+    bundles = [kwargs.get("data") or args[0] for args, kwargs in last.values()]
+    assert [sorted(bundle) for bundle in bundles] == [
+        ["text/html", "text/plain"],
+        ["text/markdown", "text/plain"],
+        ["text/html", "text/plain"],
+    ]
+    assert bundles[1]["text/plain"] == "It is **42**."
+    args, kwargs = list(last.values())[1]
+    metadata = (kwargs.get("metadata") or args[1])["ossnb"]
+    assert json.loads(json.dumps(metadata)) == metadata
+    assert {
+        key: metadata[key] for key in ("model", "revision", "seed", "effort", "finish_reason", "sampling")
+    } == {
+        "model": "fake",
+        "revision": "r1",
+        "seed": 5,
+        "effort": "low",
+        "finish_reason": "stop",
+        "sampling": {"temperature": 0.5},
+    }
+    assert metadata["prompt_sha256"] == shell.user_ns["_oss"].prompt_sha256
+
+
+# ---- %oss --------------------------------------------------------------------------------------------------
+
+
+def test_load_makes_the_default_model(shell, capsys, monkeypatch):
+    calls, defaults = [], []
+    model = scripted_model("Hi")
+    monkeypatch.setattr(ossnb, "load", lambda source, **settings: calls.append((source, settings)) or model)
+    monkeypatch.setattr(ossnb, "set_default_model", defaults.append)
+    result, out, _ = run(shell, "%oss load demo --threads 2 --context=4096", capsys)
+    assert result.success
+    assert calls == [("demo", {"threads": 2, "context": 4096})]
+    assert defaults == [model]
+    assert "Model('fake'" in out
+
+
+def test_status_describes_model_and_chats(shell, capsys):
+    run(shell, "%%oss --chat tutor\nHi", capsys)
+    _, out, _ = run(shell, "%oss status", capsys)
+    facts = (
+        "fake at revision r1",
+        "2 layers",
+        "exact",
+        "1 threads, reference kernels",
+        "4,096",
+        "tutor: 3 messages",
+    )
+    for fact in facts:
+        assert fact in out
+
+
+@pytest.mark.parametrize("line", ["", " help", " --help"])
+def test_line_help(shell, capsys, line):
+    _, out, _ = run(shell, f"%oss{line}", capsys)
+    assert all(word in out for word in ("%oss load", "%oss status", "%oss reset", "%%oss --help"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("lod demo", "unknown command %oss lod; did you mean load? There are help, load, reset, status"),
+        ("load", "takes one source"),
+        ("load a b", "takes one source"),
+        ("load demo --thread 2", "unknown flag --thread; did you mean --threads?"),
+        ("load demo --threads two", "--threads must be a whole number, got 'two'"),
+        ("load demo --threads", "--threads needs a value"),
+        ("reset nobody", "there is no chat 'nobody'"),
+    ],
+)
+def test_wrong_commands_are_refused(shell, capsys, line, said):
+    assert said in fails(shell, f"%oss {line}", capsys)
+
+
+# ---- completion --------------------------------------------------------------------------------------------
+
+
+def complete(shell, text, line=0):
+    lines = text.split("\n")
+    cursor = len(lines[line])
+    matcher = shell.Completer.custom_matchers[-1]
+    token = lines[line].split(" ")[-1]
+    context = CompletionContext(
+        token=token, full_text=text, cursor_position=cursor, cursor_line=line, limit=None
+    )
+    return [completion.text for completion in matcher(context)["completions"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%%oss --te", ["--temperature"]),
+        ("%%oss answer << --to", ["--top-p", "--top-k"]),
+        ("%%oss --effort ", ["low", "medium", "high"]),
+        ("%%oss --effort=h", ["high"]),
+        ("%%oss --model ", ["demo", "20b", "120b"]),
+        ("%%oss --raw --s", ["--seed", "--stop"]),
+        ("%oss ", ["help", "load", "reset", "status"]),
+        ("%oss load demo --th", ["--threads"]),
+        ("%%osso --te", []),
+        ("x = 1 # %%oss --te", []),
+    ],
+)
+def test_completion(shell, text, expected):
+    assert complete(shell, text) == expected
+
+
+def test_completion_knows_the_chats_and_stays_out_of_prompts(shell, capsys):
+    run(shell, "%%oss --chat tutor\nHi", capsys)
+    assert complete(shell, "%%oss --chat ") == ["tutor"]
+    assert complete(shell, "%oss reset t") == ["tutor"]
+    assert complete(shell, "%%oss\n%%oss --te", line=1) == []
+    assert candidates("print(1)", lambda flag: ()) is None
+
+
+def test_completion_through_the_shell(shell):
+    with provisionalcompleter():
+        found = list(shell.Completer.completions("%%oss --te", 10))
+    assert [completion.text for completion in found] == ["--temperature"]
+
+
+def test_parse_leaves_no_setting_out():
+    settings = parse_cell_line("--temperature 0 --top-k 0 --min-p 0 --seed 0").settings
+    assert settings == {"temperature": 0.0, "top_k": 0, "min_p": 0.0, "seed": 0}
