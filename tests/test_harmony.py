@@ -578,6 +578,7 @@ def test_no_token_stream_raises_and_all_text_is_told(ids):
 
 # A header consumes these even where no message follows it.
 HEADER_WORDS = {"assistant", "analysis", "commentary", "final", "system", "developer", "user", "tool", "python"}
+HEADER_WORDS |= {"json", "code"}
 
 
 @given(st.lists(st.integers(0, 199_997), max_size=60), st.sampled_from(["analysis", "final"]))

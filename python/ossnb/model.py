@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, machine
+from . import _core, checkpoint, demo, hub, machine
 from .config import Config
 from .errors import ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
@@ -59,11 +59,8 @@ def load(
         raise ValueError(f"precision must be 'exact', the only one so far, got {precision!r}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
-    from . import hub
-
-    source = hub.default_source() if source is None else os.fspath(source)
-    folder, found_revision = _folder_of(source, revision)
-    opened = checkpoint.open_checkpoint(folder, max_byte=_core.max_byte)
+    where = _locate(source, revision)
+    opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
     if opened.n_bytes > machine.total_memory():
         warnings.warn(
             f"the weights, {_gb(opened.n_bytes)}, are larger than the memory, {_gb(machine.total_memory())}: "
@@ -79,22 +76,25 @@ def load(
     return Model(
         core,
         opened.config,
-        source=source,
-        revision=found_revision,
+        source=where.source,
+        revision=where.revision,
         fingerprint=opened.fingerprint,
         precision=precision,
         context=fitting_context(opened.config, core.kv_bytes_per_token, context),
     )
 
 
-def _folder_of(source: str, revision: str | None) -> tuple[Path, str | None]:
-    if source == "demo":
-        from . import demo
-
-        return demo.expand(), None
-    from . import hub
-
-    return hub.resolve(source, revision=revision)
+def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:
+    if source is None:
+        source, notice = hub.default_source()
+        if notice:
+            print(notice, file=sys.stderr)
+    if source != "demo":
+        return hub.resolve(source, revision)
+    if revision is not None:
+        raise ValueError(f"the embedded model has no revisions to choose from, got {revision!r}")
+    path = demo.expand()
+    return hub.Resolved(path, "demo", path.name.removeprefix("demo-"))
 
 
 def fitting_context(config: Config, kv_bytes_per_token: int, context: int | None) -> int:
@@ -275,7 +275,7 @@ class Model:
         if len(tokens) >= self.context:
             raise ContextFull(
                 f"the prompt has {len(tokens):,} tokens and the context holds {self.context:,}: shorten it, "
-                f"start a new chat, or load with a larger context (<= {self.config.max_position_embeddings:,})"
+                f"start a new chat, or load with more context (<= {self.config.max_position_embeddings:,})"
             )
         request = Request(
             tokens, settings.with_seed(), effort, self.context, self.source, self.revision, self.precision
@@ -285,7 +285,7 @@ class Model:
     def _check_harmony(self) -> None:
         if self.config.vocab_size <= CALL:
             raise ValueError(
-                f"this model's vocabulary has {self.config.vocab_size:,} tokens, harmony prompts need ids up to "
+                f"this model's vocabulary has {self.config.vocab_size:,} tokens, harmony needs ids up to "
                 f"{CALL:,}; use complete() or logits() with token ids"
             )
 

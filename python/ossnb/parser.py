@@ -330,18 +330,17 @@ def _take_channel(header: Header, text: str, oddities: list[str], *, has_message
 
 
 def _take_content_type(header: Header, text: str, *, has_message: bool) -> str:
-    found = re.match(r"\s*(\S*)" if has_message else r"\s*(\w*)", text)
-    assert found is not None
-    rest = text[found.end() :]
-    if not has_message and not rest.strip():
-        return text  # as likely the message itself
+    """Take the word after <|constrain|>; where no <|message|> follows, only a type that gpt-oss knows."""
+    found = re.match(r"\s*(\S+)" if has_message else r"\s*(json|code)\b", text)
+    if found is None or header.content_type is not None:
+        return text
     header.content_type = "<|constrain|>" + found[1]
-    return rest
+    return text[found.end() :]
 
 
 def _take_recipient(header: Header, text: str) -> str:
     found = _RECIPIENT.search(text)
-    if found is None:
+    if found is None or header.recipient is not None:
         return text
     header.recipient = found[1] or None
     return text[: found.start()] + text[found.end() :]
