@@ -174,6 +174,11 @@ def _bfloat16(values: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
 
 
+@functools.lru_cache(maxsize=32)
+def _normal_table(mean: float, std: float) -> NDArray[np.uint16]:
+    return _bfloat16(mean + std * _normal_quantiles())
+
+
 _E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
 _E2M1_RMS = 2.93  # of 16 equally likely codes
 
@@ -233,7 +238,7 @@ class _Weights:
         if name.endswith("_scales"):
             return self._scale_table("gate_up" in name)
         mean, std = next(v for suffix, v in self._mean_and_std.items() if name.endswith(suffix))
-        return _bfloat16(mean + std * _normal_quantiles())
+        return _normal_table(mean, std)
 
     def _scale_table(self, is_gate_up: bool) -> NDArray[np.uint8]:
         """Scales for a deviation near 2.5 of gates and ups (some beyond the clamp), near 0.5 of outputs.
