@@ -16,6 +16,7 @@ from ossnb.notebook import display
 from ossnb.notebook.display import CellView, TerminalView, reply_metadata, stats_line
 from ossnb.notebook.limiter import RateLimiter
 from ossnb.notebook.markup import safe_markdown, safe_terminal
+from ossnb.notebook.progress import NotebookProgress
 from ossnb.reply import Event, Reply, Stats
 from ossnb.sampling import Sampling
 
@@ -237,7 +238,7 @@ def make_reply(**fields):
         "text": "**42**",
         "reasoning": "17 + 25",
         "finish_reason": "stop",
-        "stats": Stats(1260, n_cached_tokens=1204, n_new_tokens=10, n_decode_steps=9, prefill_s=0.31, decode_s=0.5),
+        "stats": Stats(1260, 1204, 10, n_decode_steps=9, prefill_s=0.31, decode_s=0.5),
         "sampling": Sampling(temperature=0.5, seed=7),
         "effort": "low",
         "prompt_sha256": hashlib.sha256(b"1,2").hexdigest(),
@@ -367,6 +368,23 @@ def test_error_keeps_what_was_written(page):
     play(view, ("reasoning", "so"), ("answer", "half an "), ("answer", "answer"))
     view.abandon()
     assert page.shown[1][0]["text/plain"] == "half an answer"
+
+
+# ---- a download ----------------------------------------------------------------------------------------------
+
+
+def test_download_bar_is_one_output_without_widgets(page):
+    clock = Clock()
+    bar = NotebookProgress("<b>model</b>: 2.0 GB to download", 2_000_000_000, clock)
+    for step in range(1000):
+        clock.now = step / 1000
+        bar.update(step * 1_000_000)
+    bar.close()
+    assert page.n_messages <= 23
+    ((bundle, _),) = page.shown
+    assert sorted(bundle) == ["text/html", "text/plain"]
+    assert Tags(bundle["text/html"]).tags == ["div", "br", "span"]
+    assert bundle["text/plain"] == "<b>model</b>: 2.0 GB to download\n1.00 of 2.00 GB, 50%"
 
 
 # ---- a terminal --------------------------------------------------------------------------------------------

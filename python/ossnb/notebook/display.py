@@ -8,8 +8,7 @@ kernel, and one line of figures. Everything a model wrote is escaped on its way 
 import html
 import sys
 import time
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 from .. import __version__
@@ -17,8 +16,8 @@ from ..messages import ToolCall
 from ..reply import Event, Reply
 from .limiter import RateLimiter
 from .markup import as_entities, safe_markdown, safe_terminal
+from .output import QUIET, Output
 
-QUIET = "color:var(--jp-ui-font-color2,#767676);font-size:87%;font-family:var(--jp-ui-font-family,sans-serif)"
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
 N_TAIL = 240  # characters of the thinking in sight while it goes on
 
@@ -42,22 +41,6 @@ def view_for(shell: Any) -> View:
 
 
 # ---- a notebook cell ---------------------------------------------------------------------------------------
-
-
-class Output:
-    """One output of the running cell, shown once and replaced from then on."""
-
-    def __init__(self) -> None:
-        self._display_id = uuid.uuid4().hex
-        self._is_shown = False
-
-    def show(self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> None:
-        """Show `data` (MIME type → text) in place of what was there."""
-        from IPython.display import publish_display_data
-
-        transient = {"display_id": self._display_id}
-        publish_display_data(dict(data), dict(metadata or {}), transient=transient, update=self._is_shown)  # type: ignore[no-untyped-call]
-        self._is_shown = True
 
 
 class CellView:
