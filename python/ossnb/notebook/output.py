@@ -1,0 +1,27 @@
+"""One output of a running cell, shown once and replaced from then on."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+QUIET = "color:var(--jp-ui-font-color2,#767676);font-size:87%;font-family:var(--jp-ui-font-family,sans-serif)"
+
+
+class Output:
+    """A place in the cell; its `show` may be called as often as the page can draw (limiter.py)."""
+
+    def __init__(self) -> None:
+        self._display_id = uuid.uuid4().hex
+        self._is_shown = False
+
+    def show(self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> None:
+        """Show `data` (MIME type → text) in place of what was there."""
+        from IPython.display import publish_display_data
+
+        publish_display_data(  # type: ignore[no-untyped-call]
+            dict(data),
+            dict(metadata or {}),
+            transient={"display_id": self._display_id},
+            update=self._is_shown,
+        )
+        self._is_shown = True

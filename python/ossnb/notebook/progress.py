@@ -1,0 +1,48 @@
+"""A download's bar in a notebook: plain HTML, because a widget would break the saved notebook."""
+
+import html
+import time
+from collections.abc import Callable
+
+from .limiter import RateLimiter
+from .output import QUIET, Output
+
+WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block;border-radius:0.3em"
+
+
+class NotebookProgress:
+    """A line of text and a bar below it, updated in place.
+
+    >>> bar = NotebookProgress("openai/gpt-oss-20b: 13.8 GB to download", 13_800_000_000)  # doctest: +SKIP
+    >>> bar.update(6_900_000_000); bar.close()  # doctest: +SKIP
+    """
+
+    def __init__(self, text: str, total_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._text = text
+        self._total = max(total_bytes, 1)
+        self._done = 0
+        self._limiter = RateLimiter(clock)
+        self._output = Output()
+        self._show()
+
+    def update(self, done_bytes: int) -> None:
+        """Move the bar; more often than the page can draw does no harm."""
+        has_moved = done_bytes != self._done
+        self._done = done_bytes
+        if has_moved and self._limiter.ready(0):
+            self._show()
+
+    def close(self) -> None:
+        """Show the last state."""
+        self._show()
+
+    def _show(self) -> None:
+        share = min(self._done / self._total, 1.0)
+        figures = f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {share:.0%}"
+        colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
+        page = (
+            f'<div style="{QUIET}">{html.escape(self._text)}<br>'
+            f'<span role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}" '
+            f'style="{WIDTH};background:linear-gradient(to right,{colours})"></span>{figures}</div>'
+        )
+        self._output.show({"text/html": page, "text/plain": f"{self._text}\n{figures}"})
