@@ -1,9 +1,10 @@
 """ossnb beside llama.cpp on the same weights, in one run: `python3 benchmarks/compare_llama.py FOLDER`.
 
-FOLDER is a gpt-oss checkpoint (`ossnb.testing.write_random_checkpoint` makes one of any shape; speed does not depend on
-what the weights say). The script makes an environment of its own with llama.cpp compiled for this processor (once, some
-minutes), writes the weights as GGUF (once, beside FOLDER), then lets the two take turns and prints one table. Standard
-library only; needs `make bench` or `make test` to have run, for ossnb's own environment.
+FOLDER is a gpt-oss checkpoint (`python -m ossnb.testing` writes one of any shape; speed does not depend on
+what the weights say). The script makes an environment of its own with llama.cpp compiled for this processor
+(once, some minutes), writes the weights as GGUF (once, beside FOLDER), then lets the two take turns and
+prints one table. Standard library only; needs `make bench` or `make test` to have run, for ossnb's own
+environment.
 """
 
 import argparse
@@ -30,10 +31,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prompt", type=int, default=512, help="tokens to prefill (default 512)")
     parser.add_argument("--new", type=int, default=64, help="tokens to decode (default 64)")
     parser.add_argument("--depth", type=int, default=0, help="earlier tokens in the context (default 0)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: every core")
     parser.add_argument("--rounds", type=int, default=2, help="how often the two take turns (default 2)")
     parser.add_argument("--runs", type=int, default=2, help="runs in each turn (default 2)")
-    parser.add_argument("--no-repack", action="store_true", help="llama.cpp on the mapped file, without its repacking")
+    parser.add_argument("--no-repack", action="store_true", help="llama.cpp on the mapped file, unrepacked")
     parser.add_argument("--venv", type=Path, default=Path("build/llama-venv"), help="llama.cpp's environment")
     parser.add_argument("--gguf", type=Path, help="where the GGUF is or goes (default: FOLDER.gguf)")
     return parser.parse_args()
@@ -51,7 +52,8 @@ def set_up(venv: Path) -> Path:
     requirements = HERE / "requirements-llama.txt"
     if not stamp.exists() or stamp.stat().st_mtime < (ROOT / requirements).stat().st_mtime:
         print("compiling llama.cpp for this machine (some minutes)", flush=True)
-        command = [sys.executable, "tools/setup_env.py", str(venv), "new", f"see={OSSNB.parent.parent}", str(requirements)]
+        steps = ["new", f"see={OSSNB.parent.parent}", str(requirements)]
+        command = [sys.executable, "tools/setup_env.py", str(venv), *steps]
         flags = {"CMAKE_ARGS": "-DGGML_NATIVE=ON " + os.environ.get("CMAKE_ARGS", "")}
         subprocess.run(command, cwd=ROOT, env=os.environ | flags, check=True)
         stamp.touch()
@@ -81,14 +83,20 @@ def run_llama(python: Path, gguf: Path, args: argparse.Namespace, check: int) ->
 def ossnb_logits(folder: Path) -> list[float]:
     """ossnb's logits after the tokens on which llama.cpp's were taken."""
     code = (
-        "import json, sys, ossnb; from ossnb.bench import random_ids; m = ossnb.load(sys.argv[1]); "
-        f"ids = random_ids(m.config.vocab_size, {CHECK_TOKENS}); print(json.dumps(m.logits(ids)[-1].tolist()))"
+        "import json, sys, ossnb; from ossnb.bench import random_ids; model = ossnb.load(sys.argv[1]); "
+        f"ids = random_ids(model.config.vocab_size, {CHECK_TOKENS}); "
+        "print(json.dumps(model.logits(ids)[-1].tolist()))"
     )
     return output_of(OSSNB, "-c", code, folder)
 
 
 def summary(values: list[float]) -> dict[str, Any]:
-    return {"tok_s": statistics.median(values), "min_tok_s": min(values), "max_tok_s": max(values), "runs": values}
+    return {
+        "tok_s": statistics.median(values),
+        "min_tok_s": min(values),
+        "max_tok_s": max(values),
+        "runs": values,
+    }
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
@@ -135,7 +143,9 @@ def render(report: dict[str, Any]) -> str:
         ratio = pair[0]["tok_s"] / pair[1]["tok_s"]
         lines.append(f"{f'{phase} {count}':14}{cells[0]:>24}{cells[1]:>24}{ratio:8.2f}")
     lines.append(f"{'load, s':14}{report['load_s']['ossnb']:24.2f}{report['load_s']['llama.cpp']:24.2f}")
-    lines.append(f"their logits after {CHECK_TOKENS} tokens correlate at {report['logit_correlation']:.4f} (the same weights)")
+    lines.append(
+        f"correlation of their logits after {CHECK_TOKENS} tokens: {report['logit_correlation']:.4f}"
+    )
     return "\n".join(lines)
 
 

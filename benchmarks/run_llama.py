@@ -1,6 +1,7 @@
-"""Time llama.cpp on a GGUF file as `ossnb bench` times ossnb: `python benchmarks/run_llama.py SETTINGS_JSON`, prints JSON.
+"""Time llama.cpp on a GGUF file as `ossnb bench` times ossnb: `python benchmarks/run_llama.py SETTINGS`.
 
-Same token ids, same counts, medians left to the caller. Settings: gguf, prompt, new, depth, runs, threads, repack, check.
+The same token ids and counts; prints JSON, medians are left to the caller. SETTINGS is JSON too: gguf,
+prompt, new, depth, runs, threads, repack, check (after how many tokens logits are wanted, 0 for none).
 """
 
 import ctypes
@@ -11,6 +12,7 @@ from typing import Any
 
 import llama_cpp as llama
 import numpy as np
+
 from ossnb.bench import random_ids
 
 
@@ -54,7 +56,9 @@ class Llama:
         return np.ctypeslib.as_array(pointer, (self.vocab_size,)).copy()
 
 
-def timed_runs(model: Llama, ids: np.ndarray, depth: int, prompt: int, runs: int) -> tuple[list[float], list[float]]:
+def timed_runs(
+    model: Llama, ids: np.ndarray, depth: int, prompt: int, runs: int
+) -> tuple[list[float], list[float]]:
     prefill_s, decode_s = [], []
     model.read(ids[:prompt])  # touch the weights once, outside the clock
     for _ in range(runs):

@@ -1,8 +1,8 @@
-"""Write a gpt-oss checkpoint as a GGUF file for llama.cpp: `python benchmarks/write_gguf.py FOLDER FILE.gguf`.
+"""Write a gpt-oss checkpoint as a GGUF file for llama.cpp: `python benchmarks/write_gguf.py FOLDER FILE`.
 
-The experts are repacked without loss (ggml keeps the halves of a block in a byte where the checkpoint keeps neighbours);
-everything else that is a matrix becomes Q8_0, as in the file that llama.cpp's makers publish. There is no vocabulary in
-it: the benchmark feeds token ids.
+The experts are repacked without loss (ggml pairs the halves of a block in a byte where the checkpoint pairs
+neighbours); the other matrices but the router become Q8_0, as in the file that llama.cpp's makers publish.
+There is no vocabulary in it: the benchmark feeds token ids.
 """
 
 import math
@@ -15,6 +15,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf.quants import quantize
+
 from ossnb.checkpoint import Checkpoint, open_checkpoint
 
 ROWS = 4096  # rows quantised at a time: bounds the memory
@@ -22,7 +23,7 @@ ALL, GATE, UP = slice(None), slice(0, None, 2), slice(1, None, 2)  # rows of gat
 
 
 class Entry(NamedTuple):
-    """One tensor of the file: its GGUF name and type, and how to make its floats or its bytes [..., row bytes]."""
+    """One tensor of the file: its GGUF name and type, and how to make its floats or bytes [.., row bytes]."""
 
     name: str
     kind: Type
@@ -41,7 +42,7 @@ def as_q8(bf16: np.ndarray) -> np.ndarray:
 
 
 def as_mxfp4(blocks: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """[E, out, G, 16] and [E, out, G] → [E, out, G * 17] bytes in ggml's order: the scale, then elements j and j + 16."""
+    """[E, out, G, 16] and [E, out, G] → [E, out, G * 17] bytes: a block's scale, then elements j, j + 16."""
     first, second = blocks[..., :8], blocks[..., 8:]
     packed = np.empty((*scales.shape, 17), np.uint8)
     packed[..., 0] = scales
@@ -109,7 +110,7 @@ def write_metadata(writer: gguf.GGUFWriter, checkpoint: Checkpoint) -> None:
 
 
 def write(folder: Path, path: Path) -> None:
-    """Write the list of tensors, then their data; one tensor is held in memory at a time."""
+    """Write the list of tensors, then their data; one of them is in memory at a time."""
     checkpoint = open_checkpoint(folder)
     writer = gguf.GGUFWriter(path, "gpt-oss")
     write_metadata(writer, checkpoint)

@@ -1,4 +1,4 @@
-"""Execute a notebook in this Python and print what a reader would see: `python tools/run_notebook.py NOTEBOOK`.
+"""Execute a notebook in this Python and print what a reader would see: `python tools/run_notebook.py FILE`.
 
 The executed copy goes to build/; the notebook itself stays as it is.
 """

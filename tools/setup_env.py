@@ -1,9 +1,9 @@
-"""Make a virtual environment and install ossnb or requirements into it: what `make` runs. Standard library only.
+"""Make a virtual environment and install ossnb and requirements into it: what `make` runs. Needs only Python.
 
-    python3 tools/setup_env.py .venv new                # the environment
-    python3 tools/setup_env.py .venv core               # build the C++ core and install ossnb, editable
-    python3 tools/setup_env.py .venv test lint          # the requirements of extras named in pyproject.toml
-    python3 tools/setup_env.py other see=.venv r.txt    # another one: sees what .venv has, and a requirements file
+    python3 tools/setup_env.py .venv new               # the environment
+    python3 tools/setup_env.py .venv core              # build the C++ core and install ossnb, editable
+    python3 tools/setup_env.py .venv test lint         # the requirements of extras in pyproject.toml
+    python3 tools/setup_env.py other new see=.venv r.txt  # one that sees .venv, and the packages of a file
 """
 
 import os
@@ -26,8 +26,8 @@ def stop(message):
 def check_python():
     if sys.version_info < OLDEST:
         stop(
-            "ossnb needs Python %d.%d or newer, and %s is %d.%d; name another one: make PYTHON=python3.12 ..."
-            % (*OLDEST, sys.executable, *sys.version_info[:2])
+            f"ossnb needs Python {OLDEST[0]}.{OLDEST[1]} or newer, and {sys.executable} is "
+            f"{sys.version_info[0]}.{sys.version_info[1]}; name another one: make PYTHON=python3.12 ..."
         )
     header = Path(sysconfig.get_path("include"), "Python.h")
     if not header.exists():
@@ -35,7 +35,7 @@ def check_python():
 
 
 def check_compiler():
-    """Compile one C++20 line, so that a missing or old compiler is told in one sentence and not in a CMake log."""
+    """Compile one C++20 line, so that a missing or old one is told in a sentence, not a CMake log."""
     named = os.environ.get("CXX")
     found = [named] if named else [name for name in ("c++", "g++", "clang++") if shutil.which(name)]
     if not found:
@@ -49,7 +49,7 @@ def check_compiler():
         except OSError as error:
             stop(f"CXX={found[0]} does not run: {error}")
     if done.returncode != 0:
-        stop(f"{found[0]} does not compile C++20; install g++ 12 or clang++ 15 or newer\n{done.stderr.strip()}")
+        stop(f"{found[0]} does not compile C++20; install g++ 12 or clang++ 15 or newer\n{done.stderr}")
 
 
 def run(*command, **options):
@@ -72,19 +72,20 @@ def make_venv(folder):
 
 
 def install_core(python, project):
-    """Build in the environment itself, not in a throw-away one: paths stay, so only changed files are compiled."""
+    """Build in the environment itself, not in a throw-away one: paths stay, so only changes compile."""
     check_compiler()
     pip(python, *project["build-system"]["requires"], "cmake>=3.25", "ninja")
     pip(python, "--no-build-isolation", "--editable", ".")
 
 
 def site_packages(folder):
-    ask = [str(ROOT / folder / "bin" / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    return Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    python, ask = ROOT / folder / "bin" / "python", "import sysconfig; print(sysconfig.get_path('purelib'))"
+    done = subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=True)
+    return Path(done.stdout.strip())
 
 
 def see(folder, other):
-    """Let one environment import what another has; its own packages win. (.pth files of the other count too.)"""
+    """Let one environment import what another has, editable installs included; its own packages win."""
     line = f"import site; site.addsitedir({str(site_packages(other))!r})"
     (site_packages(folder) / "zz_see_other.pth").write_text(line + "\n")
 

@@ -1,4 +1,4 @@
-"""Speed and memory of a model on this machine, beside the limits the machine itself shows in the same minute."""
+"""Speed and memory of a model on this machine, beside the limits the machine shows in the same minute."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ def measure(
     >>> report["decode"]["tok_s"] > 0 and report["prefill"]["tok_s"] > 0
     True
 
-    A run reads `prompt` random token ids after `depth` earlier ones, then feeds `new` more one by one: the numbers do
-    not depend on what the weights say, so random weights of the right shape serve as well. tok_s is the median of the
-    runs. ValueError for a count that makes no sense, and whatever `load` raises: for more tokens than the model's
-    longest context, say.
+    A run reads `prompt` random token ids after `depth` earlier ones, then feeds `new` more one by one. The
+    numbers do not depend on what the weights say, so random weights of the right shape serve as well. tok_s
+    is the median of the runs. ValueError for a count that makes no sense; otherwise what `load` raises, for
+    more tokens than the model's longest context, say.
     """
-    for name, value, least in (("prompt", prompt, 1), ("new", new, 1), ("depth", depth, 0), ("runs", runs, 1)):
+    settings = {"prompt": prompt, "new": new, "depth": depth, "runs": runs}
+    for name, value in settings.items():
+        least = 0 if name == "depth" else 1
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
     with PeakPrivateMemory() as memory:
@@ -58,7 +60,7 @@ def measure(
         "ossnb": _core.__version__,
         "machine": describe_machine(),
         "model": {"source": str(source), "precision": model.precision, **_shape(model.config)},
-        "settings": {"prompt": prompt, "new": new, "depth": depth, "runs": runs, "threads": core.threads, "isa": core.isa},
+        "settings": settings | {"threads": core.threads, "isa": core.isa},
         "load_s": load_s,
         "peak_private_bytes": memory.peak,
         "kv_bytes_per_token": core.kv_bytes_per_token,
@@ -113,7 +115,7 @@ def _limits(core: _core.Model) -> tuple[float, float]:
 
 
 def matrix_operations(config: Config) -> int:
-    """Count the operations (two a multiply-add) that one prefill token costs in matrices: all but attention and head.
+    """Count the operations, two a multiply-add, of one prefill token in matrices: all but attention and head.
 
     >>> round(matrix_operations(Config()) / 1e9, 2)
     6.06
@@ -133,23 +135,39 @@ def _prefill(config: Config, seconds: list[float], tokens: int, peak_gop_s: floa
 def _decode(seconds: list[float], tokens: int, bytes_per_token: float, peak_gb_s: float) -> dict[str, Any]:
     found = _rates(seconds, tokens)
     gb_s = found["tok_s"] * bytes_per_token / 1e9
-    return found | {"bytes_per_token": round(bytes_per_token), "gb_s": gb_s, "share_of_read_bandwidth": gb_s / peak_gb_s}
+    return found | {
+        "bytes_per_token": round(bytes_per_token),
+        "gb_s": gb_s,
+        "share_of_read_bandwidth": gb_s / peak_gb_s,
+    }
 
 
 def _rates(seconds: list[float], tokens: int) -> dict[str, Any]:
     rates = [tokens / s for s in seconds]
-    return {"tok_s": statistics.median(rates), "min_tok_s": min(rates), "max_tok_s": max(rates), "runs": rates}
+    return {
+        "tok_s": statistics.median(rates),
+        "min_tok_s": min(rates),
+        "max_tok_s": max(rates),
+        "runs": rates,
+    }
 
 
 def _shape(config: Config) -> dict[str, int]:
-    names = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_local_experts", "num_experts_per_tok")
+    names = (
+        "num_hidden_layers",
+        "hidden_size",
+        "intermediate_size",
+        "num_local_experts",
+        "num_experts_per_tok",
+    )
     return {name: getattr(config, name) for name in (*names, "vocab_size")}
 
 
 class PeakPrivateMemory:
-    """Watch this process's private memory while a block runs; `peak` is None where the system does not tell (no /proc).
+    """Watch this process's private memory while a block runs; `peak` is None where the system does not tell.
 
-    Private is what no other process could share: anonymous pages, in memory or swapped out. Mapped weights are not in it.
+    Private is what no other process could share: anonymous pages, in memory or swapped out. Mapped weights
+    are not.
     """
 
     INTERVAL_S = 0.02
@@ -182,9 +200,9 @@ class PeakPrivateMemory:
 
 
 def private_bytes() -> int | None:
-    """Return this process's anonymous memory in bytes (RssAnon + VmSwap of /proc/self/status), None without /proc.
+    """Return the bytes of anonymous memory (RssAnon + VmSwap of /proc/self/status), None where unknown.
 
-    smaps_rollup tells the same number but walks every page of the mapped weights for it: seconds for a big model.
+    smaps_rollup tells the same number, but walks every page of the mapped weights for it.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -195,27 +213,25 @@ def private_bytes() -> int | None:
 
 def render(report: dict[str, Any]) -> str:
     """Lay a report of `measure` out for people."""
-    settings, limits = report["settings"], report["limits"]
-    prefill, decode, shape = report["prefill"], report["decode"], report["model"]
-    private = report["peak_private_bytes"]
-    rows = [
+    settings, limits, shape = report["settings"], report["limits"], report["model"]
+    prefill, decode, private = report["prefill"], report["decode"], report["peak_private_bytes"]
+    after = f" after {settings['depth']}" if settings["depth"] else ""
+    lines = [
         f"{shape['source']}: {shape['num_hidden_layers']} layers, hidden {shape['hidden_size']}, "
         f"{shape['num_local_experts']} experts, precision {shape['precision']}",
-        f"{report['machine']['cpu']}, {settings['threads']} threads, kernels {settings['isa']}, ossnb {report['ossnb']}",
+        f"{report['machine']['cpu']}, {settings['threads']} threads, kernels {settings['isa']}",
         f"loaded in {report['load_s']:.2f} s"
         + ("" if private is None else f", peak private memory {private / 1e9:.2f} GB"),
         "",
-        f"{'':22}{'tok/s':>9}{'min':>9}{'max':>9}   of this machine",
-        _row(f"prefill {settings['prompt']}", prefill)
-        + f"   {prefill['gop_s']:.1f} Gop/s, {prefill['share_of_int8_peak']:.1%} of {limits['int8_gop_s']:.0f} (int8 dot)",
-        _row(f"decode {settings['new']}", decode)
-        + f"   {decode['gb_s']:.2f} GB/s, {decode['share_of_read_bandwidth']:.1%} of {limits['read_gb_s']:.1f} (reads), "
-        f"{decode['bytes_per_token'] / 1e6:.2f} MB a token",
+        f"{'':24}{'tok/s':>9}{'min':>9}{'max':>9}   of this machine's measured limits",
+        _row(f"prefill {settings['prompt']}{after}", prefill)
+        + f"{prefill['share_of_int8_peak']:6.1%} of {limits['int8_gop_s']:.0f} Gop/s (int8 dot products)",
+        _row(f"decode {settings['new']}{after}", decode)
+        + f"{decode['share_of_read_bandwidth']:6.1%} of {limits['read_gb_s']:.1f} GB/s (memory reads); "
+        f"{decode['bytes_per_token'] / 1e6:.1f} MB a token, {decode['gb_s']:.1f} GB/s",
     ]
-    if settings["depth"]:
-        rows.append(f"after {settings['depth']} earlier tokens")
-    return "\n".join(rows)
+    return "\n".join(lines)
 
 
 def _row(name: str, found: dict[str, Any]) -> str:
-    return f"{name:22}{found['tok_s']:9.1f}{found['min_tok_s']:9.1f}{found['max_tok_s']:9.1f}"
+    return f"{name:24}{found['tok_s']:9.1f}{found['min_tok_s']:9.1f}{found['max_tok_s']:9.1f}   "

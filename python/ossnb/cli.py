@@ -1,4 +1,4 @@
-"""The command `ossnb`: demo, run, doctor, verify, bench. Results go to stdout, everything about them to stderr."""
+"""The command `ossnb`: demo, run, doctor, verify, bench. Results go to stdout, talk about them to stderr."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .reply import Reply
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+EXPECTED = (ValueError, OSError, MemoryError, DeviceError)  # raised on purpose: no traceback
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         _say(f"error: {error}")
         return WRONG_USE
-    except (ValueError, OSError, MemoryError, DeviceError) as error:  # ossnb's own: CheckpointError is an OSError
+    except EXPECTED as error:
         _say(f"error: {error or type(error).__name__}")
         return FAILED
 
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ossnb",
         description="gpt-oss on this machine, in one process: private, exact, reproducible.",
-        epilog="Start with `ossnb demo`; `ossnb COMMAND --help` has examples. In a notebook: %%load_ext ossnb, then %%%%oss.",
+        epilog="Start with `ossnb demo`; `ossnb COMMAND --help` has examples. In notebooks: %%load_ext ossnb",
     )
     parser.add_argument("--version", action="version", version=f"ossnb {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -88,7 +89,7 @@ def _command(commands: Any, name: str, run: Any, summary: str, epilog: str = "")
     return parser
 
 
-# ---- demo --------------------------------------------------------------------------------------------------------------
+# ---- demo -------------------------------------------------------------------------------------------------
 
 
 def _add_demo(commands: Any) -> None:
@@ -96,12 +97,12 @@ def _add_demo(commands: Any) -> None:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from .demo import ABOUT, EXAMPLES
+    from .demo import ABOUT, EXAMPLE_PROMPTS
     from .model import load
 
     print(f"{ABOUT}\n", flush=True)
     model = load("demo")
-    for prompt in EXAMPLES[:3]:
+    for prompt in EXAMPLE_PROMPTS[:3]:
         print(f"> {prompt}", flush=True)
         stream = model.stream(prompt)
         interrupted = _show(stream, show_reasoning=False)
@@ -110,14 +111,14 @@ def _demo(args: argparse.Namespace) -> int:
             return INTERRUPTED
         _say_dim(_summary(stream.reply) + "\n")
     print("More to try, each with `ossnb run --model demo PROMPT`:")
-    for prompt in EXAMPLES[3:]:
+    for prompt in EXAMPLE_PROMPTS[3:]:
         print(f"  {prompt}")
-    print("\nThe real model: `ossnb doctor` tells whether it fits this machine. Then, downloading 13.8 GB once:")
+    print("\nThe real model: `ossnb doctor` tells whether it fits. Then, downloading 13.8 GB once:")
     print('  ossnb run --model 20b "Why is the sky blue?"')
     return 0
 
 
-# ---- run ---------------------------------------------------------------------------------------------------------------
+# ---- run --------------------------------------------------------------------------------------------------
 
 
 def _add_run(commands: Any) -> None:
@@ -126,10 +127,14 @@ def _add_run(commands: Any) -> None:
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        help="20b, 120b, a hub id, a folder or demo (default: $OSSNB_MODEL, or gpt-oss-20b if downloaded, or demo)",
+        help="20b, 120b, a hub id, a folder or demo (default: $OSSNB_MODEL, or 20b if downloaded, or demo)",
     )
-    parser.add_argument("--effort", choices=("low", "medium", "high"), help="how long to think (default medium)")
-    parser.add_argument("--instructions", metavar="TEXT", help="what the model should heed (the developer message)")
+    parser.add_argument(
+        "--effort", choices=("low", "medium", "high"), help="how long to think (default medium)"
+    )
+    parser.add_argument(
+        "--instructions", metavar="TEXT", help="what the model should heed (the developer message)"
+    )
     for name, kind, meaning in (
         ("temperature", float, "0 takes the likeliest token (default 1.0)"),
         ("top-p", float, "keep the likeliest tokens with this probability together (default 1.0: all)"),
@@ -139,9 +144,15 @@ def _add_run(commands: Any) -> None:
         ("seed", int, "the same seed gives the same text (default: drawn, and reported)"),
     ):
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=meaning)
-    parser.add_argument("--stop", action="append", metavar="TEXT", help="end the answer before this text; may be repeated")
-    parser.add_argument("--raw", action="store_true", help="continue PROMPT as plain text, without the harmony format")
-    parser.add_argument("--show-reasoning", action="store_true", help="show the thinking too, on standard error")
+    parser.add_argument(
+        "--stop", action="append", metavar="TEXT", help="end the answer before this text; may be repeated"
+    )
+    parser.add_argument(
+        "--raw", action="store_true", help="continue PROMPT as plain text, without the harmony format"
+    )
+    parser.add_argument(
+        "--show-reasoning", action="store_true", help="show the thinking too, on standard error"
+    )
     parser.add_argument("--json", action="store_true", help="print the whole reply as JSON when it is done")
 
 
@@ -168,7 +179,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _finish(stream: Stream) -> bool:
-    """Run a stream to its end; say whether it was interrupted. The reply has what was written in either case."""
+    """Run a stream to its end; say whether it was interrupted. `stream.reply` has what was written."""
     try:
         for _ in stream:
             pass
@@ -209,7 +220,7 @@ def _write(to: TextIO, text: str) -> None:
 
 
 def _plain(text: str, to: TextIO) -> str:
-    """Keep control characters that a model wrote from steering the reader's terminal; a file or pipe gets them as they are."""
+    """Keep control characters that a model wrote from steering a terminal; files and pipes get them."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text) if to.isatty() else text
 
 
@@ -243,7 +254,9 @@ def _as_json(reply: Reply) -> dict[str, Any]:
     return {
         "text": reply.text,
         "reasoning": reply.reasoning,
-        "tool_calls": [{"name": call.name, "arguments": call.arguments, "raw": call.raw} for call in reply.tool_calls],
+        "tool_calls": [
+            {"name": call.name, "arguments": call.arguments, "raw": call.raw} for call in reply.tool_calls
+        ],
         "messages": [message.to_dict() for message in reply.messages],
         "tokens": reply.tokens,
         "finish_reason": reply.finish_reason,
@@ -259,7 +272,7 @@ def _as_json(reply: Reply) -> dict[str, Any]:
     }
 
 
-# ---- doctor, verify, bench ---------------------------------------------------------------------------------------------
+# ---- doctor, verify, bench --------------------------------------------------------------------------------
 
 
 def _add_doctor(commands: Any) -> None:
@@ -321,9 +334,13 @@ def _add_bench(commands: Any) -> None:
         ("depth", 0, "earlier tokens in the context"),
         ("runs", 3, "runs; the median counts"),
     ):
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default {default})")
+        parser.add_argument(
+            f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default {default})"
+        )
     parser.add_argument("--threads", type=int, metavar="N", help="default: every core")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON, each run and the machine included")
+    parser.add_argument(
+        "--json", action="store_true", help="print everything as JSON, each run and the machine included"
+    )
 
 
 def _bench(args: argparse.Namespace) -> int:

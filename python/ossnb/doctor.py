@@ -9,7 +9,8 @@ from typing import Any
 
 from . import __version__, _core, hub, machine
 
-SPARE_BYTES = 1e9  # beside the weights: keys and values, the notebook itself
+WEIGHTS_BYTES = {"20b": 13_761_264_768, "120b": 65_248_815_744}  # total_size of the published checkpoints
+SPARE_BYTES = 1_000_000_000  # to be left beside the weights, on the disk and in memory
 
 
 def examine() -> dict[str, Any]:
@@ -30,8 +31,8 @@ def examine() -> dict[str, Any]:
         },
         "memory": {"total_bytes": machine.total_memory(), "available_bytes": machine.available_memory()},
         "hub_cache": {"folder": str(hub.cache_folder()), "free_bytes": machine.free_disk(hub.cache_folder())},
-        "models": [_model(name, repo) for name, repo in hub.ALIASES.items()],
-        "default_model": hub.default_source(),
+        "models": [_model(name, n_bytes) for name, n_bytes in WEIGHTS_BYTES.items()],
+        "default_model": hub.default_source()[0],
     }
 
 
@@ -50,30 +51,29 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def _model(name: str, repo: str) -> dict[str, Any]:
-    n_bytes = hub.DOWNLOAD_BYTES[repo]
-    downloaded = hub.is_cached(repo)
+def _model(name: str, n_bytes: int) -> dict[str, Any]:
+    needed, folder = n_bytes + SPARE_BYTES, hub.cached(name)
     return {
         "name": name,
-        "repo": repo,
+        "repo": hub.ALIASES[name],
         "weights_bytes": n_bytes,
-        "downloaded": downloaded,
-        "fits_disk": downloaded or machine.free_disk(hub.cache_folder()) >= n_bytes,
-        "fits_memory": machine.total_memory() >= n_bytes + SPARE_BYTES,
-        "fits_free_memory": machine.available_memory() >= n_bytes + SPARE_BYTES,
+        "downloaded": None if folder is None else str(folder),
+        "fits_disk": folder is not None or machine.free_disk(hub.cache_folder()) >= needed,
+        "fits_memory": machine.total_memory() >= needed,
+        "fits_free_memory": machine.available_memory() >= needed,
     }
 
 
 def render(report: dict[str, Any]) -> str:
     """Lay a report of `examine` out for people."""
     host, kernels, memory, cache = (report[key] for key in ("machine", "kernels", "memory", "hub_cache"))
-    others = [level for level in kernels["levels"] if level != kernels["chosen"]]
+    others = ", ".join(level for level in kernels["levels"] if level != kernels["chosen"])
     rows = {
         "ossnb": f"{report['ossnb']}, Python {host['python']} ({sys.executable})",
         "system": host["system"],
         "processor": f"{host['cpu']}, {host['cores']} cores",
         "features": " ".join(kernels["cpu_features"]) or "none that the kernels use",
-        "kernels": f"{kernels['chosen']}, {kernels['threads']} threads (also there: {', '.join(others) or 'none'})",
+        "kernels": f"{kernels['chosen']}, {kernels['threads']} threads (OSSNB_ISA can force {others})",
         "memory": f"{_gb(memory['total_bytes'])}, {_gb(memory['available_bytes'])} free",
         "hub cache": f"{cache['folder']}, {_gb(cache['free_bytes'])} free on its disk",
         "default": f"{report['default_model']} (what `load()` takes; OSSNB_MODEL names another)",
@@ -85,15 +85,15 @@ def render(report: dict[str, Any]) -> str:
 
 
 def _verdict(model: dict[str, Any]) -> str:
-    """Say in one line whether a model runs here and how."""
-    there = "downloaded" if model["downloaded"] else f"not downloaded ({_gb(model['weights_bytes'])})"
+    """Say in one line whether a model runs here, and how well."""
+    there = f"{_gb(model['weights_bytes'])}, {'downloaded' if model['downloaded'] else 'not downloaded'}"
+    if not model["fits_memory"]:
+        return f"{there}; too big for this machine's memory"
     if not model["fits_disk"]:
-        return f"{there}; does not fit the cache's disk: HF_HOME names another place"
-    if model["fits_free_memory"]:
-        return f"{there}; fits"
-    if model["fits_memory"]:
-        return f"{there}; fits the memory once other programs free some"
-    return f"{there}; larger than the memory: every token reads from the disk, slow"
+        return f"{there}; too big for the cache's disk: make room, or set HF_HUB_CACHE to a larger one"
+    if not model["fits_free_memory"]:
+        return f"{there}; fits, but other programs hold memory that it needs: it would read from disk, slowly"
+    return f"{there}; fits"
 
 
 def _gb(n_bytes: float) -> str:

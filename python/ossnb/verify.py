@@ -1,9 +1,9 @@
-"""Does this copy of a model compute what gpt-oss computes? Its files, its prompts, and published answers (goldens)."""
+"""Does a copy of a model compute what gpt-oss computes? Its files, prompts and published answers tell."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,16 +15,12 @@ from .harmony import prompt_hash, render
 from .messages import Message
 from .model import Model, load
 
-# The published tokens come from a reference that computes in bfloat16, where logits between 16 and 32 lie 1/8 apart: a
-# token within four such steps of our best is a near-tie that rounding may have decided. A wrong model misses by more.
+# The published tokens come from a reference in bfloat16, where logits from 16 to 32 lie 1/8 apart: a token
+# within four such steps of our best is a near-tie that rounding may have decided. A wrong model misses more.
 LARGEST_GAP = 0.5
 
-# What must agree for a model to be called by its name; the rest of the config follows the checkpoint's own files.
-_SAME = (
-    "num_hidden_layers hidden_size intermediate_size num_attention_heads num_key_value_heads head_dim num_local_experts "
-    "num_experts_per_tok vocab_size sliding_window layer_types rms_norm_eps rope_theta rope_factor rope_beta_fast "
-    "rope_beta_slow rope_original_max_position_embeddings swiglu_limit swiglu_alpha"
-).split()
+# What says nothing about the computation, and differs between a checkpoint's layouts and its fine-tunes.
+_FREE = ("max_position_embeddings", "initial_context_length", "eos_token_id", "pad_token_id")
 _KNOWN = {"gpt-oss-20b": Config(), "gpt-oss-120b": Config(num_hidden_layers=36, num_local_experts=128)}
 
 
@@ -32,8 +28,8 @@ _KNOWN = {"gpt-oss-20b": Config(), "gpt-oss-120b": Config(num_hidden_layers=36, 
 class Golden:
     """A prompt (user text after the default system message) and what gpt-oss-20b greedily says to it.
 
-    Facts published by the project gracee3/gpt-oss-rs: OpenAI's PyTorch reference (openai/gpt-oss 5994767) on the hub's
-    revision 6cee5e8. `sha256` is of the prompt's token ids, joined by commas.
+    Facts published by the project gracee3/gpt-oss-rs: OpenAI's PyTorch reference (openai/gpt-oss 5994767) on
+    the hub's revision 6cee5e8. `sha256` is of the prompt's token ids, joined by commas.
     """
 
     name: str
@@ -44,7 +40,7 @@ class Golden:
 
 
 class Check(NamedTuple):
-    """One thing looked at: what it was, whether it is as it must be (None: there was nothing to hold it to), and why."""
+    """One thing looked at: what, whether it is as it must be (None: nothing to hold it to), what was seen."""
 
     name: str
     passed: bool | None
@@ -91,24 +87,27 @@ def verify(source: str | Path, threads: int | None = None) -> Iterator[Check]:
     >>> next(verify("demo")).passed
     True
 
-    Files and tensor shapes, then the tokens of six prompts, then, for gpt-oss-20b, the eight published tokens of each
-    prompt: fed one after the other, each must be the model's own choice or a near-tie (LARGEST_GAP). A missing or damaged
-    checkpoint is a Check that did not pass, not an exception.
+    Files and tensor shapes, then the tokens of six prompts, then, for gpt-oss-20b, the eight published tokens
+    of each prompt: fed one after the other, each must be the model's own choice or a near-tie (LARGEST_GAP).
+    A missing or damaged checkpoint is a Check that did not pass, not an exception.
     """
     try:
         model = load(source, threads=threads)
     except CheckpointError as error:
         yield Check("files", False, str(error))
         return
-    name, config = known_as(model.config), model.config
+    name = known_as(model.config)
     yield Check("files", True, "every tensor is there, with the type and shape that config.json asks for")
-    size = f"{config.num_hidden_layers} layers, hidden {config.hidden_size}, {config.num_local_experts} experts"
-    yield Check("config", True if name else None, f"that of {name}" if name else f"no published model's: {size}")
+    yield Check(
+        "config", True if name else None, f"that of {name}" if name else "not of a published model's size"
+    )
     prompts = [render([Message("user", golden.text)]) for golden in GOLDENS]
     for golden, ids in zip(GOLDENS, prompts, strict=True):
         yield check_prompt(golden, ids)
     if name != "gpt-oss-20b":
-        yield Check("goldens", None, f"none are published for {name or 'a model of this size'}: its answers were not checked")
+        yield Check(
+            "goldens", None, f"none are published for {name or 'this model'}: answers were not checked"
+        )
         return
     for golden, ids in zip(GOLDENS, prompts, strict=True):
         yield check_golden(golden, golden_gaps(model, ids, golden.greedy))
@@ -121,7 +120,7 @@ def known_as(config: Config) -> str | None:
     ('gpt-oss-20b', None)
     """
     for name, known in _KNOWN.items():
-        if all(getattr(config, field) == getattr(known, field) for field in _SAME):
+        if config == replace(known, **{field: getattr(config, field) for field in _FREE}):
             return name
     return None
 
@@ -130,12 +129,14 @@ def check_prompt(golden: Golden, ids: Sequence[int]) -> Check:
     """Compare a rendered prompt with the published count and hash of its tokens."""
     seen = prompt_hash(ids)
     passed = len(ids) == golden.n_tokens and seen == golden.sha256
-    found = "tokens as published" if passed else f"tokens, hash {seen[:8]}, published: {golden.n_tokens}, {golden.sha256[:8]}"
-    return Check(f"prompt: {golden.name}", passed, f"{len(ids)} {found}")
+    published = (
+        "as published" if passed else f"published: {golden.n_tokens} tokens, sha256 {golden.sha256[:8]}"
+    )
+    return Check(f"prompt: {golden.name}", passed, f"{len(ids)} tokens, sha256 {seen[:8]}, {published}")
 
 
 def golden_gaps(model: Model, ids: Sequence[int], published: Sequence[int]) -> list[float]:
-    """Return how far each published token's logit lies below the model's largest, given the published ones before it."""
+    """Return how far each published token's logit lies below the largest, after the published ones before."""
     fed = np.array([*ids, *published[:-1]], dtype=np.int32)
     logits = model.core.forward([(model.core.sequence(), fed, len(published))])
     chosen = logits[np.arange(len(published)), published]

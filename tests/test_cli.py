@@ -1,0 +1,336 @@
+"""The command line as a person or a script uses it: what is printed where, exit codes, interrupts, pipes."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ossnb
+from ossnb import cli
+from ossnb.testing import write_random_checkpoint
+
+COMMANDS = ("demo", "run", "doctor", "verify", "bench")
+
+Main = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights with the real vocabulary: fluent nonsense, which a command line must survive."""
+    shape = {"vocab_size": 201088, "hidden_size": 32, "num_hidden_layers": 2}
+    return write_random_checkpoint(tmp_path_factory.mktemp("cli") / "model", shape, seed=11)
+
+
+@pytest.fixture
+def main(capsys: pytest.CaptureFixture[str]) -> Main:
+    """Run the command in this process; returns its exit code, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as exit:  # argparse
+            code = int(exit.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def start(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes]:
+    """Start the command as its own process."""
+    command = [sys.executable, "-m", "ossnb", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+# ---- help -------------------------------------------------------------------------------------------------
+
+
+def test_version(main: Main) -> None:
+    assert main("--version") == (0, f"ossnb {ossnb.__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(main: Main, command: str) -> None:
+    code, out, _ = main(command, "--help")
+    assert code == 0
+    assert f"usage: ossnb {command}" in out
+    assert command in main("--help")[1]
+
+
+def test_examples_in_help_are_valid_commands(main: Main) -> None:
+    shown = "\n".join(main(command, "--help")[1] for command in COMMANDS)
+    examples = re.findall(r"^  (?:.*\| )?(ossnb \w+ .+?)(?: \|.*)?$", shown, re.MULTILINE)
+    assert len(examples) >= 7
+    for example in examples:
+        args = cli._parser().parse_args(shlex.split(example)[1:])
+        assert callable(args.run)
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], ["fly"], ["run"], ["run", "hi", "--effort", "huge"], ["bench", "demo", "--new", "x"]]
+)
+def test_wrong_use_is_exit_code_2(main: Main, wrong: list[str]) -> None:
+    code, out, err = main(*wrong)
+    assert code == 2
+    assert out == ""
+    assert "usage: ossnb" in err
+
+
+# ---- run --------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_the_answer_alone_on_stdout(main: Main, folder: Path) -> None:
+    code, out, err = main("run", "--model", folder, "--raw", "--seed", 3, "--max-tokens", 8, "Once")
+    expected = ossnb.load(folder).complete("Once", seed=3, max_tokens=8)
+    assert code == 0
+    assert out == expected.text + "\n"
+    assert "seed 3" in err
+    assert "ended by: length" in err
+
+
+def test_run_json_tells_everything_needed_to_get_it_again(main: Main, folder: Path) -> None:
+    options = ["--seed", 5, "--temperature", 0.5, "--top-k", 40, "--max-tokens", 12, "--effort", "low"]
+    code, out, _ = main("run", "--model", folder, "--json", *options, "--instructions", "Be brief.", "Hi")
+    reply = json.loads(out)
+    assert code == 0
+    assert reply["seed"] == 5
+    assert reply["effort"] == "low"
+    assert reply["sampling"]["top_k"] == 40
+    assert reply["stats"]["n_new_tokens"] == len(reply["tokens"]) <= 12
+    again = ossnb.load(folder).generate(
+        "Hi", instructions="Be brief.", effort="low", seed=5, temperature=0.5, top_k=40, max_tokens=12
+    )
+    assert reply["tokens"] == again.tokens
+    assert reply["prompt_sha256"] == again.prompt_sha256
+
+
+def test_run_reads_the_prompt_from_standard_input(folder: Path) -> None:
+    process = start(
+        "run", "--model", folder, "--raw", "--json", "--max-tokens", 2, "-", stdin=subprocess.PIPE
+    )
+    out, err = process.communicate("Öl, bitte".encode(), timeout=60)
+    assert process.returncode == 0, err
+    expected = ossnb.load(folder).complete("Öl, bitte", max_tokens=2)
+    assert json.loads(out)["prompt_sha256"] == expected.prompt_sha256
+
+
+def test_run_stops_at_every_stop_text(main: Main, folder: Path) -> None:
+    text = ossnb.load(folder).complete("A", seed=1, max_tokens=30).text
+    first, second = text[5:7], text[9:11]
+    code, out, err = main(
+        "run",
+        "--model",
+        folder,
+        "--raw",
+        "--seed",
+        1,
+        "--max-tokens",
+        30,
+        "--stop",
+        first,
+        "--stop",
+        second,
+        "A",
+    )
+    assert code == 0
+    assert out == text[: min(text.index(first), text.index(second))] + "\n"
+    assert "stop_string" in err
+
+
+def test_reasoning_is_shown_on_request_and_never_on_stdout(
+    main: Main, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis = [200005, 35644, 200008, 5003, 200007, 200006, 173781, 200005, 17196, 200008, 25, 200002]
+    monkeypatch.setattr("ossnb.generation.Stream._choose", _speak(analysis))
+    code, out, err = main("run", "--model", folder, "--show-reasoning", "Hi")
+    hidden = main("run", "--model", folder, "Hi")
+    thought = ossnb.load(folder).tokenizer.decode([5003])
+    assert code == 0
+    assert out == hidden[1] == ":\n"
+    assert thought in err
+    assert thought not in hidden[2]
+
+
+def _speak(tokens: list[int]) -> Callable[..., int]:
+    """A model that says `tokens`, whatever its weights would have chosen."""
+
+    def choose(self: object, sampler: object, logits: object) -> int:
+        written = len(self._tokens) - len(self._request.prompt)
+        self._tokens.append(tokens[written])
+        return tokens[written]
+
+    return choose
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--temperature", "-1"], "temperature must be >= 0"),
+        (["--top-p", "0"], "top_p must be"),
+        (["--max-tokens", "0"], "max_tokens must be"),
+    ],
+)
+def test_bad_settings_are_one_clear_line(main: Main, folder: Path, flags: list[str], message: str) -> None:
+    code, out, err = main("run", "--model", folder, *flags, "Hi")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_flags_that_do_not_go_together_are_wrong_use(main: Main, folder: Path) -> None:
+    code, _, err = main("run", "--model", folder, "--raw", "--effort", "low", "Hi")
+    assert code == 2
+    assert "--raw" in err
+
+
+def test_a_missing_model_is_one_clear_line(main: Main, tmp_path: Path) -> None:
+    code, out, err = main("run", "--model", tmp_path / "none", "Hi")
+    assert (code, out) == (1, "")
+    assert str(tmp_path / "none") in err
+    assert "Traceback" not in err
+
+
+def test_interrupt_keeps_what_was_written(folder: Path) -> None:
+    process = start("run", "--model", folder, "--raw", "Once", env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    assert process.stdout is not None
+    first = os.read(process.stdout.fileno(), 1)  # it has begun to write
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 5
+    assert process.returncode == 130, err
+    assert (first + out).decode(errors="replace").strip()
+    assert b"ended by: interrupted" in err
+    assert b"Traceback" not in err
+
+
+def test_a_closed_pipe_ends_it_quietly(folder: Path) -> None:
+    process = start("run", "--model", folder, "--raw", "--max-tokens", 4000, "Once")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(1)
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 1
+    assert b"Traceback" not in err
+    assert b"BrokenPipe" not in err
+
+
+def test_control_characters_do_not_reach_a_terminal() -> None:
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    class Pipe:
+        def isatty(self) -> bool:
+            return False
+
+    text = "a\x1b]0;owned\x07b\tc\nd\x9b31m"
+    assert cli._plain(text, Terminal()) == "a\ufffd]0;owned\ufffdb\tc\nd\ufffd31m"
+    assert cli._plain(text, Pipe()) == text
+
+
+# ---- demo, doctor, verify, bench --------------------------------------------------------------------------
+
+
+def test_demo_answers_and_lists_more(main: Main) -> None:
+    from ossnb.demo import ABOUT, EXAMPLE_PROMPTS
+
+    code, out, err = main("demo")
+    assert code == 0, err
+    assert ABOUT in out
+    for prompt in EXAMPLE_PROMPTS:
+        assert prompt in out
+    answer = out.split(f"> {EXAMPLE_PROMPTS[0]}\n")[1].split(f"> {EXAMPLE_PROMPTS[1]}")[0]
+    assert answer.strip()
+    assert "--model 20b" in out
+    assert err.count("seed ") == 3
+
+
+def test_doctor_tells_what_fits(main: Main) -> None:
+    code, out, _ = main("doctor", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["kernels"]["chosen"] in report["kernels"]["levels"]
+    assert report["kernels"]["levels"][0] == "reference"
+    assert report["memory"]["total_bytes"] >= report["memory"]["available_bytes"] > 0
+    small, big = report["models"]
+    assert (small["name"], big["name"]) == ("20b", "120b")
+    assert small["fits_memory"] or not big["fits_memory"]
+    text = main("doctor")[1]
+    assert report["kernels"]["chosen"] in text
+    assert report["hub_cache"]["folder"] in text
+    assert re.search(r"^20b +13\.8 GB", text, re.MULTILINE)
+
+
+def test_doctor_judges_machines_of_every_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ossnb import doctor
+
+    monkeypatch.setattr("ossnb.hub.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("ossnb.hub.cached", lambda name: tmp_path if name == "120b" else None)
+
+    def verdicts(total: float, free: float, disk: float) -> list[str]:
+        monkeypatch.setattr("ossnb.machine.total_memory", lambda: int(total))
+        monkeypatch.setattr("ossnb.machine.available_memory", lambda: int(free))
+        monkeypatch.setattr("ossnb.machine.free_disk", lambda path: int(disk))
+        return [
+            line for line in doctor.render(doctor.examine()).splitlines() if re.match(r"(20b|120b) ", line)
+        ]
+
+    for line in verdicts(128e9, 120e9, 500e9):
+        assert line.endswith("fits")
+    assert "too big for this machine's memory" in verdicts(16e9, 15e9, 500e9)[1]
+    assert "other programs hold memory" in verdicts(24e9, 6e9, 500e9)[0]
+    small, big = verdicts(128e9, 120e9, 5e9)
+    assert "HF_HUB_CACHE" in small
+    assert big.endswith("downloaded; fits")
+
+
+def test_doctor_shows_a_forced_level(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSSNB_ISA", "reference")
+    assert json.loads(main("doctor", "--json")[1])["kernels"]["chosen"] == "reference"
+
+
+def test_verify_passes_and_says_what_it_could_not_check(main: Main, folder: Path) -> None:
+    code, out, _ = main("verify", folder)
+    assert code == 0
+    assert out.count("ok ") == 7  # files and six prompts
+    assert "none are published" in out
+    assert out.endswith("7 passed, 0 failed\n")
+
+
+def test_verify_fails_on_a_damaged_model(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    code, out, _ = main("verify", tmp_path, "--json")
+    assert code == 1
+    report = json.loads(out)
+    assert report["passed"] is False
+    assert "config.json" in report["checks"][0]["detail"]
+
+
+def test_bench_prints_a_table_or_json(main: Main, folder: Path) -> None:
+    flags = ("--prompt", 8, "--new", 2, "--runs", 1, "--threads", 1)
+    code, out, _ = main("bench", folder, *flags)
+    assert code == 0
+    assert "prefill 8" in out
+    report = json.loads(main("bench", folder, *flags, "--json")[1])
+    assert report["settings"]["threads"] == 1
+    assert report["decode"]["tok_s"] > 0
+
+
+def test_importing_the_command_line_is_quick() -> None:
+    """`ossnb --help` must not load the engine, the hub's client or IPython."""
+    code = "import sys, ossnb.cli; print(*sorted({n.split('.')[0] for n in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"huggingface_hub", "IPython", "ipywidgets", "rich", "openai_harmony", "numpy"}

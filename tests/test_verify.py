@@ -1,0 +1,94 @@
+"""`ossnb verify`: files, prompts and goldens, each passing and failing for the right reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ossnb import verify
+from ossnb.config import Config
+from ossnb.harmony import render
+from ossnb.messages import Message
+from ossnb.model import load
+from ossnb.testing import write_random_checkpoint
+from ossnb.verify import GOLDENS, LARGEST_GAP, check_golden, check_prompt, golden_gaps, known_as
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with the real vocabulary, so that prompts can be fed to it."""
+    shape = {"vocab_size": 201088, "hidden_size": 32, "num_hidden_layers": 2}
+    return write_random_checkpoint(tmp_path_factory.mktemp("verify") / "model", shape, seed=5)
+
+
+@pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
+def test_prompts_are_rendered_as_published(golden: verify.Golden) -> None:
+    check = check_prompt(golden, render([Message("user", golden.text)]))
+    assert check.passed, check.detail
+
+
+def test_a_prompt_that_differs_in_one_token_is_told() -> None:
+    ids = render([Message("user", GOLDENS[0].text)])
+    check = check_prompt(GOLDENS[0], [*ids[:-1], ids[-1] + 1])
+    assert check.passed is False
+    assert GOLDENS[0].sha256[:8] in check.detail
+
+
+def test_known_models_are_told_by_their_dimensions() -> None:
+    assert known_as(Config()) == "gpt-oss-20b"
+    assert known_as(Config(num_hidden_layers=36, num_local_experts=128)) == "gpt-oss-120b"
+    assert known_as(Config(eos_token_id=(200002, 200012), pad_token_id=None)) == "gpt-oss-20b"
+    assert known_as(Config(sliding_window=127)) is None
+    assert known_as(replace(Config(), rope_factor=16.0)) is None
+
+
+def test_gaps_are_zero_for_the_model_s_own_tokens_and_right_for_others(folder: Path) -> None:
+    model = load(folder, threads=1)
+    prompt = [5, 6, 7]
+    own = list(model.complete(prompt, temperature=0, max_tokens=4).tokens)
+    assert golden_gaps(model, prompt, own) == [0.0] * 4
+
+    other = [*own[:2], own[2] ^ 1, own[3]]
+    logits = model.logits([*prompt, *other])[len(prompt) - 1 : -1]
+    expected = logits.max(axis=1) - logits[np.arange(4), other]
+    gaps = golden_gaps(model, prompt, other)
+    assert gaps == expected.tolist()
+    assert gaps[2] > 0
+
+
+def test_a_golden_passes_exactly_and_by_a_near_tie_and_fails_beyond() -> None:
+    golden = GOLDENS[1]
+    assert check_golden(golden, [0.0] * 8).detail == "8 of 8 tokens are the model's own choice"
+    near = check_golden(golden, [0.0] * 3 + [LARGEST_GAP] + [0.0] * 4)
+    assert near.passed
+    assert "7 of 8" in near.detail
+    assert "near-tie" in near.detail
+    far = check_golden(golden, [0.0] * 7 + [LARGEST_GAP + 0.01])
+    assert far.passed is False
+    assert "token 8" in far.detail
+
+
+def test_a_model_of_another_size_is_checked_as_far_as_facts_go(folder: Path) -> None:
+    checks = {check.name: check for check in verify.verify(folder, threads=1)}
+    assert checks["files"].passed
+    assert checks["config"].passed is None
+    assert all(checks[f"prompt: {golden.name}"].passed for golden in GOLDENS)
+    assert checks["goldens"].passed is None
+    assert "none are published" in checks["goldens"].detail
+
+
+def test_goldens_fail_on_other_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "known_as", lambda config: "gpt-oss-20b")
+    goldens = [check for check in verify.verify(folder) if check.name.startswith("golden:")]
+    assert [check.passed for check in goldens] == [False] * len(GOLDENS)
+
+
+def test_a_damaged_file_is_a_check_that_failed(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        data = file.read_bytes()
+        (tmp_path / file.name).write_bytes(data[:-4] if file.suffix == ".safetensors" else data)
+    (check,) = verify.verify(tmp_path)
+    assert check.name == "files"
+    assert check.passed is False
+    assert str(tmp_path) in check.detail
