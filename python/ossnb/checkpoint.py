@@ -277,7 +277,7 @@ def read_index(path: Path) -> dict[str, str]:
     if not isinstance(located, dict) or not all(isinstance(file, str) for file in located.values()):
         raise CheckpointError(f"{path}: has no weight_map from tensor names to file names; download it again")
     for name, file in located.items():
-        if not file or "\0" in file or file != Path(file).name:
+        if file != Path(file).name or not file.endswith(".safetensors") or "\0" in file:
             raise CheckpointError(f"{path}: {name} lies in {file!r}, expected a file beside the index")
     return located
 

@@ -153,20 +153,22 @@ def _are_counts(values: Any) -> TypeGuard[list[int]]:
 
 def _check_ranges(path: Path, entries: dict[str, Entry], data_begin: int, n_data: int) -> None:
     """Tensors must tile the data: an overlap or a gap means that some name points at another's bytes."""
+    n_file = data_begin + n_data
+    for name, entry in entries.items():
+        if entry.end > n_file:
+            raise CheckpointError(
+                f"{path}: {name} ends at byte {entry.end:,} but the file has {n_file:,}: truncated; "
+                "download it again"
+            )
     at, before = data_begin, "the header"
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
-        if entry.end > data_begin + n_data:
-            raise CheckpointError(
-                f"{path}: {name} ends at byte {entry.end:,} but the file has {data_begin + n_data:,}: "
-                "truncated; download it again"
-            )
         if entry.begin != at:
             what = "overlaps" if entry.begin < at else "leaves a gap after"
             raise CheckpointError(f"{path}: {name} {what} {before}; the file is damaged, download it again")
         at, before = entry.end, name
-    if at != data_begin + n_data:
+    if at != n_file:
         raise CheckpointError(
-            f"{path}: {data_begin + n_data - at:,} bytes after the last tensor belong to none; "
+            f"{path}: {n_file - at:,} bytes after the last tensor belong to none; "
             "the file is damaged, download it again"
         )
 
