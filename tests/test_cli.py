@@ -71,7 +71,7 @@ def test_examples_in_help_are_valid_commands(main: Main) -> None:
     examples = re.findall(r"^  (?:.*\| )?(ossnb \w+ .+?)(?: \|.*)?$", shown, re.MULTILINE)
     assert len(examples) >= 7
     for example in examples:
-        args = cli._parser().parse_args(shlex.split(example)[1:])
+        args = cli.parser().parse_args(shlex.split(example)[1:])
         assert callable(args.run)
 
 

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["verify", "no-such-folder"])        # the message goes to stderr
     1
     """
-    args = _parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ossnb",
         description="gpt-oss on this machine, in one process: private, exact, reproducible.",

@@ -1,0 +1,102 @@
+"""What the README shows is true: its Python runs on the embedded model, its commands and links exist."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ossnb import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+
+
+def blocks(text: str, *languages: str) -> list[str]:
+    """The fenced code blocks in one of the languages."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [code for language, code in found if language in languages]
+
+
+def commands(text: str) -> list[list[str]]:
+    """Every `make ...` and `ossnb ...` in code blocks and code spans, as words; comments are left out."""
+    lines = "".join(blocks(text, "", "sh", "bash", "console", "shell")).splitlines()
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+    found = []
+    for line in [*lines, *spans]:
+        command = line.strip().removeprefix("$ ")
+        if re.match(r"(make|ossnb) [a-z-]|(make|ossnb)$", command):
+            found.append(shlex.split(command, comments=True))
+    return found
+
+
+# Runs in its own process: blocks may set a default model, and %%oss cells want an IPython shell.
+RUNNER = textwrap.dedent(
+    """
+    import json, sys
+    from IPython.core.interactiveshell import InteractiveShell
+    import ossnb, ossnb.hub, ossnb.demo
+
+    real = ossnb.hub.resolve
+    def demo_for_hub_ids(source, revision=None):  # the README names models that no test downloads
+        name = str(source)
+        if name in ossnb.hub.ALIASES or name in ossnb.hub.ALIASES.values():
+            return ossnb.hub.Resolved(ossnb.demo.expand(), name, None)
+        return real(source, revision)
+    ossnb.hub.resolve = demo_for_hub_ids
+
+    shell = InteractiveShell.instance(history_load_length=0)
+    shell.run_cell("%load_ext ossnb").raise_error()
+    for code in json.load(sys.stdin):
+        print("-----", code, sep="\\n", flush=True)
+        shell.run_cell(code).raise_error()
+    """
+)
+
+
+def test_python_blocks_run_on_the_embedded_model(tmp_path: Path) -> None:
+    codes = blocks(README.read_text(), "python")
+    assert codes, "README.md shows no Python"
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps(codes),
+        text=True,
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_exist(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[0].split())
+    found = commands(document.read_text())
+    assert found, f"{document.name} names no command"
+    for program, *words in found:
+        if program == "make":
+            asked = {word for word in words if "=" not in word}
+            assert asked <= targets, f"{document.name} names `make {' '.join(words)}`"
+        elif words != ["--version"]:
+            try:
+                cli.parser().parse_args(words if len(words) > 1 else [*words, "--help"])
+            except SystemExit as exit:
+                if exit.code == 0:  # --help
+                    continue
+                pytest.fail(f"{document.name} names `ossnb {' '.join(words)}`, which is wrong use")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    local = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    local += re.findall(r'(?:src|href)="(?!http)([^"#]+)"', text)
+    missing = [link for link in local if not (document.parent / link).exists()]
+    assert not missing
