@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
 from ossnb import _core
 from ossnb.config import Config
 from ossnb.harmony import RETURN, Tokenizer

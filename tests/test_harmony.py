@@ -51,7 +51,11 @@ def segments(n):
 
 # Published with gracee3/gpt-oss-rs: prompts of the official PyTorch reference, as hashes of their ids.
 GOLDEN_PROMPTS = [
-    ("Reply with exactly one short greeting.", 63, "ff9e5194630553a210511cf07197796dc07f8756b095b042580282261820cab3"),
+    (
+        "Reply with exactly one short greeting.",
+        63,
+        "ff9e5194630553a210511cf07197796dc07f8756b095b042580282261820cab3",
+    ),
     (segments(4), 122, "3048eed723a25bd16a4dbfef5c5beba3056e842464b247d0b5eb90b3ffe093fe"),
     (segments(27), 444, "49af11243d0269009ce2eb6870d4317e39570084224566800824cc82489aa087"),
 ]
@@ -88,8 +92,13 @@ def test_no_system_or_developer_message_is_lost():
         {"role": "user", "content": "r"},
         instructions="Zeroth.",
     )
-    assert text.index("# Instructions\n\nZeroth.\n\nFirst.\n\nSecond.<|end|>") < text.index("user<|message|>q")
-    assert "user<|message|>q<|end|><|start|>developer<|message|># Instructions\n\nThird.<|end|><|start|>user" in text
+    assert text.index("# Instructions\n\nZeroth.\n\nFirst.\n\nSecond.<|end|>") < text.index(
+        "user<|message|>q"
+    )
+    assert (
+        "user<|message|>q<|end|><|start|>developer<|message|># Instructions\n\nThird.<|end|><|start|>user"
+        in text
+    )
 
 
 def test_markers_in_content_stay_text():
@@ -260,7 +269,9 @@ def test_the_library_without_a_vocabulary_says_what_to_do_and_downloads_nothing(
     monkeypatch.setenv("TIKTOKEN_RS_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("TIKTOKEN_ENCODINGS_BASE", raising=False)
     monkeypatch.setattr(oh, "load_harmony_encoding", lambda name: pytest.fail("tried to download"))
-    with pytest.raises(RuntimeError, match="pip uninstall openai-harmony; pip install --force-reinstall oss-harmony"):
+    with pytest.raises(
+        RuntimeError, match="pip uninstall openai-harmony; pip install --force-reinstall oss-harmony"
+    ):
         TOKENIZER.encode("x")
 
 
@@ -354,7 +365,9 @@ def test_calls_in_every_well_formed_shape(form):
 
 
 def test_calls_of_built_in_tools_come_on_the_analysis_channel():
-    assert shown("<|channel|>analysis to=python code<|message|>print(1)<|call|>")[2] == [("python", "print(1)")]
+    assert shown("<|channel|>analysis to=python code<|message|>print(1)<|call|>")[2] == [
+        ("python", "print(1)")
+    ]
 
 
 def test_a_preamble_and_the_answer_are_parted_by_a_blank_line():
@@ -391,7 +404,8 @@ def test_on_well_formed_turns_it_agrees_with_the_library(messages, cut_short):
         deltas.append(library.last_content_delta or "")
     library.process_eos()
     expected = [
-        Message("assistant", m.content[0].text, m.channel, m.recipient, m.content_type) for m in library.messages
+        Message("assistant", m.content[0].text, m.channel, m.recipient, m.content_type)
+        for m in library.messages
     ]
     parser, pieces = parse(ids)
     assert parser.messages == expected
@@ -417,7 +431,12 @@ WILD = {
         "4",
         "inside a header",
     ),
-    "doubled message marker": ("<|channel|>final<|message|><|message|>4<|return|>", "", "4", "<.message.> inside"),
+    "doubled message marker": (
+        "<|channel|>final<|message|><|message|>4<|return|>",
+        "",
+        "4",
+        "<.message.> inside",
+    ),
     "words in the header": ("<|channel|>final foo bar baz<|message|>4<|return|>", "", "4", "foo bar baz"),
     "no channel": ("<|message|>4<|return|>", "", "4", "without a channel"),
     "empty channel": ("<|channel|><|message|>4<|return|>", "", "4", "without a channel"),
@@ -452,7 +471,12 @@ WILD = {
         "4",
         "without its end",
     ),
-    "end, then return": (THINK + "<|channel|>final<|message|>4<|end|><|return|>", "think", "4", "<.return.> after"),
+    "end, then return": (
+        THINK + "<|channel|>final<|message|>4<|end|><|return|>",
+        "think",
+        "4",
+        "<.return.> after",
+    ),
     "text after the answer": (
         THINK + "<|channel|>final<|message|>4<|end|>Bye<|return|>",
         "think",
@@ -465,9 +489,19 @@ WILD = {
         "4\n\n5",
         None,
     ),
-    "bare refusal": ("I’m sorry, but I can’t help with that.<|return|>", "", "I’m sorry, but I can’t help with that.", "without"),
+    "bare refusal": (
+        "I’m sorry, but I can’t help with that.<|return|>",
+        "",
+        "I’m sorry, but I can’t help with that.",
+        "without",
+    ),
     "bare refusal, cut": ("I’m sorry", "", "I’m sorry", "without"),
-    "refusal after the channel": ("<|channel|>final I’m sorry<|return|>", "", "I’m sorry", "without <.message.>"),
+    "refusal after the channel": (
+        "<|channel|>final I’m sorry<|return|>",
+        "",
+        "I’m sorry",
+        "without <.message.>",
+    ),
     "thought after the channel": (
         "<|channel|>analysisThe user<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>",
         "The user",
@@ -475,10 +509,20 @@ WILD = {
         "without <.message.>",
     ),
     "refusal after a thought": (THINK + " I’m sorry<|return|>", "think", "I’m sorry", "without <.message.>"),
-    "reserved token": ("<|channel|>final<|message|>4<|reserved_200013|>5<|return|>", "", "4<|reserved_200013|>5", "200013"),
+    "reserved token": (
+        "<|channel|>final<|message|>4<|reserved_200013|>5<|return|>",
+        "",
+        "4<|reserved_200013|>5",
+        "200013",
+    ),
     "endoftext": ("<|channel|>final<|message|>4<|endoftext|>", "", "4", None),
     "call that calls nothing": ("<|channel|>final<|message|>4<|call|>", "", "4", "calls nothing"),
-    "answer with a content type": ("<|channel|>final <|constrain|>json<|message|>{}<|return|>", "", "{}", None),
+    "answer with a content type": (
+        "<|channel|>final <|constrain|>json<|message|>{}<|return|>",
+        "",
+        "{}",
+        None,
+    ),
     "empty answer": ("<|channel|>final<|message|><|return|>", "", "", None),
     "nothing": ("<|return|>", "", "", "without a message"),
     "early end in a header": ("<|channel|>final", "", "", None),
@@ -553,7 +597,9 @@ def test_the_same_oddity_is_told_once_with_its_count():
 # ---- the parser on anything -------------------------------------------------------------------------------
 
 specials = st.sampled_from([199998, ENDOFTEXT, RETURN, 200003, 200005, START, END, 200008, 200012, 200018])
-header_words = st.sampled_from(TOKENIZER.encode("assistant analysis commentary final to=functions.f json user ??"))
+header_words = st.sampled_from(
+    TOKENIZER.encode("assistant analysis commentary final to=functions.f json user ??")
+)
 any_token = st.one_of(st.integers(0, 201087), specials, specials, header_words, st.integers(199990, 201100))
 
 
@@ -577,7 +623,17 @@ def test_no_token_stream_raises_and_all_text_is_told(ids):
 
 
 # A header consumes these even where no message follows it.
-HEADER_WORDS = {"assistant", "analysis", "commentary", "final", "system", "developer", "user", "tool", "python"}
+HEADER_WORDS = {
+    "assistant",
+    "analysis",
+    "commentary",
+    "final",
+    "system",
+    "developer",
+    "user",
+    "tool",
+    "python",
+}
 HEADER_WORDS |= {"json", "code"}
 
 

@@ -35,7 +35,7 @@ MAX_HEADER_TOKENS = 64
 GIVEN = -1  # in place of <|start|> before the header that the prompt has begun: its role is the assistant
 
 CHANNELS = ("analysis", "commentary", "final")
-_CHANNEL = re.compile(r"\W*(analysis|commentary|final)", re.IGNORECASE)
+_CHANNEL = re.compile(r"(\W*)(analysis|commentary|final)", re.IGNORECASE)
 _RECIPIENT = re.compile(r"(?<!\S)to=\s*(\S*)")
 _FOREIGN = frozenset({"system", "developer", "user", "tool"})
 
@@ -212,7 +212,7 @@ class Parser:
         if header.rest:
             self._note("a message without <|message|>")
             self._open_message(header)
-        elif tell_empty or header.recipient is not None:
+        elif tell_empty or header.is_foreign or header.recipient is not None:
             self._note(f"a header without a message: {words}" if words else "a header without a message")
 
     def _open_headless_message(self) -> None:
@@ -315,8 +315,9 @@ def _take_channel(header: Header, text: str, oddities: list[str], *, has_message
     if word in CHANNELS:
         header.channel = word
         return rest
-    if (found := _CHANNEL.match(text)) is not None:
-        header.channel = found[1].lower()
+    found = _CHANNEL.match(text)
+    if found is not None and (has_message or not found[1].strip()):
+        header.channel = found[2].lower()
         rest = text[found.end() :]
         if has_message:
             oddities.append(f"channel {word!r}, taken as {header.channel!r}")

@@ -176,7 +176,7 @@ def _stop(stop: Any) -> tuple[str | int, ...]:
         return ()
     if isinstance(stop, str | Integral):
         stop = (stop,)
-    if not isinstance(stop, Sequence | set | frozenset):
+    if isinstance(stop, bytes) or not isinstance(stop, Sequence | set | frozenset):
         raise ValueError(f"stop must be strings or token ids, got {type(stop).__name__}")
     return tuple(_one_stop(s) for s in stop)
 

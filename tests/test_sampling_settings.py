@@ -1,0 +1,135 @@
+"""The settings of a generation: what is accepted, what is refused, and how it is told."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from ossnb.sampling import MAX_SEED, Sampling, with_sampling_options
+
+
+def test_defaults_are_what_openai_recommends():
+    settings = Sampling()
+    assert (settings.temperature, settings.top_p, settings.top_k, settings.min_p) == (1.0, 1.0, 0, 0.0)
+    assert settings.repetition_penalty == 1.0
+    assert settings.max_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"temperature": -1}, "temperature must be >= 0, got -1"),
+        ({"temperature": math.nan}, "temperature must be >= 0, got nan"),
+        ({"temperature": math.inf}, "temperature must be >= 0, got inf"),
+        ({"temperature": "hot"}, "temperature must be a number >= 0, got 'hot'"),
+        ({"temperature": None}, "temperature must be a number >= 0, got None"),
+        ({"temperature": True}, "temperature must be a number >= 0, got True"),
+        ({"top_p": 0}, r"top_p must be in \(0, 1\], got 0"),
+        ({"top_p": 1.5}, r"top_p must be in \(0, 1\], got 1.5"),
+        ({"top_k": -1}, "top_k must be >= 0, got -1"),
+        ({"top_k": 1.5}, "top_k must be an integer >= 0, got 1.5"),
+        ({"min_p": 1}, r"min_p must be in \[0, 1\), got 1"),
+        ({"min_p": -0.1}, "min_p must be in"),
+        ({"repetition_penalty": 0}, "repetition_penalty must be > 0, got 0"),
+        ({"presence_penalty": 2.1}, r"presence_penalty must be in \[-2, 2\], got 2.1"),
+        ({"frequency_penalty": -3}, "frequency_penalty must be in"),
+        ({"logit_bias": [1]}, "logit_bias must map token ids to numbers, got list"),
+        ({"logit_bias": {"a": 1}}, "logit_bias key must be an integer >= 0, got 'a'"),
+        ({"logit_bias": {-1: 1}}, "logit_bias key must be >= 0, got -1"),
+        ({"logit_bias": {5: math.nan}}, r"logit_bias\[5\] must be in \[-100, 100\], got nan"),
+        ({"logit_bias": {5: 101}}, r"logit_bias\[5\] must be in"),
+        ({"stop": [""]}, "stop strings must not be empty"),
+        ({"stop": ""}, "stop strings must not be empty"),
+        ({"stop": [1.5]}, "stop token id must be an integer >= 0, got 1.5"),
+        ({"stop": [-1]}, "stop token id must be >= 0, got -1"),
+        ({"stop": 1.5}, "stop must be strings or token ids, got float"),
+        ({"stop": b"x"}, "stop must be strings or token ids, got bytes"),
+        ({"seed": -1}, f"seed must be in 0..{MAX_SEED}, got -1"),
+        ({"seed": 2**64}, "seed must be in"),
+        ({"seed": "x"}, "seed must be an integer"),
+        ({"logprobs": -1}, "logprobs must be in 0..100, got -1"),
+        ({"logprobs": 101}, "logprobs must be in 0..100, got 101"),
+        ({"logprobs": True}, "logprobs must be an integer"),
+        ({"max_tokens": 0}, "max_tokens must be >= 1, got 0"),
+        ({"max_tokens": 2.0}, "max_tokens must be an integer >= 1, got 2.0"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Sampling.of(setting)
+
+
+def test_an_unknown_setting_is_a_type_error_that_lists_the_known_ones():
+    with pytest.raises(
+        TypeError, match="unknown setting 'temprature'; the sampling settings are .*temperature"
+    ):
+        Sampling.of({"temprature": 1})
+
+
+def test_the_edges_are_allowed_and_numpy_numbers_become_plain_ones():
+    settings = Sampling.of(
+        {
+            "temperature": np.float32(0),
+            "top_p": 1,
+            "top_k": np.int64(5),
+            "min_p": 0,
+            "seed": MAX_SEED,
+            "max_tokens": 1,
+        }
+    )
+    assert [type(v) for v in (settings.temperature, settings.top_p, settings.top_k)] == [float, float, int]
+    assert Sampling(presence_penalty=-2, frequency_penalty=2, logprobs=100, logit_bias={0: -100, 7: 100})
+
+
+def test_stop_takes_a_string_an_id_or_a_mixture():
+    assert Sampling.of({"stop": "END"}).stop == ("END",)
+    assert Sampling.of({"stop": 7}).stop == (7,)
+    assert Sampling.of({"stop": None}).stop == ()
+    mixed = Sampling.of({"stop": ["END", 7, np.int32(8)]})
+    assert (mixed.stop_strings, mixed.stop_ids) == (("END",), {7, 8})
+
+
+def test_a_seed_is_drawn_only_when_none_is_given():
+    assert Sampling(seed=0).with_seed().seed == 0
+    drawn = {Sampling().with_seed().seed for _ in range(20)}
+    assert len(drawn) > 15
+    assert all(0 <= seed < 2**32 for seed in drawn)
+
+
+def test_ids_outside_the_vocabulary_are_refused():
+    Sampling(logit_bias={9: 1}, stop=(9,)).check_vocabulary(10)
+    with pytest.raises(ValueError, match=r"logit_bias: token id must be below 10 \(vocab_size\), got 10"):
+        Sampling(logit_bias={10: 1}).check_vocabulary(10)
+    with pytest.raises(ValueError, match="stop: token id must be below 10"):
+        Sampling(stop=(12,)).check_vocabulary(10)
+
+
+def test_settings_cannot_change_and_do_not_follow_the_callers_dict():
+    bias = {1: 2.0}
+    settings = Sampling(logit_bias=bias)
+    bias[3] = 4.0
+    assert settings.logit_bias == {1: 2.0}
+    with pytest.raises(AttributeError):
+        settings.temperature = 0
+
+
+def test_to_dict_tells_what_differs_and_is_json():
+    assert Sampling().to_dict() == {"seed": None}
+    told = Sampling(temperature=0.5, stop=("a", 7), logit_bias={5: 1}, seed=3).to_dict()
+    assert told == {"temperature": 0.5, "stop": ["a", 7], "logit_bias": {"5": 1.0}, "seed": 3}
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_the_signature_shows_every_setting_with_its_default():
+    from inspect import signature
+
+    @with_sampling_options
+    def generate(prompt, *, effort="medium", **sampling): ...
+
+    shown = signature(generate).parameters
+    assert list(shown)[:4] == ["prompt", "effort", "max_tokens", "temperature"]
+    assert "sampling" not in shown
+    assert (shown["top_p"].default, shown["logit_bias"].default, shown["stop"].default) == (1.0, None, ())
