@@ -3,8 +3,9 @@
     python tools/oracle/store.py        # needs requirements.txt; rewrites tests/data/oracle/*.npz
 
 The models themselves are not stored: tests/data/oracle/cases.json holds their shapes and seeds, from
-which ossnb.testing.write_random_checkpoint makes the same bytes everywhere. Each NAME.npz holds, per prompt P:
-`P_ids` [T], `P_rows` [R] (positions kept), `P_logits` [R, V] float32, `P_experts` [L, T, A] uint8, `P_greedy` [G].
+which ossnb.testing.write_random_checkpoint makes the same bytes everywhere. Each NAME.npz holds, per
+prompt P: `P_ids` [T], `P_rows` [R] (positions kept), `P_logits` [R, V] float32, `P_experts` [L, T, A]
+uint8, `P_greedy` [G].
 """
 
 import json
