@@ -81,22 +81,27 @@ class BoundModel {
   }
 
   py::array_t<float> forward(const py::iterable& batch, const CancelFlag* cancel) {
-    Call call(batch, cancel);
-    py::array_t<float> logits({call.n_logits(), static_cast<py::ssize_t>(model_.config().vocab_size)});
-    float* data = logits.mutable_data();
-    try {
-      py::gil_scoped_release unlocked;
-      const std::function<bool()> poll = [&] { return call.should_stop(); };
-      std::unique_lock turn(turn_, std::defer_lock);
-      while (!turn.try_lock_for(std::chrono::milliseconds(10))) {
-        if (poll()) throw Cancelled();
-      }
-      model_.forward(call.feeds(), data, poll);
-    } catch (const Cancelled&) {
-      if (PyErr_Occurred()) throw py::error_already_set();  // a signal handler raised: KeyboardInterrupt
-      throw;
-    }
-    return logits;
+    return run(Call(batch, cancel), nullptr);
+  }
+
+  // forward() of one sequence with all logits, and what the layers did on the way.
+  py::dict trace(const SequencePtr& sequence, const Tokens& tokens, const CancelFlag* cancel) {
+    const Config& c = model_.config();
+    const py::ssize_t L = c.num_hidden_layers, T = tokens.size(), A = c.num_experts_per_tok, E = c.num_local_experts,
+                      D = c.hidden_size;
+    py::array_t<float> hidden({L + 1, T, D}), router_logits({L, T, E}), expert_weights({L, T, A});
+    py::array_t<std::int32_t> experts({L, T, A});
+    float *h = hidden.mutable_data(), *r = router_logits.mutable_data(), *w = expert_weights.mutable_data();
+    std::int32_t* e = experts.mutable_data();
+    const py::list batch = py::list(py::make_tuple(py::make_tuple(sequence, tokens, T)));
+    py::array_t<float> logits = run(Call(batch, cancel), [=](int layer, const Ops& ops) {
+      ops.read_hidden(h + (layer + 1) * T * D);
+      if (layer < 0) return;
+      ops.read_router_logits(r + layer * T * E);
+      ops.read_experts(e + layer * T * A, w + layer * T * A);
+    });
+    return py::dict(py::arg("logits") = logits, py::arg("hidden") = hidden, py::arg("router_logits") = router_logits,
+                    py::arg("experts") = experts, py::arg("expert_weights") = expert_weights);
   }
 
  private:
@@ -137,6 +142,24 @@ class BoundModel {
     py::ssize_t n_logits_ = 0;
   };
 
+  py::array_t<float> run(const Call& call, const Model::Observer& observe) {
+    py::array_t<float> logits({call.n_logits(), static_cast<py::ssize_t>(model_.config().vocab_size)});
+    float* data = logits.mutable_data();
+    try {
+      py::gil_scoped_release unlocked;
+      const std::function<bool()> poll = [&] { return call.should_stop(); };
+      std::unique_lock turn(turn_, std::defer_lock);
+      while (!turn.try_lock_for(std::chrono::milliseconds(10))) {
+        if (poll()) throw Cancelled();
+      }
+      model_.forward(call.feeds(), data, poll, observe);
+    } catch (const Cancelled&) {
+      if (PyErr_Occurred()) throw py::error_already_set();  // a signal handler raised: KeyboardInterrupt
+      throw;
+    }
+    return logits;
+  }
+
   py::dict tensors_;
   Model model_;
   std::timed_mutex turn_;
@@ -166,7 +189,8 @@ void bind_model(py::module_& m) {
       .def_property_readonly("kv_block_tokens", [](BoundModel&) { return kBlockTokens; })
       .def_property_readonly("bytes_touched", [](BoundModel& b) { return b.model().bytes_touched(); })
       .def("sequence", &BoundModel::sequence)
-      .def("forward", &BoundModel::forward, py::arg("batch"), py::arg("cancel") = py::none());
+      .def("forward", &BoundModel::forward, py::arg("batch"), py::arg("cancel") = py::none())
+      .def("trace", &BoundModel::trace, py::arg("sequence"), py::arg("tokens"), py::arg("cancel") = py::none());
 }
 
 }  // namespace ossnb

@@ -46,7 +46,8 @@ Batch Model::batch_of(const std::vector<Feed>& feeds) const {
   return batch;
 }
 
-void Model::forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll) {
+void Model::forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll,
+                    const Observer& observe) {
   const Batch batch = batch_of(feeds);
   if (batch.n_rows() == 0) return;
   for (const Feed& feed : feeds) feed.sequence->prepare(feed.n_tokens);
@@ -59,12 +60,14 @@ void Model::forward(const std::vector<Feed>& feeds, float* logits, const std::fu
 
   ops_->begin(batch);
   ops_->embed();
+  if (observe) observe(-1, *ops_);
   for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
     ops_->attn_in(layer);
     ops_->attend(layer);
     ops_->attn_out(layer);
     ops_->route(layer);
     ops_->experts(layer);
+    if (observe) observe(layer, *ops_);
   }
   ops_->lm_head(logits);
 

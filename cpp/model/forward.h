@@ -32,9 +32,13 @@ class Model {
   ThreadPool& pool() { return pool_; }
   std::uint64_t bytes_touched() const { return bytes_touched_; }
 
+  // Told after each layer, and before the first (layer -1), what can be read from the device.
+  using Observer = std::function<void(int layer, const Ops& ops)>;
+
   // Appends the feeds' tokens to their sequences and writes logits [sum of n_logits, V]. `poll` is called about every
   // 10 ms; when it returns true the pass throws Cancelled. After any exception the sequences are as before.
-  void forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll);
+  void forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll,
+               const Observer& observe = nullptr);
 
  private:
   Batch batch_of(const std::vector<Feed>& feeds) const;

@@ -37,6 +37,13 @@ class CpuOps final : public Ops {
   void lm_head(float* logits) override;
   std::uint64_t bytes_touched() const override { return bytes_; }
 
+  void read_hidden(float* out) const override { copy(x_, c_.hidden_size, out); }
+  void read_router_logits(float* out) const override { copy(router_, c_.num_local_experts, out); }
+  void read_experts(std::int32_t* experts, float* weights) const override {
+    std::copy(chosen_.begin(), chosen_.end(), experts);
+    copy(expert_weight_, c_.num_experts_per_tok, weights);
+  }
+
  private:
   // The rows one expert serves. A pair is (row, one of its chosen experts); pairs are sorted by expert.
   struct Bucket {
@@ -46,6 +53,9 @@ class CpuOps final : public Ops {
     int bucket, row;  // first of kRowBlock rows of the expert's matrix
   };
 
+  void copy(const Buffer<float>& rows, int width, float* out) const {
+    std::copy_n(rows.data(), static_cast<std::size_t>(T_) * width, out);
+  }
   int first_visible(int layer, int position) const {
     return c_.layer_is_sliding[layer] ? std::max(0, position - c_.sliding_window + 1) : 0;
   }

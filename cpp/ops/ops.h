@@ -35,6 +35,11 @@ class Ops {
   virtual void experts(int layer) = 0;         // x += weighted sum of the chosen experts
   virtual void lm_head(float* logits) = 0;     // [logit_rows, V]
 
+  // What the last calls left, for those who look inside; none of it is computed for their sake.
+  virtual void read_hidden(float* out) const = 0;         // [T, D] the residual stream
+  virtual void read_router_logits(float* out) const = 0;  // [T, E]
+  virtual void read_experts(std::int32_t* experts, float* weights) const = 0;  // [T, A] each, likeliest first
+
   // Bytes of weights, keys and values that the calls since begin() had to read, each once.
   virtual std::uint64_t bytes_touched() const = 0;
 };

@@ -79,6 +79,13 @@ class Model:
         main thread) and `cancel`: KeyboardInterrupt or Cancelled leave every sequence as before the call. Calls from
         several threads take turns. ValueError for a token outside 0..V-1, an empty id list or too many wanted rows."""
 
+    def trace(
+        self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """forward() with all logits, and what the layers did: "logits" [T, V], "hidden" [L + 1, T, D] (the residual
+        stream, entry 0 the embedding), "router_logits" [L, T, E], "experts" int32 [L, T, A] likeliest first and
+        "expert_weights" [L, T, A]."""
+
 class Sampler:
     """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max noise keyed
     by (seed, position, token)."""

@@ -1,0 +1,207 @@
+"""Every instruction-set level against the plain scalar one, by equality; and the scalar one against float64."""
+
+import numpy as np
+import pytest
+
+import truth
+from ossnb import _core
+
+kernels = _core.kernels
+LEVELS = [level for level in _core.isa_levels() if level != "reference"]
+pytestmark = pytest.mark.skipif(not LEVELS, reason="this machine runs the reference level only")
+# 12 groups, an odd number of groups, fewer than four, one, gpt-oss's own 90; multiples of 32
+WIDTHS = [32, 64, 96, 160, 384, 2880]
+
+
+def rng_of(*key):
+    return np.random.default_rng(key)
+
+
+def bf16(rng, shape, scale=1.0):
+    return (np.float32(scale) * rng.standard_normal(shape, np.float32)).view(np.uint32).__rshift__(16).astype(np.uint16)
+
+
+def same_bits(a, b):
+    np.testing.assert_array_equal(np.asarray(a).view(np.uint32), np.asarray(b).view(np.uint32))
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("k", [16, *WIDTHS])
+def test_bf16_matmul(isa, k):
+    for n_rows, n_tokens in [(1, 1), (3, 2), (4, 6), (7, 13), (33, 5), (2, 60)]:
+        rng = rng_of(1, k, n_rows, n_tokens)
+        w, x = bf16(rng, (n_rows, k)), rng.standard_normal((n_tokens, k), np.float32)
+        got = kernels.bf16_matmul(isa, w, x)
+        same_bits(got, kernels.bf16_matmul("reference", w, x))
+        exact = x.astype(np.float64) @ truth.widen(w).T.astype(np.float64)
+        np.testing.assert_allclose(got, exact, atol=3e-6 * np.sqrt(k))
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+def test_bf16_matmul_at_odd_addresses(isa):
+    rng = rng_of(2)
+    storage = np.zeros(2 * 5 * 96 + 3, np.uint8)
+    w = bf16(rng, (5, 96))
+    for offset in (0, 2):
+        moved = np.ndarray((5, 96), np.uint16, storage.data, offset)
+        moved[:] = w
+        x = rng.standard_normal((4, 96), np.float32)
+        same_bits(kernels.bf16_matmul(isa, moved, x), kernels.bf16_matmul("reference", w, x))
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("k", [16, 100, 2880])
+def test_bf16_matmul_in_out(isa, k):
+    for n_out, rows in [(32, [0]), (96, [2, 0]), (64, [1, 1, 0]), (160, [4, 3, 2, 1, 0, 4, 2])]:
+        rng = rng_of(3, k, n_out)
+        w, x, index = bf16(rng, (k, n_out)), rng.standard_normal((5, k), np.float32), np.array(rows, np.int32)
+        got = kernels.bf16_matmul_in_out(isa, w, x, index)
+        same_bits(got, kernels.bf16_matmul_in_out("reference", w, x, index))
+        exact = x[index].astype(np.float64) @ truth.widen(w).astype(np.float64)
+        np.testing.assert_allclose(got, exact, atol=6e-6 * np.sqrt(k))
+
+
+def activations(rng, n_tokens, k):
+    """Groups of every size: ordinary, zero, tiny, huge, one outlier."""
+    x = rng.standard_normal((n_tokens, k), np.float32)
+    groups = x.reshape(n_tokens, -1, 32)
+    factor = np.array([1, 0, 1e-38, 1e30, 1e-3, 1], np.float32)
+    groups *= factor[rng.integers(0, len(factor), groups.shape[:2])][..., None]
+    groups[..., 7] *= rng.choice([1, 1e4], groups.shape[:2]).astype(np.float32)
+    return x
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("k", WIDTHS)
+def test_quantize(isa, k):
+    x = activations(rng_of(4, k), 9, k)
+    np.testing.assert_array_equal(kernels.quantize(isa, x), kernels.quantize("reference", x))
+
+
+def terms_of(quantized, k):
+    """v and unit of each input, from the stored row: an independent reading of QuantLayout."""
+    groups, stored = k // 32, -(-k // 512) * 16
+    bytes_ = quantized[:, : 6 * 16 * stored].view(np.int8).reshape(len(quantized), 3, 2, stored, 16)[..., :groups, :]
+    v = (bytes_.astype(np.int64) * np.array([65536, 256, 1])[:, None, None, None]).sum(axis=1)
+    scale = quantized[:, 100 * stored : 104 * stored].copy().view(np.float32)[:, :groups]
+    return np.moveaxis(v, 1, -1).reshape(len(quantized), groups, 32), scale.astype(np.float64) * 2
+
+
+def test_quantize_keeps_22_bits_of_each_group():
+    x = np.clip(activations(rng_of(5), 20, 384), -1e30, 1e30)
+    v, unit = terms_of(kernels.quantize("reference", x), 384)
+    groups = x.reshape(20, -1, 32).astype(np.float64)
+    largest = np.abs(groups).max(axis=-1, keepdims=True)
+    error = np.abs(v * unit[..., None] - groups)
+    assert (error <= np.maximum(largest * 2.0**-22, 2.0**-99)).all()
+    assert np.abs(v).max() <= 2**22
+
+
+def mxfp4(rng, n_rows, k, low=100, high=140):
+    blocks = rng.integers(0, 256, (n_rows, k // 32, 16), np.uint8)
+    scales = rng.integers(low, high, (n_rows, k // 32), np.uint8)
+    scales[rng.random(scales.shape) < 0.05] = 0  # 2^-127
+    return blocks, scales
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("k", WIDTHS)
+def test_mxfp4_matmul(isa, k):
+    # one row, tails of four and of a tile, one token, few tokens, all remainders of six
+    for n_rows, n_tokens in [(1, 1), (4, 1), (5, 3), (32, 4), (64, 6), (70, 13), (37, 9), (32, 11), (64, 20)]:
+        rng = rng_of(6, k, n_rows, n_tokens)
+        blocks, scales = mxfp4(rng, n_rows, k)
+        q = kernels.quantize("reference", activations(rng, n_tokens, k))
+        rows = rng.permutation(n_tokens).astype(np.int32)
+        got = kernels.mxfp4_matmul(isa, blocks, scales, q, rows)
+        same_bits(got, kernels.mxfp4_matmul("reference", blocks, scales, q, rows))
+
+
+def test_mxfp4_matmul_is_float32_grade():
+    rng = rng_of(7)
+    blocks, scales = mxfp4(rng, 64, 2880, 118, 122)
+    x = rng.standard_normal((6, 2880), np.float32)
+    got = kernels.mxfp4_matmul("reference", blocks, scales, kernels.quantize("reference", x), np.arange(6, dtype=np.int32))
+    exact = x.astype(np.float64) @ truth.dequantize(blocks, scales).reshape(64, -1).T
+    assert np.sqrt(((got - exact) ** 2).sum() / (exact**2).sum()) < 5e-7
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+def test_infinite_activations_give_nan_not_nonsense(isa):
+    rng = rng_of(8)
+    blocks, scales = mxfp4(rng, 4, 64)
+    x = rng.standard_normal((1, 64), np.float32)
+    for bad in (np.inf, -np.inf, np.nan):
+        x[0, 5] = bad
+        rows = np.zeros(1, np.int32)
+        for level in ("reference", isa):
+            assert np.isnan(kernels.mxfp4_matmul(level, blocks, scales, kernels.quantize(level, x), rows)).all()
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("n", [16, 64, 2880])
+def test_rms_norm(isa, n):
+    rng = rng_of(9, n)
+    for scale in (1e-6, 1e-3, 1.0, 1e4):
+        x, w = np.float32(scale) * rng.standard_normal(n, np.float32), bf16(rng, n)
+        got = kernels.rms_norm(isa, x, w, 1e-5)
+        same_bits(got, kernels.rms_norm("reference", x, w, 1e-5))
+        exact = x / np.sqrt((x.astype(np.float64) ** 2).mean() + 1e-5) * truth.widen(w)
+        np.testing.assert_allclose(got, exact, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("n", [1, 15, 16, 33, 2880])
+def test_swiglu(isa, n):
+    rng = rng_of(10, n)
+    h = 8 * rng.standard_normal(2 * n, np.float32)
+    h[:2] = [-200.0, 7.5]  # no lower clamp on the gate, and far down its sigmoid
+    got = kernels.swiglu(isa, h, 7.0, 1.702)
+    same_bits(got, kernels.swiglu("reference", h, 7.0, 1.702))
+    exact = truth.swiglu(h[0::2].astype(np.float64), h[1::2].astype(np.float64))
+    np.testing.assert_allclose(got, exact, rtol=2e-6, atol=1e-30)
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+def test_exp(isa):
+    x = np.concatenate((np.linspace(-95, 95, 4001), [0.0, -0.0, -87.0, 88.0, -np.inf, np.nan])).astype(np.float32)
+    got = kernels.exp(isa, x)
+    same_bits(got, kernels.exp("reference", x))
+    inside = (x > -87) & (x < 88)
+    np.testing.assert_allclose(got[inside], np.exp(x[inside].astype(np.float64)), rtol=2e-7)
+    assert (got[x <= -87] == 0).all()
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("n", [1, 16, 17, 1000])
+def test_sum_exp(isa, n):
+    x = 5 * rng_of(11, n).standard_normal(n, np.float32)
+    shift = float(x.max())
+    assert kernels.sum_exp(isa, x, shift) == kernels.sum_exp("reference", x, shift)
+    np.testing.assert_allclose(kernels.sum_exp(isa, x, shift), np.exp(x.astype(np.float64) - shift).sum(), rtol=1e-6)
+
+
+def plain_attention(q, keys, values, sinks, first, last):
+    scores = q.astype(np.float64) @ keys[first : last + 1].T / np.sqrt(q.shape[1])
+    with_sink = np.concatenate((scores, truth.widen(sinks)[:, None]), axis=1)
+    weights = np.exp(with_sink - with_sink.max(axis=1, keepdims=True))
+    return (weights[:, :-1] / weights.sum(axis=1, keepdims=True)) @ values[first : last + 1]
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize(("n_heads", "head_dim"), [(8, 64), (2, 32), (1, 16), (5, 48), (16, 80)])
+def test_attend(isa, n_heads, head_dim):
+    rng = rng_of(12, n_heads, head_dim)
+    q = 3 * rng.standard_normal((n_heads, head_dim), np.float32)
+    keys, values = rng.standard_normal((2, 150, head_dim), np.float32)
+    sinks = bf16(rng, n_heads)
+    for first, last in [(0, 0), (0, 15), (0, 16), (3, 3), (15, 16), (20, 147), (0, 149), (31, 32), (100, 111)]:
+        got = kernels.attend(isa, q, keys, values, sinks, first, last, 32)
+        same_bits(got, kernels.attend("reference", q, keys, values, sinks, first, last, 32))
+        exact = plain_attention(q, keys, values, sinks, first, last)
+        np.testing.assert_allclose(got, exact, atol=5e-6)
+
+
+def test_unknown_level_is_a_clear_error():
+    with pytest.raises(ValueError, match=r"'mmx'.*choose one of: reference"):
+        kernels.exp("mmx", np.zeros(1, np.float32))
