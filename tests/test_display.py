@@ -99,7 +99,7 @@ FRAGMENTS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(FRAGMENTS, max_size=14).map("".join))
 @example("```html+ \n\n    ```\n\n```\n  foo<script>~~~1. \n   $")
 @example("<a>```\r```html[a](&#106;avascript:x)javascript:x```[a]   ```html")
@@ -370,7 +370,7 @@ def test_error_keeps_what_was_written(page):
     assert page.shown[1][0]["text/plain"] == "half an answer"
 
 
-# ---- a download ----------------------------------------------------------------------------------------------
+# ---- a download --------------------------------------------------------------------------------------------
 
 
 def test_download_bar_is_one_output_without_widgets(page):

@@ -40,9 +40,7 @@ class NotebookProgress:
         share = min(self._done / self._total, 1.0)
         figures = f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {share:.0%}"
         colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
-        page = (
-            f'<div style="{QUIET}">{html.escape(self._text)}<br>'
-            f'<span role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}" '
-            f'style="{WIDTH};background:linear-gradient(to right,{colours})"></span>{figures}</div>'
-        )
+        role = f'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
+        bar = f'<span {role} style="{WIDTH};background:linear-gradient(to right,{colours})"></span>'
+        page = f'<div style="{QUIET}">{html.escape(self._text)}<br>{bar}{figures}</div>'
         self._output.show({"text/html": page, "text/plain": f"{self._text}\n{figures}"})

@@ -1,0 +1,94 @@
+"""The notebooks run from top to bottom on the embedded model, and are kept without outputs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+STRIP = ROOT / "tools" / "strip_notebooks.py"
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Execute a notebook as a newcomer would: nothing cached, nothing set, no network."""
+    kept = {}
+
+    def execute(path):
+        if path not in kept:
+            environment = dict(
+                os.environ,
+                OSSNB_CACHE=str(tmp_path_factory.mktemp("cache")),
+                HF_HUB_CACHE=str(tmp_path_factory.mktemp("hub")),
+                HF_HUB_OFFLINE="1",
+                IPYTHONDIR=str(tmp_path_factory.mktemp("ipython")),
+                PYTHONPATH=os.pathsep.join(entry for entry in sys.path if entry),
+            )
+            environment.pop("OSSNB_MODEL", None)
+            notebook = nbformat.read(path, as_version=4)
+            NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=environment)
+            kept[path] = notebook
+        return kept[path]
+
+    return execute
+
+
+def answers(notebook):
+    """(text, metadata) of every answer, by cell id."""
+    return {
+        cell.id: (output.data["text/plain"], output.metadata["ossnb"])
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "ossnb" in output.get("metadata", {})
+    }
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs(executed, path):
+    notebook = executed(path)
+    nbformat.validate(notebook)
+    assert not any(
+        output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", [])
+    )
+    assert "widgets" not in notebook.metadata, "saved widgets are dead without a kernel"
+
+
+def test_first_answer_is_saved_to_be_read_without_a_kernel(executed):
+    notebook = executed(ROOT / "notebooks" / "01_first_answer.ipynb")
+    found = answers(notebook)
+    assert set(found) == {"ask", "effort-low", "effort-high", "story"}
+    assert "632" in found["effort-high"][0]
+    assert found["story"][1]["seed"] == 3
+    assert found["story"][1]["model"] == "demo"
+    assert "Mia" in found["story"][0]
+    cells = {cell.id: cell for cell in notebook.cells}
+    assert "<details" in cells["effort-high"].outputs[0].data["text/html"]
+    assert "details" not in json.dumps(found["effort-high"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_kept_without_outputs(path):
+    done = subprocess.run([sys.executable, STRIP, "--check", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_strip_removes_what_a_run_left(tmp_path):
+    path = tmp_path / "run.ipynb"
+    path.write_text(NOTEBOOKS[0].read_text())
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    cell.outputs = [nbformat.v4.new_output("stream", text="output")]
+    cell.execution_count = 3
+    cell.metadata["collapsed"] = True
+    nbformat.write(notebook, path)
+    check = [sys.executable, STRIP, "--check", path]
+    assert subprocess.run(check, capture_output=True).returncode == 1
+    assert subprocess.run([sys.executable, STRIP, path], capture_output=True).returncode == 0
+    assert subprocess.run(check, capture_output=True).returncode == 0
+    assert path.read_text() == NOTEBOOKS[0].read_text()
