@@ -1,5 +1,5 @@
-// Memory aligned to a cache line, kept between calls: a buffer grows and never shrinks, so a decode step allocates
-// nothing.
+// Memory aligned to a cache line, kept between calls: a buffer grows and never shrinks, so a decode step
+// allocates nothing.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,8 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(std::size_t n) { reserve(n); }
 
-  // Makes room for n elements; what was stored is lost when it has to grow. std::bad_alloc when there is none.
+  // Makes room for n elements; what was stored is lost when it has to grow. std::bad_alloc when there is
+  // none.
   T* reserve(std::size_t n) {
     if (n > capacity_) {
       data_.reset();

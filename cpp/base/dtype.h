@@ -1,4 +1,5 @@
-// The number formats of a gpt-oss checkpoint, defined once: bfloat16, E2M1 (four bits) and E8M0 (a power of two).
+// The number formats of a gpt-oss checkpoint, defined once: bfloat16, E2M1 (four bits) and E8M0 (a power of
+// two).
 #pragma once
 
 #include <bit>
@@ -10,16 +11,17 @@ using bf16 = std::uint16_t;  // the upper half of a float32
 
 inline float bf16_to_f32(bf16 v) { return std::bit_cast<float>(static_cast<std::uint32_t>(v) << 16); }
 
-// MXFP4: 32 consecutive inputs share one E8M0 scale; 16 bytes hold their codes, low nibble first (element 2j), then
-// high (2j + 1).
+// MXFP4: 32 consecutive inputs share one E8M0 scale; 16 bytes hold their codes, low nibble first (element
+// 2j), then high (2j + 1).
 constexpr int kGroup = 32;
 constexpr int kGroupBytes = 16;
 
-// Twice the E2M1 value of each code, so that a dot product with integers stays an integer; the scale below is halved.
+// Twice the E2M1 value of each code, so that a dot product with integers stays an integer; the scale below is
+// halved.
 constexpr std::int8_t kE2M1Twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-// SIMD dot products multiply unsigned by signed bytes, so the table is lifted by 12 and -12 * sum(activations) taken
-// off again.
+// SIMD dot products multiply unsigned by signed bytes, so the table is lifted by 12 and -12 *
+// sum(activations) taken off again.
 constexpr int kLift = 12;
 
 // 2^(s-127). Byte 0 is the subnormal 2^-127, which a plain shift into the exponent would turn into zero.

@@ -18,7 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPollEvery = std::chrono::milliseconds(10);
-constexpr int kSpins = 4000;  // about 50 us: longer than the gap between two regions, shorter than anybody notices
+constexpr int kSpins =
+    4000;  // about 50 us: longer than the gap between two regions, shorter than anybody notices
 
 inline void relax() {
 #if defined(__x86_64__)

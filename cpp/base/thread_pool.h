@@ -1,5 +1,5 @@
-// A pool of our own, because notebooks fork: a child forked after one libgomp region hangs in the next. Workers spin
-// briefly between the many short regions of one forward pass and sleep when it is over.
+// A pool of our own, because notebooks fork: a child forked after one libgomp region hangs in the next.
+// Workers spin briefly between the many short regions of one forward pass and sleep when it is over.
 #pragma once
 
 #include <sys/types.h>
@@ -20,13 +20,13 @@ class ThreadPool {
   int size() const { return n_threads_; }
   void resize(int n_threads);
 
-  // Called on the calling thread about every 10 ms while regions run; true stops the region. Set by one forward pass
-  // at a time, cleared when it ends.
+  // Called on the calling thread about every 10 ms while regions run; true stops the region. Set by one
+  // forward pass at a time, cleared when it ends.
   void set_poll(std::function<bool()> poll);
 
-  // Runs task(i, worker) for i in 0..n-1, each once, on the calling thread (worker 0) and the pool's (1..size-1).
-  // Which worker gets which task is left open: a task's result must not depend on it. Returns when all are done;
-  // rethrows the first exception of a task; throws Cancelled when poll asked to stop.
+  // Runs task(i, worker) for i in 0..n-1, each once, on the calling thread (worker 0) and the pool's
+  // (1..size-1). Which worker gets which task is left open: a task's result must not depend on it. Returns
+  // when all are done; rethrows the first exception of a task; throws Cancelled when poll asked to stop.
   void parallel_for(int n, const std::function<void(int i, int worker)>& task);
 
  private:
@@ -35,8 +35,9 @@ class ThreadPool {
   void stop();
 
   int n_threads_;
-  pid_t pid_ = 0;                 // the process that owns the threads; a forked child starts its own
-  std::shared_ptr<State> state_;  // leaked on purpose in a forked child: its locks may be held by threads that are gone
+  pid_t pid_ = 0;  // the process that owns the threads; a forked child starts its own
+  std::shared_ptr<State>
+      state_;  // leaked on purpose in a forked child: its locks may be held by threads that are gone
   std::function<bool()> poll_;
   std::chrono::steady_clock::time_point last_poll_;
 };

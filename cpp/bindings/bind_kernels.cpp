@@ -1,4 +1,5 @@
-// ossnb._core.kernels: every kernel of every level by name, for the tests that compare levels and for measuring.
+// ossnb._core.kernels: every kernel of every level by name, for the tests that compare levels and for
+// measuring.
 #include <cmath>
 
 #include "base/buffer.h"
@@ -34,8 +35,9 @@ Floats bf16_matmul_in_out(const std::string& isa, const Bf16& w, const Floats& x
           "expected w [K, N] and x [T, K], N a multiple of 32");
   Floats y({rows.shape(0), w.shape(1)});
   kernels::choose(isa.c_str())
-      .bf16_matmul_in_out(w.data(), w.shape(1), static_cast<int>(w.shape(1)), static_cast<int>(w.shape(0)), x.data(),
-                          x.shape(1), rows.data(), static_cast<int>(rows.shape(0)), y.mutable_data(), w.shape(1));
+      .bf16_matmul_in_out(w.data(), w.shape(1), static_cast<int>(w.shape(1)), static_cast<int>(w.shape(0)),
+                          x.data(), x.shape(1), rows.data(), static_cast<int>(rows.shape(0)),
+                          y.mutable_data(), w.shape(1));
   return y;
 }
 
@@ -60,15 +62,18 @@ Floats mxfp4_matmul(const std::string& isa, const Bytes& blocks, const Bytes& sc
   Buffer<std::uint8_t> scratch(kernels::mxfp4_scratch_bytes(k));
   Floats y({rows.shape(0), blocks.shape(0)});
   kernels::choose(isa.c_str())
-      .mxfp4_matmul(blocks.data(), scales.data(), n_rows, k, {quantized.data(), rows.data(), static_cast<int>(rows.size())},
-                    y.mutable_data(), n_rows, scratch.data());
+      .mxfp4_matmul(blocks.data(), scales.data(), n_rows, k,
+                    {quantized.data(), rows.data(), static_cast<int>(rows.size())}, y.mutable_data(), n_rows,
+                    scratch.data());
   return y;
 }
 
 Floats rms_norm(const std::string& isa, const Floats& x, const Bf16& w, float eps) {
-  require(x.ndim() == 1 && x.shape(0) == w.shape(0) && x.shape(0) % 16 == 0, "expected x and w [n], n a multiple of 16");
+  require(x.ndim() == 1 && x.shape(0) == w.shape(0) && x.shape(0) % 16 == 0,
+          "expected x and w [n], n a multiple of 16");
   Floats y(x.shape(0));
-  kernels::choose(isa.c_str()).rms_norm(x.data(), w.data(), eps, static_cast<int>(x.shape(0)), y.mutable_data());
+  kernels::choose(isa.c_str())
+      .rms_norm(x.data(), w.data(), eps, static_cast<int>(x.shape(0)), y.mutable_data());
   return y;
 }
 
@@ -90,10 +95,12 @@ float sum_exp(const std::string& isa, const Floats& x, float shift) {
 }
 
 // q [G, Dh]; keys and values [n, Dh] in plain order, put into blocks here.
-Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const Floats& values, const Bf16& sinks,
-              int first, int last, int block_tokens) {
-  const int G = static_cast<int>(q.shape(0)), Dh = static_cast<int>(q.shape(1)), n = static_cast<int>(keys.shape(0));
-  require(0 <= first && first <= last && last < n && Dh % 16 == 0 && block_tokens % 16 == 0, "bad range or sizes");
+Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const Floats& values,
+              const Bf16& sinks, int first, int last, int block_tokens) {
+  const int G = static_cast<int>(q.shape(0)), Dh = static_cast<int>(q.shape(1)),
+            n = static_cast<int>(keys.shape(0));
+  require(0 <= first && first <= last && last < n && Dh % 16 == 0 && block_tokens % 16 == 0,
+          "bad range or sizes");
   const int blocks = (n + block_tokens - 1) / block_tokens;
   std::vector<std::vector<float>> k(blocks), v(blocks);
   std::vector<const float*> kp, vp;
@@ -112,9 +119,17 @@ Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const
   Floats out({G, Dh});
   Buffer<float> weights(static_cast<std::size_t>(G) * (blocks + 1) * block_tokens);
   kernels::choose(isa.c_str())
-      .attend({.q = q.data(), .n_heads = G, .head_dim = Dh, .keys = kp.data(), .values = vp.data(),
-               .block_tokens = block_tokens, .first = first, .last = last,
-               .scale = 1.0f / std::sqrt(static_cast<float>(Dh)), .sinks = sinks.data(), .weights = weights.data(),
+      .attend({.q = q.data(),
+               .n_heads = G,
+               .head_dim = Dh,
+               .keys = kp.data(),
+               .values = vp.data(),
+               .block_tokens = block_tokens,
+               .first = first,
+               .last = last,
+               .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
+               .sinks = sinks.data(),
+               .weights = weights.data(),
                .out = out.mutable_data()});
   return out;
 }

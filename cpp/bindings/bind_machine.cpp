@@ -16,9 +16,12 @@ namespace {
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-// Four vectors of sixteen maxima, so that no load waits for another; GCC's and Clang's vector types become SSE2 or NEON.
+// Four vectors of sixteen maxima, so that no load waits for another; GCC's and Clang's vector types become
+// SSE2 or NEON.
 std::uint8_t largest(const std::uint8_t* p, std::size_t n) {
   using Vector = std::uint8_t __attribute__((vector_size(16), may_alias, aligned(1)));
   Vector a{}, b{}, c{}, d{};

@@ -14,14 +14,16 @@ struct CancelFlag {
   std::atomic<bool> value{false};
 };
 
-// A sequence and whether a forward call is writing into it. Calls are made with the GIL held, so the flag only has to
-// tell a caller that a call in another thread, which released the GIL, is under way.
+// A sequence and whether a forward call is writing into it. Calls are made with the GIL held, so the flag
+// only has to tell a caller that a call in another thread, which released the GIL, is under way.
 struct BoundSequence {
   Sequence sequence;
   bool in_use = false;
 
   Sequence& idle() {
-    if (in_use) throw std::runtime_error("this sequence is being extended by another thread; wait for it, or fork it before");
+    if (in_use)
+      throw std::runtime_error(
+          "this sequence is being extended by another thread; wait for it, or fork it before");
     return sequence;
   }
 };
@@ -42,7 +44,8 @@ Config config_from(const py::dict& d) {
   c.num_experts_per_tok = integer("num_experts_per_tok");
   c.vocab_size = integer("vocab_size");
   c.sliding_window = integer("sliding_window");
-  for (const auto& type : d["layer_types"]) c.layer_is_sliding.push_back(type.cast<std::string>() == "sliding_attention");
+  for (const auto& type : d["layer_types"])
+    c.layer_is_sliding.push_back(type.cast<std::string>() == "sliding_attention");
   c.rms_norm_eps = static_cast<float>(real("rms_norm_eps"));
   c.swiglu_limit = static_cast<float>(real("swiglu_limit"));
   c.swiglu_alpha = static_cast<float>(real("swiglu_alpha"));
@@ -64,14 +67,19 @@ Tensor tensor_from(const py::dict& tensors, const std::string& name) {
 
 class BoundModel {
  public:
-  BoundModel(const py::dict& config, py::dict tensors, int threads, const std::string& precision, const std::string& isa)
+  BoundModel(const py::dict& config, py::dict tensors, int threads, const std::string& precision,
+             const std::string& isa)
       : tensors_(std::move(tensors)),
-        model_(config_from(config), [this](const std::string& name) { return tensor_from(tensors_, name); }, threads, isa) {
+        model_(
+            config_from(config), [this](const std::string& name) { return tensor_from(tensors_, name); },
+            threads, isa) {
     if (precision != "exact") throw ValueError("precision must be 'exact', got '" + precision + "'");
   }
 
   Model& model() { return model_; }
-  SequencePtr sequence() { return std::make_shared<BoundSequence>(BoundSequence{Sequence(KvLayout(model_.config()))}); }
+  SequencePtr sequence() {
+    return std::make_shared<BoundSequence>(BoundSequence{Sequence(KvLayout(model_.config()))});
+  }
 
   void set_threads(int n) {
     if (n < 1) throw ValueError("threads must be >= 1, got " + std::to_string(n));
@@ -87,8 +95,8 @@ class BoundModel {
   // forward() of one sequence with all logits, and what the layers did on the way.
   py::dict trace(const SequencePtr& sequence, const Tokens& tokens, const CancelFlag* cancel) {
     const Config& c = model_.config();
-    const py::ssize_t L = c.num_hidden_layers, T = tokens.size(), A = c.num_experts_per_tok, E = c.num_local_experts,
-                      D = c.hidden_size;
+    const py::ssize_t L = c.num_hidden_layers, T = tokens.size(), A = c.num_experts_per_tok,
+                      E = c.num_local_experts, D = c.hidden_size;
     py::array_t<float> hidden({L + 1, T, D}), router_logits({L, T, E}), expert_weights({L, T, A});
     py::array_t<std::int32_t> experts({L, T, A});
     float *h = hidden.mutable_data(), *r = router_logits.mutable_data(), *w = expert_weights.mutable_data();
@@ -100,8 +108,9 @@ class BoundModel {
       ops.read_router_logits(r + layer * T * E);
       ops.read_experts(e + layer * T * A, w + layer * T * A);
     });
-    return py::dict(py::arg("logits") = logits, py::arg("hidden") = hidden, py::arg("router_logits") = router_logits,
-                    py::arg("experts") = experts, py::arg("expert_weights") = expert_weights);
+    return py::dict(py::arg("logits") = logits, py::arg("hidden") = hidden,
+                    py::arg("router_logits") = router_logits, py::arg("experts") = experts,
+                    py::arg("expert_weights") = expert_weights);
   }
 
  private:
@@ -177,20 +186,25 @@ void bind_model(py::module_& m) {
   py::class_<BoundSequence, SequencePtr>(m, "Sequence")
       .def_property_readonly("length", [](const BoundSequence& s) { return s.sequence.length(); })
       .def_property_readonly("n_bytes", [](const BoundSequence& s) { return s.sequence.n_bytes(); })
-      .def("fork", [](BoundSequence& s) { return std::make_shared<BoundSequence>(BoundSequence{s.idle().fork()}); })
+      .def("fork",
+           [](BoundSequence& s) { return std::make_shared<BoundSequence>(BoundSequence{s.idle().fork()}); })
       .def("rewind", [](BoundSequence& s, int length) { s.idle().rewind(length); }, py::arg("length"));
 
   py::class_<BoundModel>(m, "Model")
-      .def(py::init<const py::dict&, py::dict, int, const std::string&, const std::string&>(), py::arg("config"),
-           py::arg("tensors"), py::kw_only(), py::arg("threads"), py::arg("precision") = "exact", py::arg("isa") = "")
+      .def(py::init<const py::dict&, py::dict, int, const std::string&, const std::string&>(),
+           py::arg("config"), py::arg("tensors"), py::kw_only(), py::arg("threads"),
+           py::arg("precision") = "exact", py::arg("isa") = "")
       .def_property_readonly("isa", [](BoundModel& b) { return b.model().kernels().name; })
-      .def_property("threads", [](BoundModel& b) { return b.model().pool().size(); }, &BoundModel::set_threads)
-      .def_property_readonly("kv_bytes_per_token", [](BoundModel& b) { return KvLayout(b.model().config()).bytes_per_token(); })
+      .def_property(
+          "threads", [](BoundModel& b) { return b.model().pool().size(); }, &BoundModel::set_threads)
+      .def_property_readonly("kv_bytes_per_token",
+                             [](BoundModel& b) { return KvLayout(b.model().config()).bytes_per_token(); })
       .def_property_readonly("kv_block_tokens", [](BoundModel&) { return kBlockTokens; })
       .def_property_readonly("bytes_touched", [](BoundModel& b) { return b.model().bytes_touched(); })
       .def("sequence", &BoundModel::sequence)
       .def("forward", &BoundModel::forward, py::arg("batch"), py::arg("cancel") = py::none())
-      .def("trace", &BoundModel::trace, py::arg("sequence"), py::arg("tokens"), py::arg("cancel") = py::none());
+      .def("trace", &BoundModel::trace, py::arg("sequence"), py::arg("tokens"),
+           py::arg("cancel") = py::none());
 }
 
 }  // namespace ossnb

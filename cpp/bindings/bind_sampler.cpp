@@ -37,22 +37,27 @@ struct BoundSampler {
 
 void bind_sampler(py::module_& m) {
   py::class_<BoundSampler>(m, "Sampler")
-      .def(py::init([](int n_vocab, double temperature, int top_k, double top_p, double min_p, double repetition_penalty,
-                       double presence_penalty, double frequency_penalty,
+      .def(py::init([](int n_vocab, double temperature, int top_k, double top_p, double min_p,
+                       double repetition_penalty, double presence_penalty, double frequency_penalty,
                        const std::optional<std::map<std::int32_t, double>>& logit_bias, std::uint64_t seed,
                        const std::optional<Tokens>& prompt) {
-             SamplerSettings s{.temperature = temperature, .top_p = top_p, .min_p = min_p, .top_k = top_k,
-                               .repetition_penalty = repetition_penalty, .presence_penalty = presence_penalty,
+             SamplerSettings s{.temperature = temperature,
+                               .top_p = top_p,
+                               .min_p = min_p,
+                               .top_k = top_k,
+                               .repetition_penalty = repetition_penalty,
+                               .presence_penalty = presence_penalty,
                                .frequency_penalty = frequency_penalty,
-                               .logit_bias = logit_bias.value_or(std::map<std::int32_t, double>{}), .seed = seed};
+                               .logit_bias = logit_bias.value_or(std::map<std::int32_t, double>{}),
+                               .seed = seed};
              std::vector<std::int32_t> ids;
              if (prompt) ids.assign(prompt->data(), prompt->data() + prompt->size());
              return BoundSampler{Sampler(std::move(s), n_vocab, std::move(ids)), n_vocab};
            }),
-           py::kw_only(), py::arg("n_vocab"), py::arg("temperature") = 1.0, py::arg("top_k") = 0, py::arg("top_p") = 1.0,
-           py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0, py::arg("presence_penalty") = 0.0,
-           py::arg("frequency_penalty") = 0.0, py::arg("logit_bias") = py::none(), py::arg("seed") = 0,
-           py::arg("prompt") = py::none())
+           py::kw_only(), py::arg("n_vocab"), py::arg("temperature") = 1.0, py::arg("top_k") = 0,
+           py::arg("top_p") = 1.0, py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
+           py::arg("presence_penalty") = 0.0, py::arg("frequency_penalty") = 0.0,
+           py::arg("logit_bias") = py::none(), py::arg("seed") = 0, py::arg("prompt") = py::none())
       .def("sample", &BoundSampler::sample, py::arg("logits"), py::arg("position"), py::arg("n_top") = 0)
       .def("accept", [](BoundSampler& s, std::int32_t token) { s.sampler.accept(token); }, py::arg("token"));
 }

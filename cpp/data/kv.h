@@ -1,5 +1,6 @@
-// Keys and values in reference-counted blocks. A fork shares its parent's blocks; whoever writes first into a shared
-// one takes a copy. Sliding layers keep every key, so a sequence can be cut or forked at any position, exactly.
+// Keys and values in reference-counted blocks. A fork shares its parent's blocks; whoever writes first into a
+// shared one takes a copy. Sliding layers keep every key, so a sequence can be cut or forked at any position,
+// exactly.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,8 @@ namespace ossnb {
 
 constexpr int kBlockTokens = 32;
 
-// Where things lie in a block, in floats: per layer and key/value head first the keys in tiles of 16, transposed
+// Where things lie in a block, in floats: per layer and key/value head first the keys in tiles of 16,
+// transposed
 // ([kBlockTokens / 16, Dh, 16]: one load gives one dimension of 16 keys), then the values [kBlockTokens, Dh].
 struct KvLayout {
   int n_layers, n_heads, head_dim;
@@ -21,7 +23,9 @@ struct KvLayout {
       : n_layers(c.num_hidden_layers), n_heads(c.num_key_value_heads), head_dim(c.head_dim) {}
   std::size_t head_floats() const { return static_cast<std::size_t>(2) * kBlockTokens * head_dim; }
   std::size_t block_floats() const { return head_floats() * n_heads * n_layers; }
-  std::size_t keys(int layer, int head) const { return head_floats() * (static_cast<std::size_t>(layer) * n_heads + head); }
+  std::size_t keys(int layer, int head) const {
+    return head_floats() * (static_cast<std::size_t>(layer) * n_heads + head);
+  }
   std::size_t values(int layer, int head) const {
     return keys(layer, head) + static_cast<std::size_t>(kBlockTokens) * head_dim;
   }

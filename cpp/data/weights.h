@@ -26,15 +26,15 @@ struct ExpertMatrix {
 };
 
 struct LayerWeights {
-  const bf16* input_layernorm;           // [D]
-  const bf16 *q_weight, *q_bias;         // [H*Dh, D], [H*Dh]
-  const bf16 *k_weight, *k_bias;         // [Hk*Dh, D], [Hk*Dh]
-  const bf16 *v_weight, *v_bias;         // [Hk*Dh, D], [Hk*Dh]
-  const bf16 *o_weight, *o_bias;         // [D, H*Dh], [D]
-  const bf16* sinks;                     // [H]
-  const bf16* post_attention_layernorm;  // [D]
+  const bf16* input_layernorm;              // [D]
+  const bf16 *q_weight, *q_bias;            // [H*Dh, D], [H*Dh]
+  const bf16 *k_weight, *k_bias;            // [Hk*Dh, D], [Hk*Dh]
+  const bf16 *v_weight, *v_bias;            // [Hk*Dh, D], [Hk*Dh]
+  const bf16 *o_weight, *o_bias;            // [D, H*Dh], [D]
+  const bf16* sinks;                        // [H]
+  const bf16* post_attention_layernorm;     // [D]
   const bf16 *router_weight, *router_bias;  // [E, D], [E]
-  ExpertMatrix gate_up, down;            // out = 2*I (gate and up alternate) and D
+  ExpertMatrix gate_up, down;               // out = 2*I (gate and up alternate) and D
 };
 
 struct Weights {
@@ -43,7 +43,8 @@ struct Weights {
   const bf16* lm_head;       // [V, D]
   std::vector<LayerWeights> layers;
 
-  // find(name) gives a tensor, or one without data. ValueError names a tensor that is missing or has another shape.
+  // find(name) gives a tensor, or one without data. ValueError names a tensor that is missing or has another
+  // shape.
   using Find = std::function<Tensor(const std::string& name)>;
   Weights(const Config& config, const Find& find);
 };

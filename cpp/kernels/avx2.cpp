@@ -1,4 +1,5 @@
-// AVX2 and FMA: sixteen lanes are two registers. Integer dots go through pmaddubsw, whose pair sums stay below 6,200.
+// AVX2 and FMA: sixteen lanes are two registers. Integer dots go through pmaddubsw, whose pair sums stay
+// below 6,200.
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -34,7 +35,9 @@ struct V {
     _mm256_storeu_ps(p, v.lo);
     _mm256_storeu_ps(p + 8, v.hi);
   }
-  static V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
+  static V fma(V a, V b, V c) {
+    return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+  }
   static V add(V a, V b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
   static V sub(V a, V b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
   static V mul(V a, V b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
@@ -62,7 +65,8 @@ struct V {
 
 #include "kernels/float_kernels-inl.h"
 
-// Integer dots of two groups (one 32-byte load) with one row of activations: eight lanes, four for each group.
+// Integer dots of two groups (one 32-byte load) with one row of activations: eight lanes, four for each
+// group.
 static inline __m256i dot_pair(__m256i even, __m256i odd, const std::int8_t* q, const QuantLayout& layout) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum = _mm256_setzero_si256();
@@ -76,7 +80,8 @@ static inline __m256i dot_pair(__m256i even, __m256i odd, const std::int8_t* q, 
 }
 
 static inline __m256i lifted_table() {
-  return _mm256_broadcastsi128_si256(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+  return _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
 }
 
 // Two bytes of scales of each of four rows, as floats: [group 0: rows 0-3 | group 1: rows 0-3].
@@ -87,14 +92,16 @@ static inline __m256 scales_of(const std::uint8_t* scales, int g, int n_groups) 
     s[r] = row[0];
     s[4 + r] = g + 1 < n_groups ? row[1] : 0;
   }
-  const __m256i bits = _mm256_slli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<__m128i*>(s))), 23);
+  const __m256i bits =
+      _mm256_slli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<__m128i*>(s))), 23);
   return _mm256_castsi256_ps(_mm256_max_epi32(bits, _mm256_set1_epi32(0x00400000)));
 }
 
 // Four rows by one to two tokens straight from the checkpoint's layout.
 template <int N>
-static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales, const QuantLayout& layout,
-                               const QuantRows& x, int t0, float* y, std::size_t y_stride) {
+static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
+                               const QuantLayout& layout, const QuantRows& x, int t0, float* y,
+                               std::size_t y_stride) {
   const __m256i nibble = _mm256_set1_epi8(15), table = lifted_table();
   const std::size_t row_bytes = static_cast<std::size_t>(layout.n_groups) * kGroupBytes;
   __m256 part[N][2];  // groups 0, 1 and groups 2, 3 (mod 4); four rows in each half
@@ -121,7 +128,8 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     for (int t = 0; t < N; ++t) {
       const auto* lift = reinterpret_cast<const std::int32_t*>(xs[t] + layout.lift_offset) + g;
       const auto* scale = reinterpret_cast<const float*>(xs[t] + layout.scale_offset) + g;
-      __m256i sum = _mm256_hadd_epi32(_mm256_hadd_epi32(dot[t][0], dot[t][1]), _mm256_hadd_epi32(dot[t][2], dot[t][3]));
+      __m256i sum =
+          _mm256_hadd_epi32(_mm256_hadd_epi32(dot[t][0], dot[t][1]), _mm256_hadd_epi32(dot[t][2], dot[t][3]));
       sum = _mm256_add_epi32(sum, _mm256_set_m128i(_mm_set1_epi32(lift[1]), _mm_set1_epi32(lift[0])));
       const __m256 as = _mm256_set_m128(_mm_set1_ps(scale[1]), _mm_set1_ps(scale[0]));
       __m256& acc = part[t][g / 2 % 2];
@@ -129,13 +137,15 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     }
   }
   for (int t = 0; t < N; ++t) {
-    const auto halves = [](__m256 p) { return _mm_add_ps(_mm256_castps256_ps128(p), _mm256_extractf128_ps(p, 1)); };
+    const auto halves = [](__m256 p) {
+      return _mm_add_ps(_mm256_castps256_ps128(p), _mm256_extractf128_ps(p, 1));
+    };
     _mm_storeu_ps(y + t * y_stride, _mm_add_ps(halves(part[t][0]), halves(part[t][1])));
   }
 }
 
-static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
-                         float* y, std::size_t y_stride, std::uint8_t* scratch) {
+static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k,
+                         QuantRows x, float* y, std::size_t y_stride, std::uint8_t* scratch) {
   const QuantLayout layout(k);
   int r = 0;
   for (; r + 4 <= n_rows; r += 4) {
@@ -147,7 +157,8 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
   }
   if (r < n_rows) {
     const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
-    reference().mxfp4_matmul(blocks + group * kGroupBytes, scales + group, n_rows - r, k, x, y + r, y_stride, scratch);
+    reference().mxfp4_matmul(blocks + group * kGroupBytes, scales + group, n_rows - r, k, x, y + r, y_stride,
+                             scratch);
   }
 }
 
@@ -158,7 +169,7 @@ static double int8_peak(long n) {
 #define OSSNB_DECLARE(i) __m256i acc##i = _mm256_setzero_si256();
   OSSNB_EACH(OSSNB_DECLARE)
   for (long i = 0; i < n; ++i) {
-#define OSSNB_STEP(i)                                                                        \
+#define OSSNB_STEP(i)                                                                     \
   acc##i = _mm256_add_epi32(acc##i, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones)); \
   asm volatile("" : "+x"(acc##i), "+x"(a));
     OSSNB_EACH(OSSNB_STEP)
@@ -178,8 +189,8 @@ namespace ossnb::kernels {
 
 const Table* avx2() {
   using namespace avx2_level;
-  static const Table table = {"avx2",   bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
-                              swiglu,   attend,      avx2_level::exp,    sum_exp,  int8_peak};
+  static const Table table = {"avx2", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
+                              swiglu, attend,      avx2_level::exp,    sum_exp,  int8_peak};
   return &table;
 }
 

@@ -1,4 +1,5 @@
-// AVX-512 without VNNI (Skylake-X): the integer dot product is made of pmaddubsw, whose pair sums stay below 6,200.
+// AVX-512 without VNNI (Skylake-X): the integer dot product is made of pmaddubsw, whose pair sums stay below
+// 6,200.
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -35,7 +36,7 @@ namespace ossnb::kernels {
 const Table* avx512() {
   using namespace avx512_level;
   static const Table table = {"avx512", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
-                              swiglu, attend, avx512_level::exp, sum_exp, int8_peak};
+                              swiglu,   attend,      avx512_level::exp,  sum_exp,  int8_peak};
   return &table;
 }
 

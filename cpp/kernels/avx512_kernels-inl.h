@@ -1,5 +1,5 @@
-// The AVX-512 kernels, compiled once with VNNI and once without. Included inside a target region and a namespace that
-// defines dpbusd(sum, unsigned bytes, signed bytes).
+// The AVX-512 kernels, compiled once with VNNI and once without. Included inside a target region and a
+// namespace that defines dpbusd(sum, unsigned bytes, signed bytes).
 
 constexpr int kRows = 4, kTokens = 6, kPrefetchBf16 = 512;
 
@@ -38,7 +38,8 @@ static inline __m512i lifted_table() {
 }
 
 static inline __m512 e8m0_to_f32(__m512i bytes_as_int) {
-  return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_slli_epi32(bytes_as_int, 23), _mm512_set1_epi32(0x00400000)));
+  return _mm512_castsi512_ps(
+      _mm512_max_epi32(_mm512_slli_epi32(bytes_as_int, 23), _mm512_set1_epi32(0x00400000)));
 }
 
 // Sums the four lanes of each 128-bit part of a, b, c, d: part i becomes [a_i b_i c_i d_i].
@@ -48,11 +49,13 @@ static inline __m512i sum_parts(__m512i a, __m512i b, __m512i c, __m512i d) {
   return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
 }
 
-// Four rows by N tokens straight from the checkpoint's layout: one 64-byte load is four groups of a row, so the four
-// partial sums of the written order are the four 128-bit parts of an accumulator whose lanes are the rows.
+// Four rows by N tokens straight from the checkpoint's layout: one 64-byte load is four groups of a row, so
+// the four partial sums of the written order are the four 128-bit parts of an accumulator whose lanes are the
+// rows.
 template <int N>
-static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales, const QuantLayout& layout,
-                               const QuantRows& x, int t0, float* y, std::size_t y_stride) {
+static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
+                               const QuantLayout& layout, const QuantRows& x, int t0, float* y,
+                               std::size_t y_stride) {
   const __m512i nibble = _mm512_set1_epi8(15), table = lifted_table();
   const __m128i by_group = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const std::size_t row_bytes = static_cast<std::size_t>(layout.n_groups) * kGroupBytes;
@@ -87,7 +90,8 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
       }
     }
     std::int32_t s[4] = {};
-    for (int r = 0; r < 4; ++r) std::memcpy(&s[r], scales + static_cast<std::size_t>(r) * layout.n_groups + g, left);
+    for (int r = 0; r < 4; ++r)
+      std::memcpy(&s[r], scales + static_cast<std::size_t>(r) * layout.n_groups + g, left);
     const __m128i s16 = _mm_shuffle_epi8(_mm_setr_epi32(s[0], s[1], s[2], s[3]), by_group);
     const __m512 ws = e8m0_to_f32(_mm512_cvtepu8_epi32(s16));
     const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
@@ -95,9 +99,12 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     for (int t = 0; t < N; ++t) {
       const auto* lift = xs[t] + layout.lift_offset + g * 4;
       const auto* scale = xs[t] + layout.scale_offset + g * 4;
-      const auto load4 = [](const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
+      const auto load4 = [](const std::uint8_t* p) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      };
       const __m512i lifts = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(load4(lift)));
-      const __m512 as = _mm512_castsi512_ps(_mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(load4(scale))));
+      const __m512 as =
+          _mm512_castsi512_ps(_mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(load4(scale))));
       const __m512i sum = _mm512_add_epi32(sum_parts(dot[t][0], dot[t][1], dot[t][2], dot[t][3]), lifts);
       part[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(ws, as), part[t]);
     }
@@ -109,9 +116,9 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
   }
 }
 
-// A tile of 32 rows, expanded once and multiplied by many tokens. Lane = row: the 16 bytes of a group give four words
-// of four codes for each row (even inputs in the low nibbles, odd in the high), and word q of 16 rows makes one
-// register, so each step multiplies 16 rows by one broadcast word of activations.
+// A tile of 32 rows, expanded once and multiplied by many tokens. Lane = row: the 16 bytes of a group give
+// four words of four codes for each row (even inputs in the low nibbles, odd in the high), and word q of 16
+// rows makes one register, so each step multiplies 16 rows by one broadcast word of activations.
 constexpr int kTileRows = 32;
 
 struct Tile {
@@ -124,13 +131,16 @@ struct Tile {
   }
 };
 
-static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, int n_groups, const Tile& tile) {
+static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, int n_groups,
+                        const Tile& tile) {
   const __m512i nibble = _mm512_set1_epi8(15), table = lifted_table();
   const std::size_t row_bytes = static_cast<std::size_t>(n_groups) * kGroupBytes;
   for (int half = 0; half < 2; ++half) {
     for (int g = 0; g < n_groups; ++g) {
       const std::uint8_t* base = blocks + half * 16 * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
-      const auto row = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * row_bytes)); };
+      const auto row = [&](int r) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * row_bytes));
+      };
       __m512i in[4];  // in[i]: rows i, i+4, i+8, i+12
       for (int i = 0; i < 4; ++i) {
         in[i] = _mm512_inserti32x4(_mm512_castsi128_si512(row(i)), row(i + 4), 1);
@@ -193,7 +203,8 @@ static void tile_matmul(const Tile& tile, const QuantLayout& layout, const Quant
       const __m512 s0 = _mm512_load_ps(tile.scales + g * kTileRows);
       const __m512 s1 = _mm512_load_ps(tile.scales + g * kTileRows + 16);
       for (int t = 0; t < N; ++t) {
-        const __m512i lift = _mm512_set1_epi32(reinterpret_cast<const std::int32_t*>(xs[t] + layout.lift_offset)[g]);
+        const __m512i lift =
+            _mm512_set1_epi32(reinterpret_cast<const std::int32_t*>(xs[t] + layout.lift_offset)[g]);
         const __m512 as = _mm512_set1_ps(reinterpret_cast<const float*>(xs[t] + layout.scale_offset)[g]);
         const __m512 d0 = _mm512_cvtepi32_ps(_mm512_add_epi32(dot[t][0], lift));
         const __m512 d1 = _mm512_cvtepi32_ps(_mm512_add_epi32(dot[t][1], lift));
@@ -221,12 +232,23 @@ static void tile_tokens(const Tile& tile, const QuantLayout& layout, const Quant
   for (; t + 6 <= x.n; t += 6) tile_matmul<6>(tile, layout, x, t, y + t * y_stride, y_stride);
   float* yt = y + t * y_stride;
   switch (x.n - t) {
-    case 1: tile_matmul<1>(tile, layout, x, t, yt, y_stride); break;
-    case 2: tile_matmul<2>(tile, layout, x, t, yt, y_stride); break;
-    case 3: tile_matmul<3>(tile, layout, x, t, yt, y_stride); break;
-    case 4: tile_matmul<4>(tile, layout, x, t, yt, y_stride); break;
-    case 5: tile_matmul<5>(tile, layout, x, t, yt, y_stride); break;
-    default: break;
+    case 1:
+      tile_matmul<1>(tile, layout, x, t, yt, y_stride);
+      break;
+    case 2:
+      tile_matmul<2>(tile, layout, x, t, yt, y_stride);
+      break;
+    case 3:
+      tile_matmul<3>(tile, layout, x, t, yt, y_stride);
+      break;
+    case 4:
+      tile_matmul<4>(tile, layout, x, t, yt, y_stride);
+      break;
+    case 5:
+      tile_matmul<5>(tile, layout, x, t, yt, y_stride);
+      break;
+    default:
+      break;
   }
 }
 
@@ -240,8 +262,8 @@ static void few_tokens(const std::uint8_t* blocks, const std::uint8_t* scales, c
 // Up to so many tokens the weights are used where they lie; beyond, expanding a tile pays.
 constexpr int kFewTokens = 3;
 
-static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
-                         float* y, std::size_t y_stride, std::uint8_t* scratch) {
+static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k,
+                         QuantRows x, float* y, std::size_t y_stride, std::uint8_t* scratch) {
   const QuantLayout layout(k);
   const auto group = [&](int r) { return static_cast<std::size_t>(r) * layout.n_groups; };
   int r = 0;
@@ -256,19 +278,20 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
     few_tokens(blocks + group(r) * kGroupBytes, scales + group(r), layout, x, y + r, y_stride);
   }
   if (r < n_rows) {
-    reference().mxfp4_matmul(blocks + group(r) * kGroupBytes, scales + group(r), n_rows - r, k, x, y + r, y_stride,
-                             scratch);
+    reference().mxfp4_matmul(blocks + group(r) * kGroupBytes, scales + group(r), n_rows - r, k, x, y + r,
+                             y_stride, scratch);
   }
 }
 
-// Accumulators are named one by one: in an array the compiler keeps them in memory and the peak comes out at a third.
+// Accumulators are named one by one: in an array the compiler keeps them in memory and the peak comes out at
+// a third.
 #define OSSNB_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 static double int8_peak(long n) {
   __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(1);
 #define OSSNB_DECLARE(i) __m512i acc##i = _mm512_setzero_si512();
   OSSNB_EACH(OSSNB_DECLARE)
   for (long i = 0; i < n; ++i) {
-#define OSSNB_STEP(i)           \
+#define OSSNB_STEP(i)            \
   acc##i = dpbusd(acc##i, a, b); \
   asm volatile("" : "+v"(acc##i), "+v"(a));
     OSSNB_EACH(OSSNB_STEP)

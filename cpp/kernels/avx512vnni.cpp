@@ -18,9 +18,7 @@
 namespace ossnb::kernels {
 namespace avx512vnni_level {
 
-static inline __m512i dpbusd(__m512i sum, __m512i a, __m512i b) {
-  return _mm512_dpbusd_epi32(sum, a, b);
-}
+static inline __m512i dpbusd(__m512i sum, __m512i a, __m512i b) { return _mm512_dpbusd_epi32(sum, a, b); }
 
 #include "kernels/avx512_kernels-inl.h"
 
@@ -33,8 +31,9 @@ namespace ossnb::kernels {
 
 const Table* avx512vnni() {
   using namespace avx512vnni_level;
-  static const Table table = {"avx512vnni", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
-                              swiglu, attend, avx512vnni_level::exp, sum_exp, int8_peak};
+  static const Table table = {
+      "avx512vnni", bf16_matmul, bf16_matmul_in_out,    quantize, mxfp4_matmul, rms_norm,
+      swiglu,       attend,      avx512vnni_level::exp, sum_exp,  int8_peak};
   return &table;
 }
 

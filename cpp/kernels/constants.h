@@ -5,15 +5,15 @@
 
 namespace ossnb::kernels {
 
-// quantize(): exponents are biased float32 exponents. The smallest is raised so that every scale stays a normal number;
-// activations below 2^-76 of that group then lose bits nobody can see.
+// quantize(): exponents are biased float32 exponents. The smallest is raised so that every scale stays a
+// normal number; activations below 2^-76 of that group then lose bits nobody can see.
 constexpr std::int32_t kMinExponent = 50;
-constexpr std::int32_t kToIntBias = 127 + 22 + 126;   // 2^(22 - (exponent - 126))
+constexpr std::int32_t kToIntBias = 127 + 22 + 126;      // 2^(22 - (exponent - 126))
 constexpr std::int32_t kScaleBias = 126 + 22 + 1 - 127;  // 2^((exponent - 126) - 22) / 2
 
-// exp(): below kExpMin the result is zero, above kExpMax it stays at exp(kExpMax). ln 2 is split so that n * kLn2High
-// is exact. The polynomial is (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, highest power first (Cephes' expf has the same
-// degree).
+// exp(): below kExpMin the result is zero, above kExpMax it stays at exp(kExpMax). ln 2 is split so that n *
+// kLn2High is exact. The polynomial is (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, highest power first (Cephes'
+// expf has the same degree).
 constexpr float kExpMin = -87.0f;
 constexpr float kExpMax = 88.0f;
 constexpr float kLog2E = 1.44269504088896341f;

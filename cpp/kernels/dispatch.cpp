@@ -9,7 +9,8 @@ namespace ossnb::kernels {
 #if defined(__x86_64__)
 std::vector<Feature> cpu_features() {
   __builtin_cpu_init();
-  // __builtin_cpu_supports asks the operating system too: a register the kernel does not save is not reported.
+  // __builtin_cpu_supports asks the operating system too: a register the kernel does not save is not
+  // reported.
   return {{"avx2", __builtin_cpu_supports("avx2") != 0},
           {"fma", __builtin_cpu_supports("fma") != 0},
           {"avx512f", __builtin_cpu_supports("avx512f") != 0},
@@ -34,7 +35,8 @@ const std::vector<Level>& levels() {
     };
     std::vector<Level> v{{&reference(), true}};
     if (avx2()) v.push_back({avx2(), has({"avx2", "fma"})});
-    if (avx512()) v.push_back({avx512(), has({"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"})});
+    if (avx512())
+      v.push_back({avx512(), has({"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"})});
     if (avx512vnni()) v.push_back({avx512vnni(), v.back().supported && has({"avx512vnni"})});
     return v;
   }();
@@ -56,8 +58,8 @@ const Table& choose(const char* name) {
     offered += (offered.empty() ? "" : ", ") + std::string(level.table->name);
   }
   if (wanted.empty()) return *best;
-  throw ValueError("instruction set '" + wanted + "' (isa= or OSSNB_ISA) is not one this machine can run; choose one of: " +
-                   offered);
+  throw ValueError("instruction set '" + wanted +
+                   "' (isa= or OSSNB_ISA) is not one this machine can run; choose one of: " + offered);
 }
 
 }  // namespace ossnb::kernels

@@ -1,6 +1,7 @@
-// The float32 kernels, written once over V, sixteen float lanes, and compiled into each level's namespace: one AVX-512
-// register, two AVX2 registers or four NEON registers hold the same sixteen numbers and do the same operations on
-// them, so the levels are equal by construction. Included inside a target region and a namespace that defines V:
+// The float32 kernels, written once over V, sixteen float lanes, and compiled into each level's namespace:
+// one AVX-512 register, two AVX2 registers or four NEON registers hold the same sixteen numbers and do the
+// same operations on them, so the levels are equal by construction. Included inside a target region and a
+// namespace that defines V:
 //   V::zero() set1(f) load(p) load_bf16(p) store(p, v) fma(a, b, c) add sub mul div min max
 //   V::nearest(a) store_nearest_int(p, a) pow2(n) greater_or_zero(x, limit, v)
 // and kRows, kTokens (the register block of a matmul) and kPrefetchBf16 (elements ahead).
@@ -41,10 +42,11 @@ static inline void bf16_tile(const bf16* w, int k, const float* x, std::size_t x
 
 // All tokens by R rows; the last few tokens in ever narrower tiles.
 template <int R, int N>
-static inline void bf16_rows(const bf16* w, int k, const float* x, std::size_t x_stride, int n_tokens, float* y,
-                             std::size_t y_stride) {
+static inline void bf16_rows(const bf16* w, int k, const float* x, std::size_t x_stride, int n_tokens,
+                             float* y, std::size_t y_stride) {
   int t = 0;
-  for (; t + N <= n_tokens; t += N) bf16_tile<R, N>(w, k, x + t * x_stride, x_stride, y + t * y_stride, y_stride);
+  for (; t + N <= n_tokens; t += N)
+    bf16_tile<R, N>(w, k, x + t * x_stride, x_stride, y + t * y_stride, y_stride);
   if constexpr (N > 1) {
     if (t < n_tokens) {
       bf16_rows<R, N / 2>(w, k, x + t * x_stride, x_stride, n_tokens - t, y + t * y_stride, y_stride);
@@ -52,8 +54,8 @@ static inline void bf16_rows(const bf16* w, int k, const float* x, std::size_t x
   }
 }
 
-static void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens, float* y,
-                        std::size_t y_stride) {
+static void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
+                        float* y, std::size_t y_stride) {
   // Tokens are taken in panels that stay in the second-level cache while all rows pass by.
   constexpr int kPanel = 8 * kTokens;
   for (int t = 0; t < n_tokens; t += kPanel) {
@@ -71,7 +73,8 @@ static void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::s
 }
 
 template <int N>
-static inline void bf16_in_out_tile(const bf16* w, std::size_t w_stride, int k, const float* const* x, float* const* y) {
+static inline void bf16_in_out_tile(const bf16* w, std::size_t w_stride, int k, const float* const* x,
+                                    float* const* y) {
   V sum[N][2];
   for (int t = 0; t < N; ++t) sum[t][0] = sum[t][1] = V::zero();
   for (int i = 0; i < k; ++i) {
@@ -102,10 +105,18 @@ static void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, i
         ys[i] = y + (t + i) * y_stride + o;
       }
       switch (n) {
-        case 1: bf16_in_out_tile<1>(w + o, w_stride, k, xs, ys); break;
-        case 2: bf16_in_out_tile<2>(w + o, w_stride, k, xs, ys); break;
-        case 3: bf16_in_out_tile<3>(w + o, w_stride, k, xs, ys); break;
-        default: bf16_in_out_tile<4>(w + o, w_stride, k, xs, ys); break;
+        case 1:
+          bf16_in_out_tile<1>(w + o, w_stride, k, xs, ys);
+          break;
+        case 2:
+          bf16_in_out_tile<2>(w + o, w_stride, k, xs, ys);
+          break;
+        case 3:
+          bf16_in_out_tile<3>(w + o, w_stride, k, xs, ys);
+          break;
+        default:
+          bf16_in_out_tile<4>(w + o, w_stride, k, xs, ys);
+          break;
       }
     }
   }
@@ -155,7 +166,8 @@ static void exp(const float* x, int n, float* y) {
 static float sum_exp(const float* x, int n, float shift) {
   V sum = V::zero();
   const V s = V::set1(shift);
-  for_lanes(x, n, -std::numeric_limits<float>::infinity(), [&](V v, int, int) { sum = V::add(sum, exp16(V::sub(v, s))); });
+  for_lanes(x, n, -std::numeric_limits<float>::infinity(),
+            [&](V v, int, int) { sum = V::add(sum, exp16(V::sub(v, s))); });
   return tree16(sum);
 }
 
@@ -191,7 +203,8 @@ static inline void score_tile(const float* q, int head_dim, const float* tile, f
 
 // out[h, d .. d+16*D) for H heads: values added in rising key order.
 template <int H, int D>
-static inline void mix_values(const AttendArgs& a, int h0, int d0, std::size_t w_stride, int base, const float* sums) {
+static inline void mix_values(const AttendArgs& a, int h0, int d0, std::size_t w_stride, int base,
+                              const float* sums) {
   V acc[H][D];
   for (int h = 0; h < H; ++h) {
     for (int i = 0; i < D; ++i) acc[h][i] = V::zero();
@@ -216,8 +229,8 @@ static inline void mix_values(const AttendArgs& a, int h0, int d0, std::size_t w
   }
 }
 
-// Turns a head's scores into exp(score - max) and returns their sum with the sink's; what lies outside the visible
-// range becomes zero.
+// Turns a head's scores into exp(score - max) and returns their sum with the sink's; what lies outside the
+// visible range becomes zero.
 static inline float soften(const AttendArgs& a, int h, float* w, int n, int base) {
   const int from = a.first - base, to = a.last + 1 - base;
   std::fill(w, w + from, -std::numeric_limits<float>::infinity());
@@ -262,16 +275,19 @@ static void attend(const AttendArgs& a) {
     int d = 0;
     const float* by_head = sums - h0;
     for (; d + 4 * kLanes <= a.head_dim; d += 4 * kLanes) {
-      heads == 4 ? mix_values<4, 4>(a, h0, d, stride, base, by_head) : mix_values<1, 4>(a, h0, d, stride, base, by_head);
+      heads == 4 ? mix_values<4, 4>(a, h0, d, stride, base, by_head)
+                 : mix_values<1, 4>(a, h0, d, stride, base, by_head);
     }
     for (; d < a.head_dim; d += kLanes) {
-      heads == 4 ? mix_values<4, 1>(a, h0, d, stride, base, by_head) : mix_values<1, 1>(a, h0, d, stride, base, by_head);
+      heads == 4 ? mix_values<4, 1>(a, h0, d, stride, base, by_head)
+                 : mix_values<1, 1>(a, h0, d, stride, base, by_head);
     }
     h0 += heads;
   }
 }
 
-// Activations to three int8 terms; the integer part is scalar code that a compiler turns into vectors of its own.
+// Activations to three int8 terms; the integer part is scalar code that a compiler turns into vectors of its
+// own.
 static void quantize(const float* x, int k, std::uint8_t* out) {
   const QuantLayout layout(k);
   auto* lift = reinterpret_cast<std::int32_t*>(out + layout.lift_offset);
@@ -279,7 +295,8 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
   for (int g = 0; g < layout.n_groups; ++g) {
     const float* xs = x + g * kGroup;
     std::uint32_t largest = 0;
-    for (int j = 0; j < kGroup; ++j) largest = std::max(largest, std::bit_cast<std::uint32_t>(xs[j]) & 0x7fffffffu);
+    for (int j = 0; j < kGroup; ++j)
+      largest = std::max(largest, std::bit_cast<std::uint32_t>(xs[j]) & 0x7fffffffu);
     const std::int32_t exponent = std::max(static_cast<std::int32_t>(largest >> 23), kMinExponent);
     const bool finite = exponent != 255;
     const float to_int = finite ? std::bit_cast<float>((kToIntBias - exponent) << 23) : 0.0f;
@@ -302,7 +319,8 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
       q[layout.half_stride + j] = static_cast<std::int8_t>((odd1 + 128) >> 8);
     }
     lift[g] = -kLift * sum;
-    scale[g] = finite ? std::bit_cast<float>((exponent - kScaleBias) << 23) : std::bit_cast<float>(0x7fc00000u);
+    scale[g] =
+        finite ? std::bit_cast<float>((exponent - kScaleBias) << 23) : std::bit_cast<float>(0x7fc00000u);
   }
   const int rest = layout.n_stored - layout.n_groups;  // the padding groups contribute nothing
   for (int half = 0; half < 2 * kTerms; ++half) {

@@ -1,6 +1,7 @@
-// The inner loops: single-threaded functions behind one table of pointers, one table for each instruction-set level.
-// reference.cpp is the definition; in every level each output element is computed in the same written order, so all
-// levels give the same bits (docs/NUMERICS.md). Preconditions are the caller's; nothing here throws.
+// The inner loops: single-threaded functions behind one table of pointers, one table for each instruction-set
+// level. reference.cpp is the definition; in every level each output element is computed in the same written
+// order, so all levels give the same bits (docs/NUMERICS.md). Preconditions are the caller's; nothing here
+// throws.
 #pragma once
 
 #include <cstddef>
@@ -11,17 +12,17 @@
 
 namespace ossnb::kernels {
 
-constexpr int kLanes = 16;   // partial sums of a float32 dot product: lane = k mod 16
-constexpr int kTerms = 3;    // int8 terms of an activation: 23 bits and a sign, float32's own grade
-constexpr int kKeyTile = 16; // keys are stored transposed in tiles of 16 (data/kv.h)
+constexpr int kLanes = 16;    // partial sums of a float32 dot product: lane = k mod 16
+constexpr int kTerms = 3;     // int8 terms of an activation: 23 bits and a sign, float32's own grade
+constexpr int kKeyTile = 16;  // keys are stored transposed in tiles of 16 (data/kv.h)
 
-// A row of activations as three int8 terms per group of 32. With unit = 2^(e-22), e the exponent of the group's
-// largest magnitude, v = round(x / unit) = 65536 * t0 + 256 * t1 + t2, all |t| <= 128. Even and odd inputs lie apart,
-// because that is how the nibbles come out of a weight byte.
+// A row of activations as three int8 terms per group of 32. With unit = 2^(e-22), e the exponent of the
+// group's largest magnitude, v = round(x / unit) = 65536 * t0 + 256 * t1 + t2, all |t| <= 128. Even and odd
+// inputs lie apart, because that is how the nibbles come out of a weight byte.
 struct QuantLayout {
-  int n_groups;       // ceil(K / 32)
-  int n_stored;       // rounded up to 16 groups; the rest is zero
-  int term_stride;    // bytes from one term to the next: two halves (even, odd inputs) of n_stored * 16
+  int n_groups;     // ceil(K / 32)
+  int n_stored;     // rounded up to 16 groups; the rest is zero
+  int term_stride;  // bytes from one term to the next: two halves (even, odd inputs) of n_stored * 16
   int half_stride;
   int lift_offset;    // int32 [n_stored]: -12 * sum(v) of the group
   int scale_offset;   // float [n_stored]: unit / 2
@@ -39,8 +40,8 @@ struct QuantLayout {
 
 // Rows of quantised activations, picked by index: the tokens an expert serves.
 struct QuantRows {
-  const std::uint8_t* data;  // [*, layout.bytes]
-  const std::int32_t* index; // [n]
+  const std::uint8_t* data;   // [*, layout.bytes]
+  const std::int32_t* index;  // [n]
   int n;
   const std::uint8_t* row(int t, std::size_t bytes) const { return data + index[t] * bytes; }
 };
@@ -63,19 +64,20 @@ struct AttendArgs {
 struct Table {
   const char* name;
 
-  // y[t, r] = sum_k w[r, k] x[t, k] for r < n_rows, t < n_tokens. w bf16 [n_rows, K], x f32, K a multiple of 16.
-  void (*bf16_matmul)(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens, float* y,
-                      std::size_t y_stride);
+  // y[t, r] = sum_k w[r, k] x[t, k] for r < n_rows, t < n_tokens. w bf16 [n_rows, K], x f32, K a multiple
+  // of 16.
+  void (*bf16_matmul)(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
+                      float* y, std::size_t y_stride);
   // y[t, o] = sum_k x[rows[t], k] w[k, o] for o < n_out: bf16 experts as transformers saves them, [in, out].
   void (*bf16_matmul_in_out)(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x,
                              std::size_t x_stride, const std::int32_t* rows, int n_tokens, float* y,
                              std::size_t y_stride);
   // Splits x [K] into three int8 terms (QuantLayout).
   void (*quantize)(const float* x, int k, std::uint8_t* out);
-  // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of MXFP4 weights: blocks [n_rows, K/32, 16],
-  // scales [n_rows, K/32]. scratch: mxfp4_scratch_bytes(K), private to the thread.
-  void (*mxfp4_matmul)(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x, float* y,
-                       std::size_t y_stride, std::uint8_t* scratch);
+  // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of MXFP4 weights: blocks [n_rows, K/32,
+  // 16], scales [n_rows, K/32]. scratch: mxfp4_scratch_bytes(K), private to the thread.
+  void (*mxfp4_matmul)(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
+                       float* y, std::size_t y_stride, std::uint8_t* scratch);
   // y = (x / rms(x)) * w
   void (*rms_norm)(const float* x, const bf16* w, float eps, int n, float* y);
   // out[i] = (up + 1) * gate * sigmoid(alpha * gate), gate = min(h[2i], limit), up = clamp(h[2i+1], +-limit).
@@ -88,12 +90,14 @@ struct Table {
   double (*int8_peak)(long n);
 };
 
-// Bytes of scratch that any level's mxfp4_matmul needs for rows of K inputs: a tile of 32 rows, one byte a weight and
-// one float a group.
-constexpr std::size_t mxfp4_scratch_bytes(int k) { return 32 * (static_cast<std::size_t>(k) + 4 * (k / kGroup)) + 64; }
+// Bytes of scratch that any level's mxfp4_matmul needs for rows of K inputs: a tile of 32 rows, one byte a
+// weight and one float a group.
+constexpr std::size_t mxfp4_scratch_bytes(int k) {
+  return 32 * (static_cast<std::size_t>(k) + 4 * (k / kGroup)) + 64;
+}
 
 const Table& reference();
-const Table* avx2();        // nullptr where not compiled in
+const Table* avx2();  // nullptr where not compiled in
 const Table* avx512();
 const Table* avx512vnni();
 

@@ -1,6 +1,6 @@
-// The definition: plain scalar loops in the order that every other level reproduces bit for bit. Not fast, and not
-// meant to be. Where a rounding matters it is written: fma() rounds once, * and + round each time, and the compiler is
-// told to fuse nothing on its own (-ffp-contract=off).
+// The definition: plain scalar loops in the order that every other level reproduces bit for bit. Not fast,
+// and not meant to be. Where a rounding matters it is written: fma() rounds once, * and + round each time,
+// and the compiler is told to fuse nothing on its own (-ffp-contract=off).
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -28,8 +28,8 @@ float dot_bf16(const bf16* w, const float* x, int k) {
   return tree16(lane);
 }
 
-void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens, float* y,
-                 std::size_t y_stride) {
+void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
+                 float* y, std::size_t y_stride) {
   for (int t = 0; t < n_tokens; ++t) {
     for (int r = 0; r < n_rows; ++r) {
       y[t * y_stride + r] = dot_bf16(w + static_cast<std::size_t>(r) * k, x + t * x_stride, k);
@@ -37,12 +37,14 @@ void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x
   }
 }
 
-void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x, std::size_t x_stride,
-                        const std::int32_t* rows, int n_tokens, float* y, std::size_t y_stride) {
+void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x,
+                        std::size_t x_stride, const std::int32_t* rows, int n_tokens, float* y,
+                        std::size_t y_stride) {
   for (int t = 0; t < n_tokens; ++t) {
     for (int o = 0; o < n_out; ++o) {
       float sum = 0;
-      for (int i = 0; i < k; ++i) sum = std::fma(x[rows[t] * x_stride + i], bf16_to_f32(w[i * w_stride + o]), sum);
+      for (int i = 0; i < k; ++i)
+        sum = std::fma(x[rows[t] * x_stride + i], bf16_to_f32(w[i * w_stride + o]), sum);
       y[t * y_stride + o] = sum;
     }
   }
@@ -89,7 +91,8 @@ float dot_mxfp4(const std::uint8_t* blocks, const std::uint8_t* scales, const st
     std::int32_t dot = 0;  // exact: |dot| <= 32 * 12 * 2^22 < 2^31
     for (int j = 0; j < kGroup; ++j) {
       const std::uint8_t byte = blocks[g * kGroupBytes + j / 2];
-      const auto* half = reinterpret_cast<const std::int8_t*>(x) + (j & 1) * layout.half_stride + g * 16 + j / 2;
+      const auto* half =
+          reinterpret_cast<const std::int8_t*>(x) + (j & 1) * layout.half_stride + g * 16 + j / 2;
       const std::int32_t v = half[0] * 65536 + half[layout.term_stride] * 256 + half[2 * layout.term_stride];
       dot += kE2M1Twice[j & 1 ? byte >> 4 : byte & 15] * v;
     }
@@ -98,8 +101,8 @@ float dot_mxfp4(const std::uint8_t* blocks, const std::uint8_t* scales, const st
   return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x, float* y,
-                  std::size_t y_stride, std::uint8_t*) {
+void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
+                  float* y, std::size_t y_stride, std::uint8_t*) {
   const QuantLayout layout(k);
   for (int t = 0; t < x.n; ++t) {
     for (int r = 0; r < n_rows; ++r) {
@@ -117,7 +120,8 @@ void rms_norm(const float* x, const bf16* w, float eps, int n, float* y) {
   for (int i = 0; i < n; ++i) y[i] = (x[i] * r) * bf16_to_f32(w[i]);
 }
 
-// exp(x) = 2^n exp(r), n the nearest integer to x / ln 2, |r| <= ln(2)/2; error below 2 units in the last place.
+// exp(x) = 2^n exp(r), n the nearest integer to x / ln 2, |r| <= ln(2)/2; error below 2 units in the last
+// place.
 float exp1(float x) {
   if (!(x > kExpMin)) return 0.0f;  // a NaN too
   x = x < kExpMax ? x : kExpMax;
@@ -147,9 +151,11 @@ void attend(const AttendArgs& a) {
     const float sink = bf16_to_f32(a.sinks[h]);
     float m = sink;
     for (int j = a.first; j <= a.last; ++j) {
-      const float* tile = a.keys[j / a.block_tokens] + (j % a.block_tokens) / kKeyTile * (a.head_dim * kKeyTile);
+      const float* tile =
+          a.keys[j / a.block_tokens] + (j % a.block_tokens) / kKeyTile * (a.head_dim * kKeyTile);
       float dot = 0;
-      for (int d = 0; d < a.head_dim; ++d) dot = std::fma(a.q[h * a.head_dim + d], tile[d * kKeyTile + j % kKeyTile], dot);
+      for (int d = 0; d < a.head_dim; ++d)
+        dot = std::fma(a.q[h * a.head_dim + d], tile[d * kKeyTile + j % kKeyTile], dot);
       w[j - base] = dot * a.scale;
       m = w[j - base] > m ? w[j - base] : m;
     }
@@ -194,8 +200,9 @@ double int8_peak(long n) {
 }  // namespace
 
 const Table& reference() {
-  static const Table table = {"reference", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
-                              swiglu,      attend,      exp,                sum_exp,  int8_peak};
+  static const Table table = {
+      "reference", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm, swiglu, attend,
+      exp,         sum_exp,     int8_peak};
   return table;
 }
 

@@ -35,8 +35,9 @@ class Model {
   // Told after each layer, and before the first (layer -1), what can be read from the device.
   using Observer = std::function<void(int layer, const Ops& ops)>;
 
-  // Appends the feeds' tokens to their sequences and writes logits [sum of n_logits, V]. `poll` is called about every
-  // 10 ms; when it returns true the pass throws Cancelled. After any exception the sequences are as before.
+  // Appends the feeds' tokens to their sequences and writes logits [sum of n_logits, V]. `poll` is called
+  // about every 10 ms; when it returns true the pass throws Cancelled. After any exception the sequences are
+  // as before.
   void forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll,
                const Observer& observe = nullptr);
 

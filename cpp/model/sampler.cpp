@@ -44,10 +44,19 @@ bool likelier(const std::pair<float, std::int32_t>& a, const std::pair<float, st
   return a.first != b.first ? a.first > b.first : a.second < b.second;
 }
 
+// Gumbel noise -log(-log(u)) with u from 32 random bits, never 0 or 1.
+double noise(std::uint32_t word) {
+  const double u = (word + 0.5) * 0x1p-32;
+  return -natural_log(-natural_log(u));
+}
+
 }  // namespace
 
 Sampler::Sampler(SamplerSettings settings, int n_vocab, std::vector<std::int32_t> prompt)
-    : s_(std::move(settings)), n_vocab_(n_vocab), seen_(prompt.begin(), prompt.end()), kernels_(kernels::choose("")) {
+    : s_(std::move(settings)),
+      n_vocab_(n_vocab),
+      seen_(prompt.begin(), prompt.end()),
+      kernels_(kernels::choose("")) {
   require(n_vocab >= 1, "n_vocab", n_vocab, ">= 1");
   require(s_.temperature >= 0, "temperature", s_.temperature, ">= 0");
   require(s_.top_k >= 0, "top_k", s_.top_k, ">= 0 (0 turns it off)");
@@ -77,69 +86,59 @@ void Sampler::penalise(std::vector<float>& logits) const {
   }
   if (s_.presence_penalty != 0 || s_.frequency_penalty != 0) {
     for (const auto& [token, n] : n_generated_) {
-      if (in_range(token)) logits[token] -= static_cast<float>(s_.presence_penalty + s_.frequency_penalty * n);
+      if (in_range(token))
+        logits[token] -= static_cast<float>(s_.presence_penalty + s_.frequency_penalty * n);
     }
   }
   for (const auto& [token, bias] : s_.logit_bias) logits[token] += static_cast<float>(bias);
 }
 
-// Tokens that top_k, then top_p, then min_p leave, likeliest first. Probabilities are those at the temperature.
+// Tokens that top_k, then top_p, then min_p leave, likeliest first. Probabilities are those at the
+// temperature.
 std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, float top) const {
-  const double inverse = 1 / s_.temperature;
-  const auto probability = [&](float logit) {  // up to a common factor
-    const float x = static_cast<float>((static_cast<double>(logit) - top) * inverse);
-    float p;
-    kernels_.exp(&x, 1, &p);
-    return static_cast<double>(p);
-  };
-  // Only what lies within `reach` of the best is sorted; the reach doubles until enough is inside it.
+  std::vector<float> p(n_vocab_);  // up to a common factor: the likeliest has 1
+  for (int i = 0; i < n_vocab_; ++i) {
+    p[i] = static_cast<float>((static_cast<double>(logits[i]) - top) / s_.temperature);
+  }
+  kernels_.exp(p.data(), n_vocab_, p.data());
+  const double all = std::accumulate(p.begin(), p.end(), 0.0);
+
+  // Only tokens above a cut are sorted; the cut falls until enough of them are.
   std::vector<Candidate> kept;
-  const std::size_t wanted = s_.top_k > 0 ? std::min(s_.top_k, n_vocab_) : n_vocab_;
-  double total = 0;  // mass of what top_k leaves
-  for (double reach = 8 * s_.temperature;; reach *= 2) {
+  double mass = 0;
+  for (float cut = 1e-3f;; cut *= cut) {
+    const float floor = std::max(cut, static_cast<float>(s_.min_p));
     kept.clear();
-    double inside = 0, outside = 0;
+    mass = 0;
     for (std::int32_t i = 0; i < n_vocab_; ++i) {
-      const double p = probability(logits[i]);
-      if (static_cast<double>(top) - logits[i] <= reach) {
-        kept.emplace_back(logits[i], i);
-        inside += p;
-      } else {
-        outside += p;
-      }
+      if (p[i] < floor || p[i] == 0) continue;
+      kept.emplace_back(logits[i], i);
+      mass += p[i];
     }
-    total = inside + (s_.top_k > 0 ? 0 : outside);
-    const bool k_reached = s_.top_k > 0 && kept.size() >= wanted;
-    const bool p_reached = s_.top_k == 0 && s_.top_p < 1 && inside >= s_.top_p * total;
-    const bool min_p_reached = s_.min_p > 0 && s_.top_k == 0 && s_.top_p == 1 && -reach * inverse <= natural_log(s_.min_p);
-    if (k_reached || p_reached || min_p_reached || outside == 0) break;
+    const bool enough =
+        s_.top_k > 0 ? static_cast<int>(kept.size()) >= s_.top_k : s_.top_p < 1 && mass >= s_.top_p * all;
+    if (enough || cut == 0 || floor > cut) break;
   }
   std::sort(kept.begin(), kept.end(), likelier);
-  if (s_.top_k > 0 && kept.size() > wanted) kept.resize(wanted);
+  double total = all;  // what top_p is a share of
   if (s_.top_k > 0) {
+    kept.resize(std::min<std::size_t>(kept.size(), s_.top_k));
     total = 0;
-    for (const Candidate& c : kept) total += probability(c.first);
+    for (const auto& [logit, token] : kept) total += p[token];
   }
 
   std::vector<std::int32_t> tokens;
-  double mass = 0;
+  mass = 0;
   for (const auto& [logit, token] : kept) {
-    const double p = probability(logit);
-    if (!tokens.empty() && ((s_.top_p < 1 && mass >= s_.top_p * total) || p < s_.min_p)) break;
+    if (s_.top_p < 1 && !tokens.empty() && mass >= s_.top_p * total) break;
     tokens.push_back(token);
-    mass += p;
+    mass += p[token];
   }
   return tokens;
 }
 
-// Gumbel noise -log(-log(u)) with u from 32 random bits, never 0 or 1.
-double Sampler::noise(std::uint32_t word) const {
-  const double u = (word + 0.5) * 0x1p-32;
-  return -natural_log(-natural_log(u));
-}
-
-std::int32_t Sampler::draw(const std::vector<float>& logits, const std::vector<std::int32_t>* allowed, float top,
-                           std::int64_t position) const {
+std::int32_t Sampler::draw(const std::vector<float>& logits, const std::vector<std::int32_t>* allowed,
+                           float top, std::int64_t position) const {
   const double inverse = 1 / s_.temperature;
   double best_score = -std::numeric_limits<double>::infinity();
   std::int32_t best = -1;
@@ -183,7 +182,8 @@ Choice Sampler::sample(const float* logits, std::int64_t position, int n_top) co
   } else {
     const float best = adjusted[likeliest];
     const bool filtered = s_.top_k > 0 || s_.top_p < 1 || s_.min_p > 0;
-    const std::vector<std::int32_t> allowed = filtered ? survivors(adjusted, best) : std::vector<std::int32_t>{};
+    const std::vector<std::int32_t> allowed =
+        filtered ? survivors(adjusted, best) : std::vector<std::int32_t>{};
     choice.token = draw(adjusted, filtered ? &allowed : nullptr, best, position);
   }
   choice.logprob = static_cast<float>(logits[choice.token] - log_sum);
@@ -193,7 +193,8 @@ Choice Sampler::sample(const float* logits, std::int64_t position, int n_top) co
     for (std::int32_t i = 0; i < n_vocab_; ++i) all[i] = {logits[i], i};
     const int n = std::min(n_top, n_vocab_);
     std::partial_sort(all.begin(), all.begin() + n, all.end(), likelier);
-    for (int i = 0; i < n; ++i) choice.top.emplace_back(all[i].second, static_cast<float>(all[i].first - log_sum));
+    for (int i = 0; i < n; ++i)
+      choice.top.emplace_back(all[i].second, static_cast<float>(all[i].first - log_sum));
   }
   return choice;
 }

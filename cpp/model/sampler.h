@@ -1,6 +1,6 @@
-// Choosing a token from logits: penalties, bias, temperature, top_k, top_p, min_p, then the Gumbel-max form of
-// sampling: the token with the largest logit / temperature + noise(seed, position, token) has exactly the softmax's
-// distribution, and the noise depends on nothing else.
+// Choosing a token from logits: penalties, bias, temperature, top_k, top_p, min_p, then the Gumbel-max form
+// of sampling: the token with the largest logit / temperature + noise(seed, position, token) has exactly the
+// softmax's distribution, and the noise depends on nothing else.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,6 @@ class Sampler {
   std::vector<std::int32_t> survivors(const std::vector<float>& logits, float top) const;
   std::int32_t draw(const std::vector<float>& logits, const std::vector<std::int32_t>* allowed, float top,
                     std::int64_t position) const;
-  double noise(std::uint32_t word) const;
 
   SamplerSettings s_;
   int n_vocab_;

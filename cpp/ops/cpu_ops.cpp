@@ -1,5 +1,6 @@
-// The forward pass's steps on the CPU: each cuts its work into tasks for the thread pool and calls the kernels. Every
-// output element is computed whole by one task, so neither the number of threads nor the mix of rows can change a bit.
+// The forward pass's steps on the CPU: each cuts its work into tasks for the thread pool and calls the
+// kernels. Every output element is computed whole by one task, so neither the number of threads nor the mix
+// of rows can change a bit.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -12,8 +13,8 @@ namespace ossnb {
 
 namespace {
 
-constexpr int kRowBlock = 64;   // rows of a weight matrix a task multiplies: two tiles of 32
-constexpr int kHeadBlock = 256; // rows of lm_head a task multiplies
+constexpr int kRowBlock = 64;    // rows of a weight matrix a task multiplies: two tiles of 32
+constexpr int kHeadBlock = 256;  // rows of lm_head a task multiplies
 
 constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
 
@@ -24,7 +25,12 @@ void add_bias(float* y, const bf16* bias, int n) {
 class CpuOps final : public Ops {
  public:
   CpuOps(const Config& config, const Weights& weights, const kernels::Table& kernels, ThreadPool& pool)
-      : c_(config), w_(weights), k_(kernels), pool_(pool), rope_(config), hidden_layout_(config.hidden_size),
+      : c_(config),
+        w_(weights),
+        k_(kernels),
+        pool_(pool),
+        rope_(config),
+        hidden_layout_(config.hidden_size),
         inter_layout_(config.intermediate_size) {}
 
   void begin(const Batch& batch) override;
@@ -59,7 +65,8 @@ class CpuOps final : public Ops {
   int first_visible(int layer, int position) const {
     return c_.layer_is_sliding[layer] ? std::max(0, position - c_.sliding_window + 1) : 0;
   }
-  void matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y, std::size_t y_stride, int row);
+  void matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y,
+              std::size_t y_stride, int row);
   void sort_by_expert();
   std::vector<Task> tasks_of(int n_rows) const;
   void expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& task, int n_rows,
@@ -79,22 +86,22 @@ class CpuOps final : public Ops {
   std::uint64_t bytes_ = 0;
   std::vector<std::pair<Sequence*, int>> last_position_;  // of each sequence in the batch
 
-  Buffer<float> cos_, sin_;           // [T, Dh/2]
-  Buffer<float> x_;                   // [T, D] the residual stream
-  Buffer<float> norm_;                // [T, D]
-  Buffer<float> q_;                   // [T, H, Dh], then the heads' outputs
-  Buffer<float> kv_;                  // [T, 2, Hk, Dh]
-  Buffer<float> out_;                 // [T, D] of o_proj
-  Buffer<float> router_;              // [T, E]
-  Buffer<float> expert_weight_;       // [T, A]
-  std::vector<std::int32_t> chosen_;  // [T, A] experts, likeliest first
-  std::vector<std::int32_t> pair_of_; // [T, A] place among the pairs
+  Buffer<float> cos_, sin_;                         // [T, Dh/2]
+  Buffer<float> x_;                                 // [T, D] the residual stream
+  Buffer<float> norm_;                              // [T, D]
+  Buffer<float> q_;                                 // [T, H, Dh], then the heads' outputs
+  Buffer<float> kv_;                                // [T, 2, Hk, Dh]
+  Buffer<float> out_;                               // [T, D] of o_proj
+  Buffer<float> router_;                            // [T, E]
+  Buffer<float> expert_weight_;                     // [T, A]
+  std::vector<std::int32_t> chosen_;                // [T, A] experts, likeliest first
+  std::vector<std::int32_t> pair_of_;               // [T, A] place among the pairs
   std::vector<std::int32_t> pair_row_, pair_self_;  // [T * A] row of each pair; 0, 1, 2, ...
   std::vector<Bucket> buckets_;
-  Buffer<std::uint8_t> norm_q_;       // [T] rows of hidden_layout_
-  Buffer<float> act_;                 // [T * A, I]
-  Buffer<std::uint8_t> act_q_;        // [T * A] rows of inter_layout_
-  Buffer<float> expert_out_;          // [T * A, D]
+  Buffer<std::uint8_t> norm_q_;  // [T] rows of hidden_layout_
+  Buffer<float> act_;            // [T * A, I]
+  Buffer<std::uint8_t> act_q_;   // [T * A] rows of inter_layout_
+  Buffer<float> expert_out_;     // [T * A, D]
 
   struct Scratch {  // of one worker
     Buffer<std::uint8_t> tile;
@@ -130,7 +137,8 @@ void CpuOps::begin(const Batch& batch) {
   act_q_.reserve(T * A * inter_layout_.bytes);
   expert_out_.reserve(T * A * c_.hidden_size);
   scratch_.resize(pool_.size());
-  for (Scratch& s : scratch_) s.tile.reserve(kernels::mxfp4_scratch_bytes(std::max(c_.hidden_size, c_.intermediate_size)));
+  for (Scratch& s : scratch_)
+    s.tile.reserve(kernels::mxfp4_scratch_bytes(std::max(c_.hidden_size, c_.intermediate_size)));
 
   last_position_.clear();
   for (int t = 0; t < T_; ++t) {
@@ -152,8 +160,8 @@ void CpuOps::embed() {
 }
 
 // Rows row .. row + kRowBlock of y = w x + bias for all T rows of x [T, K].
-void CpuOps::matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y, std::size_t y_stride,
-                    int row) {
+void CpuOps::matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y,
+                    std::size_t y_stride, int row) {
   const int n = std::min(kRowBlock, n_rows - row);
   k_.bf16_matmul(w + static_cast<std::size_t>(row) * k, n, k, x, k, T_, y + row, y_stride);
   for (int t = 0; t < T_; ++t) add_bias(y + t * y_stride + row, bias + row, n);
@@ -173,7 +181,8 @@ void CpuOps::attn_in(int layer) {
     } else if (i < q_tasks + kv_tasks) {
       matmul(w.k_weight, w.k_bias, KV, D, norm_.data(), kv_.data(), 2 * KV, (i - q_tasks) * kRowBlock);
     } else {
-      matmul(w.v_weight, w.v_bias, KV, D, norm_.data(), kv_.data() + KV, 2 * KV, (i - q_tasks - kv_tasks) * kRowBlock);
+      matmul(w.v_weight, w.v_bias, KV, D, norm_.data(), kv_.data() + KV, 2 * KV,
+             (i - q_tasks - kv_tasks) * kRowBlock);
     }
   });
   pool_.parallel_for(T_, [&](int t, int) {
@@ -186,9 +195,11 @@ void CpuOps::attn_in(int layer) {
     const KvLayout& layout = batch_->sequences[t]->layout();
     for (int h = 0; h < c_.num_key_value_heads; ++h) {
       float* keys = block + layout.keys(layer, h) +
-                    static_cast<std::size_t>(slot / kernels::kKeyTile) * Dh * kernels::kKeyTile + slot % kernels::kKeyTile;
+                    static_cast<std::size_t>(slot / kernels::kKeyTile) * Dh * kernels::kKeyTile +
+                    slot % kernels::kKeyTile;
       for (int d = 0; d < Dh; ++d) keys[d * kernels::kKeyTile] = kv[h * Dh + d];
-      std::copy_n(kv + KV + h * Dh, Dh, block + layout.values(layer, h) + static_cast<std::size_t>(slot) * Dh);
+      std::copy_n(kv + KV + h * Dh, Dh,
+                  block + layout.values(layer, h) + static_cast<std::size_t>(slot) * Dh);
     }
   });
   bytes_ += static_cast<std::uint64_t>(Q + 2 * KV) * (D + 1) * sizeof(bf16) + D * sizeof(bf16);
@@ -213,16 +224,25 @@ void CpuOps::attend(int layer) {
       s.values[b] = block + sequence.layout().values(layer, head);
     }
     const int n_keys = round_up(last + 1, kernels::kKeyTile) - first / kernels::kKeyTile * kernels::kKeyTile;
-    float* q = q_.data() + static_cast<std::size_t>(t) * c_.q_size() + static_cast<std::size_t>(head) * G * Dh;
-    kernels::AttendArgs args{.q = q, .n_heads = G, .head_dim = Dh, .keys = s.keys.data(), .values = s.values.data(),
-                             .block_tokens = kBlockTokens, .first = first, .last = last, .scale = scale,
+    float* q =
+        q_.data() + static_cast<std::size_t>(t) * c_.q_size() + static_cast<std::size_t>(head) * G * Dh;
+    kernels::AttendArgs args{.q = q,
+                             .n_heads = G,
+                             .head_dim = Dh,
+                             .keys = s.keys.data(),
+                             .values = s.values.data(),
+                             .block_tokens = kBlockTokens,
+                             .first = first,
+                             .last = last,
+                             .scale = scale,
                              .sinks = w.sinks + head * G,
                              .weights = s.weights.reserve(static_cast<std::size_t>(G) * n_keys),
                              .out = q};  // scores are finished before the first output is written
     k_.attend(args);
   });
   for (const auto& [sequence, last] : last_position_) {
-    bytes_ += static_cast<std::uint64_t>(last - first_visible(layer, last) + 1) * 2 * c_.kv_size() * sizeof(float);
+    bytes_ +=
+        static_cast<std::uint64_t>(last - first_visible(layer, last) + 1) * 2 * c_.kv_size() * sizeof(float);
   }
 }
 
@@ -245,7 +265,8 @@ void CpuOps::route(int layer) {
   const int D = c_.hidden_size, E = c_.num_local_experts, A = c_.num_experts_per_tok;
   pool_.parallel_for(T_, [&](int t, int) {
     float* norm = norm_.data() + static_cast<std::size_t>(t) * D;
-    k_.rms_norm(x_.data() + static_cast<std::size_t>(t) * D, w.post_attention_layernorm, c_.rms_norm_eps, D, norm);
+    k_.rms_norm(x_.data() + static_cast<std::size_t>(t) * D, w.post_attention_layernorm, c_.rms_norm_eps, D,
+                norm);
     float* logits = router_.data() + static_cast<std::size_t>(t) * E;
     k_.bf16_matmul(w.router_weight, E, D, norm, D, 1, logits, E);
     add_bias(logits, w.router_bias, E);
@@ -255,7 +276,8 @@ void CpuOps::route(int layer) {
     for (int a = 0; a < A; ++a) {  // a tie goes to the lower index
       int best = -1;
       for (int e = 0; e < E; ++e) {
-        if (std::find(chosen, chosen + a, e) == chosen + a && (best < 0 || logits[e] > logits[best])) best = e;
+        if (std::find(chosen, chosen + a, e) == chosen + a && (best < 0 || logits[e] > logits[best]))
+          best = e;
       }
       chosen[a] = best;
       weight[a] = logits[best] - logits[chosen[0]];
@@ -291,7 +313,8 @@ void CpuOps::sort_by_expert() {
 std::vector<CpuOps::Task> CpuOps::tasks_of(int n_rows) const {
   std::vector<int> order(buckets_.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return buckets_[a].n_pairs > buckets_[b].n_pairs; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return buckets_[a].n_pairs > buckets_[b].n_pairs; });
   std::vector<Task> tasks;
   for (const int b : order) {
     for (int row = 0; row < n_rows; row += kRowBlock) tasks.push_back({b, row});
@@ -319,7 +342,8 @@ void CpuOps::expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& ta
 
 void CpuOps::count_matrix(const ExpertMatrix& m, int n_out, int k) {
   const std::uint64_t weights = static_cast<std::uint64_t>(n_out) * k;
-  const std::uint64_t one = (m.blocks ? weights / 2 + weights / kGroup : weights * sizeof(bf16)) + n_out * sizeof(bf16);
+  const std::uint64_t one =
+      (m.blocks ? weights / 2 + weights / kGroup : weights * sizeof(bf16)) + n_out * sizeof(bf16);
   bytes_ += one * buckets_.size();
 }
 
@@ -333,7 +357,8 @@ void CpuOps::experts(int layer) {
     const Bucket& b = buckets_[task.bucket];
     const int n = std::min(kRowBlock, 2 * I - task.row);
     float* h = scratch_[worker].hidden.reserve(static_cast<std::size_t>(b.n_pairs) * kRowBlock);
-    expert_rows(w.gate_up, 2 * I, D, task, n, norm_q_.data(), norm_.data(), pair_row_.data(), h, kRowBlock, worker);
+    expert_rows(w.gate_up, 2 * I, D, task, n, norm_q_.data(), norm_.data(), pair_row_.data(), h, kRowBlock,
+                worker);
     for (int p = 0; p < b.n_pairs; ++p) {
       float* act = act_.data() + static_cast<std::size_t>(b.first_pair + p) * I + task.row / 2;
       k_.swiglu(h + p * kRowBlock, n / 2, c_.swiglu_limit, c_.swiglu_alpha, act);
@@ -348,15 +373,16 @@ void CpuOps::experts(int layer) {
   pool_.parallel_for(static_cast<int>(down_tasks.size()), [&](int i, int worker) {
     const Task& task = down_tasks[i];
     float* y = expert_out_.data() + static_cast<std::size_t>(buckets_[task.bucket].first_pair) * D + task.row;
-    expert_rows(w.down, D, I, task, std::min(kRowBlock, D - task.row), act_q_.data(), act_.data(), pair_self_.data(), y,
-                D, worker);
+    expert_rows(w.down, D, I, task, std::min(kRowBlock, D - task.row), act_q_.data(), act_.data(),
+                pair_self_.data(), y, D, worker);
   });
   pool_.parallel_for(T_, [&](int t, int) {
     float* x = x_.data() + static_cast<std::size_t>(t) * D;
     float* sum = out_.data() + static_cast<std::size_t>(t) * D;
     for (int a = 0; a < A; ++a) {  // likeliest first
       const float weight = expert_weight_[static_cast<std::size_t>(t) * A + a];
-      const float* y = expert_out_.data() + static_cast<std::size_t>(pair_of_[static_cast<std::size_t>(t) * A + a]) * D;
+      const float* y =
+          expert_out_.data() + static_cast<std::size_t>(pair_of_[static_cast<std::size_t>(t) * A + a]) * D;
       if (a == 0) {
         for (int i = 0; i < D; ++i) sum[i] = weight * y[i];
       } else {
@@ -375,12 +401,13 @@ void CpuOps::lm_head(float* logits) {
   if (n == 0) return;
   pool_.parallel_for(n, [&](int i, int) {
     const std::size_t row = batch_->logit_rows[i];
-    k_.rms_norm(x_.data() + row * D, w_.norm, c_.rms_norm_eps, D, norm_.data() + static_cast<std::size_t>(i) * D);
+    k_.rms_norm(x_.data() + row * D, w_.norm, c_.rms_norm_eps, D,
+                norm_.data() + static_cast<std::size_t>(i) * D);
   });
   pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
     const int row = i * kHeadBlock;
-    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(row) * D, std::min(kHeadBlock, V - row), D, norm_.data(), D, n,
-                   logits + row, V);
+    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(row) * D, std::min(kHeadBlock, V - row), D,
+                   norm_.data(), D, n, logits + row, V);
   });
   bytes_ += static_cast<std::uint64_t>(V + 1) * D * sizeof(bf16);
 }

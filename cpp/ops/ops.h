@@ -1,5 +1,5 @@
-// What a device must do for the forward pass (model/forward.cpp). Coarse on purpose: a device may fuse anything inside
-// a call, and the forward pass stays one page.
+// What a device must do for the forward pass (model/forward.cpp). Coarse on purpose: a device may fuse
+// anything inside a call, and the forward pass stays one page.
 #pragma once
 
 #include <cstdint>
@@ -7,19 +7,19 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/kernels.h"
 #include "data/config.h"
 #include "data/kv.h"
 #include "data/weights.h"
+#include "kernels/kernels.h"
 
 namespace ossnb {
 
 // T rows of (token, position, sequence) in any mix: prefill chunks, single tokens, several sequences.
 struct Batch {
-  std::vector<std::int32_t> tokens;     // [T]
-  std::vector<std::int32_t> positions;  // [T]
-  std::vector<Sequence*> sequences;     // [T], prepared for these positions
-  std::vector<std::int32_t> logit_rows; // rows whose logits are wanted, rising
+  std::vector<std::int32_t> tokens;      // [T]
+  std::vector<std::int32_t> positions;   // [T]
+  std::vector<Sequence*> sequences;      // [T], prepared for these positions
+  std::vector<std::int32_t> logit_rows;  // rows whose logits are wanted, rising
   int n_rows() const { return static_cast<int>(tokens.size()); }
 };
 
@@ -36,8 +36,8 @@ class Ops {
   virtual void lm_head(float* logits) = 0;     // [logit_rows, V]
 
   // What the last calls left, for those who look inside; none of it is computed for their sake.
-  virtual void read_hidden(float* out) const = 0;         // [T, D] the residual stream
-  virtual void read_router_logits(float* out) const = 0;  // [T, E]
+  virtual void read_hidden(float* out) const = 0;                              // [T, D] the residual stream
+  virtual void read_router_logits(float* out) const = 0;                       // [T, E]
   virtual void read_experts(std::int32_t* experts, float* weights) const = 0;  // [T, A] each, likeliest first
 
   // Bytes of weights, keys and values that the calls since begin() had to read, each once.
