@@ -78,7 +78,8 @@ def random_shape(choice: random.Random) -> dict[str, Any]:
         "num_local_experts": n_experts,
         "num_experts_per_tok": choice.randint(1, min(4, n_experts)),
         "vocab_size": choice.randint(50, 700),
-        "sliding_window": choice.choice([1, 5, 16, 128, 128]),
+        # Not 1: there transformers 5.23 with its cache contradicts itself without.
+        "sliding_window": choice.choice([2, 5, 16, 128, 128]),
     }
 
 
