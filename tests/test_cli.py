@@ -226,6 +226,15 @@ def test_a_closed_pipe_ends_it_quietly(folder: Path) -> None:
     assert b"BrokenPipe" not in err
 
 
+def test_a_terminal_that_lacks_characters_does_not_end_the_answer(folder: Path) -> None:
+    flags = ("--raw", "--seed", 3, "--max-tokens", 40)
+    assert not ossnb.load(folder).complete("Once", seed=3, max_tokens=40).text.isascii()
+    process = start("run", "--model", folder, *flags, "Once", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert b"?" in out
+
+
 def test_control_characters_do_not_reach_a_terminal() -> None:
     class Terminal:
         def isatty(self) -> bool:

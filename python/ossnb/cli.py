@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
 import os
 import re
@@ -41,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["verify", "no-such-folder"])        # the message goes to stderr
     1
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal that cannot show a character must not end an answer
     args = parser().parse_args(arguments)
     try:
         code: int = args.run(args)
@@ -61,16 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    """Make the parser of the whole command line."""
+    top = argparse.ArgumentParser(
         prog="ossnb",
         description="gpt-oss on this machine, in one process: private, exact, reproducible.",
         epilog="Start with `ossnb demo`; `ossnb COMMAND --help` has examples. In notebooks: %%load_ext ossnb",
     )
-    parser.add_argument("--version", action="version", version=f"ossnb {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    top.add_argument("--version", action="version", version=f"ossnb {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_demo, _add_run, _add_doctor, _add_verify, _add_bench):
         add(commands)
-    return parser
+    return top
 
 
 def _say(text: str) -> None:
