@@ -1,0 +1,151 @@
+"""The hub's own client against a small hub on this machine: what test_hub.py fakes, for real."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+
+from ossnb.testing import write_random_checkpoint
+
+COMMIT = "abcdef0123" * 4
+REPO = "someone/tiny"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers what huggingface_hub asks to list and fetch one repository."""
+
+    folder = None
+    served: list[str]
+
+    def do_GET(self):
+        path = urlsplit(self.path).path
+        if path.startswith(f"/api/models/{REPO}/tree/"):
+            self._json([{"type": "file", "path": n, "size": s, "oid": oid} for n, s, oid in self._files()])
+        elif path.startswith(f"/api/models/{REPO}"):
+            siblings = [{"rfilename": n, "size": s, "blobId": oid} for n, s, oid in self._files()]
+            self._json({"id": REPO, "sha": COMMIT, "siblings": siblings})
+        elif path.startswith(f"/{REPO}/resolve/"):
+            self._file(path.split("/", 5)[5], with_body=True)
+        else:
+            self.send_error(404)
+
+    def do_HEAD(self):
+        self._file(urlsplit(self.path).path.split("/", 5)[5], with_body=False)
+
+    def _files(self):
+        extra = [("original/model.safetensors", 10**12, "0" * 40), ("README.md", 5, "1" * 40)]
+        names = sorted(path.name for path in self.folder.iterdir())
+        return [
+            (n, (self.folder / n).stat().st_size, hashlib.sha1(n.encode()).hexdigest()) for n in names
+        ] + extra
+
+    def _json(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _file(self, name, with_body):
+        body = (self.folder / name).read_bytes()
+        self.send_response(200)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha1(name.encode()).hexdigest()}"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if with_body:
+            type(self).served.append(name)
+            self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    shape = {"vocab_size": 4000}
+    handler = type(
+        "Handler", (Hub,), {"folder": write_random_checkpoint(tmp_path / "r", shape, shards=3), "served": []}
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def run(server, tmp_path, code, **variables):
+    environment = os.environ | {
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        **variables,
+    }
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "OSSNB_MODEL"):
+        if name not in variables:
+            environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+RESOLVE = f"""
+import json
+from ossnb import hub
+from ossnb.checkpoint import open_checkpoint
+
+class Shown:
+    def __init__(self, text, total):
+        self.text, self.total, self.done = text, total, 0
+    def update(self, done):
+        self.done = done
+    def close(self):
+        print(json.dumps([self.text, self.total, self.done]))
+
+hub.set_progress_factory(Shown)
+found = hub.resolve("{REPO}")
+print(json.dumps([found.source, found.revision, open_checkpoint(found.path).n_bytes]))
+"""
+
+
+def test_downloads_counts_and_opens(server, tmp_path):
+    done = run(server, tmp_path, RESOLVE)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # none of the hub's bars
+
+    shown, found = map(json.loads, done.stdout.splitlines())
+    served = server.RequestHandlerClass.served
+    folder = server.RequestHandlerClass.folder
+    assert sorted(served) == sorted(path.name for path in folder.iterdir())
+    assert found[:2] == [REPO, COMMIT]
+    text, total, counted = shown
+    assert "to download" in text
+    assert total == sum((folder / name).stat().st_size for name in served)
+    assert 0.99 * total < counted <= total
+
+    again = run(server, tmp_path, RESOLVE, HF_HUB_OFFLINE="1")
+    assert json.loads(again.stdout) == found
+    assert len(served) == len(set(served))  # nothing was fetched twice
+
+
+def test_a_repository_that_is_not_there(server, tmp_path):
+    done = run(server, tmp_path, "from ossnb import hub; hub.resolve('no/such')")
+    assert "CheckpointError: no/such" in done.stderr
+
+
+def test_no_server(server, tmp_path):
+    done = run(server, tmp_path, RESOLVE, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_ETAG_TIMEOUT="1")
+    assert "CheckpointError" in done.stderr
+    assert "check the network" in done.stderr
