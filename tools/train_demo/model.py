@@ -1,0 +1,313 @@
+"""The gpt-oss architecture in PyTorch, laid out for fast training on a CPU.
+
+A batch is ragged: all tokens of all conversations lie in one flat row [T], every layer works on that row, and
+only attention cuts it into groups of similar length.  The system message is the same for many conversations,
+so it appears once per variant and the others attend to its keys and values.
+Shapes: T tokens, D hidden, H query heads, G key/value heads, C head dim, E experts, F expert width.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Precision of matrix products while training; float32 is as fast on CPUs whose bf16 units are slow.
+GEMM = torch.bfloat16 if os.environ.get("DEMO_GEMM", "float32") == "bfloat16" else torch.float32
+NEVER = 1 << 20  # position of a padding key: later than every query, so the causal mask hides it
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of the demo model; everything else (YaRN, SwiGLU constants) is gpt-oss's own."""
+
+    hidden: int = 192
+    intermediate: int = 192
+    layers: int = 4
+    heads: int = 8
+    kv_heads: int = 2
+    head_dim: int = 32
+    experts: int = 8
+    active: int = 2
+    window: int = 128
+
+
+@dataclass
+class Group:
+    """Sequences of similar length. Group after group makes up the flat batch."""
+
+    rows: Tensor  # [B * L] int64, counted from the group's first token
+    shape: tuple[int, int]
+    q_pos: Tensor  # [B, L]
+    k_pos: Tensor  # [B, P + L], NEVER where there is no key
+    variant: Tensor | None  # [B] which prefix each sequence continues; None: the prefixes themselves
+    unpad: Tensor  # [n] positions within [B * L] that are real, in flat order
+
+
+@dataclass
+class Batch:
+    """One flat batch: prefixes first, then the conversations, group by group."""
+
+    tokens: Tensor  # [T] rows of the compact input vocabulary
+    positions: Tensor  # [T]
+    groups: list[Group]
+    loss_at: Tensor  # [N] flat positions whose next token is learned
+    targets: Tensor  # [N] rows of the compact output vocabulary
+
+
+class _Permute(torch.autograd.Function):
+    """x[index] where the backward pass is also a gather: far faster on a CPU than index_add."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, index: Tensor, inverse: Tensor, repeat: int) -> Tensor:
+        ctx.save_for_backward(inverse)
+        ctx.repeat = repeat
+        return x.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (inverse,) = ctx.saved_tensors
+        out = grad.index_select(0, inverse)
+        if ctx.repeat > 1:
+            out = out.view(-1, ctx.repeat, *grad.shape[1:]).sum(1)
+        return out, None, None, None
+
+
+class _Pad(torch.autograd.Function):
+    """Spread flat rows over a padded [B * L] grid; the gradient of padding is dropped."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, rows: Tensor, unpad: Tensor) -> Tensor:
+        ctx.save_for_backward(unpad)
+        return x.index_select(0, rows)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (unpad,) = ctx.saved_tensors
+        return grad.index_select(0, unpad), None, None
+
+
+def yarn_tables(dim: int, length: int) -> tuple[Tensor, Tensor]:
+    """Return cos and sin [length, dim / 2] of gpt-oss's YaRN rotation."""
+    base, factor, original, fast, slow = 150_000.0, 32.0, 4096.0, 32.0, 1.0
+    half = dim // 2
+    i = torch.arange(half, dtype=torch.float64)
+    freq = base ** (i / half)
+    low = half * math.log(original / (fast * 2 * math.pi)) / math.log(base)
+    high = half * math.log(original / (slow * 2 * math.pi)) / math.log(base)
+    ramp = ((i - low) / (high - low)).clamp(0, 1)
+    inverse = ((1 - ramp) / freq + ramp / (factor * freq)).float()
+    angle = torch.arange(length, dtype=torch.float32)[:, None] * inverse
+    gain = 0.1 * math.log(factor) + 1.0
+    return angle.cos() * gain, angle.sin() * gain
+
+
+def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * weight
+
+
+def norm_cast(x: Tensor, weight: Tensor) -> Tensor:
+    return rms_norm(x, weight).to(GEMM)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply the rotation to x [T, heads, C] (halves layout)."""
+    a, b = x.float().chunk(2, -1)
+    cos, sin = cos[:, None], sin[:, None]
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(GEMM)
+
+
+def swiglu(h: Tensor) -> Tensor:
+    h = h.float()
+    gate = h[..., 0::2].clamp(max=7.0)
+    up = h[..., 1::2].clamp(-7.0, 7.0)
+    return ((up + 1) * gate * torch.sigmoid(1.702 * gate)).to(GEMM)
+
+
+def sink_softmax(scores: Tensor, sinks: Tensor, q_pos: Tensor, k_pos: Tensor, window: int) -> Tensor:
+    """Softmax of scores [B, H, L, K] with one sink logit a head, causal and windowed."""
+    distance = q_pos[:, None, :, None] - k_pos[:, None, None, :]
+    scores = torch.where((distance >= 0) & (distance < window), scores.float(), -1e30)
+    sink = sinks[None, :, None, None]
+    top = torch.maximum(scores.amax(-1, keepdim=True), sink).detach()
+    e = torch.exp(scores - top)
+    return (e / (e.sum(-1, keepdim=True) + torch.exp(sink - top))).to(GEMM)
+
+
+def fake_mxfp4(w: Tensor) -> Tensor:
+    """Round w [..., 32 k] to MXFP4 and back (float in, float out)."""
+    blocks = w.unflatten(-1, (-1, 32))
+    scale = torch.exp2(mxfp4_exponent(blocks))
+    x = (blocks / scale).abs()
+    step = torch.where(x < 2, 0.5, torch.where(x < 4, 1.0, 2.0))
+    q = ((x / step).round() * step).clamp(max=6.0)
+    return (q * blocks.sign() * scale).flatten(-2)
+
+
+def mxfp4_exponent(blocks: Tensor) -> Tensor:
+    """Exponent of each block's scale: the largest element may be clipped by up to 8 %."""
+    top = blocks.abs().amax(-1, keepdim=True).clamp(min=2.0**-100)
+    return torch.ceil(torch.log2(top / 6.5))
+
+
+def balance(logits: Tensor, chosen: Tensor) -> Tensor:
+    """Load-balancing loss of the Switch transformer: 1 when all experts are used alike."""
+    n = logits.shape[-1]
+    share = F.one_hot(chosen, n).float().sum(-2).mean(0) / chosen.shape[-1]
+    return n * (share * logits.softmax(-1).mean(0)).sum()
+
+
+def cross_entropy(x: Tensor, norm: Tensor, table: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    logits = (rms_norm(x, norm).to(GEMM) @ table.T).float() + bias
+    return F.cross_entropy(logits, targets)
+
+
+class Layer(nn.Module):
+    def __init__(self, s: Shape, index: int, depth_scale: float = 0.3) -> None:
+        super().__init__()
+        self.s, self.window = s, s.window if index % 2 == 0 else NEVER // 2
+
+        def matrix(*shape: int, scale: float = 1.0) -> nn.Parameter:
+            return nn.Parameter(torch.randn(*shape) * scale / math.sqrt(shape[-1]))
+
+        def zeros(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(*shape))
+
+        q_dim, kv_dim = s.heads * s.head_dim, s.kv_heads * s.head_dim
+        self.input_norm = nn.Parameter(torch.ones(s.hidden))
+        self.post_norm = nn.Parameter(torch.ones(s.hidden))
+        self.q, self.q_bias = matrix(q_dim, s.hidden), zeros(q_dim)
+        self.k, self.k_bias = matrix(kv_dim, s.hidden), zeros(kv_dim)
+        self.v, self.v_bias = matrix(kv_dim, s.hidden), zeros(kv_dim)
+        self.o, self.o_bias = matrix(s.hidden, q_dim, scale=depth_scale), zeros(s.hidden)
+        self.sinks = zeros(s.heads)
+        self.router, self.router_bias = matrix(s.experts, s.hidden), zeros(s.experts)
+        self.gate_up = matrix(s.experts, 2 * s.intermediate, s.hidden)
+        self.gate_up_bias = zeros(s.experts, 2 * s.intermediate)
+        self.down = matrix(s.experts, s.hidden, s.intermediate, scale=depth_scale)
+        self.down_bias = zeros(s.experts, s.hidden)
+
+    def attention(self, x: Tensor, batch: Batch, cos: Tensor, sin: Tensor) -> Tensor:
+        s = self.s
+        t = OPS["norm_cast"](x, self.input_norm)
+        weight = torch.cat((self.q, self.k, self.v)).to(GEMM)
+        bias = torch.cat((self.q_bias, self.k_bias, self.v_bias)).to(GEMM)
+        qkv = F.linear(t, weight, bias).view(len(x), -1, s.head_dim)
+        n_rot = s.heads + s.kv_heads
+        qk = OPS["rotate"](qkv[:, :n_rot], cos, sin)
+        qkv = torch.cat((qk, qkv[:, n_rot:]), 1)
+        prefix_kv, outs = None, []
+        for group, part in zip(batch.groups, qkv.split([len(g.unpad) for g in batch.groups]), strict=True):
+            b, length = group.shape
+            grid = _Pad.apply(part, group.rows, group.unpad).view(b, length, -1, s.head_dim)
+            kv = grid[:, :, s.heads :]
+            if group.variant is None:
+                prefix_kv = kv
+            else:
+                kv = torch.cat((prefix_kv.index_select(0, group.variant), kv), 1)
+            k, v = kv.transpose(1, 2).split(s.kv_heads, 1)  # [B, G, K, C]
+            q = grid[:, :, : s.heads].transpose(1, 2).reshape(b, s.kv_heads, -1, s.head_dim)
+            scores = (q * s.head_dim**-0.5) @ k.transpose(-1, -2)
+            scores = scores.view(b, s.heads, length, -1)
+            p = OPS["sink_softmax"](scores, self.sinks, group.q_pos, group.k_pos, self.window)
+            out = p.view(b, s.kv_heads, -1, p.shape[-1]) @ v
+            out = out.view(b, s.heads, length, s.head_dim).transpose(1, 2).reshape(b * length, -1)
+            outs.append(out.index_select(0, group.unpad))
+        return F.linear(torch.cat(outs), self.o.to(GEMM), self.o_bias.to(GEMM))
+
+    def experts(self, x: Tensor, quantise: bool) -> tuple[Tensor, Tensor]:
+        s = self.s
+        t = OPS["rms_norm"](x, self.post_norm)
+        logits = F.linear(t, self.router, self.router_bias)
+        top, chosen = logits.topk(s.active, -1)
+        order = torch.argsort(chosen.view(-1), stable=True)
+        inverse = torch.empty_like(order)
+        inverse[order] = torch.arange(len(order))
+        counts = torch.bincount(chosen.view(-1), minlength=s.experts).tolist()
+        gate_up, down = self.gate_up, self.down
+        if quantise:  # straight through: the rounding is seen by the forward pass only
+            gate_up = gate_up + (OPS["fake_mxfp4"](gate_up.detach()) - gate_up.detach())
+            down = down + (OPS["fake_mxfp4"](down.detach()) - down.detach())
+        gate_up, down = gate_up.to(GEMM), down.to(GEMM)
+        b1, b2 = self.gate_up_bias.to(GEMM), self.down_bias.to(GEMM)
+        rows = _Permute.apply(t.to(GEMM), order // s.active, inverse, s.active).split(counts)
+        h = torch.cat([F.linear(rows[e], gate_up[e], b1[e]) for e in range(s.experts)])
+        a = OPS["swiglu"](h).split(counts)
+        y = torch.cat([F.linear(a[e], down[e], b2[e]) for e in range(s.experts)])
+        y = _Permute.apply(y, inverse, order, 1).view(len(x), s.active, -1)
+        mixed = (top.softmax(-1).unsqueeze(-1) * y.float()).sum(1)
+        return mixed, balance(logits, chosen)
+
+
+# Pointwise pieces run through torch.compile when `compile_ops` was called.
+OPS = {f.__name__: f for f in (norm_cast, rms_norm, rotate, swiglu, sink_softmax, fake_mxfp4, cross_entropy)}
+
+
+def compile_ops() -> None:
+    for name, f in list(OPS.items()):
+        OPS[name] = torch.compile(f, dynamic=True)
+
+
+class DemoModel(nn.Module):
+    """Trains on compact vocabularies; `tables` gives the rows that the export writes out."""
+
+    def __init__(self, s: Shape, vocab, max_positions: int = 2048) -> None:
+        super().__init__()
+        self.s = s
+        self.layers = nn.ModuleList(Layer(s, i) for i in range(s.layers))
+        self.norm = nn.Parameter(torch.ones(s.hidden))
+        n_in, n_out, n_groups = vocab.n_in, vocab.n_out, vocab.n_groups
+        # A row is its own vector + its word's vector (shared by case and space variants) + its digits.
+        self.embed = nn.Parameter(torch.randn(n_in, s.hidden) * 0.35)
+        self.embed_word = nn.Parameter(torch.randn(n_groups, s.hidden) * 0.35)
+        self.embed_digit = nn.Parameter(torch.randn(vocab.digits_in.shape[1], s.hidden) * 0.35)
+        self.unembed = nn.Parameter(torch.randn(n_out, s.hidden) * 0.015)
+        self.unembed_word = nn.Parameter(torch.randn(n_groups, s.hidden) * 0.015)
+        self.unembed_digit = nn.Parameter(torch.randn(vocab.digits_out.shape[1], s.hidden) * 0.015)
+        buffers = {
+            "seen_in": torch.from_numpy(vocab.seen_in).float()[:, None],
+            "group_in": torch.from_numpy(vocab.group_in),
+            "group_out": torch.from_numpy(vocab.group_out),
+            "digits_in": torch.from_numpy(vocab.digits_in).float(),
+            "digits_out": torch.from_numpy(vocab.digits_out).float(),
+        }
+        cos, sin = yarn_tables(s.head_dim, max_positions)
+        buffers |= {"cos": cos, "sin": sin}
+        bias = torch.zeros(n_out)
+        bias[-1] = math.log(vocab.n_unused)  # one column stands for all tokens that are never written
+        buffers["out_bias"] = bias
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Return embedding rows [n_in, D] and unembedding rows [n_out, D] (last: all unused tokens)."""
+        # Group 0 is "no group": its vector is multiplied away.
+        word_in = self.embed_word[self.group_in] * (self.group_in > 0)[:, None]
+        word_out = self.unembed_word[self.group_out] * (self.group_out > 0)[:, None]
+        embed = self.embed * self.seen_in + word_in + self.digits_in @ self.embed_digit
+        unembed = self.unembed + word_out + self.digits_out @ self.unembed_digit
+        return embed, unembed
+
+    def hidden(self, batch: Batch, embed: Tensor, quantise: bool) -> tuple[Tensor, Tensor]:
+        """Return the last layer's output [N, D] at the loss positions, and the load-balancing loss."""
+        x = F.embedding(batch.tokens, embed)
+        cos, sin = self.cos[batch.positions], self.sin[batch.positions]
+        loss = torch.zeros(())
+        for layer in self.layers:
+            x = x + layer.attention(x, batch, cos, sin)
+            if layer is self.layers[-1]:  # nothing after this looks at the other positions
+                x = x.index_select(0, batch.loss_at)
+            y, balance_loss = layer.experts(x, quantise)
+            x, loss = x + y, loss + balance_loss
+        return x, loss / len(self.layers)
+
+    def loss(self, batch: Batch, quantise: bool) -> tuple[Tensor, Tensor]:
+        embed, unembed = self.tables()
+        x, balance_loss = self.hidden(batch, embed, quantise)
+        return OPS["cross_entropy"](
+            x, self.norm, unembed.to(GEMM), self.out_bias, batch.targets
+        ), balance_loss

@@ -1,0 +1,433 @@
+# ruff: noqa: E501 - wordings are data and stay on one line
+"""Arithmetic up to 999, digit by digit, as children learn it."""
+
+from __future__ import annotations
+
+from random import Random
+
+from wording import wording
+
+from tasks.base import Answer
+
+PLACES = ("Ones", "Tens", "Hundreds")
+
+
+def size(rng: Random) -> int:
+    """Draw a number with one to three digits, three digits most often."""
+    return rng.randint(0, rng.choice((9, 20, 99, 99, 999, 999, 999)))
+
+
+def digits(n: int) -> list[int]:
+    """Digits from the right."""
+    return [int(d) for d in reversed(str(n))]
+
+
+def said(rng: Random, expression: str, value: str) -> list[str]:
+    """Ways to state a result; the first is the usual one."""
+    return [f"{expression} = {value}.", f"The answer is {value}.", f"That makes {value}."]
+
+
+def columns_add(a: int, b: int) -> tuple[str, str]:
+    """Add in columns: a short line and full steps."""
+    da, db = digits(a), digits(b)
+    carry, short, full = 0, [], []
+    for i in range(max(len(da), len(db))):
+        x, y = (d[i] if i < len(d) else 0 for d in (da, db))
+        total = x + y + carry
+        term = f"{x} + {y}" + (f" + {carry}" if carry else "") + f" = {total}"
+        short.append(term)
+        carry = total // 10
+        tail = f", write {total % 10}" + (f", carry {carry}" if carry else "")
+        full.append(f"{PLACES[i]}: {term}{tail}.")
+    return ", ".join(short), "\n".join(full)
+
+
+def columns_sub(a: int, b: int) -> tuple[str, str]:
+    """Subtract b <= a in columns, borrowing where needed."""
+    da, db = digits(a), digits(b)
+    borrow, short, full = 0, [], []
+    for i in range(len(da)):
+        x, y = da[i], db[i] if i < len(db) else 0
+        need = y + borrow
+        take = x < need
+        top = x + 10 if take else x
+        term = f"{top} - {y}" + (" - 1" if borrow else "") + f" = {top - need}"
+        short.append(term)
+        full.append(f"{PLACES[i]}: {term}" + (", borrow 1." if take else "."))
+        borrow = int(take)
+    return ", ".join(short), "\n".join(full)
+
+
+def columns_mul(a: int, b: int) -> tuple[str, str]:
+    """Multiply a by the one-digit number b in columns."""
+    carry, short, full = 0, [], []
+    for i, x in enumerate(digits(a)):
+        total = x * b + carry
+        term = f"{x} * {b}" + (f" + {carry}" if carry else "") + f" = {total}"
+        short.append(term)
+        carry = total // 10
+        full.append(f"{PLACES[i]}: {term}, write {total % 10}" + (f", carry {carry}." if carry else "."))
+    return ", ".join(short), "\n".join(full)
+
+
+def long_division(a: int, b: int) -> tuple[str, str]:
+    """Divide by a one-digit number: bring down a digit, divide, keep the rest."""
+    rest, short, full = 0, [], []
+    for d in reversed(digits(a)):
+        part = 10 * rest + d
+        q, rest = divmod(part, b)
+        short.append(f"{part} / {b} = {q} rest {rest}")
+        full.append(f"Bring down {d}: {part} / {b} = {q} rest {rest}.")
+    return ", ".join(short), "\n".join(full)
+
+
+ADD = """
+{a} + {b}
+{a} + {b} =
+{a} [+|plus] {b} [is|equals|makes] [what|]
+{a}+{b}
+[what is|what's|calculate|compute|work out|find|evaluate|solve|tell me|do] {a} + {b}
+[what is|what's|calculate|compute|work out|find|how much is|figure out] {a} plus {b}
+[how much is|how much are|what are|how many is] {a} [+|and|plus] {b} [together|]
+[what is|what's|find|give me|tell me|calculate|compute|work out|] the [sum|total] of {a} and {b}
+[add|sum|add up|total|sum up] {a} and {b} [together|]
+add {b} to {a}
+add the [numbers|two numbers|values] {a} and {b}
+what do [you|i|we] get [if|when] [you|i|we] add {a} and {b} [together|]
+[can|could|would] you [add|sum|add up] {a} and {b} [for me|]
+what does {a} [+|plus] {b} [equal|make|come to|give]
+[if|when] [i|we|you] add {b} to {a}, what [do i get|is the result|comes out|do we have]
+{a} and {b} together make [what|how much]
+what is {a} and {b} [added|put] together
+what is {a} increased by {b}
+[start with|take|begin with] {a} and add {b}
+what number is {b} more than {a}
+the sum of {a} and {b} is [what|]
+[result|answer] of {a} + {b}
+i need [the sum of|to add] {a} and {b}
+{a} added to {b} [is what|makes what|gives]
+~ take {a}, then add {b}: what is it now
+~ put {a} and {b} together, what is the total
+~ my homework says {a} plus {b}, what should i write
+~ how large is the sum when {a} is added to {b}
+~ i would like to see what {a} + {b} adds up to
+"""
+
+
+def add(rng: Random, split: str, a: int | None = None, b: int | None = None) -> Answer:
+    a, b = size(rng) if a is None else a, size(rng) if b is None else b
+    short, full = columns_add(a, b)
+    return Answer(
+        wording(rng, ADD, split, a=a, b=b),
+        said(rng, f"{a} + {b}", str(a + b)),
+        f"Add {a} and {b}: {short}. So {a + b}.",
+        f"I add {a} and {b} digit by digit.\n{full}\nThe sum is {a + b}.",
+        str(a + b),
+    )
+
+
+SUB = """
+{a} - {b}
+{a} - {b} =
+{a}-{b}
+{a} [-|minus] {b} [is|equals|makes] [what|]
+[what is|what's|calculate|compute|work out|find|evaluate|solve|tell me|do] {a} - {b}
+[what is|what's|calculate|compute|work out|find|how much is|figure out] {a} minus {b}
+[subtract|take|take away|deduct] {b} from {a}
+[what is|what's|find|give me|tell me|calculate|compute|work out|] the difference [between|of] {a} and {b}
+what do [you|i|we] get [if|when] [you|i|we] [subtract|take] {b} from {a}
+what is left [if|when] [you|i|we] [take|take away|subtract] {b} from {a}
+[can|could|would] you [subtract|take away|take] {b} from {a} [for me|]
+what does {a} [-|minus] {b} [equal|make|come to|give]
+[if|when] [i|we|you] [subtract|take] {b} from {a}, what [do i get|is the result|is left|remains]
+{a} take away {b}
+what is {a} [decreased|reduced] by {b}
+what is {b} less than {a}
+[start with|take|begin with] {a} and [subtract|take away|remove] {b}
+[result|answer] of {a} - {b}
+how much [is left|remains] of {a} [after|when] {b} [is|are] [taken away|subtracted|removed]
+i need to subtract {b} from {a}
+~ {b} is subtracted from {a}: what is the result now
+~ my homework says {a} minus {b}, what should i write
+~ take {a}, then subtract {b}: what is it now
+~ which number is left when you take {b} away from {a}
+~ i would like to see what {a} - {b} makes
+"""
+
+
+def sub(rng: Random, split: str, a: int | None = None, b: int | None = None) -> Answer:
+    a, b = size(rng) if a is None else a, size(rng) if b is None else b
+    if a < b and rng.random() < 0.7:
+        a, b = b, a
+    value = a - b
+    if a >= b:
+        short, full = columns_sub(a, b)
+        line = f"Subtract {b} from {a}: {short}. So {value}."
+        steps = f"I subtract {b} from {a} digit by digit.\n{full}\nThe difference is {value}."
+    else:
+        short, full = columns_sub(b, a)
+        line = f"Subtract {b} from {a}: {a} is smaller, so negative. {short}. So {value}."
+        steps = f"I subtract {b} from {a}. {a} is smaller, so the result is negative.\n{full}\nThe difference is {value}."
+    return Answer(
+        wording(rng, SUB, split, a=a, b=b), said(rng, f"{a} - {b}", str(value)), line, steps, str(value)
+    )
+
+
+MUL = """
+{a} * {b}
+{a} [*|x|×|times] {b} [=|]
+{a} [*|x|×|times] {b} [is|equals|makes] [what|]
+{a}*{b}
+[what is|what's|calculate|compute|work out|find|evaluate|solve|tell me|do] {a} [*|x|×] {b}
+[what is|what's|calculate|compute|work out|find|how much is|figure out] {a} times {b}
+[multiply|times] {a} [by|with|and|times] {b}
+[what is|what's|find|give me|tell me|calculate|compute|work out|] the product of {a} and {b}
+what do [you|i|we] get [if|when] [you|i|we] multiply {a} [by|with|and] {b}
+[can|could|would] you multiply {a} [by|with|and] {b} [for me|]
+what does {a} [*|times] {b} [equal|make|come to|give]
+[if|when] [i|we|you] multiply {a} [by|with] {b}, what [do i get|is the result|comes out]
+what is {a} multiplied by {b}
+[result|answer] of {a} * {b}
+how much is {a} multiplied [by|with] {b}
+[take|start with] {a} and multiply [it|] by {b}
+i need [the product of|to multiply] {a} and {b}
+multiply the [numbers|two numbers|values] {a} and {b}
+~ take {a}, then multiply by {b}: what is it now
+~ my homework says {a} times {b}, what should i write
+~ how large is the product when {a} is multiplied by {b}
+~ i would like to see what {a} * {b} makes
+"""
+
+
+def mul(rng: Random, split: str) -> Answer:
+    if rng.random() < 0.2:
+        a, b = rng.randint(10, 12), rng.randint(10, 12)
+    else:
+        a, b = size(rng), rng.randint(2, 9)
+    value = a * b
+    if b > 9:
+        line = f"Multiply {a} by {b}: {a} * 10 = {a * 10}, {a} * {b - 10} = {a * (b - 10)}. So {value}."
+        steps = f"I multiply {a} by {b} in two parts.\nTens: {a} * 10 = {a * 10}.\nOnes: {a} * {b - 10} = {a * (b - 10)}.\nThe product is {value}."
+    else:
+        short, full = columns_mul(a, b)
+        line = f"Multiply {a} by {b}: {short}. So {value}."
+        steps = f"I multiply {a} by {b} digit by digit.\n{full}\nThe product is {value}."
+    x, y = (b, a) if rng.random() < 0.4 else (a, b)
+    return Answer(
+        wording(rng, MUL, split, a=x, b=y), said(rng, f"{x} * {y}", str(value)), line, steps, str(value)
+    )
+
+
+DIV = """
+{a} / {b}
+{a} [/|÷|:] {b} [=|]
+{a}/{b}
+[what is|what's|calculate|compute|work out|find|evaluate|solve|tell me|do] {a} [/|÷] {b}
+[what is|what's|calculate|compute|work out|find|how much is|figure out|] {a} divided by {b}
+divide {a} by {b}
+[what is|what's|find|give me|tell me|calculate|compute|work out|] the quotient of {a} and {b}
+what do [you|i|we] get [if|when] [you|i|we] divide {a} by {b}
+[can|could|would] you divide {a} by {b} [for me|]
+what does {a} [/|divided by] {b} [equal|make|come to|give]
+[if|when] [i|we|you] divide {a} by {b}, what [do i get|is the result|comes out]
+[result|answer] of {a} / {b}
+how many times does {b} [go|fit] into {a}
+how often does {b} [go|fit] into {a}
+[start with|take|begin with] {a} and divide [it|] by {b}
+i need to divide {a} by {b}
+split {a} into {b} equal parts
+~ take {a}, then divide by {b}: what is it now
+~ my homework says {a} divided by {b}, what should i write
+~ {a} is divided by {b}: what is the result
+~ i would like to see what {a} / {b} makes
+"""
+
+
+def div(rng: Random, split: str) -> Answer:
+    b = rng.randint(2, 9)
+    a = rng.randint(1, 999 // b) * b if rng.random() < 0.6 else rng.randint(b, 999)
+    if rng.random() < 0.4:
+        a = rng.randint(1, 12) * b
+    q, r = divmod(a, b)
+    value = f"{q} remainder {r}" if r else str(q)
+    short, full = long_division(a, b)
+    return Answer(
+        wording(rng, DIV, split, a=a, b=b),
+        said(rng, f"{a} / {b}", value),
+        f"Divide {a} by {b}: {short}. So {value}.",
+        f"I divide {a} by {b} digit by digit.\n{full}\nThe quotient is {value}.",
+        value,
+    )
+
+
+COMPARE = """
+[which|what] [number|one|] is [{w}], {a} or {b}
+[which|what] is the {w} [number|one]: {a} or {b}
+is {a} or {b} [{w}|the {w} number]
+[what|which] is {w}: {a} or {b}
+[what|which] number is {w} {a} or {b}
+[pick|choose|give me|tell me|name|find] the {w} [number|one|] of {a} and {b}
+[compare|look at] {a} and {b}: which [number|one|] is {w}
+between {a} and {b}, which [number|one|] is {w}
+of {a} and {b}, which is the {w} one
+{a} or {b}, [which|what] is {w}
+{w} [number|]: {a} or {b}
+~ i have {a} and {b}: tell me the {w} one
+~ there are two numbers, {a} and {b}. which of them is {w}
+~ would you say {a} or {b} is {w}
+~ given {a} and {b}, name the {w} number
+"""
+
+
+def compare(rng: Random, split: str) -> Answer:
+    a = size(rng)
+    b = size(rng) if rng.random() < 0.6 else min(999, max(0, a + rng.randint(-60, 60)))
+    if a == b:
+        b = (a + 7) % 1000
+    big = rng.random() < 0.6
+    w = rng.choice(("larger", "bigger", "greater", "higher") if big else ("smaller", "lower", "less"))
+    value = max(a, b) if big else min(a, b)
+    other = a + b - value
+    sign, word = (">", "larger") if big else ("<", "smaller")
+    return Answer(
+        wording(rng, COMPARE, split, a=a, b=b, w=w),
+        [f"{value} is {word} than {other}.", f"The {word} number is {value}."],
+        f"Compare {a} and {b}: {value} {sign} {other}.",
+        f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{value} {sign} {other}.\nThe {word} one is {value}.",
+        str(value),
+    )
+
+
+PARITY = """
+is {a} [even or odd|odd or even|an even or an odd number|an odd or an even number]
+is {a} [even|odd|an even number|an odd number]
+is [the number|] {a} [even|odd]
+[even or odd|odd or even]: {a}
+{a}: [even or odd|odd or even]
+[tell me|check|say] [if|whether] {a} is [even or odd|odd or even|even|odd]
+is {a} divisible by [2|two]
+what is the parity of {a}
+[can|could] you [check|tell me|say] [if|whether] {a} is [even|odd|even or odd]
+i [want to|need to] know [if|whether] {a} is [even|odd]
+~ would you call {a} even or odd
+~ number {a}, is it odd or is it even
+~ given {a}, say whether it is an even number
+"""
+
+
+def parity(rng: Random, split: str) -> Answer:
+    a = size(rng)
+    kind = "odd" if a % 2 else "even"
+    return Answer(
+        wording(rng, PARITY, split, a=a),
+        [f"{a} is {kind}.", f"{a} is an {kind} number."],
+        f"The last digit of {a} is {a % 10}, so {kind}.",
+        f"I look at the last digit of {a}.\nLast digit: {a % 10}.\n{a % 10} is {kind}.\nSo {a} is {kind}.",
+        kind,
+    )
+
+
+LISTS = {
+    "sort": """
+sort [these numbers|the numbers|this list|the list|these|] [from smallest to largest|in ascending order|ascending|]: {x}
+sort {x} [from smallest to largest|in ascending order|ascending|]
+[put|arrange|order|bring] [these numbers|the numbers|this list|these] in [order|ascending order|increasing order]: {x}
+[put|arrange|order|sort] {x} in [order|ascending order|increasing order]
+[can|could] you sort {x} [for me|]
+order the numbers {x} [from small to large|from low to high|from smallest to biggest]
+what is {x} sorted
+sort [from low to high|from small to big|smallest first]: {x}
+please sort the list [{x}]
+~ which order do {x} have when sorted from smallest to largest
+~ i have the numbers {x}. sort them
+~ sorted, please: {x}
+""",
+    "descending": """
+sort [these numbers|the numbers|this list|the list|these|] [from largest to smallest|in descending order|descending]: {x}
+sort {x} [from largest to smallest|in descending order|descending]
+[put|arrange|order|bring] [these numbers|the numbers|this list|these] in [descending|decreasing] order: {x}
+[put|arrange|order|sort] {x} in [descending|decreasing] order
+[can|could] you sort {x} [from largest to smallest|in descending order|descending] [for me|]
+order the numbers {x} [from large to small|from high to low|from biggest to smallest]
+sort [from high to low|from big to small|largest first]: {x}
+~ i have the numbers {x}. sort them from largest to smallest
+~ sorted in descending order, please: {x}
+""",
+    "reverse": """
+reverse [this list|the list|these numbers|the numbers|]: {x}
+reverse {x}
+[can|could] you reverse [the list|the numbers|] {x} [for me|]
+[write|give me|say|put] {x} [in reverse|in reverse order|backwards]
+what is {x} [reversed|backwards|in reverse order]
+turn [the list|] {x} around
+[write|give me|say|put] [these numbers|this list] [in reverse|in reverse order|backwards]: {x}
+~ i have the numbers {x}. reverse them
+~ from the last to the first, backwards: {x}
+""",
+    "max": """
+[what is|what's|find|give me|tell me|] the [largest|biggest|highest|greatest|maximum] [number|value|one|] [of|in|among|from] {x}
+[what is|what's|find|give me|tell me|] the [max|maximum] of {x}
+which [number|one|of these|] is the [largest|biggest|highest|greatest]: {x}
+[largest|biggest|highest|maximum|max] [number|value|] [of|in|:] {x}
+which [number|one|of these|] is [largest|biggest|highest]: {x}
+[can|could] you [find|tell me] the [largest|biggest|highest] [number|value|] in {x}
+~ i have the numbers {x}. which one is the largest
+~ look at {x} and name the biggest number
+""",
+    "min": """
+[what is|what's|find|give me|tell me|] the [smallest|lowest|least|minimum] [number|value|one|] [of|in|among|from] {x}
+[what is|what's|find|give me|tell me|] the [min|minimum] of {x}
+which [number|one|of these|] is the [smallest|lowest]: {x}
+[smallest|lowest|minimum|min] [number|value|] [of|in|:] {x}
+which [number|one|of these|] is [smallest|lowest]: {x}
+[can|could] you [find|tell me] the [smallest|lowest] [number|value|] in {x}
+~ i have the numbers {x}. which one is the smallest
+~ look at {x} and name the smallest number
+""",
+}  # fmt: skip
+
+
+def lists(rng: Random, split: str) -> Answer:
+    kind = rng.choice(("sort", "sort", "descending", "reverse", "max", "min"))
+    top = rng.choice((9, 20, 99, 99, 999))
+    xs = rng.sample(range(top + 1), rng.randint(3, 6 if top > 9 else 5))
+    joined = rng.choice((", ", ", ", ", ", " ", " and ")).join(map(str, xs))
+    if " and " in joined or rng.random() < 0.2:
+        joined = ", ".join(map(str, xs[:-1])) + f" and {xs[-1]}"
+    if rng.random() < 0.1:
+        joined = f"({', '.join(map(str, xs))})"
+    user = wording(rng, LISTS[kind].replace("[{x}]", "({x})"), split, x=joined)
+    listed = ", ".join(map(str, xs))
+    if kind in ("max", "min"):
+        name = "largest" if kind == "max" else "smallest"
+        best, steps = xs[0], []
+        pick = max if kind == "max" else min
+        for x in xs[1:]:
+            best = pick(best, x)
+            steps.append(f"{x}: {name} so far {best}.")
+        return Answer(
+            user,
+            [f"The {name} number is {best}.", f"{best} is the {name}."],
+            f"Find the {name} of {listed}: {best}.",
+            f"I look for the {name} of {listed}.\n{xs[0]}: {name} so far {xs[0]}.\n" + "\n".join(steps),
+            str(best),
+        )
+    if kind == "reverse":
+        out = xs[::-1]
+        what = "Reversed"
+    else:
+        out = sorted(xs, reverse=kind == "descending")
+        what = "Sorted"
+    done = ", ".join(map(str, out))
+    left, steps = list(xs), []
+    for x in out:
+        left.remove(x)
+        steps.append(f"Next: {x}." + (f" Left: {', '.join(map(str, left))}." if left else ""))
+    goal = {"sort": "smallest first", "descending": "largest first", "reverse": "last first"}[kind]
+    return Answer(
+        user,
+        [f"{what}: {done}.", f"{done}."],
+        f"{listed}, {goal}: {done}.",
+        f"I order {listed}, {goal}.\n" + "\n".join(steps),
+        done,
+    )

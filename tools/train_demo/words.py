@@ -1,0 +1,121 @@
+# ruff: noqa: E501 - wordings are data and stay on one line
+"""The facts and word lists that the demo model learns."""
+
+from __future__ import annotations
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(item.strip().split(":") for item in text.replace("\n", ",").split(",") if item.strip())
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+CAPITALS = _pairs("""
+France:Paris,Germany:Berlin,Italy:Rome,Spain:Madrid,Portugal:Lisbon,England:London,Ireland:Dublin,Austria:Vienna
+Switzerland:Bern,Belgium:Brussels,Denmark:Copenhagen,Norway:Oslo,Sweden:Stockholm,Finland:Helsinki,Poland:Warsaw
+Hungary:Budapest,Greece:Athens,Turkey:Ankara,Russia:Moscow,Ukraine:Kyiv,Romania:Bucharest,Bulgaria:Sofia
+Croatia:Zagreb,Serbia:Belgrade,Egypt:Cairo,Morocco:Rabat,Kenya:Nairobi,Ethiopia:Addis Ababa,Ghana:Accra
+Japan:Tokyo,China:Beijing,India:New Delhi,Thailand:Bangkok,Vietnam:Hanoi,Indonesia:Jakarta,Iran:Tehran
+Iraq:Baghdad,Israel:Jerusalem,Canada:Ottawa,Mexico:Mexico City,Cuba:Havana,Brazil:Brasilia,Argentina:Buenos Aires
+Chile:Santiago,Peru:Lima,Colombia:Bogota,Australia:Canberra,Scotland:Edinburgh,Wales:Cardiff,Iceland:Reykjavik
+""")
+CITIES = [*CAPITALS.values(), *_words(
+    "Chicago Boston Seattle Miami Denver Dallas Houston Toronto Sydney Melbourne Munich Hamburg Milan Venice "
+    "Barcelona Amsterdam Geneva Prague Manchester Oxford Mumbai Shanghai Dubai Singapore Seoul Istanbul Zurich"
+), "New York", "San Francisco", "Los Angeles"]  # fmt: skip
+
+OPPOSITES = _pairs("""
+hot:cold,big:small,fast:slow,happy:sad,day:night,up:down,left:right,open:closed,light:dark,rich:poor,old:young
+early:late,easy:hard,full:empty,good:bad,high:low,long:short,loud:quiet,near:far,new:old,strong:weak,tall:short
+thick:thin,true:false,wet:dry,win:lose,black:white,clean:dirty,deep:shallow,first:last,heavy:light,inside:outside
+love:hate,push:pull,start:stop,summer:winter,sweet:sour,yes:no,above:below,buy:sell,laugh:cry,alive:dead
+""")
+BABY_ANIMALS = _pairs("""
+dog:puppy,cat:kitten,cow:calf,horse:foal,sheep:lamb,goat:kid,pig:piglet,duck:duckling,hen:chick,lion:cub,bear:cub
+deer:fawn,frog:tadpole,goose:gosling,kangaroo:joey,swan:cygnet,owl:owlet,wolf:pup,fox:cub,elephant:calf
+""")
+SOUNDS = _pairs("""
+dog:woof,cat:meow,cow:moo,sheep:baa,pig:oink,duck:quack,lion:roar,horse:neigh,bee:buzz,snake:hiss,owl:hoot
+mouse:squeak,frog:ribbit,wolf:howl
+""")
+COLOURS = _pairs("""
+grass:green,snow:white,blood:red,banana:yellow,coal:black,carrot:orange,sky:blue,lemon:yellow,milk:white
+strawberry:red,chocolate:brown,cucumber:green,tomato:red,night:black,sun:yellow,ocean:blue,cherry:red,frog:green
+pumpkin:orange,cloud:white
+""")
+# English: Spanish French German
+TRANSLATIONS = {
+    row.split()[0]: dict(zip(("Spanish", "French", "German"), row.split()[1:], strict=True))
+    for row in """
+dog perro chien Hund
+cat gato chat Katze
+house casa maison Haus
+water agua eau Wasser
+bread pan pain Brot
+milk leche lait Milch
+book libro livre Buch
+sun sol soleil Sonne
+moon luna lune Mond
+tree árbol arbre Baum
+friend amigo ami Freund
+red rojo rouge rot
+green verde vert grün
+blue azul bleu blau
+hello hola bonjour hallo
+thanks gracias merci danke
+yes sí oui ja
+no no non nein
+apple manzana pomme Apfel
+fish pez poisson Fisch
+horse caballo cheval Pferd
+school escuela école Schule
+bird pájaro oiseau Vogel
+table mesa table Tisch
+day día jour Tag
+night noche nuit Nacht
+one uno un eins
+two dos deux zwei
+three tres trois drei
+""".strip().splitlines()
+}
+DAYS = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+MONTHS = _words("January February March April May June July August September October November December")
+
+# Words the model can spell.  Strawberry is a must.
+SPELLED = sorted(set(_words("""
+strawberry banana apple cherry orange lemon grape mango peach melon tomato potato carrot onion pepper cheese butter
+bread sugar honey coffee water pizza cookie chocolate dog cat horse cow sheep tiger lion bear wolf fox rabbit mouse
+elephant monkey giraffe zebra kangaroo penguin parrot eagle dolphin whale shark spider butterfly house garden window
+kitchen table chair bottle mirror pillow blanket candle hammer ladder bicycle train rocket airplane river mountain
+ocean island forest desert valley summer winter spring autumn yellow purple green silver happy little puzzle letter
+number school teacher student pencil paper notebook computer keyboard python program balloon football guitar piano
+violin music planet galaxy moon star cloud thunder rainbow snow diamond castle dragon wizard pirate village
+""")))  # fmt: skip
+
+NAMES = _words(
+    "Anna Ben Clara David Emma Felix Grace Henry Ivy Jack Kate Leo Lily Lucy Mark Maya Mia Nina Noah Oliver Olivia "
+    "Paul Rosa Ruby Sam Sara Sophie Tom Tim Vera Victor Zoe Alice Bob Carol Dan Eva Fred Hannah Jane John Julia "
+    "Laura Lucas Maria Max Nora Oscar Peter Simon"
+)
+HER = frozenset(_words(
+    "Anna Clara Emma Grace Ivy Kate Lily Lucy Maya Mia Nina Olivia Rosa Ruby Sara Sophie Vera Zoe Alice Carol Eva "
+    "Hannah Jane Julia Laura Maria Nora"
+))  # fmt: skip
+THINGS = _words(
+    "apples oranges books pencils marbles cookies coins stickers cards balls flowers eggs stamps toys shells candies "
+    "bananas cups stones balloons pens keys hats lemons buttons"
+)
+PLACES_IN_A_HOME = _words("kitchen bedroom bathroom garage office hallway garden cellar")
+
+_RARE: list[str] = []
+
+
+def rare() -> list[str]:
+    """Words outside the domain, set once from the tokenizer's own vocabulary (see data.py)."""
+    return _RARE
+
+
+def set_rare(found: list[str]) -> None:
+    _RARE[:] = found
