@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-from fakes import random_model, scripted_model, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes import random_model, scripted_model, wait_until
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.generation import PREFILL_CHUNK
 from ossnb.harmony import ENDOFTEXT, RETURN, Tokenizer
@@ -233,10 +233,16 @@ def test_an_interrupt_loses_nothing_and_leaves_the_model_usable(n_calls):
 
 def test_an_interrupt_in_the_callers_loop_is_told_on_the_stream():
     model = scripted_model(HELLO)
-    with pytest.raises(KeyboardInterrupt), model.stream("Hi") as stream:
-        for event in stream:
-            if event.kind == "answer":
-                raise KeyboardInterrupt
+    stream = model.stream("Hi")
+
+    def show_events():
+        with stream:
+            for event in stream:
+                if event.kind == "answer":
+                    raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        show_events()
     assert (stream.reply.finish_reason, stream.reply.text) == ("interrupted", "Hello")
 
 

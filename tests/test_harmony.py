@@ -155,7 +155,8 @@ def test_a_tool_loop_in_openai_form_is_rendered_as_the_model_writes_it():
         "<|start|>assistant<|channel|>analysis<|message|>look it up<|end|>"
         "<|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>"
         '{"city": "Paris"}<|call|>'
-        "<|start|>functions.get_weather<|channel|>commentary to=assistant<|message|>sunny<|end|><|start|>assistant"
+        "<|start|>functions.get_weather<|channel|>commentary to=assistant<|message|>sunny<|end|>"
+        "<|start|>assistant"
     )
 
 
@@ -371,8 +372,8 @@ def test_calls_of_built_in_tools_come_on_the_analysis_channel():
 
 
 def test_a_preamble_and_the_answer_are_parted_by_a_blank_line():
-    turn = "<|channel|>commentary<|message|>Plan.<|end|><|start|>assistant<|channel|>final<|message|>Done.<|return|>"
-    assert shown(turn) == ("", "Plan.\n\nDone.", [], ())
+    preamble = "<|channel|>commentary<|message|>Plan.<|end|><|start|>assistant"
+    assert shown(preamble + "<|channel|>final<|message|>Done.<|return|>") == ("", "Plan.\n\nDone.", [], ())
 
 
 words = st.text(
@@ -416,8 +417,8 @@ def test_on_well_formed_turns_it_agrees_with_the_library(messages, cut_short):
 
 # ---- the parser on turns as they are ----------------------------------------------------------------------
 
-# What gpt-oss wrote for people, by the reports (llama.cpp#27720, vLLM#50690, harmony#80, ...): the turn's text after
-# "<|start|>assistant", then the reasoning, the answer and a word of the note.
+# What gpt-oss wrote for people, by reports (llama.cpp#27720, vLLM#50690, harmony#80, ...): the turn's text
+# after "<|start|>assistant", then the reasoning, the answer and a word of the note.
 WILD = {
     "channel ??": ("<|channel|>??<|message|>4<|return|>", "", "4", "'\\?\\?'"),
     "channel commentary?": ("<|channel|>commentary?<|message|>4<|end|>", "", "4", "commentary\\?"),

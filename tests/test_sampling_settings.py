@@ -64,7 +64,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(setting, message):
 
 def test_an_unknown_setting_is_a_type_error_that_lists_the_known_ones():
     with pytest.raises(
-        TypeError, match="unknown setting 'temprature'; the sampling settings are .*temperature"
+        TypeError, match=r"unknown setting 'temprature'; the sampling settings are .*temperature"
     ):
         Sampling.of({"temprature": 1})
 

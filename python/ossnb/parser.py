@@ -36,7 +36,7 @@ GIVEN = -1  # in place of <|start|> before the header that the prompt has begun:
 
 CHANNELS = ("analysis", "commentary", "final")
 _CHANNEL = re.compile(r"(\W*)(analysis|commentary|final)", re.IGNORECASE)
-_RECIPIENT = re.compile(r"(?<!\S)to=\s*(\S*)")
+_RECIPIENT = re.compile(r"(?<!\S)to=\s*(\S+)")
 _FOREIGN = frozenset({"system", "developer", "user", "tool"})
 
 
@@ -343,7 +343,7 @@ def _take_recipient(header: Header, text: str) -> str:
     found = _RECIPIENT.search(text)
     if found is None or header.recipient is not None:
         return text
-    header.recipient = found[1] or None
+    header.recipient = found[1]
     return text[: found.start()] + text[found.end() :]
 
 

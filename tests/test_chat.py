@@ -1,0 +1,188 @@
+"""A conversation: what it remembers, what it computes again, and what an interrupted turn leaves."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from fakes import Core, model_of, scripted_model
+from ossnb.errors import ContextFull, Interrupted
+from ossnb.harmony import RETURN, Tokenizer
+from ossnb.messages import Message
+
+TOKENIZER = Tokenizer()
+ANSWER = (
+    "<|channel|>analysis<|message|>Thinking.<|end|>"
+    "<|start|>assistant<|channel|>final<|message|>Hello there!<|return|>"
+)
+
+
+def echo_model():
+    """A model whose answer is the number of user messages it sees."""
+
+    def logits_after(tokens):
+        text = TOKENIZER.decode(tokens)
+        n = text.count("<|start|>user<|message|>")
+        script = TOKENIZER.encode(f"<|channel|>final<|message|>{n}<|return|>", special=True)
+        written = len(tokens) - 1 - tokens[::-1].index(173781)  # tokens after the last "assistant"
+        row = np.zeros(201088, np.float32)
+        row[script[len(tokens) - 1 - written]] = 1000
+        return row
+
+    return model_of(Core(logits_after, 201088))
+
+
+def rendered(reply):
+    return TOKENIZER.decode(reply.prompt_tokens)
+
+
+def test_a_chat_remembers_its_turns():
+    chat = echo_model().chat(instructions="Count.")
+    assert [chat.say("a").text, chat.say("b").text, chat.say("c").text] == ["1", "2", "3"]
+    assert [m.role for m in chat.messages] == ["user", "assistant"] * 3
+    reply = chat.say("d")
+    assert "# Instructions\n\nCount." in rendered(reply)
+    assert "<|start|>assistant<|channel|>final<|message|>3<|end|><|start|>user<|message|>d" in rendered(reply)
+
+
+def test_thoughts_are_remembered_but_not_shown_to_the_model_again():
+    chat = scripted_model(ANSWER).chat()
+    chat.say("a")
+    assert [m.channel for m in chat.messages] == [None, "analysis", "final"]
+    assert "Thinking" not in rendered(chat.say("b"))
+
+
+def test_a_turn_computes_only_from_where_the_prompt_differs():
+    chat = scripted_model(ANSWER).chat()
+    n_first = chat.say("a").stats.n_prompt_tokens
+    stats = chat.say("b").stats
+    assert stats.n_cached_tokens >= n_first
+    assert stats.n_prompt_tokens - stats.n_cached_tokens < 20
+
+
+def test_messages_can_be_edited_and_reset():
+    chat = echo_model().chat()
+    chat.say("a")
+    chat.say("b")
+    del chat.messages[2:]
+    assert chat.say("c").text == "2"
+    chat.messages[:] = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    assert chat.say("z").text == "2"
+    chat.reset()
+    assert chat.messages == []
+    assert chat.say("a").text == "1"
+
+
+def test_settings_hold_for_every_turn_unless_overridden():
+    chat = scripted_model(ANSWER).chat(effort="low", temperature=0.5, seed=7)
+    reply = chat.say("a")
+    assert (reply.sampling.temperature, reply.seed, reply.effort) == (0.5, 7, "low")
+    reply = chat.say("b", temperature=0, effort="high")
+    assert (reply.sampling.temperature, reply.seed, reply.effort) == (0, 7, "high")
+    assert chat.say("c").effort == "low"
+
+
+def test_wrong_settings_are_refused_when_the_chat_begins():
+    model = scripted_model(ANSWER)
+    with pytest.raises(ValueError, match="top_p must be in"):
+        model.chat(top_p=2)
+    with pytest.raises(ValueError, match="effort must be one of"):
+        model.chat(effort="max")
+    with pytest.raises(TypeError, match="unknown setting"):
+        model.chat(temprature=1)
+
+
+def test_streaming_a_turn_remembers_it_when_it_ends():
+    chat = scripted_model(ANSWER).chat()
+    stream = chat.stream("a")
+    next(stream)
+    assert chat.messages == []
+    assert stream.run().text == "Hello there!"
+    assert [m.content for m in chat.messages] == ["a", "Thinking.", "Hello there!"]
+
+
+def test_an_interrupted_turn_keeps_what_was_written():
+    model = scripted_model(ANSWER)
+    chat = model.chat()
+
+    def before_forward(n):
+        if n == len(TOKENIZER.encode(ANSWER, special=True)) - 2:
+            model.core.before_forward = lambda n: None
+            raise KeyboardInterrupt
+
+    model.core.before_forward = before_forward
+    with pytest.raises(Interrupted) as caught:
+        chat.say("a")
+    assert caught.value.reply.text == "Hello there"
+    assert [m.content for m in chat.messages] == ["a", "Thinking.", "Hello there"]
+    assert "<|channel|>final<|message|>Hello there<|end|>" in rendered(chat.say("go on"))
+
+
+def test_a_turn_that_produced_nothing_leaves_no_trace():
+    model = scripted_model(ANSWER)
+    chat = model.chat()
+
+    def interrupt(n):
+        model.core.before_forward = lambda n: None
+        raise KeyboardInterrupt
+
+    model.core.before_forward = interrupt
+    with pytest.raises(Interrupted):
+        chat.say("a")
+    assert chat.messages == []
+    with pytest.raises(ContextFull):
+        chat.say("word " * 5000)
+    assert chat.messages == []
+    assert chat.say("a").text == "Hello there!"
+
+
+def test_a_tool_loop():
+    call = '<|channel|>commentary to=functions.weather <|constrain|>json<|message|>{"city": "Paris"}<|call|>'
+    first, second = (
+        TOKENIZER.encode(t, special=True) for t in (call, "<|channel|>final<|message|>Sunny.<|return|>")
+    )
+
+    def logits_after(tokens):
+        script = second if "sunny" in TOKENIZER.decode(tokens) else first
+        written = next(n for n in range(len(script), -1, -1) if n == 0 or tokens[-n:] == script[:n])
+        row = np.zeros(201088, np.float32)
+        row[script[written] if written < len(script) else RETURN] = 1000
+        return row
+
+    chat = model_of(Core(logits_after, 201088)).chat(
+        tools=[{"name": "weather", "parameters": {"type": "object"}}]
+    )
+    reply = chat.say("How is Paris?")
+    (made,) = reply.tool_calls
+    assert (reply.finish_reason, made.name, made.arguments) == ("tool_calls", "weather", {"city": "Paris"})
+    chat.tool_result(made, json.dumps({"sky": "sunny"}))
+    answer = chat.say()
+    assert answer.text == "Sunny."
+    assert "type weather = (_: {\n}) => any;" in rendered(answer)
+    assert (
+        '<|start|>functions.weather<|channel|>commentary to=assistant<|message|>{"sky": "sunny"}<|end|>'
+        in rendered(answer)
+    )
+    assert answer.stats.n_cached_tokens >= reply.stats.n_prompt_tokens + len(reply.tokens) - 1
+    assert [m.role for m in chat.messages] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_result_may_name_its_tool_and_must_be_text():
+    chat = scripted_model(ANSWER).chat()
+    chat.tool_result("weather", "sunny")
+    assert chat.messages == [Message("tool", "sunny", "commentary", "assistant", name="functions.weather")]
+    with pytest.raises(ValueError, match=r"output must be a str \(json.dumps makes one\), got dict"):
+        chat.tool_result("weather", {"sky": "sunny"})
+
+
+def test_there_must_be_something_to_answer():
+    with pytest.raises(ValueError, match="say something first"):
+        scripted_model(ANSWER).chat().say()
+
+
+def test_its_repr_tells_how_long_it_is():
+    chat = scripted_model(ANSWER).chat(effort="low")
+    chat.say("a")
+    assert repr(chat) == "Chat('fake', 3 messages, effort='low')"
