@@ -496,6 +496,7 @@ WILD = {
         "I’m sorry, but I can’t help with that.",
         "without",
     ),
+    "prose with to=": ("Set x to=5 and y.<|return|>", "", "Set x to=5 and y.", "without"),
     "bare refusal, cut": ("I’m sorry", "", "I’m sorry", "without"),
     "refusal after the channel": (
         "<|channel|>final I’m sorry<|return|>",
@@ -635,7 +636,7 @@ HEADER_WORDS = {
     "tool",
     "python",
 }
-HEADER_WORDS |= {"json", "code"}
+HEADER_WORDS |= {"json", "code", "to", "="}
 
 
 @given(st.lists(st.integers(0, 199_997), max_size=60), st.sampled_from(["analysis", "final"]))

@@ -288,7 +288,7 @@ def read_header(segments: list[tuple[int, str]], *, has_message: bool) -> tuple[
             text = _take_content_type(header, text, has_message=has_message)
         else:
             text = _take_author(header, text, oddities, is_given=marker == GIVEN)
-        rest.append(_take_recipient(header, text).strip())
+        rest.append(_take_recipient(header, text, has_message=has_message).strip())
     header.rest = " ".join(text for text in rest if text)
     if header.kind == "answer" and header.channel is None and (has_message or header.rest):
         oddities.append("a message without a channel, taken as the answer")
@@ -339,9 +339,9 @@ def _take_content_type(header: Header, text: str, *, has_message: bool) -> str:
     return text[found.end() :]
 
 
-def _take_recipient(header: Header, text: str) -> str:
+def _take_recipient(header: Header, text: str, *, has_message: bool) -> str:
     found = _RECIPIENT.search(text)
-    if found is None or header.recipient is not None:
+    if found is None or header.recipient is not None or not (has_message or _is_tool(found[1])):
         return text
     header.recipient = found[1]
     return text[: found.start()] + text[found.end() :]
