@@ -54,7 +54,7 @@ def set_up(venv: Path) -> Path:
         print("compiling llama.cpp for this machine (some minutes)", flush=True)
         steps = ["new", f"see={OSSNB.parent.parent}", str(requirements)]
         command = [sys.executable, "tools/setup_env.py", str(venv), *steps]
-        flags = {"CMAKE_ARGS": "-DGGML_NATIVE=ON " + os.environ.get("CMAKE_ARGS", "")}
+        flags = {"CMAKE_ARGS": "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF " + os.environ.get("CMAKE_ARGS", "")}
         subprocess.run(command, cwd=ROOT, env=os.environ | flags, check=True)
         stamp.touch()
     return python

@@ -60,7 +60,8 @@ RUNNER = textwrap.dedent(
 
 
 def test_python_blocks_run_on_the_embedded_model(tmp_path: Path) -> None:
-    codes = blocks(README.read_text(), "python")
+    text = README.read_text()
+    codes = [*blocks(text, "python"), *(code for code in blocks(text, "") if code.startswith("%"))]
     assert codes, "README.md shows no Python"
     done = subprocess.run(
         [sys.executable, "-c", RUNNER],
