@@ -1,9 +1,11 @@
-"""Make a virtual environment and install ossnb and requirements into it: what `make` runs. Needs only Python.
+"""Make a virtual environment and install ossnb and requirements into it: what `make` runs.
 
-    python3 tools/setup_env.py .venv new               # the environment
-    python3 tools/setup_env.py .venv core              # build the C++ core and install ossnb, editable
-    python3 tools/setup_env.py .venv test lint         # the requirements of extras in pyproject.toml
-    python3 tools/setup_env.py other new see=.venv r.txt  # one that sees .venv, and the packages of a file
+    python3 tools/setup_env.py .venv new          # the environment
+    python3 tools/setup_env.py .venv core         # build the C++ core and install ossnb, editable
+    python3 tools/setup_env.py .venv test lint    # the requirements of extras in pyproject.toml
+    python3 tools/setup_env.py other new see=.venv r.txt    # one that sees .venv, and a file's packages
+
+Needs Python alone; what the machine lacks is told in a sentence.
 """
 
 import os
