@@ -135,6 +135,7 @@ def test_code_is_shown_as_written(code):
         ("List<int> x", "List<int> x"),
         ("\\<b>", "<b>"),
         ("costs $5 or $10", "costs $5 or $10"),
+        ("costs \\$5 or \\$10", "costs $5 or $10"),
         ("AT&T &amp; co", "AT&T & co"),
         ("**bold** and `x = 1`", "bold and x = 1"),
         ("[site](https://example.org/a?b=c) <me@x.org>", "site <me@x.org>"),
@@ -154,8 +155,8 @@ def test_text_is_shown_as_meant(text, shown):
         ("\\[\nE = mc^2\n\\]", "$$\nE = mc^2\n$$"),
         ("$x<y$ and $$x<y$$", r"$x\lt y$ and $$x\lt y$$"),
         (r"\begin{align} a &= b \\ c &= d \end{align}", r"\begin{align} a &= b \\ c &= d \end{align}"),
-        ("pay $5 or $10", r"pay \$5 or \$10"),
-        (r"already \$5", r"already \$5"),
+        ("pay $5 or $10", "pay <span>&#36;</span>5 or <span>&#36;</span>10"),
+        (r"already \$5 and \$6", "already <span>&#36;</span>5 and <span>&#36;</span>6"),
     ],
 )
 def test_formulas_are_what_notebooks_typeset(tex, expected):
@@ -264,7 +265,7 @@ def test_reply_ends_as_three_outputs(page):
     assert answer == {"text/markdown": "**42**", "text/plain": "**42**"}
     assert metadata["ossnb"]["seed"] == 7
     assert figures["text/plain"] == (
-        "10 tokens · 18.0 tok/s · prompt 1,260 tokens in 0.31 s · 1,204 reused · seed 7 · demo"
+        "10 tokens · 18.0 tok/s · prompt 1,260, 1,204 reused, in 0.31 s · seed 7 · demo"
     )
 
 
@@ -361,6 +362,13 @@ def test_tool_calls_are_shown_and_inert(page):
     assert set(shown.tags) == {"p", "strong", "code"}
     assert call.raw in shown.text
     assert page.shown[0][0]["text/plain"] == 'calls get_<b> with {"city": "</code><script>"}'
+
+
+def test_tool_call_is_not_swallowed_by_unclosed_code(page):
+    call = ToolCall.parse("functions.weather", "{}")
+    CellView(Clock()).finish(make_reply(text="- a\n  ```py\n  x = 1", reasoning="", tool_calls=(call,)))
+    page = MarkdownIt("commonmark", {"html": True}).render(page.shown[0][0]["text/markdown"])
+    assert "Calls <strong>weather</strong>" in page
 
 
 def test_error_keeps_what_was_written(page):

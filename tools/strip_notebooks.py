@@ -1,7 +1,7 @@
 """Take the outputs out of notebooks: `python tools/strip_notebooks.py [--check] [FILE ...]`.
 
-Outputs differ from run to run and drown what changed in a diff. With --check nothing is written; the exit code
-is 1 if a file has something to strip. Without files: every notebook in notebooks/.
+Outputs differ from run to run and drown what changed in a diff. With --check nothing is written; the exit
+code is 1 if a file has something to strip. Without files: every notebook in notebooks/.
 """
 
 import json

@@ -17,9 +17,9 @@ _INLINE = re.compile(
     | (?P<bracket>\\\[(?P<bracket_text>.{1,1000}?)\\\])
     | (?P<paren>\\\((?P<paren_text>[^\n]{1,1000}?)\\\))
     | (?P<environment>\\begin\{(?P<name>[a-z]{1,20}\*?)\}.{1,1000}?\\end\{(?P=name)\})
-    | (?P<escape>\\[!-/:;=-@\[-`{-~])                # an escaped mark stays one; `\<` is left to `less`
+    | (?P<escape>\\[!-#%-/:;=-@\[-`{-~])             # an escaped mark stays one; `\<` and `\$` come below
     | (?P<math>\$(?P<math_text>(?![\s$])[^$\n`]{1,1000}(?<![\s\\]))\$(?!\d))
-    | (?P<dollar>\$)
+    | (?P<dollar>\\?\$)
     | (?P<less>\\?<)
     | (?P<image>!(?=\[))
     | (?P<open>\[)
@@ -27,6 +27,7 @@ _INLINE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_DOLLAR = "<span>&#36;</span>"  # in the page `\\$` is `$` again, and MathJax looks there; but not across tags
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SAFE_SCHEMES = {"http", "https", "mailto"}
 _ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a link's definition or an image
@@ -66,6 +67,8 @@ def _blocks(lines: list[str]) -> Iterator[str]:
             fence, indent = opener["fence"], " " * len(opener["lead"].expandtabs(4))
         else:
             prose.append(line)
+    if fence:
+        yield indent + fence  # what comes below the answer is not part of its code
     if prose:
         yield _safe_prose("\n".join(prose))
 
@@ -91,7 +94,7 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
         return "&#93;" if unsafe else found
     if kind == "open":  # never closed: some renderers would look for its end in the code that follows
         return "&#91;" if match.start() > last_close else found
-    return {"dollar": r"\$", "less": "&lt;", "image": r"\!"}.get(kind, found)
+    return {"dollar": _DOLLAR, "less": "&lt;", "image": r"\!"}.get(kind, found)
 
 
 _KINDS = (
