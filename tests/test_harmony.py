@@ -6,6 +6,8 @@ import hashlib
 import re
 import shutil
 import sys
+from importlib.metadata import PackagePath, PathDistribution
+from pathlib import Path
 
 import openai_harmony as oh
 import pytest
@@ -266,7 +268,7 @@ def fresh_encoding():
 def test_the_library_without_a_vocabulary_says_what_to_do_and_downloads_nothing(
     fresh_encoding, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda: False)
+    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda extension: False)
     monkeypatch.setenv("TIKTOKEN_RS_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("TIKTOKEN_ENCODINGS_BASE", raising=False)
     monkeypatch.setattr(oh, "load_harmony_encoding", lambda name: pytest.fail("tried to download"))
@@ -278,7 +280,7 @@ def test_the_library_without_a_vocabulary_says_what_to_do_and_downloads_nothing(
 
 def test_a_damaged_vocabulary_does_not_count_as_found(fresh_encoding, monkeypatch, tmp_path):
     (tmp_path / "o200k_base.tiktoken").write_bytes(b"IQ== 0\n")
-    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda: False)
+    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda extension: False)
     monkeypatch.setenv("TIKTOKEN_ENCODINGS_BASE", str(tmp_path))
     with pytest.raises(RuntimeError, match="oss-harmony"):
         TOKENIZER.encode("x")
@@ -288,7 +290,7 @@ def test_a_damaged_vocabulary_does_not_count_as_found(fresh_encoding, monkeypatc
 def test_a_vocabulary_on_disk_serves_the_plain_library(fresh_encoding, monkeypatch, tmp_path, place):
     lines = b"IQ== 0\n"
     monkeypatch.setattr(harmony, "_VOCABULARY_SHA256", hashlib.sha256(lines).hexdigest())
-    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda: False)
+    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda extension: False)
     monkeypatch.setattr(oh, "load_harmony_encoding", lambda name: LIBRARY)
     monkeypatch.delenv("TIKTOKEN_ENCODINGS_BASE", raising=False)
     if place == "base":
@@ -312,17 +314,21 @@ def test_without_the_library_the_error_says_how_to_install_it(fresh_encoding, mo
         TOKENIZER.encode("x")
 
 
+def test_openai_harmony_in_place_of_oss_harmony_is_recognised(tmp_path):
+    installed = Path(oh.openai_harmony.__file__)
+    assert harmony._vocabulary_is_bundled(str(installed))
+    elsewhere = shutil.copy(installed, tmp_path)  # earlier on sys.path: not the file that oss-harmony brought
+    assert not harmony._vocabulary_is_bundled(elsewhere)
+
+
 def test_openai_harmony_installed_over_oss_harmony_is_recognised(monkeypatch, tmp_path):
-    assert harmony._vocabulary_is_bundled()
-
-    class Replaced:
-        parts, suffix, size = ("openai_harmony", "openai_harmony.abi3.so"), ".so", 1
-
-        def locate(self):
-            return shutil.copy(oh.__file__, tmp_path / "openai_harmony.abi3.so")
-
-    monkeypatch.setattr(harmony.metadata, "files", lambda name: [Replaced()])
-    assert not harmony._vocabulary_is_bundled()
+    extension = Path(shutil.copy(oh.openai_harmony.__file__, tmp_path))
+    recorded = PackagePath(extension.name)
+    recorded.dist, recorded.size = PathDistribution(tmp_path / "x.dist-info"), extension.stat().st_size
+    monkeypatch.setattr(harmony.metadata, "files", lambda name: [recorded])
+    assert harmony._vocabulary_is_bundled(str(extension))
+    extension.write_bytes(b"another library")
+    assert not harmony._vocabulary_is_bundled(str(extension))
 
 
 # ---- the parser on turns as they should be ----------------------------------------------------------------

@@ -16,7 +16,7 @@ from .sampling import Sampling, SamplingOptions
 class Chat:
     """A conversation with a model.
 
-    >>> chat = model.chat(instructions="Be brief.")
+    >>> chat = model.chat(instructions="Be brief.")  # doctest: +SKIP
     >>> chat.say("My name is Ada."); chat.say("What is my name?").text  # doctest: +SKIP
     'Ada.'
 

@@ -194,7 +194,7 @@ def _encoding() -> Any:
         import openai_harmony
     except ImportError as error:
         raise ImportError(f"the harmony library is missing ({error}): pip install oss-harmony") from None
-    if not (_vocabulary_is_bundled() or _vocabulary_file() is not None):
+    if not (_vocabulary_is_bundled(openai_harmony.openai_harmony.__file__) or _vocabulary_file()):
         raise RuntimeError(
             "the installed openai-harmony has no vocabulary and would download it. Install the package that "
             f"brings it: {_FIX} (or name a folder with o200k_base.tiktoken in TIKTOKEN_ENCODINGS_BASE)"
@@ -207,14 +207,15 @@ def _encoding() -> Any:
         raise RuntimeError(f"the harmony vocabulary cannot be loaded ({error}). To fix it: {fix}") from error
 
 
-def _vocabulary_is_bundled() -> bool:
-    """Tell oss-harmony from openai-harmony, which install the same module: whose extension is on the disk?"""
+def _vocabulary_is_bundled(extension: str) -> bool:
+    """Tell oss-harmony from openai-harmony, which install the same module: whose extension was imported?"""
     try:
         files = metadata.files("oss-harmony") or []
     except metadata.PackageNotFoundError:
         return False
-    extensions = [f for f in files if f.suffix in (".so", ".pyd") and f.parts[0] == "openai_harmony"]
-    return any(Path(f.locate()).is_file() and Path(f.locate()).stat().st_size == f.size for f in extensions)
+    path = Path(extension)
+    own = [f for f in files if f.name == path.name and Path(str(f.locate())).resolve() == path.resolve()]
+    return any(f.size == path.stat().st_size for f in own)
 
 
 _VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"

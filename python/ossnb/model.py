@@ -122,7 +122,7 @@ def _gb(n_bytes: int) -> str:
 class Model:
     """A gpt-oss model, ready to generate.
 
-    >>> model = ossnb.load("demo")
+    >>> model = ossnb.load("demo")  # doctest: +SKIP
     >>> model.generate("What is 2 + 2?", temperature=0).text  # doctest: +SKIP
     '4'
 
@@ -256,7 +256,7 @@ class Model:
     ) -> Chat:
         """Begin a conversation that remembers its turns.
 
-        >>> chat = model.chat(instructions="Be brief.")
+        >>> chat = model.chat(instructions="Be brief.")  # doctest: +SKIP
         >>> chat.say("Hello").text  # doctest: +SKIP
         'Hi!'
         """

@@ -1,0 +1,32 @@
+"""The examples in docstrings run, and give what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+import ossnb
+
+MODULES = [
+    "checkpoint",
+    "config",
+    "doctor",
+    "harmony",
+    "messages",
+    "parser",
+    "sampling",
+    "stops",
+    "testing",
+    "verify",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(f"ossnb.{name}")
+    result = doctest.testmod(module, extraglobs={"ossnb": ossnb})
+    assert result.attempted > 0
+    assert result.failed == 0
