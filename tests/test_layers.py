@@ -20,7 +20,7 @@ LAYERS = [
     ["prefix"],
     ["generation"],
     ["model"],
-    ["chat"],
+    ["chat", "default"],
     ["doctor"],
     ["bench", "verify"],
     ["notebook", "cli"],

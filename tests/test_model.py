@@ -11,7 +11,7 @@ import pytest
 
 import ossnb
 from fakes import random_model, scripted_model
-from ossnb import demo, hub, machine
+from ossnb import default, demo, hub, machine
 from ossnb import model as model_module
 from ossnb.errors import CheckpointError, ContextFull, Interrupted
 from ossnb.generation import PREFILL_CHUNK
@@ -294,7 +294,7 @@ def test_module_functions_use_the_default_model_and_load_it_once(no_default, mon
         loaded.append(scripted_model("<|channel|>final<|message|>4<|return|>"))
         return loaded[-1]
 
-    monkeypatch.setattr(model_module, "load", load)
+    monkeypatch.setattr(default, "load", load)
     assert ossnb.generate("What is 2 + 2?", effort="low").text == "4"
     assert [e.text for e in ossnb.stream("What is 2 + 2?") if e.kind == "answer"] == ["4"]
     assert ossnb.complete("2 + 2 =").finish_reason == "stop"

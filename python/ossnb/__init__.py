@@ -16,16 +16,16 @@ from .errors import CheckpointError, ContextFull, DeviceError, Interrupted
 if TYPE_CHECKING:
     from .chat import Chat as Chat
     from .config import Config as Config
+    from .default import complete as complete
+    from .default import default_model as default_model
+    from .default import generate as generate
+    from .default import set_default_model as set_default_model
+    from .default import stream as stream
     from .generation import Stream as Stream
     from .messages import Message as Message
     from .messages import ToolCall as ToolCall
     from .model import Model as Model
-    from .model import complete as complete
-    from .model import default_model as default_model
-    from .model import generate as generate
     from .model import load as load
-    from .model import set_default_model as set_default_model
-    from .model import stream as stream
     from .notebook import load_ipython_extension as load_ipython_extension
     from .notebook import unload_ipython_extension as unload_ipython_extension
     from .reply import Event as Event
@@ -47,13 +47,13 @@ _LAZY = {
     "Stats": "reply",
     "Stream": "generation",
     "ToolCall": "messages",
-    "complete": "model",
-    "default_model": "model",
-    "generate": "model",
+    "complete": "default",
+    "default_model": "default",
+    "generate": "default",
     "load": "model",
     "load_ipython_extension": "notebook",
-    "set_default_model": "model",
-    "stream": "model",
+    "set_default_model": "default",
+    "stream": "default",
     "unload_ipython_extension": "notebook",
 }
 
