@@ -232,6 +232,7 @@ def _fetch(repo: str, revision: str | None, progress: Progress) -> Path:
         while worker.is_alive():
             worker.join(_POLL_S)
             progress.update(counted[0])
+        progress.update(counted[0])  # what came between the last look and the end
     finally:
         stop.set()
         progress.close()
