@@ -239,12 +239,12 @@ class TerminalView:
 def stats_line(reply: Reply) -> str:
     """One line of figures about a reply."""
     stats = reply.stats
-    reused = f", {stats.n_cached_tokens:,} reused," if stats.n_cached_tokens else ""
+    reused = f" ({stats.n_cached_tokens:,} reused)" if stats.n_cached_tokens else ""
     parts = [
         _how_it_ended(reply),
         f"{stats.n_new_tokens:,} tokens",
         f"{stats.decode_tok_s:.1f} tok/s" if stats.decode_tok_s else "",
-        f"prompt {stats.n_prompt_tokens:,}{reused} in {stats.prefill_s:.2f} s",
+        f"prompt {stats.n_prompt_tokens:,} tokens{reused} in {stats.prefill_s:.2f} s",
         f"seed {reply.seed}",
         reply.model,
         *(f"note: {safe_terminal(note)}" for note in reply.notes),

@@ -110,12 +110,13 @@ class OssMagics(Magics):
                 view.on(event)
         except KeyboardInterrupt:  # in the engine, or here between two events
             interrupted = True
-            stream.close("interrupted")
         except BaseException:
-            view.abandon()
+            stream.close("error")
             self._keep(stream.reply, out)
+            view.abandon()
             raise
         with _interrupts_held() as pressed:
+            stream.close("interrupted")  # does nothing to a stream that has ended
             self._keep(stream.reply, out)
             view.finish(stream.reply)
         if interrupted or pressed:

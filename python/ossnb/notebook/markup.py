@@ -27,7 +27,7 @@ _INLINE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_DOLLAR = "<span>&#36;</span>"  # in the page `\\$` is `$` again, and MathJax looks there; but not across tags
+_DOLLAR = "<span>&#36;</span>"  # Markdown turns `\$` into `$`, which MathJax then finds; but not across tags
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SAFE_SCHEMES = {"http", "https", "mailto"}
 _ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a link's definition or an image
