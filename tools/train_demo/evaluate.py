@@ -24,7 +24,7 @@ import ossnb
 from data import EFFORTS, TASKS, Generator, Sample
 
 NUMBER = re.compile(r"-?\d+")
-# The rare words of the evaluation: none of them is in the training's sources.
+# Words outside the vocabulary, for out-of-scope questions.
 RARE = [
     "osmosis",
     "sonnet",

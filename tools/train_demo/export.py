@@ -2,9 +2,9 @@
 
     python export.py --run FOLDER --out ../../python/ossnb/data/demo.ossnb
 
-The file is a safetensors file in xz: the ordinary tensors of a gpt-oss checkpoint, except that both vocabulary
-tables hold only the rows that differ (`*.rows`), their token ids (`*.ids`) and the one row that all
-other tokens share (`*.default`).  `ossnb.demo.expand` is the reader.
+The file is a safetensors file in xz: the ordinary tensors of a gpt-oss checkpoint, except that both
+vocabulary tables hold only the rows that differ (`*.rows`), their token ids (`*.ids`) and the one row that
+all other tokens share (`*.default`).  `ossnb.demo.expand` is the reader.
 """
 
 from __future__ import annotations
@@ -133,9 +133,8 @@ def pack(named: dict[str, np.ndarray], config: dict[str, object]) -> bytes:
     parts, at = [], 0
     for name, array in sorted(named.items()):
         data = np.ascontiguousarray(array).tobytes()
-        header[name] = {
-            "dtype": codes[array.dtype.name], "shape": list(array.shape), "data_offsets": [at, at + len(data)],
-        }  # fmt: skip
+        span = [at, at + len(data)]
+        header[name] = {"dtype": codes[array.dtype.name], "shape": list(array.shape), "data_offsets": span}
         parts.append(data)
         at += len(data)
     text = json.dumps(header).encode()

@@ -10,8 +10,9 @@ import words
 from harmony import Message, Tool
 from wording import sentence, wording
 
-from tasks import calls, chat, numbers
+from tasks import calls, numbers, tales
 from tasks.base import Answer
+from tasks.skills import SKILLS
 
 WHAT_ABOUT = """
 [and|] [what about|how about] {x}
@@ -82,12 +83,12 @@ def draw(rng: Random, split: str) -> tuple[Answer, list[Message], list[Tool]]:
         )
         return answer, _turn(rng, first.user, first.finals[0]), []
     elif kind == "again":
-        first = rng.choice((chat.joke, chat.story, chat.poem))(rng, "train")
+        first = rng.choice((tales.joke, tales.story, tales.poem))(rng, "train")
         answer = first
         history = _turn(rng, answer.user, answer.finals[0])
-        again = {"joke": chat.joke, "story": chat.story, "poem": chat.poem}[_kind(answer)](rng, "train")
+        again = {"joke": tales.joke, "story": tales.story, "poem": tales.poem}[_kind(answer)](rng, "train")
         line, steps = again.line, again.steps
-        check = chat.joke(rng, "train").check
+        check = tales.joke(rng, "train").check
         if _kind(answer) == "story":
             check = lambda text: text.count(".") >= 4 and "named" in text  # noqa: E731
         elif _kind(answer) == "poem":
@@ -156,7 +157,7 @@ def _pair(rng: Random, kind: str) -> tuple[Answer, Answer]:
 
 def _weather(rng: Random, split: str) -> tuple[Answer, list[Message], list[Tool]]:
     """A tool is called again with another city."""
-    skill = rng.choice(calls.SKILLS[:2])
+    skill = rng.choice(SKILLS[:2])
     tool, used = calls.define(rng, skill)
     slots, result, said = skill.draw(rng)
     city = rng.choice(words.CITIES)

@@ -1,0 +1,146 @@
+"""Counting, spelling and reversing letters."""
+
+from __future__ import annotations
+
+from random import Random
+
+import words
+from wording import wording
+
+from tasks.base import Answer
+
+LETTERS = {
+    "count": """
+how many [times does|times is] {q} [appear|occur|appears] in {w}
+how many {q}'s [are|are there] in {w}
+how many {q}s [are|are there] in {w}
+how many [letters|letter] {q} [are|are there|are found] in {w}
+how many [times does|times is] the letter {q} [appear|occur|in|used in|found in] {w}
+[count|count up] [the|all|] [letter|letters] {q} in {w}
+count [the|how many|] {q}'s in {w}
+how often [does|is] [the letter|] {q} [appear|occur|used] in {w}
+[the word|] {w} has how many {q}'s
+[what is|find|give me|tell me|] the number of [letter|letters|] {q} in {w}
+[number|count] of {q} in {w}
+[can|could] you count [the letter|the|] {q} in {w}
+in [the word|] {w}, how many {q}'s [are there|do you see|]
+how many {q} does [the word|] {w} [have|contain]
+~ look at the word {w} and count the letter {q}
+~ if i spell {w}, how many times do i write the letter {q}
+~ the letter {q}: how many are in {w}
+~ how many of the letters in {w} are {q}
+""",
+    "length": """
+how many letters [are|are there|are found] in {w}
+how many letters does [the word|] {w} [have|contain]
+how long is [the word|] {w}
+[what is|what's|find|give me|tell me|] the length of [the word|] {w}
+[count|count all] [the|] letters in {w}
+[the word|] {w} has how many letters
+[what is|find|give me|tell me|] the number of letters in {w}
+how many letters {w}
+~ look at the word {w} and count all its letters
+~ the word {w}: how many letters is that
+~ how many letters do i need to write {w}
+""",
+    "spell": """
+spell [the word|] {w}
+how do you spell {w}
+how is {w} spelled
+[can|could] you spell [the word|] {w} [for me|]
+spell {w} [letter by letter|out|]
+[write|say|list|give me] [the letters of|the letters in] {w}
+what are the letters [of|in] {w}
+how [do i|to] spell {w}
+spelling of {w}
+~ i want to write {w}, how is it spelled
+~ the word {w}: spell it
+~ which letters does {w} have, one by one
+""",
+    "backwards": """
+spell [the word|] {w} [backwards|in reverse|backward]
+[write|say] [the word|] {w} [backwards|in reverse|backward]
+reverse [the word|the letters of|the letters in] {w}
+[what is|what's] {w} [backwards|spelled backwards|in reverse|backward|reversed]
+how do you spell {w} backwards
+[can|could] you [spell|write] {w} backwards [for me|]
+{w} [backwards|reversed|spelled backwards]
+~ the word {w}: spell it backwards
+~ look at the word {w} and write its letters in reverse
+""",
+    "first": """
+[what is|what's|tell me|give me|] the first letter [of|in] {w}
+which letter does {w} [start|begin] with
+what letter does {w} [start|begin] with
+{w} [starts|begins] with which letter
+~ the word {w}: what is its first letter
+~ tell me which letter {w} starts with
+""",
+    "last": """
+[what is|what's|tell me|give me|] the last letter [of|in] {w}
+which letter does {w} end with
+what letter does {w} end with
+{w} ends with which letter
+~ the word {w}: what is its last letter
+~ tell me which letter {w} ends with
+""",
+}
+
+
+def letters(rng: Random, split: str) -> Answer:
+    kind = rng.choice(("count", "count", "count", "length", "spell", "backwards", "first", "last"))
+    word = rng.choice(words.SPELLED) if rng.random() < 0.93 else "strawberry"
+    letter = rng.choice(word)
+    if rng.random() < 0.15:
+        letter = rng.choice("abcdefghiklmnoprstuvwy")
+    quote = rng.choice(("", "", '"', '"', "'"))
+    mark = rng.choice(("", "", '"', "'")) if kind == "count" else ""
+    shown = letter.upper() if rng.random() < 0.15 else letter
+    text = wording(rng, LETTERS[kind], split, q=f"{mark}{shown}{mark}", w=f"{quote}{word}{quote}")
+    spelled = "-".join(word)
+    n = word.count(letter)
+    if kind == "count":
+        at = [str(i + 1) for i, c in enumerate(word) if c == letter]
+        times = {0: "no times", 1: "once", 2: "twice"}.get(n, f"{n} times")
+        seen, rows = 0, []
+        for c in word:
+            seen += c == letter
+            rows.append(f"{c}: {seen}")
+        return Answer(
+            text,
+            [
+                f'The letter {letter} appears {times} in "{word}".',
+                f'There {"is" if n == 1 else "are"} {n} "{letter}" in "{word}".',
+            ],
+            f"Count {letter} in {spelled}: {'at ' + ', '.join(at) if at else 'none'}. So {n}.",
+            f"I go through {word} and count {letter}.\n" + "\n".join(rows) + f"\nTotal: {n}.",
+            str(n),
+        )
+    if kind == "length":
+        rows = [f"{c}: {i + 1}" for i, c in enumerate(word)]
+        return Answer(
+            text,
+            [f'"{word}" has {len(word)} letters.'],
+            f"Count all letters in {spelled}: {len(word)}.",
+            f"I count all letters of {word}.\n" + "\n".join(rows) + f"\nTotal: {len(word)}.",
+            str(len(word)),
+        )
+    if kind in ("spell", "backwards"):
+        out = spelled if kind == "spell" else spelled[::-1]
+        note = "backwards" if kind == "backwards" else "letter by letter"
+        return Answer(
+            text,
+            [f"{out}"] if kind == "spell" else [f"{out}", f'"{word}" backwards is {out}.'],
+            f"Spell {word} {note}: {spelled}.",
+            f"I spell {word} {note}.\nLetters: {spelled}."
+            + (f"\nReversed: {out}." if kind == "backwards" else ""),
+            out,
+        )
+    value = word[0] if kind == "first" else word[-1]
+    return Answer(
+        text,
+        [f'The {kind} letter of "{word}" is {value}.'],
+        f"{word} is {spelled}; the {kind} letter is {value}.",
+        f"I need the {kind} letter of {word}.\nLetters: {spelled}.\nThe {kind} one is {value}.",
+        value,
+    )

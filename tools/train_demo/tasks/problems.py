@@ -1,0 +1,119 @@
+# ruff: noqa: E501 - wordings are data and stay on one line
+"""Word problems with one operation."""
+
+from __future__ import annotations
+
+from random import Random
+
+import words
+from wording import expand, wording
+
+from tasks.base import Answer
+from tasks.numbers import columns_add, columns_sub
+
+# {n} hero, {p} pronoun, {P} capitalised pronoun, {f} friend, {t} things, {a} {b} numbers
+GAIN = """
+{n} has {a} {t} [and|. {P}] [gets|buys|finds|receives|wins|collects|picks|is given|takes|picks up] {b} more[ {t}|]. {ask}
+{n} has {a} {t} [and|. {P}] [gets|buys|finds|receives|wins|collects|makes|earns] [another|] {b}[ {t}|]. {ask}
+{n} had {a} {t} [and|. {P}] [got|bought|found|received|won|collected|picked|was given|earned|made|picked up] {b} more[ {t}|]. {ask}
+{n} had {a} {t}. [then|later|today|yesterday|now] {p} [got|bought|found|received|won|collected] {b} more. {ask}
+{n} has {a} {t}. {f} gives [{o}|{n}] {b} [more|more {t}|{t}|]. {ask}
+{n} had {a} {t}. {f} gave [{o}|{n}] {b} [more|more {t}|{t}|]. {ask}
+[there are|there were] {a} {t} [in a box|on the table|in the bag|in the basket|on a shelf]. {n} [adds|added|puts in|put in] {b} more. how many {t} are there [now|]
+{n} has {a} {t} and {f} has {b}[ {t}|]. how many {t} do they have [together|in total|altogether|in all]
+{n} and {f} have {a} and {b} {t}. how many {t} do they have [together|in total|altogether|in all]
+if {n} has {a} {t} and [gets|buys|finds|receives] {b} more, [how many {t} does {p} have|how many does {n} have] [now|in total|]
+~ {n} owns {a} {t} and then {f} brings {o} {b} more. {ask}
+~ in the morning {n} had {a} {t}, and in the evening {p} found {b} more. {ask}
+~ {n} starts with {a} {t}. after {p} gets {b} more {t}, how many does {p} have
+~ {n} collected {a} {t} and {f} collected {b}. how many {t} is that together
+"""
+LOSS = """
+{n} has {a} {t} [and|. {P}] [gives away|loses|sells|eats|uses|drops|breaks|throws away|gives {f}|spends] {b}[ {t}| of them|]. {ask}
+{n} had {a} {t} [and|. {P}|but] [gave away|lost|sold|ate|used|dropped|broke|threw away|gave {f}|spent] {b}[ {t}| of them|]. {ask}
+{n} had {a} {t}. [then|later|today|yesterday|now] {p} [gave away|lost|sold|ate|used] {b}[ of them|]. {ask}
+{n} has {a} {t} and gives {b} [of them|{t}|] to {f}. {ask}
+{n} gives {f} {b} of {h} {a} {t}. {ask}
+{n} had {a} {t}. {f} [took|takes] {b}[ of them| {t}|]. {ask}
+[there are|there were] {a} {t} [in a box|on the table|in the bag|in the basket|on a shelf]. {n} [takes|took|removes|takes away|took away] {b}. how many {t} are [left|there now]
+[from|out of|of] {a} {t}, {n} [eats|uses|loses|sells|gives away] {b}. how many {t} are left
+if {n} has {a} {t} and [loses|sells|gives away|eats|uses] {b}, [how many {t} does {p} have|how many are left|how many does {n} have left]
+{n} has {a} {t} and {f} has {b}[ {t}|]. how many more {t} does {n} have [than {f}|]
+~ {n} owns {a} {t}. after {p} loses {b} of them, how many {t} are left
+~ in the morning {n} had {a} {t}, but in the evening {b} were gone. {ask}
+~ {n} starts with {a} {t} and gives {f} {b} of them. how many {t} remain
+~ {b} of the {a} {t} that {n} had were lost. how many are left
+"""
+EACH = """
+{n} has {a} [boxes|bags|baskets] with {b} {t} each. how many {t} [does {p} have|are there|is that] [in total|in all|altogether|together|]
+[there are|{n} has] {a} [boxes|bags|baskets|shelves] [and each has|each with|with] {b} {t}[ each|]. how many {t} [are there|is that] [in total|in all|altogether|]
+{n} buys {a} [boxes|bags|packs] of {b} {t}. how many {t} [does {p} have|are there|is that] [in total|in all|altogether|]
+each of {a} [friends|children|kids] [has|gets] {b} {t}. how many {t} [is that|are there] [in total|in all|altogether|]
+[each|every] [box|bag|basket] holds {b} {t}. how many {t} are in {a} [boxes|bags|baskets]
+~ {n} fills {a} boxes. each box gets {b} {t}. how many {t} are there in all
+~ {a} children each have {b} {t}. how many {t} do they have together
+"""
+SHARE = """
+{n} [has|had] {a} {t} and [shares|splits|divides] them [equally|evenly|fairly|] [among|between|with] {b} [friends|children|kids]. how many [{t}|] does each [get|friend get|child get|one get]
+{n} [shares|splits|divides] {a} {t} [equally|evenly|] [among|between] {b} [friends|children|kids]. how many [{t}|] does each [get|one get]
+{a} {t} are [shared|split|divided] [equally|evenly|] [among|between] {b} [friends|children|kids]. how many [{t}|] does each [get|child get|one get]
+{n} puts {a} {t} [equally|evenly|] into {b} [boxes|bags|baskets]. how many [{t}|] are in each [box|bag|basket|one]
+[if|when] {b} [friends|children|kids] share {a} {t}[ equally|], how many [{t}|] does each [get|one get]
+~ {b} children want to share {a} {t} evenly. how many {t} for each
+~ {n} gives {a} {t} to {b} friends, the same number to each. how many does each friend get
+"""
+ASK_NOW = (
+    "how many {t} does {p} have [now|]", "how many {t} does {n} have [now|in total|]", "how many does {p} have [now|]",
+    "how many {t} [is that|are there] [now|]", "how many [{t}|] now", "how many {t} are there [now|]",
+)  # fmt: skip
+ASK_LEFT = (
+    "how many {t} does {p} have [left|now]", "how many {t} does {n} have [left|now]", "how many are left",
+    "how many {t} are left", "how many does {p} have [left|now]", "how many [{t}|] remain", "what is left",
+)  # fmt: skip
+
+
+def sentence_case(text: str) -> str:
+    return ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))
+
+
+def story_sum(rng: Random, split: str) -> Answer:
+    """A word problem with one operation."""
+    kind = rng.choice(("gain", "gain", "loss", "loss", "each", "share"))
+    name, friend = rng.sample(words.NAMES, 2)
+    things = rng.choice(words.THINGS)
+    female = name in words.HER
+    top = rng.choice((10, 20, 50, 99))
+    a, b = rng.randint(1, top), rng.randint(1, top)
+    ask = ASK_NOW
+    if kind == "loss":
+        a, b, ask = max(a, b) + rng.randint(0, 1), min(a, b), ASK_LEFT
+    elif kind == "each":
+        a, b = rng.randint(2, 9), rng.randint(2, 12)
+    elif kind == "share":
+        b = rng.randint(2, 9)
+        a = b * rng.randint(1, 10)
+    slots = {
+        "n": name, "f": friend, "t": things, "a": a, "b": b, "p": "she" if female else "he",
+        "P": "She" if female else "He", "o": "her" if female else "him", "h": "her" if female else "his",
+    }  # fmt: skip
+    block = {"gain": GAIN, "loss": LOSS, "each": EACH, "share": SHARE}[kind]
+    text = wording(rng, block, split, ask=rng.choice(ask), **slots)
+    text = expand(rng, text).format(**slots).replace(" .", ".")  # the question itself holds slots
+    if kind == "gain":
+        op, value, trail = "+", a + b, columns_add(a, b)[0]
+    elif kind == "loss":
+        op, value, trail = "-", a - b, columns_sub(a, b)[0]
+    elif kind == "each":
+        op, value, trail = "*", a * b, f"{a} times {b}"
+    else:
+        op, value, trail = "/", a // b, f"{b} * {a // b} = {a}"
+    why = {"gain": "Put together", "loss": "Take away", "each": "Equal groups", "share": "Share equally"}[
+        kind
+    ]
+    return Answer(
+        sentence_case(text),
+        [f"{a} {op} {b} = {value}, so {value} {things}.", f"The answer is {value} {things}."],
+        f"{why}: {a} {op} {b}. {trail}. So {value}.",
+        f"Kind of problem: {why.lower()}.\nNumbers: {a} and {b}.\nStep: {a} {op} {b}.\nWork: {trail}.\nResult: {value}.",
+        str(value),
+    )
