@@ -19,21 +19,28 @@ TIMEOUT_S = 600
 
 
 def cell_text(cell: nbformat.NotebookNode) -> str:
-    """What the cell shows, as plain text; a display that was updated shows its last state."""
-    parts = []
+    """What the cell shows, as plain text; printed pieces are joined, displays stand on lines of their own."""
+    text = ""
     for output in cell.get("outputs", []):
         if output.output_type == "stream":
-            parts.append(output.text)
-        elif output.output_type in ("display_data", "execute_result"):
-            parts.append(output.data.get("text/plain", ""))
-        elif output.output_type == "error":
-            parts.append(f"{output.ename}: {output.evalue}")
-    return "\n".join(part.rstrip() for part in parts if part.strip())
+            text += output.text
+            continue
+        if output.output_type == "error":
+            shown = f"{output.ename}: {output.evalue}"
+        else:
+            shown = output.data.get("text/plain", "")
+        text = f"{text.rstrip()}\n{shown}\n" if text.strip() else f"{shown}\n"
+    return text.strip("\n")
 
 
 def main(path: Path) -> int:
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT_S,
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors; it warns of every local socket
+    )
     failure = None
     try:
         client.execute()
