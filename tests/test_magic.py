@@ -178,6 +178,12 @@ def test_help_comes_before_everything(shell, capsys, source):
     assert not shell.asked
 
 
+def test_terminal_waits_for_the_body(shell):
+    complete = shell.input_transformer_manager.check_complete
+    assert complete("%%oss --seed 1")[0] == "incomplete"
+    assert complete("%%oss --seed 1\nHi\n\n")[0] == "complete"
+
+
 def test_question_mark_shows_the_documentation(shell, capsys):
     _, out, err = run(shell, "%%oss?", capsys)
     assert "--temperature" in out + err

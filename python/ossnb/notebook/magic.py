@@ -199,6 +199,10 @@ def _with_body(lines: list[str]) -> list[str]:
     return lines
 
 
+# IPython then leaves it out when a terminal asks whether the cell is complete: the body may yet come.
+_with_body.has_side_effects = True  # type: ignore[attr-defined]
+
+
 def register(shell: InteractiveShell) -> None:
     """Add the magics, the completion and the empty-body rule to a shell, once."""
     if _registered(shell) is not None:
