@@ -392,7 +392,7 @@ def test_download_bar_is_one_output_without_widgets(page):
     ((bundle, _),) = page.shown
     assert sorted(bundle) == ["text/html", "text/plain"]
     assert Tags(bundle["text/html"]).tags == ["div", "br", "span"]
-    assert bundle["text/plain"] == "<b>model</b>: 2.0 GB to download\n1.00 of 2.00 GB, 50%"
+    assert bundle["text/plain"] == "<b>model</b>: 2.0 GB to download\n999 MB of 2.0 GB, 50%"
 
 
 # ---- a terminal --------------------------------------------------------------------------------------------

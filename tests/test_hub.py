@@ -13,7 +13,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants, errors
 
-from ossnb import CheckpointError, hub, machine
+from ossnb import CheckpointError, hub, machine, progress
 from ossnb.testing import write_random_checkpoint
 
 COMMIT = "1234567890" * 4
@@ -112,7 +112,7 @@ def fake(tmp_path, monkeypatch):
     )
     monkeypatch.delenv("OSSNB_MODEL", raising=False)
     monkeypatch.setattr(RecordedProgress, "shown", [])
-    monkeypatch.setattr(hub, "_progress_factory", RecordedProgress)
+    monkeypatch.setattr(progress, "_factory", RecordedProgress)
     return fake
 
 
@@ -255,7 +255,7 @@ def test_an_interrupt_stops_the_download_at_once(fake, monkeypatch):
             super().update(done)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(hub, "_progress_factory", Interrupting)
+    monkeypatch.setattr(progress, "_factory", Interrupting)
     began = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         hub.resolve("20b")
@@ -320,7 +320,7 @@ def test_hub_bars_are_off_while_fetching_and_back_after(fake):
 
 
 def test_terminal_progress_without_a_terminal_is_one_line(capsys):
-    shown = hub.TerminalProgress("openai/gpt-oss-20b: 13.8 GB to download", 100)
+    shown = progress.TerminalProgress("openai/gpt-oss-20b: 13.8 GB to download", 100)
     for done in (10, 50, 100):
         shown.update(done)
     shown.close()
@@ -330,7 +330,7 @@ def test_terminal_progress_without_a_terminal_is_one_line(capsys):
 
 def test_terminal_progress_draws_a_bar(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    shown = hub.TerminalProgress("text", 13_800_000_000)
+    shown = progress.TerminalProgress("text", 13_800_000_000)
     shown.update(6_900_000_000)
     shown.update(6_900_000_000)
     shown.close()
@@ -346,7 +346,7 @@ def test_terminal_progress_draws_a_bar(capsys, monkeypatch):
     [(0, "0 B"), (999, "999 B"), (612_400_000, "612 MB"), (13_761_264_768, "13.8 GB"), (210e9, "210 GB")],
 )
 def test_sizes(n_bytes, text):
-    assert hub._size(int(n_bytes)) == text
+    assert progress.size_text(int(n_bytes)) == text
 
 
 def test_import_needs_no_hub():

@@ -103,7 +103,7 @@ def run(server, tmp_path, code, **variables):
 
 RESOLVE = f"""
 import json
-from ossnb import hub
+from ossnb import hub, progress
 from ossnb.checkpoint import open_checkpoint
 
 class Shown:
@@ -114,7 +114,7 @@ class Shown:
     def close(self):
         print(json.dumps([self.text, self.total, self.done]))
 
-hub.set_progress_factory(Shown)
+progress.set_progress_factory(Shown)
 found = hub.resolve("{REPO}")
 print(json.dumps([found.source, found.revision, open_checkpoint(found.path).n_bytes]))
 """

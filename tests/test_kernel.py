@@ -276,3 +276,7 @@ def test_completion_offers_flags(kernel):
     assert matches("%%oss --te", 10) == ["--temperature"]
     assert matches("%%oss --effort ", 15) == ["high", "low", "medium"]
     assert "--temperature" not in matches("%%oss\n--te", 10)
+
+
+def test_downloads_get_a_notebook_bar_without_loading_the_hub(kernel):
+    assert kernel.value("ossnb.progress.start_progress('', 1).__class__.__name__") == "NotebookProgress"

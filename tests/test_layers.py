@@ -14,7 +14,7 @@ PACKAGE = ROOT / "python" / "ossnb"
 # From the ground up; a module may import what stands in a line above its own.
 LAYERS = [
     ["errors"],
-    ["config", "machine", "messages", "sampling", "safetensors", "stops"],
+    ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops"],
     ["checkpoint", "harmony", "demo"],
     ["hub", "parser", "reply", "testing"],
     ["prefix"],

@@ -7,16 +7,16 @@ import errno
 import io
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from . import machine
 from .checkpoint import INDEX, read_index
 from .config import Config
 from .errors import CheckpointError
+from .progress import Progress, size_text, start_progress
 
 ALIASES = {"20b": "openai/gpt-oss-20b", "120b": "openai/gpt-oss-120b"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -33,17 +33,6 @@ class Resolved(NamedTuple):
     path: Path
     source: str
     revision: str | None
-
-
-class Progress(Protocol):
-    """Shows how far a download is. Called on the thread that called `resolve` only."""
-
-    def update(self, done_bytes: int) -> None: ...
-    def close(self) -> None: ...
-
-
-# (one line of text, bytes to download) → its display. The text must be shown.
-ProgressFactory = Callable[[str, int], Progress]
 
 
 def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Resolved:
@@ -160,11 +149,11 @@ def _download(repo: str, revision: str | None) -> Path:
     free = machine.free_disk(cache_folder())
     _check_fit(repo, total, missing, free)
     text = (
-        f"{repo}: {_size(missing)} to download ({_size(total - missing)} cached), {_size(free)} free disk, "
-        f"{_size(machine.available_memory())} free memory"
+        f"{repo}: {size_text(missing)} to download ({size_text(total - missing)} cached), "
+        f"{size_text(free)} free disk, {size_text(machine.available_memory())} free memory"
     )
     try:
-        path = _fetch(repo, revision, _progress_factory(text, missing))
+        path = _fetch(repo, revision, start_progress(text, missing))
     except Exception as error:
         raise _explained(error, repo, revision) from error
     if not _is_complete(path):
@@ -195,14 +184,14 @@ def _remote_files(repo: str, revision: str | None) -> list[_File]:
 def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
     if missing + _DISK_RESERVE_BYTES > free:
         raise CheckpointError(
-            f"{repo}: {_size(missing)} to download, but {cache_folder()} has {_size(free)} free; make room "
-            "or set HF_HUB_CACHE to a folder on a larger disk"
+            f"{repo}: {size_text(missing)} to download, but {cache_folder()} has {size_text(free)} free; "
+            "make room or set HF_HUB_CACHE to a folder on a larger disk"
         )
     memory = machine.total_memory()
     if total > memory:
         raise MemoryError(
-            f"{repo}: the weights have {_size(total)}, this machine {_size(memory)} of memory, so that every "
-            f"token would be read from disk. If you want that, run `hf download {repo}` and load it again"
+            f"{repo}: the weights have {size_text(total)}, this machine {size_text(memory)} of memory, so that "
+            f"every token would be read from disk. If you want that, run `hf download {repo}` and load it again"
         )
 
 
@@ -325,48 +314,3 @@ def _explained(error: Exception, repo: str, revision: str | None) -> OSError:
     else:
         what = f"cannot be downloaded ({type(error).__name__}: {error}); check the network{resume}"
     return CheckpointError(f"{repo} {what}")
-
-
-def _size(n_bytes: int) -> str:
-    """13.8 GB, 612 MB, 0 B."""
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if n_bytes >= scale:
-            figure = n_bytes / scale
-            return f"{figure:.1f} {unit}" if figure < 100 else f"{figure:.0f} {unit}"
-    return f"{n_bytes} B"
-
-
-# ---- showing progress -------------------------------------------------------------------------------------
-
-
-class TerminalProgress:
-    """One line of text, then a bar on standard error; without a terminal only the line."""
-
-    _WIDTH = 30
-
-    def __init__(self, text: str, total_bytes: int) -> None:
-        self._total = max(total_bytes, 1)
-        self._is_tty = sys.stderr.isatty()
-        self._shown = ""
-        print(text, file=sys.stderr, flush=True)
-
-    def update(self, done_bytes: int) -> None:
-        share = min(done_bytes / self._total, 1.0)
-        bar = "█" * round(share * self._WIDTH)
-        line = f"{bar:░<{self._WIDTH}} {_size(done_bytes)} of {_size(self._total)}, {share:.0%}"
-        if self._is_tty and line != self._shown:
-            print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
-            self._shown = line
-
-    def close(self) -> None:
-        if self._shown:
-            print(file=sys.stderr, flush=True)
-
-
-_progress_factory: ProgressFactory = TerminalProgress
-
-
-def set_progress_factory(factory: ProgressFactory) -> None:
-    """Show downloads by `factory(text, total_bytes)`, which returns a Progress: notebooks bring theirs."""
-    global _progress_factory
-    _progress_factory = factory

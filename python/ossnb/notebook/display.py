@@ -37,7 +37,12 @@ class View(Protocol):
 
 def view_for(shell: Any) -> View:
     """Return the view that fits: a notebook's kernel takes rich outputs, everything else gets text."""
-    return CellView() if getattr(shell, "kernel", None) is not None else TerminalView()
+    return CellView() if in_notebook(shell) else TerminalView()
+
+
+def in_notebook(shell: Any) -> bool:
+    """Whether the shell belongs to a kernel, whose front end shows rich outputs."""
+    return getattr(shell, "kernel", None) is not None
 
 
 # ---- a notebook cell ---------------------------------------------------------------------------------------

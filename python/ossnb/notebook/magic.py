@@ -21,11 +21,13 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 import ossnb
 
 from ..errors import Interrupted
+from ..progress import TerminalProgress, set_progress_factory
 from .commands import LINE_HELP, parse_load_line, status_lines
 from .complete import make_matcher
-from .display import view_for
+from .display import in_notebook, view_for
 from .interpolate import interpolate, namespace_evaluator
 from .options import SUBCOMMANDS, CellOptions, cell_help, parse_cell_line, suggestion, wants_help
+from .progress import NotebookProgress
 
 if TYPE_CHECKING:
     from ..chat import Chat
@@ -207,6 +209,8 @@ def register(shell: InteractiveShell) -> None:
     """Add the magics, the completion and the empty-body rule to a shell, once."""
     if _registered(shell) is not None:
         return
+    if in_notebook(shell):
+        set_progress_factory(NotebookProgress)
     magics = OssMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_cleanup.insert(0, _with_body)
@@ -218,6 +222,7 @@ def unregister(shell: InteractiveShell) -> None:
     """Take away what `register` added."""
     if _registered(shell) is None:
         return
+    set_progress_factory(TerminalProgress)
     for kind in ("line", "cell"):
         del shell.magics_manager.magics[kind]["oss"]
     shell.input_transformers_cleanup.remove(_with_body)

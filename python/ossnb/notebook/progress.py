@@ -4,6 +4,7 @@ import html
 import time
 from collections.abc import Callable
 
+from ..progress import size_text
 from .limiter import RateLimiter
 from .output import QUIET, Output
 
@@ -38,7 +39,7 @@ class NotebookProgress:
 
     def _show(self) -> None:
         share = min(self._done / self._total, 1.0)
-        figures = f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {share:.0%}"
+        figures = f"{size_text(self._done)} of {size_text(self._total)}, {share:.0%}"
         colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
         role = f'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
         bar = f'<span {role} style="{WIDTH};background:linear-gradient(to right,{colours})"></span>'
