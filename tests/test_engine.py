@@ -21,9 +21,10 @@ CASES = json.loads((DATA / "oracle" / "cases.json").read_text())
 LEVELS = _core.isa_levels()
 
 
-def load(folder, threads=2, isa=""):
+def load(folder, threads=2, isa="", precision="exact"):
     checkpoint = open_checkpoint(Path(folder))
-    return _core.Model(dataclasses.asdict(checkpoint.config), checkpoint.tensors, threads=threads, isa=isa)
+    config = dataclasses.asdict(checkpoint.config)
+    return _core.Model(config, checkpoint.tensors, threads=threads, isa=isa, precision=precision)
 
 
 def ids_of(seed, n, vocab):
@@ -149,6 +150,24 @@ def test_same_bits_token_by_token(windowed, expected):
     same_bits(all_logits(load(folder), ids[:140], [1] * 140), expected[:140])
 
 
+@pytest.mark.parametrize("isa", LEVELS)
+def test_fast_too_gives_the_same_bits_every_way(windowed, isa):
+    folder, ids = windowed
+    ids = ids[:150]
+    expected = all_logits(load(folder, threads=1, precision="fast"), ids)
+    same_bits(all_logits(load(folder, isa=isa, precision="fast"), ids, [1, 30, 2, 100]), expected)
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_fast_stays_near_exact(quantized, tmp_path):
+    shape = {"hidden_size": 96, "intermediate_size": 64, "head_dim": 16, "num_attention_heads": 4}
+    folder = write_random_checkpoint(tmp_path / "m", shape, seed=11, quantized=quantized)
+    ids = ids_of(12, 60, 512)
+    exact, fast = (all_logits(load(folder, precision=p), ids) for p in ("exact", "fast"))
+    assert (fast != exact).any()
+    assert np.median(np.abs(fast - exact)) < 0.1 * exact.std()
+
+
 def test_same_bits_in_a_batch(windowed, expected):
     folder, ids = windowed
     model = load(folder)
@@ -240,6 +259,8 @@ def test_wrong_tensors_are_value_errors(windowed):
         _core.Model(config | {"hidden_size": 90}, checkpoint.tensors, threads=1)
     with pytest.raises(ValueError, match="choose one of: reference"):
         _core.Model(config, checkpoint.tensors, threads=1, isa="avx9000")
+    with pytest.raises(ValueError, match="'exact' or 'fast', got 'quick'"):
+        _core.Model(config, checkpoint.tensors, threads=1, precision="quick")
 
 
 @pytest.fixture(scope="module")

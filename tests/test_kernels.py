@@ -72,29 +72,40 @@ def activations(rng, n_tokens, k):
 
 
 @pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("terms", [1, 3])
 @pytest.mark.parametrize("k", WIDTHS)
-def test_quantize(isa, k):
+def test_quantize(isa, terms, k):
     x = activations(rng_of(4, k), 9, k)
-    np.testing.assert_array_equal(kernels.quantize(isa, x), kernels.quantize("reference", x))
+    np.testing.assert_array_equal(kernels.quantize(isa, terms, x), kernels.quantize("reference", terms, x))
 
 
-def terms_of(quantized, k):
+def unpack(quantized, terms, k):
     """v and unit of each input, from the stored row: an independent reading of QuantLayout."""
     groups, stored = k // 32, -(-k // 512) * 16
-    bytes_ = quantized[:, : 6 * 16 * stored].view(np.int8).reshape(len(quantized), 3, 2, stored, 16)[..., :groups, :]
-    v = (bytes_.astype(np.int64) * np.array([65536, 256, 1])[:, None, None, None]).sum(axis=1)
-    scale = quantized[:, 100 * stored : 104 * stored].copy().view(np.float32)[:, :groups]
+    codes, sums = quantized[:, : terms * 32 * stored], terms * 32 * stored
+    codes = codes.view(np.int8).reshape(len(quantized), terms, 2, stored, 16)[..., :groups, :]
+    v = (codes.astype(np.int64) * (256 ** np.arange(terms)[::-1])[:, None, None, None]).sum(axis=1)
+    scale = quantized[:, sums + 4 * stored : sums + 8 * stored].copy().view(np.float32)[:, :groups]
     return np.moveaxis(v, 1, -1).reshape(len(quantized), groups, 32), scale.astype(np.float64) * 2
 
 
 def test_quantize_keeps_22_bits_of_each_group():
     x = np.clip(activations(rng_of(5), 20, 384), -1e30, 1e30)
-    v, unit = terms_of(kernels.quantize("reference", x), 384)
+    v, unit = unpack(kernels.quantize("reference", 3, x), 3, 384)
     groups = x.reshape(20, -1, 32).astype(np.float64)
     largest = np.abs(groups).max(axis=-1, keepdims=True)
     error = np.abs(v * unit[..., None] - groups)
     assert (error <= np.maximum(largest * 2.0**-22, 2.0**-99)).all()
     assert np.abs(v).max() <= 2**22
+
+
+def test_quantize_in_one_term_is_within_half_a_unit():
+    x = np.clip(activations(rng_of(5), 20, 384), -1e30, 1e30)
+    v, unit = unpack(kernels.quantize("reference", 1, x), 1, 384)
+    groups = x.reshape(20, -1, 32).astype(np.float64)
+    largest = np.abs(groups).max(axis=-1, keepdims=True)
+    assert (np.abs(v * unit[..., None] - groups) <= np.maximum(largest * (0.5 / 127 + 1e-6), 1e-30)).all()
+    assert np.abs(v).max() == 127
 
 
 def mxfp4(rng, n_rows, k, low=100, high=140):
@@ -105,25 +116,60 @@ def mxfp4(rng, n_rows, k, low=100, high=140):
 
 
 @pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("terms", [1, 3])
 @pytest.mark.parametrize("k", WIDTHS)
-def test_mxfp4_matmul(isa, k):
+def test_mxfp4_matmul(isa, terms, k):
     # one row, tails of four and of a tile, one token, few tokens, all remainders of six
     for n_rows, n_tokens in [(1, 1), (4, 1), (5, 3), (32, 4), (64, 6), (70, 13), (37, 9), (32, 11), (64, 20)]:
         rng = rng_of(6, k, n_rows, n_tokens)
         blocks, scales = mxfp4(rng, n_rows, k)
-        q = kernels.quantize("reference", activations(rng, n_tokens, k))
+        q = kernels.quantize("reference", terms, activations(rng, n_tokens, k))
         rows = rng.permutation(n_tokens).astype(np.int32)
-        got = kernels.mxfp4_matmul(isa, blocks, scales, q, rows)
-        same_bits(got, kernels.mxfp4_matmul("reference", blocks, scales, q, rows))
+        got = kernels.mxfp4_matmul(isa, terms, blocks, scales, q, rows)
+        same_bits(got, kernels.mxfp4_matmul("reference", terms, blocks, scales, q, rows))
 
 
 def test_mxfp4_matmul_is_float32_grade():
     rng = rng_of(7)
     blocks, scales = mxfp4(rng, 64, 2880, 118, 122)
     x = rng.standard_normal((6, 2880), np.float32)
-    got = kernels.mxfp4_matmul("reference", blocks, scales, kernels.quantize("reference", x), np.arange(6, dtype=np.int32))
+    q, rows = kernels.quantize("reference", 3, x), np.arange(6, dtype=np.int32)
+    got = kernels.mxfp4_matmul("reference", 3, blocks, scales, q, rows)
     exact = x.astype(np.float64) @ truth.dequantize(blocks, scales).reshape(64, -1).T
     assert np.sqrt(((got - exact) ** 2).sum() / (exact**2).sum()) < 5e-7
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("k", WIDTHS)
+def test_q8_matmul(isa, k):
+    for n_rows, n_tokens in [(1, 1), (16, 1), (17, 2), (31, 3), (32, 7), (70, 12), (48, 5)]:
+        rng = rng_of(13, k, n_rows, n_tokens)
+        tiles = kernels.q8_pack(bf16(rng, (n_rows, k)))
+        q = kernels.quantize("reference", 1, activations(rng, n_tokens, k))
+        rows = rng.permutation(n_tokens).astype(np.int32)
+        got = kernels.q8_matmul(isa, tiles, n_rows, k, q, rows)
+        same_bits(got, kernels.q8_matmul("reference", tiles, n_rows, k, q, rows))
+
+
+def test_q8_matmul_is_int8_grade():
+    rng = rng_of(14)
+    w, x = bf16(rng, (40, 2880)), rng.standard_normal((6, 2880), np.float32)
+    q, rows = kernels.quantize("reference", 1, x), np.arange(6, dtype=np.int32)
+    got = kernels.q8_matmul("reference", kernels.q8_pack(w), 40, 2880, q, rows)
+    exact = x.astype(np.float64) @ truth.widen(w).T.astype(np.float64)
+    assert np.sqrt(((got - exact) ** 2).sum() / (exact**2).sum()) < 1e-2
+
+
+def test_q8_pack_of_zeros_and_of_extremes():
+    w = np.zeros((2, 64), np.float32)
+    w[1, :32] = np.linspace(-3e38, 3e38, 32)
+    w[1, 32:] = 1e-38
+    bits = (w.view(np.uint32) >> 16).astype(np.uint16)
+    x = np.ones((1, 64), np.float32)
+    q = kernels.quantize("reference", 1, x)
+    got = kernels.q8_matmul("reference", kernels.q8_pack(bits), 2, 64, q, np.zeros(1, np.int32))
+    assert got[0, 0] == 0
+    assert np.isfinite(got).all()
 
 
 @pytest.mark.parametrize("isa", LEVELS)
@@ -135,7 +181,9 @@ def test_infinite_activations_give_nan_not_nonsense(isa):
         x[0, 5] = bad
         rows = np.zeros(1, np.int32)
         for level in ("reference", isa):
-            assert np.isnan(kernels.mxfp4_matmul(level, blocks, scales, kernels.quantize(level, x), rows)).all()
+            for terms in (1, 3):
+                q = kernels.quantize(level, terms, x)
+                assert np.isnan(kernels.mxfp4_matmul(level, terms, blocks, scales, q, rows)).all()
 
 
 @pytest.mark.parametrize("isa", LEVELS)

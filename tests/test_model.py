@@ -65,7 +65,7 @@ def test_threads_can_be_given_and_changed(folder):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"precision": "fast"}, "precision must be 'exact', the only one so far, got 'fast'"),
+        ({"precision": "quick"}, "precision must be 'exact' or 'fast', got 'quick'"),
         ({"threads": 0}, "threads must be an integer >= 1 or None, got 0"),
         ({"threads": "4"}, "threads must be an integer"),
         ({"threads": True}, "threads must be an integer"),

@@ -1,5 +1,6 @@
 // ossnb._core.kernels: every kernel of every level by name, for the tests that compare levels and for
 // measuring.
+#include <algorithm>
 #include <cmath>
 
 #include "base/buffer.h"
@@ -18,6 +19,16 @@ using Ints = py::array_t<std::int32_t, py::array::c_style>;
 
 void require(bool holds, const char* what) {
   if (!holds) throw ValueError(what);
+}
+
+kernels::Terms terms_of(int terms) {
+  require(terms == 1 || terms == 3, "terms must be 1 or 3");
+  return static_cast<kernels::Terms>(terms);
+}
+
+const kernels::IntegerKernels& integer(const std::string& isa, int terms) {
+  const kernels::Table& table = kernels::choose(isa.c_str());
+  return terms_of(terms) == kernels::Terms::one ? table.one : table.three;
 }
 
 Floats bf16_matmul(const std::string& isa, const Bf16& w, const Floats& x) {
@@ -41,30 +52,56 @@ Floats bf16_matmul_in_out(const std::string& isa, const Bf16& w, const Floats& x
   return y;
 }
 
-Bytes quantize(const std::string& isa, const Floats& x) {
+// terms: 1 or 3
+Bytes quantize(const std::string& isa, int terms, const Floats& x) {
   require(x.ndim() == 2 && x.shape(1) % kGroup == 0, "expected x [T, K], K a multiple of 32");
-  const kernels::QuantLayout layout(static_cast<int>(x.shape(1)));
+  const kernels::QuantLayout layout(static_cast<int>(x.shape(1)), terms_of(terms));
   Bytes out({x.shape(0), static_cast<py::ssize_t>(layout.bytes)});
   for (py::ssize_t t = 0; t < x.shape(0); ++t) {
-    kernels::choose(isa.c_str()).quantize(x.data(t, 0), static_cast<int>(x.shape(1)), out.mutable_data(t, 0));
+    integer(isa, terms).quantize(x.data(t, 0), static_cast<int>(x.shape(1)), out.mutable_data(t, 0));
   }
   return out;
 }
 
-Floats mxfp4_matmul(const std::string& isa, const Bytes& blocks, const Bytes& scales, const Bytes& quantized,
-                    const Ints& rows) {
+Floats mxfp4_matmul(const std::string& isa, int terms, const Bytes& blocks, const Bytes& scales,
+                    const Bytes& quantized, const Ints& rows) {
   require(blocks.ndim() == 3 && blocks.shape(2) == kGroupBytes && scales.ndim() == 2 &&
               scales.shape(0) == blocks.shape(0) && scales.shape(1) == blocks.shape(1),
           "expected blocks [R, K/32, 16] and scales [R, K/32]");
   const int k = static_cast<int>(blocks.shape(1)) * kGroup, n_rows = static_cast<int>(blocks.shape(0));
-  require(quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k).bytes),
+  require(quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, terms_of(terms)).bytes),
           "expected activations from quantize()");
   Buffer<std::uint8_t> scratch(kernels::mxfp4_scratch_bytes(k));
   Floats y({rows.shape(0), blocks.shape(0)});
-  kernels::choose(isa.c_str())
+  integer(isa, terms)
       .mxfp4_matmul(blocks.data(), scales.data(), n_rows, k,
                     {quantized.data(), rows.data(), static_cast<int>(rows.size())}, y.mutable_data(), n_rows,
                     scratch.data());
+  return y;
+}
+
+Bytes q8_pack(const Bf16& w) {
+  require(w.ndim() == 2 && w.shape(1) % kGroup == 0, "expected w [R, K], K a multiple of 32");
+  const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
+  const int n_tiles = (n_rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows;
+  Bytes tiles({static_cast<py::ssize_t>(n_tiles), static_cast<py::ssize_t>(kernels::q8_tile_bytes(k))});
+  for (int i = 0; i < n_tiles; ++i) {
+    const int row = i * kernels::kQ8Rows;
+    kernels::q8_pack(w.data(row, 0), std::min(kernels::kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
+  }
+  return tiles;
+}
+
+Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, const Bytes& quantized,
+                 const Ints& rows) {
+  require(
+      tiles.shape(1) == static_cast<py::ssize_t>(kernels::q8_tile_bytes(k)) &&
+          quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, kernels::Terms::one).bytes),
+      "expected tiles from q8_pack() and activations from quantize()");
+  Floats y({rows.shape(0), static_cast<py::ssize_t>(n_rows)});
+  kernels::choose(isa.c_str())
+      .q8_matmul(tiles.data(), n_rows, k, {quantized.data(), rows.data(), static_cast<int>(rows.size())},
+                 y.mutable_data(), n_rows);
   return y;
 }
 
@@ -142,6 +179,8 @@ void bind_kernels(py::module_& m) {
   k.def("bf16_matmul_in_out", &bf16_matmul_in_out);
   k.def("quantize", &quantize);
   k.def("mxfp4_matmul", &mxfp4_matmul);
+  k.def("q8_pack", &q8_pack);
+  k.def("q8_matmul", &q8_matmul);
   k.def("rms_norm", &rms_norm);
   k.def("swiglu", &swiglu);
   k.def("exp", &exp);

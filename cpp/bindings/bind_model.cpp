@@ -65,6 +65,12 @@ Tensor tensor_from(const py::dict& tensors, const std::string& name) {
   return {array.data(), static_cast<int>(array.itemsize()), {array.shape(), array.shape() + array.ndim()}};
 }
 
+Precision precision_from(const std::string& name) {
+  if (name == "exact") return Precision::exact;
+  if (name == "fast") return Precision::fast;
+  throw ValueError("precision must be 'exact' or 'fast', got '" + name + "'");
+}
+
 class BoundModel {
  public:
   BoundModel(const py::dict& config, py::dict tensors, int threads, const std::string& precision,
@@ -72,9 +78,7 @@ class BoundModel {
       : tensors_(std::move(tensors)),
         model_(
             config_from(config), [this](const std::string& name) { return tensor_from(tensors_, name); },
-            threads, isa) {
-    if (precision != "exact") throw ValueError("precision must be 'exact', got '" + precision + "'");
-  }
+            precision_from(precision), threads, isa) {}
 
   Model& model() { return model_; }
   SequencePtr sequence() {

@@ -67,10 +67,11 @@ struct V {
 
 // Integer dots of two groups (one 32-byte load) with one row of activations: eight lanes, four for each
 // group.
+template <Terms terms>
 static inline __m256i dot_pair(__m256i even, __m256i odd, const std::int8_t* q, const QuantLayout& layout) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum = _mm256_setzero_si256();
-  for (int term = 0; term < kTerms; ++term, q += layout.term_stride) {
+  for (int term = 0; term < static_cast<int>(terms); ++term, q += layout.term_stride) {
     const __m256i xe = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
     const __m256i xo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + layout.half_stride));
     const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(even, xe), _mm256_maddubs_epi16(odd, xo));
@@ -98,7 +99,7 @@ static inline __m256 scales_of(const std::uint8_t* scales, int g, int n_groups) 
 }
 
 // Four rows by one to two tokens straight from the checkpoint's layout.
-template <int N>
+template <Terms terms, int N>
 static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
                                const QuantLayout& layout, const QuantRows& x, int t0, float* y,
                                std::size_t y_stride) {
@@ -121,16 +122,17 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
       const __m256i even = _mm256_shuffle_epi8(table, _mm256_and_si256(b, nibble));
       const __m256i odd = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(b, 4), nibble));
       for (int t = 0; t < N; ++t) {
-        dot[t][r] = dot_pair(even, odd, reinterpret_cast<const std::int8_t*>(xs[t]) + g * 16, layout);
+        dot[t][r] = dot_pair<terms>(even, odd, reinterpret_cast<const std::int8_t*>(xs[t]) + g * 16, layout);
       }
     }
     const __m256 ws = scales_of(scales, g, layout.n_groups);
     for (int t = 0; t < N; ++t) {
-      const auto* lift = reinterpret_cast<const std::int32_t*>(xs[t] + layout.lift_offset) + g;
+      const auto* sums = reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset) + g;
       const auto* scale = reinterpret_cast<const float*>(xs[t] + layout.scale_offset) + g;
       __m256i sum =
           _mm256_hadd_epi32(_mm256_hadd_epi32(dot[t][0], dot[t][1]), _mm256_hadd_epi32(dot[t][2], dot[t][3]));
-      sum = _mm256_add_epi32(sum, _mm256_set_m128i(_mm_set1_epi32(lift[1]), _mm_set1_epi32(lift[0])));
+      sum = _mm256_add_epi32(
+          sum, _mm256_set_m128i(_mm_set1_epi32(kLift * sums[1]), _mm_set1_epi32(kLift * sums[0])));
       const __m256 as = _mm256_set_m128(_mm_set1_ps(scale[1]), _mm_set1_ps(scale[0]));
       __m256& acc = part[t][g / 2 % 2];
       acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(ws, as), acc);
@@ -144,21 +146,83 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
   }
 }
 
+template <Terms terms>
 static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k,
                          QuantRows x, float* y, std::size_t y_stride, std::uint8_t* scratch) {
-  const QuantLayout layout(k);
+  const QuantLayout layout(k, terms);
   int r = 0;
   for (; r + 4 <= n_rows; r += 4) {
     const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
     const std::uint8_t *b = blocks + group * kGroupBytes, *s = scales + group;
     int t = 0;
-    for (; t + 2 <= x.n; t += 2) mxfp4_rows4<2>(b, s, layout, x, t, y + t * y_stride + r, y_stride);
-    if (t < x.n) mxfp4_rows4<1>(b, s, layout, x, t, y + t * y_stride + r, y_stride);
+    for (; t + 2 <= x.n; t += 2) mxfp4_rows4<terms, 2>(b, s, layout, x, t, y + t * y_stride + r, y_stride);
+    if (t < x.n) mxfp4_rows4<terms, 1>(b, s, layout, x, t, y + t * y_stride + r, y_stride);
   }
   if (r < n_rows) {
     const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
-    reference().mxfp4_matmul(blocks + group * kGroupBytes, scales + group, n_rows - r, k, x, y + r, y_stride,
-                             scratch);
+    (terms == Terms::one ? reference().one : reference().three)
+        .mxfp4_matmul(blocks + group * kGroupBytes, scales + group, n_rows - r, k, x, y + r, y_stride,
+                      scratch);
+  }
+}
+
+// One tile of 16 rows by N tokens: lane = row, so nothing is summed across lanes.
+template <int N>
+static inline void q8_tile(const std::uint8_t* tile, const QuantLayout& layout, const QuantRows& x, int t0,
+                           float* y, std::size_t y_stride, int n_rows) {
+  const auto* w_scale =
+      reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(layout.n_groups) * kQ8Rows * kGroup);
+  const std::uint8_t* xs[N];
+  V sum[N];
+  for (int t = 0; t < N; ++t) {
+    xs[t] = x.row(t0 + t, layout.bytes);
+    sum[t] = V::zero();
+  }
+  for (int g = 0; g < layout.n_groups; ++g) {
+    __m256i dot[N][2];
+    for (int t = 0; t < N; ++t) {
+      const std::int32_t lift = kQ8Lift * reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset)[g];
+      dot[t][0] = dot[t][1] = _mm256_set1_epi32(lift);
+    }
+    const auto* words =
+        reinterpret_cast<const __m256i*>(tile + static_cast<std::size_t>(g) * kQ8Rows * kGroup);
+    for (int q = 0; q < 8; ++q) {
+      for (int t = 0; t < N; ++t) {
+        std::int32_t word;
+        std::memcpy(&word, xs[t] + (q / 4) * layout.half_stride + g * 16 + (q % 4) * 4, 4);
+        const __m256i b = _mm256_set1_epi32(word);
+        for (int h = 0; h < 2; ++h) {
+          // 255 * 127 twice passes 16 bits, so even and odd bytes are multiplied as words.
+          const __m256i w = _mm256_loadu_si256(words + 2 * q + h);
+          const __m256i even = _mm256_madd_epi16(_mm256_and_si256(w, _mm256_set1_epi16(255)),
+                                                 _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8));
+          const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(w, 8), _mm256_srai_epi16(b, 8));
+          dot[t][h] = _mm256_add_epi32(dot[t][h], _mm256_add_epi32(even, odd));
+        }
+      }
+    }
+    const V ws = V::load_bf16(w_scale + g * kQ8Rows);
+    for (int t = 0; t < N; ++t) {
+      const V as = V::set1(reinterpret_cast<const float*>(xs[t] + layout.scale_offset)[g]);
+      const V d = {_mm256_cvtepi32_ps(dot[t][0]), _mm256_cvtepi32_ps(dot[t][1])};
+      sum[t] = V::fma(d, V::mul(ws, as), sum[t]);
+    }
+  }
+  for (int t = 0; t < N; ++t) {
+    alignas(32) float rows[kQ8Rows];
+    V::store(rows, sum[t]);
+    std::copy(rows, rows + n_rows, y + t * y_stride);
+  }
+}
+
+static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
+                      std::size_t y_stride) {
+  const QuantLayout layout(k, Terms::one);
+  for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q8_tile_bytes(k)) {
+    const int n = std::min(kQ8Rows, n_rows - r);
+    int t = 0;
+    for (; t + 2 <= x.n; t += 2) q8_tile<2>(tiles, layout, x, t, y + t * y_stride + r, y_stride, n);
+    if (t < x.n) q8_tile<1>(tiles, layout, x, t, y + t * y_stride + r, y_stride, n);
   }
 }
 
@@ -189,8 +253,20 @@ namespace ossnb::kernels {
 
 const Table* avx2() {
   using namespace avx2_level;
-  static const Table table = {"avx2", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
-                              swiglu, attend,      avx2_level::exp,    sum_exp,  int8_peak};
+  static const Table table = {
+      .name = "avx2",
+      .bf16_matmul = bf16_matmul,
+      .bf16_matmul_in_out = bf16_matmul_in_out,
+      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
+      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
+      .q8_matmul = q8_matmul,
+      .rms_norm = rms_norm,
+      .swiglu = swiglu,
+      .attend = attend,
+      .exp = avx2_level::exp,
+      .sum_exp = sum_exp,
+      .int8_peak = int8_peak,
+  };
   return &table;
 }
 

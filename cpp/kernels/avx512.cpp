@@ -24,6 +24,14 @@ static inline __m512i dpbusd(__m512i sum, __m512i a, __m512i b) {
   return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 }
 
+// 255 * 127 twice passes 16 bits, so even and odd bytes are multiplied as words.
+static inline __m512i dpbusd_wide(__m512i sum, __m512i a, __m512i b) {
+  const __m512i even = _mm512_madd_epi16(_mm512_and_si512(a, _mm512_set1_epi16(255)),
+                                         _mm512_srai_epi16(_mm512_slli_epi16(b, 8), 8));
+  const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(a, 8), _mm512_srai_epi16(b, 8));
+  return _mm512_add_epi32(sum, _mm512_add_epi32(even, odd));
+}
+
 #include "kernels/avx512_kernels-inl.h"
 
 }  // namespace avx512_level
@@ -35,8 +43,20 @@ namespace ossnb::kernels {
 
 const Table* avx512() {
   using namespace avx512_level;
-  static const Table table = {"avx512", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm,
-                              swiglu,   attend,      avx512_level::exp,  sum_exp,  int8_peak};
+  static const Table table = {
+      .name = "avx512",
+      .bf16_matmul = bf16_matmul,
+      .bf16_matmul_in_out = bf16_matmul_in_out,
+      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
+      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
+      .q8_matmul = q8_matmul,
+      .rms_norm = rms_norm,
+      .swiglu = swiglu,
+      .attend = attend,
+      .exp = avx512_level::exp,
+      .sum_exp = sum_exp,
+      .int8_peak = int8_peak,
+  };
   return &table;
 }
 

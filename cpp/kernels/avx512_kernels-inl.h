@@ -52,7 +52,7 @@ static inline __m512i sum_parts(__m512i a, __m512i b, __m512i c, __m512i d) {
 // Four rows by N tokens straight from the checkpoint's layout: one 64-byte load is four groups of a row, so
 // the four partial sums of the written order are the four 128-bit parts of an accumulator whose lanes are the
 // rows.
-template <int N>
+template <Terms terms, int N>
 static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
                                const QuantLayout& layout, const QuantRows& x, int t0, float* y,
                                std::size_t y_stride) {
@@ -81,7 +81,7 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
         const std::uint8_t* q = xs[t] + g * 16;
         __m512i sum = _mm512_setzero_si512();
 #pragma GCC unroll 3
-        for (int term = 0; term < kTerms; ++term, q += layout.term_stride) {
+        for (int term = 0; term < static_cast<int>(terms); ++term, q += layout.term_stride) {
           if (term > 0) sum = _mm512_slli_epi32(sum, 8);
           sum = dpbusd(sum, even, _mm512_loadu_si512(q));
           sum = dpbusd(sum, odd, _mm512_loadu_si512(q + layout.half_stride));
@@ -97,15 +97,16 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
 #pragma GCC unroll 4
     for (int t = 0; t < N; ++t) {
-      const auto* lift = xs[t] + layout.lift_offset + g * 4;
+      const auto* sums = xs[t] + layout.sum_offset + g * 4;
       const auto* scale = xs[t] + layout.scale_offset + g * 4;
       const auto load4 = [](const std::uint8_t* p) {
         return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
       };
-      const __m512i lifts = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(load4(lift)));
+      const __m128i lift4 = _mm_mullo_epi32(load4(sums), _mm_set1_epi32(kLift));
+      const __m512i lift = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(lift4));
       const __m512 as =
           _mm512_castsi512_ps(_mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(load4(scale))));
-      const __m512i sum = _mm512_add_epi32(sum_parts(dot[t][0], dot[t][1], dot[t][2], dot[t][3]), lifts);
+      const __m512i sum = _mm512_add_epi32(sum_parts(dot[t][0], dot[t][1], dot[t][2], dot[t][3]), lift);
       part[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(ws, as), part[t]);
     }
   }
@@ -165,7 +166,7 @@ static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, 
   }
 }
 
-template <int N>
+template <Terms terms, int N>
 static void tile_matmul(const Tile& tile, const QuantLayout& layout, const QuantRows& x, int t0, float* y,
                         std::size_t y_stride) {
   const std::uint8_t* xs[N];
@@ -179,7 +180,7 @@ static void tile_matmul(const Tile& tile, const QuantLayout& layout, const Quant
       __m512i dot[N][2];
       for (int t = 0; t < N; ++t) dot[t][0] = dot[t][1] = _mm512_setzero_si512();
 #pragma GCC unroll 3
-      for (int term = 0; term < kTerms; ++term) {
+      for (int term = 0; term < static_cast<int>(terms); ++term) {
         if (term > 0) {
           for (int t = 0; t < N; ++t) {
             dot[t][0] = _mm512_slli_epi32(dot[t][0], 8);
@@ -203,8 +204,8 @@ static void tile_matmul(const Tile& tile, const QuantLayout& layout, const Quant
       const __m512 s0 = _mm512_load_ps(tile.scales + g * kTileRows);
       const __m512 s1 = _mm512_load_ps(tile.scales + g * kTileRows + 16);
       for (int t = 0; t < N; ++t) {
-        const __m512i lift =
-            _mm512_set1_epi32(reinterpret_cast<const std::int32_t*>(xs[t] + layout.lift_offset)[g]);
+        const std::int32_t sum = reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset)[g];
+        const __m512i lift = _mm512_set1_epi32(kLift * sum);
         const __m512 as = _mm512_set1_ps(reinterpret_cast<const float*>(xs[t] + layout.scale_offset)[g]);
         const __m512 d0 = _mm512_cvtepi32_ps(_mm512_add_epi32(dot[t][0], lift));
         const __m512 d1 = _mm512_cvtepi32_ps(_mm512_add_epi32(dot[t][1], lift));
@@ -226,61 +227,157 @@ static void tile_matmul(const Tile& tile, const QuantLayout& layout, const Quant
   }
 }
 
+template <Terms terms>
 static void tile_tokens(const Tile& tile, const QuantLayout& layout, const QuantRows& x, float* y,
                         std::size_t y_stride) {
   int t = 0;
-  for (; t + 6 <= x.n; t += 6) tile_matmul<6>(tile, layout, x, t, y + t * y_stride, y_stride);
+  for (; t + 6 <= x.n; t += 6) tile_matmul<terms, 6>(tile, layout, x, t, y + t * y_stride, y_stride);
   float* yt = y + t * y_stride;
   switch (x.n - t) {
     case 1:
-      tile_matmul<1>(tile, layout, x, t, yt, y_stride);
+      tile_matmul<terms, 1>(tile, layout, x, t, yt, y_stride);
       break;
     case 2:
-      tile_matmul<2>(tile, layout, x, t, yt, y_stride);
+      tile_matmul<terms, 2>(tile, layout, x, t, yt, y_stride);
       break;
     case 3:
-      tile_matmul<3>(tile, layout, x, t, yt, y_stride);
+      tile_matmul<terms, 3>(tile, layout, x, t, yt, y_stride);
       break;
     case 4:
-      tile_matmul<4>(tile, layout, x, t, yt, y_stride);
+      tile_matmul<terms, 4>(tile, layout, x, t, yt, y_stride);
       break;
     case 5:
-      tile_matmul<5>(tile, layout, x, t, yt, y_stride);
+      tile_matmul<terms, 5>(tile, layout, x, t, yt, y_stride);
       break;
     default:
       break;
   }
 }
 
+template <Terms terms>
 static void few_tokens(const std::uint8_t* blocks, const std::uint8_t* scales, const QuantLayout& layout,
                        const QuantRows& x, float* y, std::size_t y_stride) {
   int t = 0;
-  for (; t + 2 <= x.n; t += 2) mxfp4_rows4<2>(blocks, scales, layout, x, t, y + t * y_stride, y_stride);
-  if (t < x.n) mxfp4_rows4<1>(blocks, scales, layout, x, t, y + t * y_stride, y_stride);
+  for (; t + 2 <= x.n; t += 2)
+    mxfp4_rows4<terms, 2>(blocks, scales, layout, x, t, y + t * y_stride, y_stride);
+  if (t < x.n) mxfp4_rows4<terms, 1>(blocks, scales, layout, x, t, y + t * y_stride, y_stride);
 }
 
 // Up to so many tokens the weights are used where they lie; beyond, expanding a tile pays.
 constexpr int kFewTokens = 3;
 
+template <Terms terms>
 static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k,
                          QuantRows x, float* y, std::size_t y_stride, std::uint8_t* scratch) {
-  const QuantLayout layout(k);
+  const QuantLayout layout(k, terms);
   const auto group = [&](int r) { return static_cast<std::size_t>(r) * layout.n_groups; };
   int r = 0;
   if (x.n > kFewTokens) {
     const Tile tile(scratch, k);
     for (; r + kTileRows <= n_rows; r += kTileRows) {
       expand_tile(blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, tile);
-      tile_tokens(tile, layout, x, y + r, y_stride);
+      tile_tokens<terms>(tile, layout, x, y + r, y_stride);
     }
   }
   for (; r + 4 <= n_rows; r += 4) {
-    few_tokens(blocks + group(r) * kGroupBytes, scales + group(r), layout, x, y + r, y_stride);
+    few_tokens<terms>(blocks + group(r) * kGroupBytes, scales + group(r), layout, x, y + r, y_stride);
   }
   if (r < n_rows) {
-    reference().mxfp4_matmul(blocks + group(r) * kGroupBytes, scales + group(r), n_rows - r, k, x, y + r,
-                             y_stride, scratch);
+    (terms == Terms::one ? reference().one : reference().three)
+        .mxfp4_matmul(blocks + group(r) * kGroupBytes, scales + group(r), n_rows - r, k, x, y + r, y_stride,
+                      scratch);
   }
+}
+
+// R tiles of 16 rows by N tokens. Written like tile_matmul, but the tiles are already in this shape in memory
+// and the order is plain: one sum in rising group.
+template <int R, int N>
+static inline void q8_tiles(const std::uint8_t* tiles, int k, const QuantLayout& layout, const QuantRows& x,
+                            int t0, float* y, std::size_t y_stride, __mmask16 last_rows) {
+  const std::uint8_t* tile[R];
+  const std::uint8_t* xs[N];
+  __m512 sum[N][R];
+  for (int r = 0; r < R; ++r) tile[r] = tiles + r * q8_tile_bytes(k);
+  for (int t = 0; t < N; ++t) {
+    xs[t] = x.row(t0 + t, layout.bytes);
+    for (int r = 0; r < R; ++r) sum[t][r] = _mm512_setzero_ps();
+  }
+  const std::size_t scales = static_cast<std::size_t>(layout.n_groups) * kQ8Rows * kGroup;
+  for (int g = 0; g < layout.n_groups; ++g) {
+    __m512i dot[N][R];
+#pragma GCC unroll 6
+    for (int t = 0; t < N; ++t) {
+      const std::int32_t sums = reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset)[g];
+      for (int r = 0; r < R; ++r) dot[t][r] = _mm512_set1_epi32(kQ8Lift * sums);
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < 8; ++q) {
+      __m512i w[R];
+      for (int r = 0; r < R; ++r) {
+        const std::uint8_t* p = tile[r] + (static_cast<std::size_t>(g) * 8 + q) * 64;
+        w[r] = _mm512_loadu_si512(p);
+        if (N == 1) _mm_prefetch(reinterpret_cast<const char*>(p) + 4096, _MM_HINT_T0);
+      }
+#pragma GCC unroll 6
+      for (int t = 0; t < N; ++t) {
+        std::int32_t word;
+        std::memcpy(&word, xs[t] + (q / 4) * layout.half_stride + g * 16 + (q % 4) * 4, 4);
+        const __m512i b = _mm512_set1_epi32(word);
+        for (int r = 0; r < R; ++r) dot[t][r] = dpbusd_wide(dot[t][r], w[r], b);
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      const V ws = V::load_bf16(reinterpret_cast<const bf16*>(tile[r] + scales) + g * kQ8Rows);
+      for (int t = 0; t < N; ++t) {
+        const __m512 as = _mm512_set1_ps(reinterpret_cast<const float*>(xs[t] + layout.scale_offset)[g]);
+        sum[t][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[t][r]), _mm512_mul_ps(ws.v, as), sum[t][r]);
+      }
+    }
+  }
+  for (int t = 0; t < N; ++t) {
+    for (int r = 0; r < R; ++r) {
+      _mm512_mask_storeu_ps(y + t * y_stride + r * kQ8Rows, r + 1 < R ? 0xffff : last_rows, sum[t][r]);
+    }
+  }
+}
+
+template <int R>
+static void q8_tokens(const std::uint8_t* tiles, int k, const QuantLayout& layout, const QuantRows& x,
+                      float* y, std::size_t y_stride, __mmask16 last_rows) {
+  int t = 0;
+  for (; t + 6 <= x.n; t += 6) q8_tiles<R, 6>(tiles, k, layout, x, t, y + t * y_stride, y_stride, last_rows);
+  float* yt = y + t * y_stride;
+  switch (x.n - t) {
+    case 1:
+      q8_tiles<R, 1>(tiles, k, layout, x, t, yt, y_stride, last_rows);
+      break;
+    case 2:
+      q8_tiles<R, 2>(tiles, k, layout, x, t, yt, y_stride, last_rows);
+      break;
+    case 3:
+      q8_tiles<R, 3>(tiles, k, layout, x, t, yt, y_stride, last_rows);
+      break;
+    case 4:
+      q8_tiles<R, 4>(tiles, k, layout, x, t, yt, y_stride, last_rows);
+      break;
+    case 5:
+      q8_tiles<R, 5>(tiles, k, layout, x, t, yt, y_stride, last_rows);
+      break;
+    default:
+      break;
+  }
+}
+
+static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
+                      std::size_t y_stride) {
+  const QuantLayout layout(k, Terms::one);
+  const std::size_t bytes = q8_tile_bytes(k);
+  const auto mask = [](int n) { return static_cast<__mmask16>((1u << n) - 1); };
+  int r = 0;
+  for (; r + kQ8Rows < n_rows; r += 2 * kQ8Rows, tiles += 2 * bytes) {
+    q8_tokens<2>(tiles, k, layout, x, y + r, y_stride, mask(std::min(kQ8Rows, n_rows - r - kQ8Rows)));
+  }
+  if (r < n_rows) q8_tokens<1>(tiles, k, layout, x, y + r, y_stride, mask(n_rows - r));
 }
 
 // Accumulators are named one by one: in an array the compiler keeps them in memory and the peak comes out at

@@ -20,6 +20,8 @@ namespace avx512vnni_level {
 
 static inline __m512i dpbusd(__m512i sum, __m512i a, __m512i b) { return _mm512_dpbusd_epi32(sum, a, b); }
 
+static inline __m512i dpbusd_wide(__m512i sum, __m512i a, __m512i b) { return dpbusd(sum, a, b); }
+
 #include "kernels/avx512_kernels-inl.h"
 
 }  // namespace avx512vnni_level
@@ -32,8 +34,19 @@ namespace ossnb::kernels {
 const Table* avx512vnni() {
   using namespace avx512vnni_level;
   static const Table table = {
-      "avx512vnni", bf16_matmul, bf16_matmul_in_out,    quantize, mxfp4_matmul, rms_norm,
-      swiglu,       attend,      avx512vnni_level::exp, sum_exp,  int8_peak};
+      .name = "avx512vnni",
+      .bf16_matmul = bf16_matmul,
+      .bf16_matmul_in_out = bf16_matmul_in_out,
+      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
+      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
+      .q8_matmul = q8_matmul,
+      .rms_norm = rms_norm,
+      .swiglu = swiglu,
+      .attend = attend,
+      .exp = avx512vnni_level::exp,
+      .sum_exp = sum_exp,
+      .int8_peak = int8_peak,
+  };
   return &table;
 }
 

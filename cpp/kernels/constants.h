@@ -11,6 +11,9 @@ constexpr std::int32_t kMinExponent = 50;
 constexpr std::int32_t kToIntBias = 127 + 22 + 126;      // 2^(22 - (exponent - 126))
 constexpr std::int32_t kScaleBias = 126 + 22 + 1 - 127;  // 2^((exponent - 126) - 22) / 2
 
+// quantize() in one term: 127 / largest must stay finite.
+constexpr float kSmallestLargest = 1e-30f;
+
 // exp(): below kExpMin the result is zero, above kExpMax it stays at exp(kExpMax). ln 2 is split so that n *
 // kLn2High is exact. The polynomial is (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, highest power first (Cephes'
 // expf has the same degree).

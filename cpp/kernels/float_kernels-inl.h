@@ -286,20 +286,28 @@ static void attend(const AttendArgs& a) {
   }
 }
 
-// Activations to three int8 terms; the integer part is scalar code that a compiler turns into vectors of its
-// own.
+// Activations to int8 terms; the integer part is scalar code that a compiler turns into vectors of its own.
+template <Terms terms>
 static void quantize(const float* x, int k, std::uint8_t* out) {
-  const QuantLayout layout(k);
-  auto* lift = reinterpret_cast<std::int32_t*>(out + layout.lift_offset);
+  const QuantLayout layout(k, terms);
+  auto* sums = reinterpret_cast<std::int32_t*>(out + layout.sum_offset);
   auto* scale = reinterpret_cast<float*>(out + layout.scale_offset);
   for (int g = 0; g < layout.n_groups; ++g) {
     const float* xs = x + g * kGroup;
-    std::uint32_t largest = 0;
-    for (int j = 0; j < kGroup; ++j)
-      largest = std::max(largest, std::bit_cast<std::uint32_t>(xs[j]) & 0x7fffffffu);
-    const std::int32_t exponent = std::max(static_cast<std::int32_t>(largest >> 23), kMinExponent);
+    std::uint32_t bits = 0;
+    for (int j = 0; j < kGroup; ++j) bits = std::max(bits, std::bit_cast<std::uint32_t>(xs[j]) & 0x7fffffffu);
+    const std::int32_t exponent = std::max(static_cast<std::int32_t>(bits >> 23), kMinExponent);
     const bool finite = exponent != 255;
-    const float to_int = finite ? std::bit_cast<float>((kToIntBias - exponent) << 23) : 0.0f;
+    float to_int = 0;
+    scale[g] = std::bit_cast<float>(0x7fc00000u);
+    if (finite && terms == Terms::three) {
+      to_int = std::bit_cast<float>((kToIntBias - exponent) << 23);
+      scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
+    } else if (finite) {
+      const float largest = std::max(std::bit_cast<float>(bits), kSmallestLargest);
+      to_int = 127.0f / largest;
+      scale[g] = largest / 254.0f;
+    }
     alignas(64) std::int32_t v[kGroup] = {};
     if (finite) {
       V::store_nearest_int(v, V::mul(V::load(xs), V::set1(to_int)));
@@ -307,25 +315,20 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
     }
     std::int32_t sum = 0;
     for (int j = 0; j < kGroup; ++j) sum += v[j];
-    auto* q = reinterpret_cast<std::int8_t*>(out) + g * 16;
-    for (int j = 0; j < kGroup / 2; ++j) {
-      const std::int32_t even = v[2 * j], odd = v[2 * j + 1];
-      const std::int32_t even1 = (even + 128) >> 8, odd1 = (odd + 128) >> 8;
-      q[2 * layout.term_stride + j] = static_cast<std::int8_t>(even);
-      q[2 * layout.term_stride + layout.half_stride + j] = static_cast<std::int8_t>(odd);
-      q[layout.term_stride + j] = static_cast<std::int8_t>(even1);
-      q[layout.term_stride + layout.half_stride + j] = static_cast<std::int8_t>(odd1);
-      q[j] = static_cast<std::int8_t>((even1 + 128) >> 8);
-      q[layout.half_stride + j] = static_cast<std::int8_t>((odd1 + 128) >> 8);
+    sums[g] = -sum;
+    for (int term = layout.n_terms - 1; term >= 0; --term) {
+      auto* q = reinterpret_cast<std::int8_t*>(out) + term * layout.term_stride + g * 16;
+      for (int j = 0; j < kGroup / 2; ++j) {
+        q[j] = static_cast<std::int8_t>(v[2 * j]);
+        q[layout.half_stride + j] = static_cast<std::int8_t>(v[2 * j + 1]);
+      }
+      for (int j = 0; j < kGroup; ++j) v[j] = (v[j] + 128) >> 8;
     }
-    lift[g] = -kLift * sum;
-    scale[g] =
-        finite ? std::bit_cast<float>((exponent - kScaleBias) << 23) : std::bit_cast<float>(0x7fc00000u);
   }
   const int rest = layout.n_stored - layout.n_groups;  // the padding groups contribute nothing
-  for (int half = 0; half < 2 * kTerms; ++half) {
+  for (int half = 0; half < 2 * layout.n_terms; ++half) {
     std::memset(out + half * layout.half_stride + layout.n_groups * 16, 0, rest * 16);
   }
-  std::memset(lift + layout.n_groups, 0, rest * 4);
+  std::memset(sums + layout.n_groups, 0, rest * 4);
   std::memset(scale + layout.n_groups, 0, rest * 4);
 }

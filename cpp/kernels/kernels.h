@@ -13,28 +13,34 @@
 namespace ossnb::kernels {
 
 constexpr int kLanes = 16;    // partial sums of a float32 dot product: lane = k mod 16
-constexpr int kTerms = 3;     // int8 terms of an activation: 23 bits and a sign, float32's own grade
 constexpr int kKeyTile = 16;  // keys are stored transposed in tiles of 16 (data/kv.h)
 
-// A row of activations as three int8 terms per group of 32. With unit = 2^(e-22), e the exponent of the
-// group's largest magnitude, v = round(x / unit) = 65536 * t0 + 256 * t1 + t2, all |t| <= 128. Even and odd
-// inputs lie apart, because that is how the nibbles come out of a weight byte.
+// How many int8 terms hold an activation: three are 23 bits, float32's own grade (precision exact); one is
+// what others use (precision fast).
+enum class Terms { one = 1, three = 3 };
+
+// A row of activations quantised in groups of 32, x = unit * v.
+//   three: unit = 2^(e-22), e the exponent of the group's largest magnitude; v = 65536 * t0 + 256 * t1 + t2.
+//   one:   unit = largest / 127; v = t0.
+// Even and odd inputs lie apart, because that is how the nibbles come out of a weight byte.
 struct QuantLayout {
-  int n_groups;     // ceil(K / 32)
+  int n_terms;
+  int n_groups;     // K / 32
   int n_stored;     // rounded up to 16 groups; the rest is zero
   int term_stride;  // bytes from one term to the next: two halves (even, odd inputs) of n_stored * 16
   int half_stride;
-  int lift_offset;    // int32 [n_stored]: -12 * sum(v) of the group
+  int sum_offset;  // int32 [n_stored]: -sum(v) of the group, which takes the lift of unsigned codes off again
   int scale_offset;   // float [n_stored]: unit / 2
   std::size_t bytes;  // of one row, a multiple of 64
 
-  explicit QuantLayout(int k)
-      : n_groups(k / kGroup),
+  QuantLayout(int k, Terms terms)
+      : n_terms(static_cast<int>(terms)),
+        n_groups(k / kGroup),
         n_stored((n_groups + 15) / 16 * 16),
         term_stride(n_stored * 32),
         half_stride(n_stored * 16),
-        lift_offset(term_stride * kTerms),
-        scale_offset(lift_offset + n_stored * 4),
+        sum_offset(term_stride * n_terms),
+        scale_offset(sum_offset + n_stored * 4),
         bytes(static_cast<std::size_t>(scale_offset) + n_stored * 4) {}
 };
 
@@ -61,6 +67,27 @@ struct AttendArgs {
   float* out;                  // [G, Dh]
 };
 
+// Products with quantised activations.
+struct IntegerKernels {
+  // Quantises x [K] into a row of QuantLayout.
+  void (*quantize)(const float* x, int k, std::uint8_t* out);
+  // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of MXFP4 weights: blocks [n_rows, K/32,
+  // 16], scales [n_rows, K/32]. scratch: mxfp4_scratch_bytes(K), private to the thread.
+  void (*mxfp4_matmul)(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
+                       float* y, std::size_t y_stride, std::uint8_t* scratch);
+};
+
+// Q8: a dense matrix with a byte a weight, made from bf16 for precision fast. Tiles of 16 rows; for each
+// group of 32 inputs eight words of four codes a row ([8, 16 rows, 4], the first four words even inputs),
+// then for all groups 16 scales in bf16, doubled. Codes are lifted by 128. A tile serves one token and many
+// alike: lane = row.
+constexpr int kQ8Rows = 16, kQ8Lift = 128;
+constexpr std::size_t q8_tile_bytes(int k) {
+  return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);
+}
+// Packs rows 0..n_rows-1 (at most 16, the rest of the tile becomes zeros) of w [n_rows, K] into one tile.
+void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile);
+
 struct Table {
   const char* name;
 
@@ -72,12 +99,11 @@ struct Table {
   void (*bf16_matmul_in_out)(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x,
                              std::size_t x_stride, const std::int32_t* rows, int n_tokens, float* y,
                              std::size_t y_stride);
-  // Splits x [K] into three int8 terms (QuantLayout).
-  void (*quantize)(const float* x, int k, std::uint8_t* out);
-  // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of MXFP4 weights: blocks [n_rows, K/32,
-  // 16], scales [n_rows, K/32]. scratch: mxfp4_scratch_bytes(K), private to the thread.
-  void (*mxfp4_matmul)(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
-                       float* y, std::size_t y_stride, std::uint8_t* scratch);
+  IntegerKernels one, three;
+  // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of a matrix in Q8 tiles (below);
+  // activations of one term.
+  void (*q8_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
+                    std::size_t y_stride);
   // y = (x / rms(x)) * w
   void (*rms_norm)(const float* x, const bf16* w, float eps, int n, float* y);
   // out[i] = (up + 1) * gate * sigmoid(alpha * gate), gate = min(h[2i], limit), up = clamp(h[2i+1], +-limit).

@@ -50,37 +50,58 @@ void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, int k, c
   }
 }
 
+// Stores integers v[32] of a group in the terms of the layout.
+void store_group(const std::int32_t* v, int g, const QuantLayout& layout, std::uint8_t* out) {
+  std::int32_t sum = 0;
+  for (int j = 0; j < kGroup; ++j) {
+    auto* half = reinterpret_cast<std::int8_t*>(out) + (j & 1) * layout.half_stride + g * 16 + j / 2;
+    std::int32_t rest = v[j];
+    for (int term = layout.n_terms - 1; term >= 0; --term) {
+      half[term * layout.term_stride] = static_cast<std::int8_t>(rest);
+      rest = (rest + 128) >> 8;  // what the lowest byte, read as signed, leaves
+    }
+    sum += v[j];
+  }
+  reinterpret_cast<std::int32_t*>(out + layout.sum_offset)[g] = -sum;
+}
+
+template <Terms terms>
 void quantize(const float* x, int k, std::uint8_t* out) {
-  const QuantLayout layout(k);
+  const QuantLayout layout(k, terms);
   std::memset(out, 0, layout.bytes);
-  auto* lift = reinterpret_cast<std::int32_t*>(out + layout.lift_offset);
   auto* scale = reinterpret_cast<float*>(out + layout.scale_offset);
   for (int g = 0; g < layout.n_groups; ++g) {
-    std::uint32_t largest = 0;  // bits of |x|, ordered as the magnitudes are
-    for (int j = 0; j < kGroup; ++j) {
-      largest = std::max(largest, std::bit_cast<std::uint32_t>(x[g * kGroup + j]) & 0x7fffffffu);
-    }
-    const std::int32_t exponent = std::max(static_cast<std::int32_t>(largest >> 23), kMinExponent);
+    std::uint32_t bits = 0;  // of the largest |x|: ordered as the magnitudes are
+    for (int j = 0; j < kGroup; ++j)
+      bits = std::max(bits, std::bit_cast<std::uint32_t>(x[g * kGroup + j]) & 0x7fffffffu);
+    const std::int32_t exponent = std::max(static_cast<std::int32_t>(bits >> 23), kMinExponent);
     if (exponent == 255) {  // an infinity or a NaN: the group's result is NaN, as it would be in floats
       scale[g] = std::bit_cast<float>(0x7fc00000u);
       continue;
     }
-    // |x| < 2^(exponent - 126), so |x| * to_int <= 2^22 and t0 <= 64.
-    const float to_int = std::bit_cast<float>((kToIntBias - exponent) << 23);
-    std::int32_t sum = 0;
-    for (int j = 0; j < kGroup; ++j) {
-      std::int32_t v = static_cast<std::int32_t>(std::lrintf(x[g * kGroup + j] * to_int));
-      sum += v;
-      auto* half = reinterpret_cast<std::int8_t*>(out) + (j & 1) * layout.half_stride + g * 16 + j / 2;
-      half[2 * layout.term_stride] = static_cast<std::int8_t>(v);
-      v = (v + 128) >> 8;  // what the lowest byte, read as signed, leaves
-      half[layout.term_stride] = static_cast<std::int8_t>(v);
-      v = (v + 128) >> 8;
-      half[0] = static_cast<std::int8_t>(v);
+    float to_int;
+    if (terms == Terms::three) {
+      // |x| < 2^(exponent - 126), so |x| * to_int <= 2^22 and the first term is at most 64.
+      to_int = std::bit_cast<float>((kToIntBias - exponent) << 23);
+      scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
+    } else {
+      const float largest = std::max(std::bit_cast<float>(bits), kSmallestLargest);
+      to_int = 127.0f / largest;
+      scale[g] = largest / 254.0f;
     }
-    lift[g] = -kLift * sum;
-    scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
+    std::int32_t v[kGroup];
+    for (int j = 0; j < kGroup; ++j)
+      v[j] = static_cast<std::int32_t>(std::lrintf(x[g * kGroup + j] * to_int));
+    store_group(v, g, layout, out);
   }
+}
+
+// Integer v of input j of group g.
+std::int32_t stored(const std::uint8_t* x, int g, int j, const QuantLayout& layout) {
+  const auto* half = reinterpret_cast<const std::int8_t*>(x) + (j & 1) * layout.half_stride + g * 16 + j / 2;
+  std::int32_t v = 0;
+  for (int term = 0; term < layout.n_terms; ++term) v = v * 256 + half[term * layout.term_stride];
+  return v;
 }
 
 float dot_mxfp4(const std::uint8_t* blocks, const std::uint8_t* scales, const std::uint8_t* x,
@@ -91,24 +112,48 @@ float dot_mxfp4(const std::uint8_t* blocks, const std::uint8_t* scales, const st
     std::int32_t dot = 0;  // exact: |dot| <= 32 * 12 * 2^22 < 2^31
     for (int j = 0; j < kGroup; ++j) {
       const std::uint8_t byte = blocks[g * kGroupBytes + j / 2];
-      const auto* half =
-          reinterpret_cast<const std::int8_t*>(x) + (j & 1) * layout.half_stride + g * 16 + j / 2;
-      const std::int32_t v = half[0] * 65536 + half[layout.term_stride] * 256 + half[2 * layout.term_stride];
-      dot += kE2M1Twice[j & 1 ? byte >> 4 : byte & 15] * v;
+      dot += kE2M1Twice[j & 1 ? byte >> 4 : byte & 15] * stored(x, g, j, layout);
     }
     part[g % 4] = std::fma(static_cast<float>(dot), e8m0_to_f32(scales[g]) * scale[g], part[g % 4]);
   }
   return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
+template <Terms terms>
 void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
                   float* y, std::size_t y_stride, std::uint8_t*) {
-  const QuantLayout layout(k);
+  const QuantLayout layout(k, terms);
   for (int t = 0; t < x.n; ++t) {
     for (int r = 0; r < n_rows; ++r) {
       const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
       y[t * y_stride + r] =
           dot_mxfp4(blocks + group * kGroupBytes, scales + group, x.row(t, layout.bytes), layout);
+    }
+  }
+}
+
+float dot_q8(const std::uint8_t* tile, int r, const std::uint8_t* x, const QuantLayout& layout) {
+  const auto* x_scale = reinterpret_cast<const float*>(x + layout.scale_offset);
+  const auto* w_scale =
+      reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(layout.n_groups) * kQ8Rows * kGroup);
+  float sum = 0;
+  for (int g = 0; g < layout.n_groups; ++g) {
+    std::int32_t dot = 0;
+    for (int j = 0; j < kGroup; ++j) {
+      const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;
+      dot += (tile[((g * 8 + word) * kQ8Rows + r) * 4 + byte] - kQ8Lift) * stored(x, g, j, layout);
+    }
+    sum = std::fma(static_cast<float>(dot), bf16_to_f32(w_scale[g * kQ8Rows + r]) * x_scale[g], sum);
+  }
+  return sum;
+}
+
+void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y, std::size_t y_stride) {
+  const QuantLayout layout(k, Terms::one);
+  for (int t = 0; t < x.n; ++t) {
+    for (int r = 0; r < n_rows; ++r) {
+      y[t * y_stride + r] =
+          dot_q8(tiles + r / kQ8Rows * q8_tile_bytes(k), r % kQ8Rows, x.row(t, layout.bytes), layout);
     }
   }
 }
@@ -199,10 +244,45 @@ double int8_peak(long n) {
 
 }  // namespace
 
+void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
+  auto* scale = reinterpret_cast<bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kQ8Rows * kGroup);
+  for (int r = 0; r < kQ8Rows; ++r) {
+    const bf16* row = w + static_cast<std::size_t>(r) * k;
+    for (int g = 0; g < k / kGroup; ++g) {
+      float largest = 0;
+      for (int j = 0; j < kGroup && r < n_rows; ++j)
+        largest = std::max(largest, std::fabs(bf16_to_f32(row[g * kGroup + j])));
+      // Rounded up to bf16, so that no code passes 127; stored doubled, since activations carry half their
+      // unit.
+      const auto bits = std::bit_cast<std::uint32_t>(largest / 63.5f);
+      const bf16 twice = static_cast<bf16>((bits + 0xffff) >> 16);
+      const float to_code = largest > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f;
+      scale[g * kQ8Rows + r] = twice;
+      for (int j = 0; j < kGroup; ++j) {
+        const int code =
+            r < n_rows ? static_cast<int>(std::lrintf(bf16_to_f32(row[g * kGroup + j]) * to_code)) : 0;
+        const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;
+        tile[((g * 8 + word) * kQ8Rows + r) * 4 + byte] = static_cast<std::uint8_t>(code + kQ8Lift);
+      }
+    }
+  }
+}
+
 const Table& reference() {
   static const Table table = {
-      "reference", bf16_matmul, bf16_matmul_in_out, quantize, mxfp4_matmul, rms_norm, swiglu, attend,
-      exp,         sum_exp,     int8_peak};
+      .name = "reference",
+      .bf16_matmul = bf16_matmul,
+      .bf16_matmul_in_out = bf16_matmul_in_out,
+      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
+      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
+      .q8_matmul = q8_matmul,
+      .rms_norm = rms_norm,
+      .swiglu = swiglu,
+      .attend = attend,
+      .exp = exp,
+      .sum_exp = sum_exp,
+      .int8_peak = int8_peak,
+  };
   return table;
 }
 

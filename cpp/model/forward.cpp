@@ -15,12 +15,13 @@ const Config& checked(const Config& config) {
 
 }  // namespace
 
-Model::Model(const Config& config, const Weights::Find& find, int n_threads, const std::string& isa)
+Model::Model(const Config& config, const Weights::Find& find, Precision precision, int n_threads,
+             const std::string& isa)
     : config_(checked(config)),
       kernels_(kernels::choose(isa.c_str())),
       weights_(config_, find),
       pool_(n_threads),
-      ops_(make_cpu_ops(config_, weights_, kernels_, pool_)) {}
+      ops_(make_cpu_ops(config_, weights_, precision, kernels_, pool_)) {}
 
 Batch Model::batch_of(const std::vector<Feed>& feeds) const {
   Batch batch;

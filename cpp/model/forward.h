@@ -25,7 +25,8 @@ struct Feed {
 class Model {
  public:
   // `find` is asked once for each tensor; what it points to must outlive the model.
-  Model(const Config& config, const Weights::Find& find, int n_threads, const std::string& isa);
+  Model(const Config& config, const Weights::Find& find, Precision precision, int n_threads,
+        const std::string& isa);
 
   const Config& config() const { return config_; }
   const kernels::Table& kernels() const { return kernels_; }

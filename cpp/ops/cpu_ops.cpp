@@ -22,16 +22,57 @@ void add_bias(float* y, const bf16* bias, int n) {
   for (int i = 0; i < n; ++i) y[i] += bf16_to_f32(bias[i]);
 }
 
+// A dense matrix [n_rows, K]: bf16 as stored, or packed to Q8 tiles.
+struct Dense {
+  const bf16* w = nullptr;
+  int n_rows = 0, k = 0;
+  Buffer<std::uint8_t> tiles;  // empty in exact
+  std::uint64_t n_bytes = 0;   // that a product reads
+
+  Dense(const bf16* weights, int rows, int width, bool packed, ThreadPool& pool)
+      : w(weights), n_rows(rows), k(width) {
+    n_bytes = static_cast<std::uint64_t>(n_rows) * k * sizeof(bf16);
+    if (!packed || k % kGroup != 0) return;
+    const int n_tiles = n_blocks(n_rows, kernels::kQ8Rows);
+    const std::size_t tile_bytes = kernels::q8_tile_bytes(k);
+    n_bytes = n_tiles * tile_bytes;
+    tiles.reserve(n_bytes);
+    pool.parallel_for(n_tiles, [&](int i, int) {
+      const int row = i * kernels::kQ8Rows;
+      kernels::q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
+                       tiles.data() + i * tile_bytes);
+    });
+  }
+};
+
+struct DenseLayer {
+  Dense q, k, v, o;
+  DenseLayer(const LayerWeights& w, const Config& c, bool packed, ThreadPool& pool)
+      : q(w.q_weight, c.q_size(), c.hidden_size, packed, pool),
+        k(w.k_weight, c.kv_size(), c.hidden_size, packed, pool),
+        v(w.v_weight, c.kv_size(), c.hidden_size, packed, pool),
+        o(w.o_weight, c.hidden_size, c.q_size(), packed, pool) {}
+};
+
 class CpuOps final : public Ops {
  public:
-  CpuOps(const Config& config, const Weights& weights, const kernels::Table& kernels, ThreadPool& pool)
+  CpuOps(const Config& config, const Weights& weights, Precision precision, const kernels::Table& kernels,
+         ThreadPool& pool)
       : c_(config),
         w_(weights),
         k_(kernels),
         pool_(pool),
         rope_(config),
-        hidden_layout_(config.hidden_size),
-        inter_layout_(config.intermediate_size) {}
+        terms_(precision == Precision::fast ? kernels::Terms::one : kernels::Terms::three),
+        integer_(precision == Precision::fast ? kernels.one : kernels.three),
+        hidden_layout_(config.hidden_size, terms_),
+        inter_layout_(config.intermediate_size, terms_),
+        heads_layout_(config.q_size(), terms_),
+        head_(weights.lm_head, config.vocab_size, config.hidden_size, precision == Precision::fast, pool) {
+    for (const LayerWeights& layer : weights.layers) {
+      dense_.emplace_back(layer, config, precision == Precision::fast, pool);
+    }
+  }
 
   void begin(const Batch& batch) override;
   void embed() override;
@@ -65,8 +106,12 @@ class CpuOps final : public Ops {
   int first_visible(int layer, int position) const {
     return c_.layer_is_sliding[layer] ? std::max(0, position - c_.sliding_window + 1) : 0;
   }
-  void matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y,
-              std::size_t y_stride, int row);
+  void matmul(const Dense& m, int row, int n_rows, const float* x, const std::uint8_t* quant, int n_tokens,
+              float* y, std::size_t y_stride);
+  void matmul_bias(const Dense& m, const bf16* bias, int row, const float* x, const std::uint8_t* quant,
+                   float* y, std::size_t y_stride);
+  void quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
+                     std::uint8_t* out);
   void sort_by_expert();
   std::vector<Task> tasks_of(int n_rows) const;
   void expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& task, int n_rows,
@@ -79,7 +124,11 @@ class CpuOps final : public Ops {
   const kernels::Table& k_;
   ThreadPool& pool_;
   Rope rope_;
-  kernels::QuantLayout hidden_layout_, inter_layout_;
+  kernels::Terms terms_;
+  const kernels::IntegerKernels& integer_;
+  kernels::QuantLayout hidden_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
+  std::vector<DenseLayer> dense_;
+  Dense head_;
 
   const Batch* batch_ = nullptr;
   int T_ = 0;
@@ -98,10 +147,11 @@ class CpuOps final : public Ops {
   std::vector<std::int32_t> pair_of_;               // [T, A] place among the pairs
   std::vector<std::int32_t> pair_row_, pair_self_;  // [T * A] row of each pair; 0, 1, 2, ...
   std::vector<Bucket> buckets_;
-  Buffer<std::uint8_t> norm_q_;  // [T] rows of hidden_layout_
-  Buffer<float> act_;            // [T * A, I]
-  Buffer<std::uint8_t> act_q_;   // [T * A] rows of inter_layout_
-  Buffer<float> expert_out_;     // [T * A, D]
+  Buffer<std::uint8_t> heads_q_;  // [T] rows of heads_layout_, in fast
+  Buffer<std::uint8_t> norm_q_;   // [T] rows of hidden_layout_
+  Buffer<float> act_;             // [T * A, I]
+  Buffer<std::uint8_t> act_q_;    // [T * A] rows of inter_layout_
+  Buffer<float> expert_out_;      // [T * A, D]
 
   struct Scratch {  // of one worker
     Buffer<std::uint8_t> tile;
@@ -133,6 +183,7 @@ void CpuOps::begin(const Batch& batch) {
   pair_self_.resize(T * A);
   std::iota(pair_self_.begin(), pair_self_.end(), 0);
   norm_q_.reserve(T * hidden_layout_.bytes);
+  if (terms_ == kernels::Terms::one) heads_q_.reserve(T * heads_layout_.bytes);
   act_.reserve(T * A * c_.intermediate_size);
   act_q_.reserve(T * A * inter_layout_.bytes);
   expert_out_.reserve(T * A * c_.hidden_size);
@@ -159,12 +210,32 @@ void CpuOps::embed() {
   bytes_ += static_cast<std::uint64_t>(T_) * D * sizeof(bf16);
 }
 
-// Rows row .. row + kRowBlock of y = w x + bias for all T rows of x [T, K].
-void CpuOps::matmul(const bf16* w, const bf16* bias, int n_rows, int k, const float* x, float* y,
-                    std::size_t y_stride, int row) {
-  const int n = std::min(kRowBlock, n_rows - row);
-  k_.bf16_matmul(w + static_cast<std::size_t>(row) * k, n, k, x, k, T_, y + row, y_stride);
+// y[t, r] = m x for rows row .. row + n_rows; row is a multiple of 16.
+void CpuOps::matmul(const Dense& m, int row, int n_rows, const float* x, const std::uint8_t* quant,
+                    int n_tokens, float* y, std::size_t y_stride) {
+  if (m.tiles.data()) {
+    const std::uint8_t* tiles = m.tiles.data() + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
+    k_.q8_matmul(tiles, n_rows, m.k, {quant, pair_self_.data(), n_tokens}, y, y_stride);
+  } else {
+    k_.bf16_matmul(m.w + static_cast<std::size_t>(row) * m.k, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
+  }
+}
+
+// Rows row .. row + kRowBlock of y = m x + bias for all T rows.
+void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float* x, const std::uint8_t* quant,
+                         float* y, std::size_t y_stride) {
+  const int n = std::min(kRowBlock, m.n_rows - row);
+  matmul(m, row, n, x, quant, T_, y + row, y_stride);
   for (int t = 0; t < T_; ++t) add_bias(y + t * y_stride + row, bias + row, n);
+}
+
+// Rows of x [n_rows, m.k] in the integers that m's product wants, if it wants any.
+void CpuOps::quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
+                           std::uint8_t* out) {
+  if (!m.tiles.data()) return;
+  pool_.parallel_for(n_rows, [&](int t, int) {
+    integer_.quantize(x + static_cast<std::size_t>(t) * m.k, m.k, out + t * layout.bytes);
+  });
 }
 
 void CpuOps::attn_in(int layer) {
@@ -174,15 +245,19 @@ void CpuOps::attn_in(int layer) {
     k_.rms_norm(x_.data() + static_cast<std::size_t>(t) * D, w.input_layernorm, c_.rms_norm_eps, D,
                 norm_.data() + static_cast<std::size_t>(t) * D);
   });
+  const DenseLayer& dense = dense_[layer];
+  quantize_rows(dense.q, norm_.data(), T_, hidden_layout_, norm_q_.data());
   const int q_tasks = n_blocks(Q, kRowBlock), kv_tasks = n_blocks(KV, kRowBlock);
   pool_.parallel_for(q_tasks + 2 * kv_tasks, [&](int i, int) {
-    if (i < q_tasks) {
-      matmul(w.q_weight, w.q_bias, Q, D, norm_.data(), q_.data(), Q, i * kRowBlock);
-    } else if (i < q_tasks + kv_tasks) {
-      matmul(w.k_weight, w.k_bias, KV, D, norm_.data(), kv_.data(), 2 * KV, (i - q_tasks) * kRowBlock);
+    const float* x = norm_.data();
+    const std::uint8_t* quant = norm_q_.data();
+    const int kv = i - q_tasks, value = kv - kv_tasks;
+    if (kv < 0) {
+      matmul_bias(dense.q, w.q_bias, i * kRowBlock, x, quant, q_.data(), Q);
+    } else if (value < 0) {
+      matmul_bias(dense.k, w.k_bias, kv * kRowBlock, x, quant, kv_.data(), 2 * KV);
     } else {
-      matmul(w.v_weight, w.v_bias, KV, D, norm_.data(), kv_.data() + KV, 2 * KV,
-             (i - q_tasks - kv_tasks) * kRowBlock);
+      matmul_bias(dense.v, w.v_bias, value * kRowBlock, x, quant, kv_.data() + KV, 2 * KV);
     }
   });
   pool_.parallel_for(T_, [&](int t, int) {
@@ -202,7 +277,7 @@ void CpuOps::attn_in(int layer) {
                   block + layout.values(layer, h) + static_cast<std::size_t>(slot) * Dh);
     }
   });
-  bytes_ += static_cast<std::uint64_t>(Q + 2 * KV) * (D + 1) * sizeof(bf16) + D * sizeof(bf16);
+  bytes_ += dense.q.n_bytes + dense.k.n_bytes + dense.v.n_bytes + (Q + 2 * KV + D) * sizeof(bf16);
 }
 
 void CpuOps::attend(int layer) {
@@ -247,17 +322,18 @@ void CpuOps::attend(int layer) {
 }
 
 void CpuOps::attn_out(int layer) {
-  const LayerWeights& w = w_.layers[layer];
-  const int D = c_.hidden_size, Q = c_.q_size();
+  const Dense& o = dense_[layer].o;
+  const int D = c_.hidden_size;
+  quantize_rows(o, q_.data(), T_, heads_layout_, heads_q_.data());
   pool_.parallel_for(n_blocks(D, kRowBlock), [&](int i, int) {
     const int row = i * kRowBlock, n = std::min(kRowBlock, D - row);
-    matmul(w.o_weight, w.o_bias, D, Q, q_.data(), out_.data(), D, row);
+    matmul_bias(o, w_.layers[layer].o_bias, row, q_.data(), heads_q_.data(), out_.data(), D);
     for (int t = 0; t < T_; ++t) {
       const std::size_t at = static_cast<std::size_t>(t) * D + row;
       for (int j = 0; j < n; ++j) x_[at + j] += out_[at + j];
     }
   });
-  bytes_ += static_cast<std::uint64_t>(D) * (Q + 1) * sizeof(bf16);
+  bytes_ += o.n_bytes + D * sizeof(bf16);
 }
 
 void CpuOps::route(int layer) {
@@ -286,7 +362,7 @@ void CpuOps::route(int layer) {
     float sum = 0;
     for (int a = 0; a < A; ++a) sum += weight[a];
     for (int a = 0; a < A; ++a) weight[a] /= sum;
-    if (w.gate_up.blocks) k_.quantize(norm, D, norm_q_.data() + t * hidden_layout_.bytes);
+    if (w.gate_up.blocks) integer_.quantize(norm, D, norm_q_.data() + t * hidden_layout_.bytes);
   });
   sort_by_expert();
   bytes_ += static_cast<std::uint64_t>(E) * (D + 1) * sizeof(bf16) + D * sizeof(bf16);
@@ -331,8 +407,8 @@ void CpuOps::expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& ta
   const std::int32_t* rows = index + b.first_pair;
   if (m.blocks) {
     const std::size_t groups = k / kGroup;
-    k_.mxfp4_matmul(m.blocks + first * groups * kGroupBytes, m.scales + first * groups, n_rows, k,
-                    {quant, rows, b.n_pairs}, y, y_stride, scratch_[worker].tile.data());
+    integer_.mxfp4_matmul(m.blocks + first * groups * kGroupBytes, m.scales + first * groups, n_rows, k,
+                          {quant, rows, b.n_pairs}, y, y_stride, scratch_[worker].tile.data());
   } else {
     const bf16* w = m.in_out + static_cast<std::size_t>(b.expert) * k * n_out + task.row;
     k_.bf16_matmul_in_out(w, n_out, n_rows, k, x, k, rows, b.n_pairs, y, y_stride);
@@ -366,7 +442,8 @@ void CpuOps::experts(int layer) {
   });
   if (w.down.blocks) {
     pool_.parallel_for(T_ * A, [&](int p, int) {
-      k_.quantize(act_.data() + static_cast<std::size_t>(p) * I, I, act_q_.data() + p * inter_layout_.bytes);
+      integer_.quantize(act_.data() + static_cast<std::size_t>(p) * I, I,
+                        act_q_.data() + p * inter_layout_.bytes);
     });
   }
   const std::vector<Task> down_tasks = tasks_of(D);
@@ -404,19 +481,19 @@ void CpuOps::lm_head(float* logits) {
     k_.rms_norm(x_.data() + row * D, w_.norm, c_.rms_norm_eps, D,
                 norm_.data() + static_cast<std::size_t>(i) * D);
   });
+  quantize_rows(head_, norm_.data(), n, hidden_layout_, norm_q_.data());
   pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
     const int row = i * kHeadBlock;
-    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(row) * D, std::min(kHeadBlock, V - row), D,
-                   norm_.data(), D, n, logits + row, V);
+    matmul(head_, row, std::min(kHeadBlock, V - row), norm_.data(), norm_q_.data(), n, logits + row, V);
   });
-  bytes_ += static_cast<std::uint64_t>(V + 1) * D * sizeof(bf16);
+  bytes_ += head_.n_bytes + D * sizeof(bf16);
 }
 
 }  // namespace
 
-std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const kernels::Table& kernels,
-                                  ThreadPool& pool) {
-  return std::make_unique<CpuOps>(config, weights, kernels, pool);
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, Precision precision,
+                                  const kernels::Table& kernels, ThreadPool& pool) {
+  return std::make_unique<CpuOps>(config, weights, precision, kernels, pool);
 }
 
 }  // namespace ossnb

@@ -44,7 +44,12 @@ class Ops {
   virtual std::uint64_t bytes_touched() const = 0;
 };
 
-std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const kernels::Table& kernels,
-                                  ThreadPool& pool);
+// exact: weights as stored, activations of float32 grade. fast: activations of one int8 term a group of 32
+// wherever weights are integers, and the dense matrices packed to int8 (Q8), made here at the cost of 1.06
+// bytes a weight.
+enum class Precision { exact, fast };
+
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, Precision precision,
+                                  const kernels::Table& kernels, ThreadPool& pool);
 
 }  // namespace ossnb

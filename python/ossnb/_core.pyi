@@ -1,6 +1,7 @@
 """The C++ engine. Only the model layer (model.py, generate.py, bench.py, doctor.py) imports it."""
 
-from collections.abc import Mapping, Sequence as Seq
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Model:
         isa: str = "",
     ) -> None:
         """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as uint16, MXFP4
-        blocks and scales as uint8. `isa`: a name from isa_levels(), "" for OSSNB_ISA or the best."""
+        blocks and scales as uint8. `precision`: "exact" or "fast". `isa`: a name from isa_levels(), "" for OSSNB_ISA or the best."""
     @property
     def isa(self) -> str: ...
     @property

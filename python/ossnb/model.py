@@ -32,6 +32,7 @@ Tools = Sequence[Mapping[str, Any]]
 MIN_CONTEXT = (
     512  # tokens; less is no use, so a machine this short of memory gets an error at the first prompt
 )
+PRECISIONS = ("exact", "fast")
 KEPT_SEQUENCES = 8  # earlier generations whose keys and values stay at hand
 
 
@@ -51,11 +52,13 @@ def load(
     Without a source: the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before, else the
     demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
     None as many tokens as half of the free memory holds, at most what the model was made for; `revision` pins
-    a hub revision. CheckpointError for files that are missing or wrong, MemoryError where the context cannot
+    a hub revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast"
+    rounds activations to int8 per 32 and holds the dense weights as int8, in memory of its own (about a byte
+    for each: 1.3 GB for 20b); docs/NUMERICS.md compares them. CheckpointError for files that are missing or wrong, MemoryError where the context cannot
     fit, ValueError else.
     """
-    if precision != "exact":
-        raise ValueError(f"precision must be 'exact', the only one so far, got {precision!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
     where = _locate(source, revision)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..chat import Chat
     from ..model import Model
 
-LINE_HELP = """%oss load SOURCE [--precision exact] [--threads N] [--context N] [--revision REV]
+LINE_HELP = """%oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--revision REV]
                           make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate
 %oss status               the model, its memory, the conversations
 %oss reset [NAME ...]     forget the conversations named, or all
