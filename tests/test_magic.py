@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import signal
 
 import pytest
 from IPython.core.completer import CompletionContext, provisionalcompleter
@@ -339,6 +340,37 @@ def test_interrupt_between_two_tokens(shell, capsys, monkeypatch):
     assert result.error_in_exec.reply is shell.user_ns["_oss"]
     assert shell.user_ns["_oss"].finish_reason == "interrupted"
     assert shell.user_ns["_oss"].text in out
+
+
+def test_impatient_stopping_loses_nothing(shell, capsys, monkeypatch):
+    """Stop is pressed again while the answer of the first press is being saved."""
+    model = scripted_model(SCRIPT)
+    model.core.before_forward = interrupt_at(15)
+    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    keep = magic.OssMagics._keep
+
+    def pressed_again(self, reply, out):
+        signal.raise_signal(signal.SIGINT)
+        keep(self, reply, out)
+
+    monkeypatch.setattr(magic.OssMagics, "_keep", pressed_again)
+    handler = signal.getsignal(signal.SIGINT)
+    result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
+    assert isinstance(result.error_in_exec, magic.Stopped)
+    assert "It is\n■ stopped" in out
+    assert shell.user_ns["kept"].text == "It is"
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_stop_at_the_last_moment_still_stops_queued_cells(shell, capsys, monkeypatch):
+    keep = magic.OssMagics._keep
+    monkeypatch.setattr(
+        magic.OssMagics, "_keep", lambda *args: (signal.raise_signal(signal.SIGINT), keep(*args))
+    )
+    result, out, _ = run(shell, "%%oss\nHi", capsys)
+    assert isinstance(result.error_in_exec, magic.Stopped)
+    assert "It is **42**." in out
+    assert shell.user_ns["_oss"].finish_reason == "stop"
 
 
 # ---- a notebook --------------------------------------------------------------------------------------------

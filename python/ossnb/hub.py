@@ -190,8 +190,9 @@ def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
     memory = machine.total_memory()
     if total > memory:
         raise MemoryError(
-            f"{repo}: the weights have {size_text(total)}, this machine {size_text(memory)} of memory, so that "
-            f"every token would be read from disk. If you want that, run `hf download {repo}` and load it again"
+            f"{repo}: the weights have {size_text(total)}, this machine {size_text(memory)} of memory, so "
+            "that every token would be read from disk. If you want that, run "
+            f"`hf download {repo}` and load it again"
         )
 
 
