@@ -54,7 +54,9 @@ def windowed(tmp_path_factory):
         "num_key_value_heads": 2, "head_dim": 64, "num_local_experts": 8, "num_experts_per_tok": 4,
         "vocab_size": 300, "sliding_window": 128,
     }  # fmt: skip
-    folder = write_random_checkpoint(tmp_path_factory.mktemp("windowed") / "model", shape, seed=5, edge_cases=True)
+    folder = write_random_checkpoint(
+        tmp_path_factory.mktemp("windowed") / "model", shape, seed=5, edge_cases=True
+    )
     return folder, ids_of(6, 300, 300)
 
 
@@ -110,12 +112,14 @@ def test_agrees_with_float64(windowed):
 
 @pytest.mark.parametrize("layout", [{"quantized": False}, {"layout": "original", "shards": 2}])
 def test_other_layouts_agree_with_float64(layout, tmp_path):
-    folder = write_random_checkpoint(tmp_path / "m", {"hidden_size": 96, "intermediate_size": 64}, seed=8, **layout)
+    folder = write_random_checkpoint(
+        tmp_path / "m", {"hidden_size": 96, "intermediate_size": 64}, seed=8, **layout
+    )
     ids = ids_of(9, 40, 512)
     assert np.abs(all_logits(load(folder), ids) - truth.logits(folder, ids)).max() < 1e-4
 
 
-# ------------------------------------------------------------------------------------------ the same bits every way
+# ---- the same bits every way
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +143,9 @@ def test_same_bits_with_any_number_of_threads(windowed, expected, threads):
     same_bits(all_logits(model, ids), expected)
 
 
-@pytest.mark.parametrize("chunks", [[1], [1, 1, 1, 2, 3], [127, 1, 1, 1], [128, 129], [31, 1, 33], [64, 7, 150, 1]])
+@pytest.mark.parametrize(
+    "chunks", [[1], [1, 1, 1, 2, 3], [127, 1, 1, 1], [128, 129], [31, 1, 33], [64, 7, 150, 1]]
+)
 def test_same_bits_in_any_chunks(windowed, expected, chunks):
     folder, ids = windowed
     same_bits(all_logits(load(folder), ids, chunks), expected)
@@ -210,7 +216,7 @@ def test_forks_share_blocks_until_they_write(windowed):
     assert child.n_bytes == (64 + model.kv_block_tokens) * model.kv_bytes_per_token
 
 
-# ------------------------------------------------------------------------------------------------ mistakes and stops
+# ---- mistakes and stops
 
 
 @pytest.mark.parametrize(
@@ -248,7 +254,10 @@ def test_wrong_tensors_are_value_errors(windowed):
     config = dataclasses.asdict(checkpoint.config)
     for change, message in [
         ({"lm_head.weight": None}, "lm_head.weight is missing"),
-        ({"model.norm.weight": np.zeros(95, np.uint16)}, r"model.norm.weight has shape \[95\].*expected \[96\]"),
+        (
+            {"model.norm.weight": np.zeros(95, np.uint16)},
+            r"model.norm.weight has shape \[95\].*expected \[96\]",
+        ),
         ({"model.norm.weight": np.zeros(96, np.uint8)}, "1-byte numbers"),
         ({"model.norm.weight": np.zeros(192, np.uint16)[::2]}, "not C-contiguous"),
     ]:
@@ -267,7 +276,9 @@ def test_wrong_tensors_are_value_errors(windowed):
 def slow(tmp_path_factory):
     """A model slow enough to be stopped in the middle: one call takes seconds on the scalar level."""
     shape = {"num_hidden_layers": 24, "hidden_size": 256, "intermediate_size": 256, "vocab_size": 300}
-    return load(write_random_checkpoint(tmp_path_factory.mktemp("slow") / "m", shape, seed=3), isa="reference")
+    return load(
+        write_random_checkpoint(tmp_path_factory.mktemp("slow") / "m", shape, seed=3), isa="reference"
+    )
 
 
 def test_a_flag_set_by_another_thread_stops_a_call(slow):

@@ -24,7 +24,7 @@ LOGITS = np.array([2.0, 1.0, 0.5, 0.0, -1.0, 1.5, -3.0, 0.25], np.float32)
 
 
 def assert_distribution(tokens, p):
-    """Chi-square against p at a level that a right sampler fails once in ten thousand seeds; seeds are fixed."""
+    """Chi-square against p; a right sampler fails with one seed in ten thousand, and seeds are fixed."""
     from math import sqrt
 
     count = np.bincount(tokens, minlength=len(p))
@@ -100,7 +100,9 @@ def test_filters_act_at_the_temperature():
     assert_distribution(draws(sampler(min_p=0.5, temperature=3.0, seed=6), LOGITS), p / p.sum())
 
 
-@pytest.mark.parametrize("settings", [{"top_k": 40}, {"top_p": 0.9}, {"min_p": 0.05}, {"top_k": 100, "top_p": 0.5}])
+@pytest.mark.parametrize(
+    "settings", [{"top_k": 40}, {"top_p": 0.9}, {"min_p": 0.05}, {"top_k": 100, "top_p": 0.5}]
+)
 def test_filters_on_a_real_vocabulary_agree_with_sorting_everything(settings):
     rng = np.random.default_rng(7)
     logits = (3 * rng.standard_normal(201_088)).astype(np.float32)
@@ -127,7 +129,9 @@ def test_repetition_penalty_counts_the_prompt_and_what_was_accepted():
 
 def test_presence_and_frequency_count_only_what_was_accepted():
     logits = np.array([2.0, 1.0, 0.0, -1.0], np.float32)
-    s = sampler(4, temperature=0, presence_penalty=0.6, frequency_penalty=0.5, prompt=np.array([0, 0, 0], np.int32))
+    s = sampler(
+        4, temperature=0, presence_penalty=0.6, frequency_penalty=0.5, prompt=np.array([0, 0, 0], np.int32)
+    )
     chosen = []
     for position in range(4):
         chosen.append(s.sample(logits, position)[0])
@@ -163,7 +167,9 @@ def test_a_seed_means_the_same_tokens_for_ever():
 
 def test_logprobs_are_those_of_the_untouched_logits():
     p = np.log(softmax(LOGITS))
-    token, logprob, ids, logprobs = sampler(temperature=0.3, top_k=2, logit_bias={3: 50.0}).sample(LOGITS, 0, 4)
+    token, logprob, ids, logprobs = sampler(temperature=0.3, top_k=2, logit_bias={3: 50.0}).sample(
+        LOGITS, 0, 4
+    )
     assert token == 3
     np.testing.assert_allclose(logprob, p[3], atol=1e-5)
     assert ids.tolist() == np.argsort(-LOGITS)[:4].tolist()
@@ -199,4 +205,3 @@ def test_settings_out_of_range(settings, message):
 def test_logits_of_another_length():
     with pytest.raises(ValueError, match="one row of 8"):
         sampler().sample(LOGITS[:5], 0)
-

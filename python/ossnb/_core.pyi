@@ -1,4 +1,4 @@
-"""The C++ engine. Only the model layer (model.py, generate.py, bench.py, doctor.py) imports it."""
+"""The C++ engine. Only the model layer (model.py, generation.py, bench.py, doctor.py) imports it."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
@@ -52,8 +52,9 @@ class Model:
         precision: str = "exact",
         isa: str = "",
     ) -> None:
-        """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as uint16, MXFP4
-        blocks and scales as uint8. `precision`: "exact" or "fast". `isa`: a name from isa_levels(), "" for OSSNB_ISA or the best."""
+        """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as
+        uint16, MXFP4 blocks and scales as uint8. `precision`: "exact" or "fast". `isa`: a name from
+        isa_levels(), "" for OSSNB_ISA or the best."""
     @property
     def isa(self) -> str: ...
     @property
@@ -66,7 +67,8 @@ class Model:
     def kv_block_tokens(self) -> int: ...
     @property
     def bytes_touched(self) -> int:
-        """Bytes of weights, keys and values that the last forward call had to read, counted from the tensors."""
+        """Bytes of weights, keys and values that the last forward call had to read, counted from the
+        tensors."""
     def sequence(self) -> Sequence: ...
     def forward(
         self,
@@ -75,21 +77,22 @@ class Model:
     ) -> NDArray[np.float32]:
         """Append tokens to sequences and return logits.
 
-        `batch`: (sequence, its next token ids [n], how many of its last rows want logits). Returns float32
-        [sum of wanted, V] in batch order. A sequence may appear once a call. Releases the GIL; polls signals (on the
-        main thread) and `cancel`: KeyboardInterrupt or Cancelled leave every sequence as before the call. Calls from
-        several threads take turns. ValueError for a token outside 0..V-1, an empty id list or too many wanted rows."""
+        `batch`: (sequence, its next token ids [n], how many of its last rows want logits). Returns
+        float32 [sum of wanted, V] in batch order. A sequence may appear once a call. Releases the GIL;
+        polls signals (on the main thread) and `cancel`: KeyboardInterrupt or Cancelled leave every
+        sequence as before the call. Calls from several threads take turns. ValueError for a token
+        outside 0..V-1, an empty id list or too many wanted rows."""
 
     def trace(
         self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
     ) -> dict[str, NDArray[Any]]:
-        """forward() with all logits, and what the layers did: "logits" [T, V], "hidden" [L + 1, T, D] (the residual
-        stream, entry 0 the embedding), "router_logits" [L, T, E], "experts" int32 [L, T, A] likeliest first and
-        "expert_weights" [L, T, A]."""
+        """forward() with all logits, and what the layers did: "logits" [T, V], "hidden" [L + 1, T, D]
+        (the residual stream, entry 0 the embedding), "router_logits" [L, T, E], "experts" int32 [L,
+        T, A] likeliest first and "expert_weights" [L, T, A]."""
 
 class Sampler:
-    """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max noise keyed
-    by (seed, position, token)."""
+    """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max
+    noise keyed by (seed, position, token)."""
 
     def __init__(
         self,
@@ -110,8 +113,9 @@ class Sampler:
     def sample(
         self, logits: NDArray[np.float32], position: int, n_top: int = 0
     ) -> tuple[int, float, NDArray[np.int32], NDArray[np.float32]]:
-        """(token, its log-probability, ids of the n_top likeliest, their log-probabilities), for logits [V]. The
-        log-probabilities are of the untouched logits (no penalties, temperature 1). Does not change the sampler."""
+        """(token, its log-probability, ids of the n_top likeliest, their log-probabilities), for logits
+        [V]. The log-probabilities are of the untouched logits (no penalties, temperature 1). Does not
+        change the sampler."""
     def accept(self, token: int) -> None:
         """Count a chosen token for the penalties."""
 
@@ -122,4 +126,5 @@ def measure_read_gb_s(threads: int, megabytes: int = 256) -> float:
     """Measured read bandwidth of memory, GB/s."""
 
 def measure_int8_gop_s(threads: int, isa: str = "") -> float:
-    """Measured peak of the int8 dot product the chosen level uses, 1e9 operations (2 a multiply-add) a second."""
+    """Measured peak of the int8 dot product the chosen level uses, 1e9 operations (2 a multiply-add) a
+    second."""

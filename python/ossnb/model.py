@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 Tools = Sequence[Mapping[str, Any]]
 
-MIN_CONTEXT = (
-    512  # tokens; less is no use, so a machine this short of memory gets an error at the first prompt
-)
+MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
 PRECISIONS = ("exact", "fast")
 KEPT_SEQUENCES = 8  # earlier generations whose keys and values stay at hand
 
@@ -54,8 +52,8 @@ def load(
     None as many tokens as half of the free memory holds, at most what the model was made for; `revision` pins
     a hub revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast"
     rounds activations to int8 per 32 and holds the dense weights as int8, in memory of its own (about a byte
-    for each: 1.3 GB for 20b); docs/NUMERICS.md compares them. CheckpointError for files that are missing or wrong, MemoryError where the context cannot
-    fit, ValueError else.
+    for each: 1.3 GB for 20b); docs/NUMERICS.md compares them. CheckpointError for files that are missing or
+    wrong, MemoryError where the context cannot fit, ValueError else.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
