@@ -155,6 +155,8 @@ def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
         ("--out class", "'class' cannot name a variable"),
         ("my-name <<", "'my-name' cannot name a variable"),
         ("a << --out b", "the reply has two names"),
+        ("--raw --effort low", "--raw continues plain text, which has no --effort"),
+        ("--raw --chat a", "--raw continues plain text, which has no --chat"),
         ("What is 2 + 2?", "unexpected 'What': the prompt goes on the lines below"),
         ("--instructions don't", "No closing quotation"),
     ],
@@ -244,8 +246,12 @@ def test_values_are_inserted(shell, capsys):
 
 
 def test_raw_takes_the_prompt_as_it_stands(shell, capsys):
-    run(shell, "%%oss --raw\n{{undefined}} {{{{", capsys)
-    assert shell.asked == [("{{undefined}} {{{{", {})]
+    model = ossnb.default_model()
+    run(shell, "%%oss --raw --max-tokens 2\n{{undefined}} {{{{", capsys)
+    assert not shell.asked, "no chat format"
+    reply = shell.user_ns["_oss"]
+    assert reply.effort is None
+    assert list(reply.prompt_tokens) == model.tokenizer.encode("{{undefined}} {{{{")
 
 
 @pytest.mark.parametrize(
@@ -434,6 +440,8 @@ def test_status_describes_model_and_chats(shell, capsys):
         "1 threads, reference kernels",
         "4,096",
         "tutor: 3 messages",
+        f"{ossnb.default_model().n_kept_bytes / 1000:.1f} kB of keys and values",
+        "GB free of",
     )
     for fact in facts:
         assert fact in out

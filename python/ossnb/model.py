@@ -333,6 +333,11 @@ class Model:
 
     # ---- life --------------------------------------------------------------------------------------------
 
+    @property
+    def n_kept_bytes(self) -> int:
+        """Bytes of keys and values kept from earlier generations; `forget` frees them."""
+        return self._cache.n_bytes
+
     def forget(self) -> None:
         """Free the keys and values kept from earlier generations."""
         self._cache.clear()

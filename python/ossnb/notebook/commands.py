@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import machine
+from ..progress import size_text
 from .options import suggestion
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
         ("shape", f"{config.num_hidden_layers} layers, {config.num_local_experts} experts"),
         ("precision", model.precision),
         ("computing", f"{core.threads} threads, {core.isa} kernels"),
-        ("context", f"{model.context:,} tokens, {core.kv_bytes_per_token / 1024:.0f} KiB each when used"),
+        ("context", f"{model.context:,} tokens, {size_text(core.kv_bytes_per_token)} each when used"),
+        ("cache", f"{size_text(model.n_kept_bytes)} of keys and values kept for prompts that begin alike"),
+        ("memory", f"{size_text(machine.available_memory())} free of {size_text(machine.total_memory())}"),
     ]
     rows += [("also loaded", name) for name, other in others.items() if other is not model]
     rows += [("chat", f"{name}: {len(chat.messages)} messages") for name, chat in chats.items()]

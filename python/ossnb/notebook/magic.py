@@ -81,6 +81,8 @@ class OssMagics(Magics):
 
     def _start(self, options: CellOptions, prompt: str) -> Stream:
         settings = dict(options.settings)
+        if options.raw:
+            return self._model(options.model).stream_complete(prompt, **settings)
         if options.chat is None:
             return self._model(options.model).stream(prompt, **settings)
         chat = self._chat(options.chat, options.model, settings.pop("instructions", None))

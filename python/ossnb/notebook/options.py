@@ -59,7 +59,7 @@ FLAGS = (
     Flag("--stop", r"end the answer before this text; may be repeated; \n and \t are understood", _unescaped),
     Flag("--out", "put the reply into this variable, as `NAME <<` before the flags does", metavar="NAME"),
     Flag("--chat", "go on with the conversation of this name, or begin it", metavar="NAME"),
-    Flag("--raw", "take the prompt as it stands: {{expr}} inserts nothing", metavar=""),
+    Flag("--raw", "continue the text as it stands: no chat format, and {{expr}} inserts nothing", metavar=""),
 )
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop")
 
@@ -136,6 +136,8 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     if out := given.get("out", name):
         _check_name(out)
     _check_effort(given.get("effort"))
+    if "raw" in given and (chatty := {"chat", "effort", "instructions"} & given.keys()):
+        raise ValueError(f"--raw continues plain text, which has no --{min(chatty)}")
     Sampling(**{key: given[key] for key in _SAMPLING if key in given})
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
     return CellOptions(settings, given.get("model"), given.get("chat"), out, given.get("raw", False))
