@@ -117,10 +117,12 @@ class Kernel:
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
     folder = write_random_checkpoint(tmp_path_factory.mktemp("model") / "random", shape=SHAPE, seed=1)
-    env = dict(os.environ, OSSNB_MODEL=str(folder), JUPYTER_PREFER_ENV_PATH="1")
+    env = dict(os.environ, OSSNB_MODEL=str(folder))
     env["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    kernel = Kernel(env)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's
+        kernel = Kernel(env)
     loaded = kernel.run("import ossnb\nossnb.default_model()")
     assert loaded.reply["status"] == "ok", loaded.reply
     yield kernel

@@ -32,7 +32,11 @@ def executed(tmp_path_factory):
             )
             environment.pop("OSSNB_MODEL", None)
             notebook = nbformat.read(path, as_version=4)
-            NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=environment)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(
+                    "JUPYTER_PREFER_ENV_PATH", "1"
+                )  # this environment's kernel, not one of the user's
+                NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=environment)
             kept[path] = notebook
         return kept[path]
 

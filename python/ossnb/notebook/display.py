@@ -62,7 +62,7 @@ class CellView:
         self._answer_parts: list[str] = []
         self._calls: list[ToolCall] = []
         self._n_reasoning_tokens = 0
-        self._n_chars = 0  # of the part being written
+        self._n_answer_chars = 0
         self._reasoning_began = self._reasoning_s = 0.0
         self._is_folded = True
 
@@ -104,10 +104,8 @@ class CellView:
         if self._is_folded:
             self._is_folded = False
             self._reasoning_began = self._clock()
-            self._n_chars = sum(map(len, self._reasoning_parts))
         self._reasoning_parts.append(event.text)
         self._n_reasoning_tokens += event.token is not None
-        self._n_chars += len(event.text)
         if self._limiter.ready(N_TAIL):
             self._thinking = self._thinking or self._next_output()
             self._thinking.show(_thinking_bundle("".join(self._reasoning_parts), self._summary("thinking")))
@@ -115,13 +113,12 @@ class CellView:
     def _on_answer(self, event: Event) -> None:
         if not self._is_folded:
             self._fold()
-            self._n_chars = sum(map(len, self._answer_parts))
         if event.tool_call is not None:
             self._calls.append(event.tool_call)
         else:
             self._answer_parts.append(event.text)
-            self._n_chars += len(event.text)
-        if self._limiter.ready(self._n_chars):
+            self._n_answer_chars += len(event.text)
+        if self._limiter.ready(self._n_answer_chars):
             self._draw_answer()
 
     def _fold(self) -> None:
@@ -212,8 +209,9 @@ class TerminalView:
 
     def finish(self, reply: Reply) -> None:
         """Write what an interrupted stream still held back, and the line of figures."""
-        self._begin("answer" if reply.text else self._last)
-        self._write(reply.text[self._n_answer :])
+        if rest := reply.text[self._n_answer :]:
+            self._begin("answer")
+            self._write(rest)
         self._begin("stats")
         self._out.write(self._dim(stats_line(reply)) + "\n")
         self._out.flush()
