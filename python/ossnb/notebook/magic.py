@@ -50,12 +50,12 @@ class Stopped(Interrupted):
 class OssMagics(Magics):
     """The magics of one shell, with its conversations and the models its cells asked for."""
 
+    shell: InteractiveShell
+
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.chats: dict[str, Chat] = {}
         self.models: dict[str, Model] = {}
-
-    shell: InteractiveShell
 
     @no_var_expand
     @line_cell_magic
