@@ -19,6 +19,7 @@ MODULES = [
     "sampling",
     "stops",
     "testing",
+    "trace",
     "verify",
 ]
 

@@ -17,7 +17,7 @@ LAYERS = [
     ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops"],
     ["checkpoint", "harmony", "demo"],
     ["hub", "parser", "reply", "testing"],
-    ["prefix"],
+    ["prefix", "trace"],
     ["generation"],
     ["model"],
     ["chat", "default"],

@@ -23,6 +23,7 @@ from .messages import Prompt, as_messages
 from .prefix import PrefixCache
 from .reply import Reply
 from .sampling import Sampling, SamplingOptions, with_sampling_options
+from .trace import LogitLens, check_kinds, check_layers, join_blocks, trace_blocks
 
 if TYPE_CHECKING:
     from .chat import Chat
@@ -76,6 +77,7 @@ def load(
     return Model(
         core,
         opened.config,
+        tensors=opened.tensors,
         source=where.source,
         revision=where.revision,
         fingerprint=opened.fingerprint,
@@ -136,6 +138,7 @@ class Model:
         core: _core.Model,
         config: Config,
         *,
+        tensors: Mapping[str, NDArray[Any]] | None = None,
         source: str = "",
         revision: str | None = None,
         fingerprint: str = "",
@@ -144,6 +147,7 @@ class Model:
     ) -> None:
         self._core: _core.Model | None = core
         self.config = config
+        self.tensors = dict(tensors or {})  # HF name → mapped, read-only array; bf16 as uint16
         self.source = source
         self.revision = revision
         self.fingerprint = fingerprint
@@ -301,19 +305,82 @@ class Model:
         token out of range, ContextFull for more tokens than the context holds.
         """
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
-        if len(tokens) > self.context:
-            raise ContextFull(f"{len(tokens):,} tokens are more than the context holds, {self.context:,}")
-        n_bytes = len(tokens) * self.config.vocab_size * 4
-        if n_bytes > (free := machine.available_memory()):
-            raise MemoryError(
-                f"logits of {len(tokens):,} tokens need {_gb(n_bytes)}, {_gb(free)} free; ask for fewer"
-            )
+        self._check_room("logits", len(tokens), len(tokens) * self.config.vocab_size * 4)
         logits = np.empty((len(tokens), self.config.vocab_size), np.float32)
         sequence = self.core.sequence()
         for start in range(0, len(tokens), PREFILL_CHUNK):
             chunk = tokens[start : start + PREFILL_CHUNK]
             logits[start : start + len(chunk)] = self.core.forward([(sequence, chunk, len(chunk))])
         return logits
+
+    def trace(
+        self,
+        prompt: str | Iterable[int],
+        *,
+        what: str | Iterable[str] = ("router",),
+        layers: Iterable[int] | None = None,
+        start: int = 0,
+        n_top: int = 5,
+    ) -> dict[str, NDArray[Any]]:
+        """Read a text and return what the layers did with it, as named arrays.
+
+        >>> model.trace("Roses are red", what="router")["experts"].shape  # doctest: +SKIP
+        (24, 3, 4)
+
+        `prompt` is raw text or token ids, such as `reply.prompt_tokens + reply.tokens`; rows are of its
+        tokens from position `start` on, T of them, and `layers` (K; None: all) names the layers. Always
+        there: "tokens" [T] and "layers" [K]. `what` adds, row t being of the pass that read token t:
+
+        - "router": "router_logits" [K, T, E], the chosen "experts" int32 [K, T, A], likeliest first, and
+          their "expert_weights" [K, T, A], which add up to 1
+        - "hidden": the residual stream, "embedding" [T, D] and "hidden" [K, T, D] after each layer
+        - "logit_lens": the `n_top` tokens the output layer would find likeliest after each layer,
+          "lens_tokens" int32 [K, T, n_top] with "lens_logprobs" [K, T, n_top]
+        - "logits": [T, V]
+
+        float32 where nothing else is said. Attention patterns are not among them. ValueError for a name or a
+        number that does not exist, ContextFull for more tokens than the context holds, MemoryError if the
+        arrays would not fit.
+        """
+        kinds, chosen = check_kinds(what), check_layers(layers, self.config.num_hidden_layers)
+        encoded = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+        tokens = np.asarray(self._token_ids(encoded), np.int32)
+        if not 0 <= start < len(tokens):
+            raise ValueError(f"start must be in 0..{len(tokens) - 1} (the tokens), got {start}")
+        if n_top < 1:
+            raise ValueError(f"n_top must be at least 1, got {n_top}")
+        rows = len(tokens) - start
+        row_bytes = 4 * (
+            ("logits" in kinds) * self.config.vocab_size
+            + ("hidden" in kinds) * (len(chosen) + 1) * self.config.hidden_size
+        )
+        self._check_room(
+            "arrays", len(tokens), 2 * rows * row_bytes
+        )  # twice: the blocks, and what they are joined to
+        lens = LogitLens(self.tensors, self.config, n_top) if "logit_lens" in kinds else None
+        sequence = self._read(tokens[:start])
+        blocks = list(trace_blocks(self.core, sequence, tokens[start:], kinds, chosen, lens))
+        return {
+            "tokens": tokens[start:],
+            "layers": np.array(chosen, np.int32),
+            **join_blocks(blocks),
+        }
+
+    def _read(self, tokens: NDArray[np.int32]) -> _core.Sequence:
+        """Return a sequence that holds `tokens`, computed only as far as no kept one does."""
+        probe = np.append(tokens, np.int32(0))  # the cache leaves out the last token of what it is asked for
+        sequence, n_cached = self._cache.longest(probe) or (self.core.sequence(), 0)
+        for at in range(n_cached, len(tokens), PREFILL_CHUNK):
+            self.core.forward([(sequence, tokens[at : at + PREFILL_CHUNK], 0)])
+        return sequence
+
+    def _check_room(self, what: str, n_tokens: int, n_bytes: int) -> None:
+        if n_tokens > self.context:
+            raise ContextFull(f"{n_tokens:,} tokens are more than the context holds, {self.context:,}")
+        if n_bytes > (free := machine.available_memory()):
+            raise MemoryError(
+                f"{what} of {n_tokens:,} tokens need {_gb(n_bytes)}, {_gb(free)} free; ask for fewer"
+            )
 
     def _token_ids(self, ids: Iterable[int]) -> list[int]:
         """Check token ids given by the caller, or made of a text for a model with a smaller vocabulary."""
@@ -345,6 +412,7 @@ class Model:
     def close(self) -> None:
         """Free the memory; the model cannot be used any more."""
         self.forget()
+        self.tensors.clear()
         self._core = None
 
     def __enter__(self) -> Self:
