@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = Path("benchmarks")  # everything runs from ROOT
 OSSNB = Path(".venv/bin/python")
 RESULTS = HERE / "results"
+LLAMA = "llama.cpp"
+PHASES = ("prefill", "decode")
+COUNTS = ("prompt", "new", "depth", "threads", "runs")
 CHECK_TOKENS = 16  # logits of both engines are compared after so many
 
 
@@ -32,6 +35,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--new", type=int, default=64, help="tokens to decode (default 64)")
     parser.add_argument("--depth", type=int, default=0, help="earlier tokens in the context (default 0)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: every core")
+    parser.add_argument(
+        "--precision", nargs="+", default=["exact"], help="ossnb's: exact (default), fast, or both"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="how often the two take turns (default 2)")
     parser.add_argument("--runs", type=int, default=2, help="runs in each turn (default 2)")
     parser.add_argument("--no-repack", action="store_true", help="llama.cpp on the mapped file, unrepacked")
@@ -69,14 +75,15 @@ def write_gguf(python: Path, folder: Path, path: Path) -> None:
     part.rename(path)
 
 
-def run_ossnb(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    counts = [f"--{name}={getattr(args, name)}" for name in ("prompt", "new", "depth", "threads", "runs")]
-    return output_of(OSSNB, "-m", "ossnb", "bench", folder, *counts, "--json")
+def run_ossnb(folder: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]:
+    counts = [f"--{name}={getattr(args, name)}" for name in COUNTS]
+    found = output_of(OSSNB, "-m", "ossnb", "bench", folder, f"--precision={precision}", *counts, "--json")
+    return found | {f"{phase}_tok_s": found[phase]["runs"] for phase in PHASES}
 
 
-def run_llama(python: Path, gguf: Path, args: argparse.Namespace, check: int) -> dict[str, Any]:
-    settings = {name: getattr(args, name) for name in ("prompt", "new", "depth", "threads", "runs")}
-    settings |= {"gguf": str(gguf), "repack": not args.no_repack, "check": check}
+def run_llama(python: Path, gguf: Path, args: argparse.Namespace) -> dict[str, Any]:
+    settings = {name: getattr(args, name) for name in COUNTS}
+    settings |= {"gguf": str(gguf), "repack": not args.no_repack, "check": CHECK_TOKENS}
     return output_of(python, HERE / "run_llama.py", json.dumps(settings))
 
 
@@ -90,13 +97,18 @@ def ossnb_logits(folder: Path) -> list[float]:
     return output_of(OSSNB, "-c", code, folder)
 
 
-def summary(values: list[float]) -> dict[str, Any]:
-    return {
-        "tok_s": statistics.median(values),
-        "min_tok_s": min(values),
-        "max_tok_s": max(values),
-        "runs": values,
-    }
+def summary(turns: list[dict[str, Any]]) -> dict[str, Any]:
+    """One engine's turns: the median and the spread of all their runs."""
+    found: dict[str, Any] = {"load_s": statistics.median(turn["load_s"] for turn in turns)}
+    for phase in PHASES:
+        rates = [rate for turn in turns for rate in turn[f"{phase}_tok_s"]]
+        found[phase] = {
+            "tok_s": statistics.median(rates),
+            "min_tok_s": min(rates),
+            "max_tok_s": max(rates),
+            "runs": rates,
+        }
+    return found
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
@@ -104,48 +116,44 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     python = set_up(args.venv)
     gguf = (args.gguf or folder.with_name(folder.name + ".gguf")).resolve()
     write_gguf(python, folder, gguf)
-    ours, theirs = [], []
-    for turn in range(args.rounds):
-        print(f"round {turn + 1} of {args.rounds}", flush=True)
-        ours.append(run_ossnb(folder, args))
-        theirs.append(run_llama(python, gguf, args, CHECK_TOKENS if turn == 0 else 0))
-    report = {
+    turns: dict[str, list[dict[str, Any]]] = {}
+    for number in range(args.rounds):
+        for precision in args.precision:
+            print(f"round {number + 1} of {args.rounds}: ossnb {precision}", flush=True)
+            turns.setdefault(f"ossnb {precision}", []).append(run_ossnb(folder, precision, args))
+        print(f"round {number + 1} of {args.rounds}: {LLAMA}", flush=True)
+        turns.setdefault(LLAMA, []).append(run_llama(python, gguf, args))
+    ours, theirs = [turn for name, some in turns.items() if name != LLAMA for turn in some], turns[LLAMA]
+    return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": ours[0]["machine"],
         "model": ours[0]["model"] | {"source": folder.name},
         "settings": ours[0]["settings"] | {"rounds": args.rounds, "llama_repack": not args.no_repack},
         "versions": {"ossnb": ours[0]["ossnb"], "llama_cpp_python": theirs[0]["version"]},
-        "limits": {name: max(run["limits"][name] for run in ours) for name in ours[0]["limits"]},
+        "limits": {name: max(turn["limits"][name] for turn in ours) for name in ours[0]["limits"]},
         "logit_correlation": statistics.correlation(ossnb_logits(folder), theirs[0]["logits"]),
-        "load_s": {
-            "ossnb": statistics.median(run["load_s"] for run in ours),
-            "llama.cpp": statistics.median(run["load_s"] for run in theirs),
-        },
+        "engines": {name: summary(some) for name, some in turns.items()},
     }
-    for phase in ("prefill", "decode"):
-        report[phase] = {
-            "ossnb": summary([rate for run in ours for rate in run[phase]["runs"]]),
-            "llama.cpp": summary([rate for run in theirs for rate in run[f"{phase}_tok_s"]]),
-        }
-    return report
 
 
 def render(report: dict[str, Any]) -> str:
-    settings = report["settings"]
+    settings, engines = report["settings"], report["engines"]
+    counts = {"prefill": settings["prompt"], "decode": settings["new"]}
+    heads = "".join(f"{f'{phase} {count}':>26}{'ratio':>7}" for phase, count in counts.items())
     lines = [
         f"{report['model']['source']} on {report['machine']['cpu']}, {settings['threads']} threads, after "
-        f"{settings['depth']} tokens; median (min to max) of {settings['rounds'] * settings['runs']} runs",
-        f"{'tok/s':14}{'ossnb':>24}{'llama.cpp':>24}{'ratio':>8}",
+        f"{settings['depth']} tokens; tok/s: median (min to max), {settings['rounds'] * settings['runs']} runs",
+        f"{'':14}{heads}  load, s",
     ]
-    for phase, count in (("prefill", settings["prompt"]), ("decode", settings["new"])):
-        pair = [report[phase][engine] for engine in ("ossnb", "llama.cpp")]
-        cells = [f"{p['tok_s']:.1f} ({p['min_tok_s']:.1f} to {p['max_tok_s']:.1f})" for p in pair]
-        ratio = pair[0]["tok_s"] / pair[1]["tok_s"]
-        lines.append(f"{f'{phase} {count}':14}{cells[0]:>24}{cells[1]:>24}{ratio:8.2f}")
-    lines.append(f"{'load, s':14}{report['load_s']['ossnb']:24.2f}{report['load_s']['llama.cpp']:24.2f}")
-    lines.append(
-        f"correlation of their logits after {CHECK_TOKENS} tokens: {report['logit_correlation']:.4f}"
-    )
+    for name, found in engines.items():
+        line = f"{name:14}"
+        for phase in PHASES:
+            rate = found[phase]
+            cell = f"{rate['tok_s']:.1f} ({rate['min_tok_s']:.1f} to {rate['max_tok_s']:.1f})"
+            line += f"{cell:>26}{rate['tok_s'] / engines[LLAMA][phase]['tok_s']:7.2f}"
+        lines.append(f"{line}{found['load_s']:9.2f}")
+    same = f"logits after {CHECK_TOKENS} tokens correlate at {report['logit_correlation']:.4f}"
+    lines.append(f"the same weights: {same} (ossnb exact, {LLAMA})")
     return "\n".join(lines)
 
 

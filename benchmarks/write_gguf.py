@@ -112,6 +112,8 @@ def write_metadata(writer: gguf.GGUFWriter, checkpoint: Checkpoint) -> None:
 def write(folder: Path, path: Path) -> None:
     """Write the list of tensors, then their data; one of them is in memory at a time."""
     checkpoint = open_checkpoint(folder)
+    if not checkpoint.quantized:
+        raise SystemExit(f"{folder}: has bfloat16 experts, expected MXFP4, which is what is compared")
     writer = gguf.GGUFWriter(path, "gpt-oss")
     write_metadata(writer, checkpoint)
     for entry in entries(checkpoint):

@@ -332,8 +332,9 @@ def test_bench_prints_a_table_or_json(main: Main, folder: Path) -> None:
     code, out, _ = main("bench", folder, *flags)
     assert code == 0
     assert "prefill 8" in out
-    report = json.loads(main("bench", folder, *flags, "--json")[1])
+    report = json.loads(main("bench", folder, *flags, "--precision", "fast", "--json")[1])
     assert report["settings"]["threads"] == 1
+    assert report["model"]["precision"] == "fast"
     assert report["decode"]["tok_s"] > 0
 
 

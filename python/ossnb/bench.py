@@ -29,6 +29,7 @@ def measure(
     depth: int = 0,
     threads: int | None = None,
     runs: int = 3,
+    precision: str = "exact",
 ) -> dict[str, Any]:
     """Measure prefill and decode of a model; the dictionary is plain JSON.
 
@@ -48,7 +49,7 @@ def measure(
             raise ValueError(f"{name} must be at least {least}, got {value}")
     with PeakPrivateMemory() as memory:
         start = time.perf_counter()
-        model = load(source, threads=threads, context=depth + prompt + new)
+        model = load(source, precision=precision, threads=threads, context=depth + prompt + new)
         load_s = time.perf_counter() - start
         core = model.core
         limits = [_limits(core)]

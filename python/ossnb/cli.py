@@ -136,6 +136,7 @@ def _add_run(commands: Any) -> None:
         metavar="MODEL",
         help="20b, 120b, a hub id, a folder or demo (default: $OSSNB_MODEL, or 20b if downloaded, or demo)",
     )
+    _add_precision(parser)
     parser.add_argument(
         "--effort", choices=("low", "medium", "high"), help="how long to think (default medium)"
     )
@@ -163,6 +164,12 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the whole reply as JSON when it is done")
 
 
+def _add_precision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precision", choices=("exact", "fast"), default="exact", help="how to compute (default exact)"
+    )
+
+
 def _run(args: argparse.Namespace) -> int:
     from .model import load
 
@@ -171,7 +178,7 @@ def _run(args: argparse.Namespace) -> int:
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     names = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
-    model = load(args.model)
+    model = load(args.model, precision=args.precision)
     stream = model.stream_complete(prompt, **options) if args.raw else model.stream(prompt, **options)
     if args.json:
         interrupted = _finish(stream)
@@ -345,6 +352,7 @@ def _add_bench(commands: Any) -> None:
             f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default {default})"
         )
     parser.add_argument("--threads", type=int, metavar="N", help="default: every core")
+    _add_precision(parser)
     parser.add_argument(
         "--json", action="store_true", help="print everything as JSON, each run and the machine included"
     )
@@ -353,8 +361,7 @@ def _add_bench(commands: Any) -> None:
 def _bench(args: argparse.Namespace) -> int:
     from . import bench
 
-    report = bench.measure(
-        args.model, prompt=args.prompt, new=args.new, depth=args.depth, threads=args.threads, runs=args.runs
-    )
+    names = ("prompt", "new", "depth", "threads", "runs", "precision")
+    report = bench.measure(args.model, **{name: getattr(args, name) for name in names})
     print(json.dumps(report, indent=1) if args.json else bench.render(report))
     return 0
