@@ -142,7 +142,7 @@ def render(report: dict[str, Any]) -> str:
     heads = "".join(f"{f'{phase} {count}':>26}{'ratio':>7}" for phase, count in counts.items())
     lines = [
         f"{report['model']['source']} on {report['machine']['cpu']}, {settings['threads']} threads, after "
-        f"{settings['depth']} tokens; tok/s: median (min to max), {settings['rounds'] * settings['runs']} runs",
+        f"{settings['depth']} tokens; tok/s, median (min to max)",
         f"{'':14}{heads}  load, s",
     ]
     for name, found in engines.items():
