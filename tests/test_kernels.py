@@ -145,7 +145,9 @@ def test_mxfp4_matmul_is_float32_grade():
 def test_q8_matmul(isa, k):
     for n_rows, n_tokens in [(1, 1), (16, 1), (17, 2), (31, 3), (32, 7), (70, 12), (48, 5)]:
         rng = rng_of(13, k, n_rows, n_tokens)
-        tiles = kernels.q8_pack(bf16(rng, (n_rows, k)))
+        w = bf16(rng, (n_rows, k))
+        tiles = kernels.q8_pack("reference", w)
+        np.testing.assert_array_equal(kernels.q8_pack(isa, w), tiles)
         q = kernels.quantize("reference", 1, activations(rng, n_tokens, k))
         rows = rng.permutation(n_tokens).astype(np.int32)
         got = kernels.q8_matmul(isa, tiles, n_rows, k, q, rows)
@@ -156,7 +158,7 @@ def test_q8_matmul_is_int8_grade():
     rng = rng_of(14)
     w, x = bf16(rng, (40, 2880)), rng.standard_normal((6, 2880), np.float32)
     q, rows = kernels.quantize("reference", 1, x), np.arange(6, dtype=np.int32)
-    got = kernels.q8_matmul("reference", kernels.q8_pack(w), 40, 2880, q, rows)
+    got = kernels.q8_matmul("reference", kernels.q8_pack("reference", w), 40, 2880, q, rows)
     exact = x.astype(np.float64) @ truth.widen(w).T.astype(np.float64)
     assert np.sqrt(((got - exact) ** 2).sum() / (exact**2).sum()) < 1e-2
 
@@ -168,7 +170,7 @@ def test_q8_pack_of_zeros_and_of_extremes():
     bits = (w.view(np.uint32) >> 16).astype(np.uint16)
     x = np.ones((1, 64), np.float32)
     q = kernels.quantize("reference", 1, x)
-    got = kernels.q8_matmul("reference", kernels.q8_pack(bits), 2, 64, q, np.zeros(1, np.int32))
+    got = kernels.q8_matmul("reference", kernels.q8_pack("reference", bits), 2, 64, q, np.zeros(1, np.int32))
     assert got[0, 0] == 0
     assert np.isfinite(got).all()
 

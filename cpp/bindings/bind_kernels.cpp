@@ -80,14 +80,15 @@ Floats mxfp4_matmul(const std::string& isa, int terms, const Bytes& blocks, cons
   return y;
 }
 
-Bytes q8_pack(const Bf16& w) {
+Bytes q8_pack(const std::string& isa, const Bf16& w) {
   require(w.ndim() == 2 && w.shape(1) % kGroup == 0, "expected w [R, K], K a multiple of 32");
   const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
   const int n_tiles = (n_rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows;
   Bytes tiles({static_cast<py::ssize_t>(n_tiles), static_cast<py::ssize_t>(kernels::q8_tile_bytes(k))});
   for (int i = 0; i < n_tiles; ++i) {
     const int row = i * kernels::kQ8Rows;
-    kernels::q8_pack(w.data(row, 0), std::min(kernels::kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
+    kernels::choose(isa.c_str())
+        .q8_pack(w.data(row, 0), std::min(kernels::kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
   }
   return tiles;
 }

@@ -39,6 +39,7 @@ const Table* avx512vnni() {
       .bf16_matmul_in_out = bf16_matmul_in_out,
       .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
       .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
+      .q8_pack = q8_pack,
       .q8_matmul = q8_matmul,
       .rms_norm = rms_norm,
       .swiglu = swiglu,

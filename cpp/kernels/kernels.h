@@ -85,8 +85,6 @@ constexpr int kQ8Rows = 16, kQ8Lift = 128;
 constexpr std::size_t q8_tile_bytes(int k) {
   return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);
 }
-// Packs rows 0..n_rows-1 (at most 16, the rest of the tile becomes zeros) of w [n_rows, K] into one tile.
-void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile);
 
 struct Table {
   const char* name;
@@ -100,7 +98,10 @@ struct Table {
                              std::size_t x_stride, const std::int32_t* rows, int n_tokens, float* y,
                              std::size_t y_stride);
   IntegerKernels one, three;
-  // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of a matrix in Q8 tiles (below);
+  // Packs rows 0..n_rows-1 (at most 16, the rest of the tile becomes zeros) of w [n_rows, K] into one Q8
+  // tile.
+  void (*q8_pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile);
+  // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of a matrix in Q8 tiles;
   // activations of one term.
   void (*q8_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
                     std::size_t y_stride);
@@ -126,6 +127,8 @@ const Table& reference();
 const Table* avx2();  // nullptr where not compiled in
 const Table* avx512();
 const Table* avx512vnni();
+const Table* neon();
+const Table* neon_dot();
 
 struct Level {
   const Table* table;

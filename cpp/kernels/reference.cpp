@@ -132,6 +132,30 @@ void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_
   }
 }
 
+void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
+  auto* scale = reinterpret_cast<bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kQ8Rows * kGroup);
+  for (int r = 0; r < kQ8Rows; ++r) {
+    for (int g = 0; g < k / kGroup; ++g) {
+      float x[kGroup] = {}, largest = 0;
+      for (int j = 0; j < kGroup && r < n_rows; ++j) {
+        x[j] = bf16_to_f32(w[static_cast<std::size_t>(r) * k + g * kGroup + j]);
+        largest = std::max(largest, std::fabs(x[j]));
+      }
+      // Rounded up to bf16, so that no code passes 127; stored doubled, since activations carry half their
+      // unit.
+      const auto bits = std::bit_cast<std::uint32_t>(largest / 63.5f);
+      const bf16 twice = static_cast<bf16>((bits + 0xffff) >> 16);
+      const float to_code = largest > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f;
+      scale[g * kQ8Rows + r] = twice;
+      for (int j = 0; j < kGroup; ++j) {
+        const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;
+        const int code = static_cast<int>(std::lrintf(x[j] * to_code));
+        tile[((g * 8 + word) * kQ8Rows + r) * 4 + byte] = static_cast<std::uint8_t>(code + kQ8Lift);
+      }
+    }
+  }
+}
+
 float dot_q8(const std::uint8_t* tile, int r, const std::uint8_t* x, const QuantLayout& layout) {
   const auto* x_scale = reinterpret_cast<const float*>(x + layout.scale_offset);
   const auto* w_scale =
@@ -244,30 +268,6 @@ double int8_peak(long n) {
 
 }  // namespace
 
-void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
-  auto* scale = reinterpret_cast<bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kQ8Rows * kGroup);
-  for (int r = 0; r < kQ8Rows; ++r) {
-    const bf16* row = w + static_cast<std::size_t>(r) * k;
-    for (int g = 0; g < k / kGroup; ++g) {
-      float largest = 0;
-      for (int j = 0; j < kGroup && r < n_rows; ++j)
-        largest = std::max(largest, std::fabs(bf16_to_f32(row[g * kGroup + j])));
-      // Rounded up to bf16, so that no code passes 127; stored doubled, since activations carry half their
-      // unit.
-      const auto bits = std::bit_cast<std::uint32_t>(largest / 63.5f);
-      const bf16 twice = static_cast<bf16>((bits + 0xffff) >> 16);
-      const float to_code = largest > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f;
-      scale[g * kQ8Rows + r] = twice;
-      for (int j = 0; j < kGroup; ++j) {
-        const int code =
-            r < n_rows ? static_cast<int>(std::lrintf(bf16_to_f32(row[g * kGroup + j]) * to_code)) : 0;
-        const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;
-        tile[((g * 8 + word) * kQ8Rows + r) * 4 + byte] = static_cast<std::uint8_t>(code + kQ8Lift);
-      }
-    }
-  }
-}
-
 const Table& reference() {
   static const Table table = {
       .name = "reference",
@@ -275,6 +275,7 @@ const Table& reference() {
       .bf16_matmul_in_out = bf16_matmul_in_out,
       .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
       .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
+      .q8_pack = q8_pack,
       .q8_matmul = q8_matmul,
       .rms_norm = rms_norm,
       .swiglu = swiglu,

@@ -64,6 +64,7 @@ void Model::forward(const std::vector<Feed>& feeds, float* logits, const std::fu
   if (observe) observe(-1, *ops_);
   for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
     ops_->attn_in(layer);
+    if (layer + 1 == config_.num_hidden_layers) ops_->keep_logit_rows();
     ops_->attend(layer);
     ops_->attn_out(layer);
     ops_->route(layer);

@@ -29,29 +29,29 @@ struct Dense {
   Buffer<std::uint8_t> tiles;  // empty in exact
   std::uint64_t n_bytes = 0;   // that a product reads
 
-  Dense(const bf16* weights, int rows, int width, bool packed, ThreadPool& pool)
+  Dense(const bf16* weights, int rows, int width, const kernels::Table* packer, ThreadPool& pool)
       : w(weights), n_rows(rows), k(width) {
     n_bytes = static_cast<std::uint64_t>(n_rows) * k * sizeof(bf16);
-    if (!packed || k % kGroup != 0) return;
+    if (!packer || k % kGroup != 0) return;
     const int n_tiles = n_blocks(n_rows, kernels::kQ8Rows);
     const std::size_t tile_bytes = kernels::q8_tile_bytes(k);
     n_bytes = n_tiles * tile_bytes;
     tiles.reserve(n_bytes);
     pool.parallel_for(n_tiles, [&](int i, int) {
       const int row = i * kernels::kQ8Rows;
-      kernels::q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
-                       tiles.data() + i * tile_bytes);
+      packer->q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
+                      tiles.data() + i * tile_bytes);
     });
   }
 };
 
 struct DenseLayer {
   Dense q, k, v, o;
-  DenseLayer(const LayerWeights& w, const Config& c, bool packed, ThreadPool& pool)
-      : q(w.q_weight, c.q_size(), c.hidden_size, packed, pool),
-        k(w.k_weight, c.kv_size(), c.hidden_size, packed, pool),
-        v(w.v_weight, c.kv_size(), c.hidden_size, packed, pool),
-        o(w.o_weight, c.hidden_size, c.q_size(), packed, pool) {}
+  DenseLayer(const LayerWeights& w, const Config& c, const kernels::Table* packer, ThreadPool& pool)
+      : q(w.q_weight, c.q_size(), c.hidden_size, packer, pool),
+        k(w.k_weight, c.kv_size(), c.hidden_size, packer, pool),
+        v(w.v_weight, c.kv_size(), c.hidden_size, packer, pool),
+        o(w.o_weight, c.hidden_size, c.q_size(), packer, pool) {}
 };
 
 class CpuOps final : public Ops {
@@ -68,15 +68,17 @@ class CpuOps final : public Ops {
         hidden_layout_(config.hidden_size, terms_),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),
-        head_(weights.lm_head, config.vocab_size, config.hidden_size, precision == Precision::fast, pool) {
+        head_(weights.lm_head, config.vocab_size, config.hidden_size,
+              precision == Precision::fast ? &kernels : nullptr, pool) {
     for (const LayerWeights& layer : weights.layers) {
-      dense_.emplace_back(layer, config, precision == Precision::fast, pool);
+      dense_.emplace_back(layer, config, precision == Precision::fast ? &kernels : nullptr, pool);
     }
   }
 
   void begin(const Batch& batch) override;
   void embed() override;
   void attn_in(int layer) override;
+  void keep_logit_rows() override;
   void attend(int layer) override;
   void attn_out(int layer) override;
   void route(int layer) override;
@@ -87,7 +89,7 @@ class CpuOps final : public Ops {
   void read_hidden(float* out) const override { copy(x_, c_.hidden_size, out); }
   void read_router_logits(float* out) const override { copy(router_, c_.num_local_experts, out); }
   void read_experts(std::int32_t* experts, float* weights) const override {
-    std::copy(chosen_.begin(), chosen_.end(), experts);
+    std::copy_n(chosen_.begin(), static_cast<std::size_t>(T_) * c_.num_experts_per_tok, experts);
     copy(expert_weight_, c_.num_experts_per_tok, weights);
   }
 
@@ -131,7 +133,8 @@ class CpuOps final : public Ops {
   Dense head_;
 
   const Batch* batch_ = nullptr;
-  int T_ = 0;
+  int T_ = 0;                      // rows at work: the batch's, in the end only those with logits
+  std::vector<std::int32_t> row_;  // [T] their places in the batch
   std::uint64_t bytes_ = 0;
   std::vector<std::pair<Sequence*, int>> last_position_;  // of each sequence in the batch
 
@@ -165,6 +168,8 @@ class CpuOps final : public Ops {
 void CpuOps::begin(const Batch& batch) {
   batch_ = &batch;
   T_ = batch.n_rows();
+  row_.resize(T_);
+  std::iota(row_.begin(), row_.end(), 0);
   bytes_ = 0;
   const std::size_t T = T_, A = c_.num_experts_per_tok;
   const int half = rope_.half();
@@ -280,7 +285,20 @@ void CpuOps::attn_in(int layer) {
   bytes_ += dense.q.n_bytes + dense.k.n_bytes + dense.v.n_bytes + (Q + 2 * KV + D) * sizeof(bf16);
 }
 
+void CpuOps::keep_logit_rows() {
+  const std::size_t D = c_.hidden_size, Q = c_.q_size();
+  row_ = batch_->logit_rows;
+  T_ = static_cast<int>(row_.size());
+  for (std::size_t i = 0; i < row_.size(); ++i) {  // rows rise, so none is overwritten before it was moved
+    const std::size_t from = row_[i];
+    if (from == i) continue;
+    std::copy_n(x_.data() + from * D, D, x_.data() + i * D);
+    std::copy_n(q_.data() + from * Q, Q, q_.data() + i * Q);
+  }
+}
+
 void CpuOps::attend(int layer) {
+  if (T_ == 0) return;
   const LayerWeights& w = w_.layers[layer];
   const int Hk = c_.num_key_value_heads, G = c_.num_attention_heads / Hk, Dh = c_.head_dim;
   const float scale = 1.0f / std::sqrt(static_cast<float>(Dh));
@@ -288,8 +306,8 @@ void CpuOps::attend(int layer) {
   pool_.parallel_for(T_ * Hk, [&](int i, int worker) {
     const int t = T_ - 1 - i / Hk, head = i % Hk;
     Scratch& s = scratch_[worker];
-    Sequence& sequence = *batch_->sequences[t];
-    const int last = batch_->positions[t], first = first_visible(layer, last);
+    Sequence& sequence = *batch_->sequences[row_[t]];
+    const int last = batch_->positions[row_[t]], first = first_visible(layer, last);
     const int n_blocks = last / kBlockTokens + 1;
     s.keys.resize(n_blocks);
     s.values.resize(n_blocks);
@@ -322,6 +340,7 @@ void CpuOps::attend(int layer) {
 }
 
 void CpuOps::attn_out(int layer) {
+  if (T_ == 0) return;
   const Dense& o = dense_[layer].o;
   const int D = c_.hidden_size;
   quantize_rows(o, q_.data(), T_, heads_layout_, heads_q_.data());
@@ -337,6 +356,7 @@ void CpuOps::attn_out(int layer) {
 }
 
 void CpuOps::route(int layer) {
+  if (T_ == 0) return;
   const LayerWeights& w = w_.layers[layer];
   const int D = c_.hidden_size, E = c_.num_local_experts, A = c_.num_experts_per_tok;
   pool_.parallel_for(T_, [&](int t, int) {
@@ -371,7 +391,7 @@ void CpuOps::route(int layer) {
 void CpuOps::sort_by_expert() {
   const int A = c_.num_experts_per_tok;
   std::vector<int> count(c_.num_local_experts), next(c_.num_local_experts);
-  for (const std::int32_t e : chosen_) ++count[e];
+  for (int i = 0; i < T_ * A; ++i) ++count[chosen_[i]];
   buckets_.clear();
   int first = 0;
   for (int e = 0; e < c_.num_local_experts; ++e) {
@@ -424,6 +444,7 @@ void CpuOps::count_matrix(const ExpertMatrix& m, int n_out, int k) {
 }
 
 void CpuOps::experts(int layer) {
+  if (T_ == 0) return;
   const LayerWeights& w = w_.layers[layer];
   const int D = c_.hidden_size, I = c_.intermediate_size, A = c_.num_experts_per_tok;
 
@@ -474,17 +495,15 @@ void CpuOps::experts(int layer) {
 
 void CpuOps::lm_head(float* logits) {
   const int D = c_.hidden_size, V = c_.vocab_size;
-  const int n = static_cast<int>(batch_->logit_rows.size());
-  if (n == 0) return;
-  pool_.parallel_for(n, [&](int i, int) {
-    const std::size_t row = batch_->logit_rows[i];
-    k_.rms_norm(x_.data() + row * D, w_.norm, c_.rms_norm_eps, D,
-                norm_.data() + static_cast<std::size_t>(i) * D);
+  if (T_ == 0) return;
+  pool_.parallel_for(T_, [&](int t, int) {
+    const std::size_t at = static_cast<std::size_t>(t) * D;
+    k_.rms_norm(x_.data() + at, w_.norm, c_.rms_norm_eps, D, norm_.data() + at);
   });
-  quantize_rows(head_, norm_.data(), n, hidden_layout_, norm_q_.data());
+  quantize_rows(head_, norm_.data(), T_, hidden_layout_, norm_q_.data());
   pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
     const int row = i * kHeadBlock;
-    matmul(head_, row, std::min(kHeadBlock, V - row), norm_.data(), norm_q_.data(), n, logits + row, V);
+    matmul(head_, row, std::min(kHeadBlock, V - row), norm_.data(), norm_q_.data(), T_, logits + row, V);
   });
   bytes_ += head_.n_bytes + D * sizeof(bf16);
 }

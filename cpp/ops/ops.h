@@ -29,11 +29,12 @@ class Ops {
   virtual void begin(const Batch& batch) = 0;  // room for T rows, their rotary angles
   virtual void embed() = 0;                    // x = embed_tokens[token]
   virtual void attn_in(int layer) = 0;         // q, k, v of norm(x); rotate; store k and v
-  virtual void attend(int layer) = 0;          // attention over what each row may see
-  virtual void attn_out(int layer) = 0;        // x += o_proj
-  virtual void route(int layer) = 0;           // norm(x); choose experts
-  virtual void experts(int layer) = 0;         // x += weighted sum of the chosen experts
-  virtual void lm_head(float* logits) = 0;     // [logit_rows, V]
+  virtual void keep_logit_rows() = 0;       // drops the rows whose logits nobody wants: their keys are stored
+  virtual void attend(int layer) = 0;       // attention over what each row may see
+  virtual void attn_out(int layer) = 0;     // x += o_proj
+  virtual void route(int layer) = 0;        // norm(x); choose experts
+  virtual void experts(int layer) = 0;      // x += weighted sum of the chosen experts
+  virtual void lm_head(float* logits) = 0;  // [logit_rows, V], after keep_logit_rows
 
   // What the last calls left, for those who look inside; none of it is computed for their sake.
   virtual void read_hidden(float* out) const = 0;                              // [T, D] the residual stream
