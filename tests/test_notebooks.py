@@ -67,10 +67,15 @@ def test_first_answer_is_saved_to_be_read_without_a_kernel(executed):
     notebook = executed(ROOT / "notebooks" / "01_first_answer.ipynb")
     found = answers(notebook)
     assert set(found) == {"ask", "effort-low", "effort-high", "story"}
-    assert "632" in found["effort-high"][0]
-    assert found["story"][1]["seed"] == 3
-    assert found["story"][1]["model"] == "demo"
-    assert "Mia" in found["story"][0]
+    assert all(text.strip() for text, _ in found.values())
+    assert {metadata["model"] for _, metadata in found.values()} == {"demo"}
+    assert {metadata["finish_reason"] for _, metadata in found.values()} == {"stop"}
+    assert [found[name][1]["seed"] for name in ("effort-low", "effort-high", "story")] == [1, 1, 3]
+    assert [found[name][1]["effort"] for name in ("effort-low", "effort-high", "story")] == [
+        "low",
+        "high",
+        "medium",
+    ]
     cells = {cell.id: cell for cell in notebook.cells}
     assert "<details" in cells["effort-high"].outputs[0].data["text/html"]
     assert "details" not in json.dumps(found["effort-high"])
