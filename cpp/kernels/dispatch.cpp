@@ -4,6 +4,11 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace ossnb::kernels {
 
 #if defined(__x86_64__)
@@ -18,6 +23,11 @@ std::vector<Feature> cpu_features() {
           {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
           {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
           {"avx512vnni", __builtin_cpu_supports("avx512vnni") != 0}};
+}
+#elif defined(__aarch64__) && defined(__linux__)
+std::vector<Feature> cpu_features() {
+  const unsigned long bits = getauxval(AT_HWCAP);
+  return {{"asimd", (bits & HWCAP_ASIMD) != 0}, {"asimddp", (bits & HWCAP_ASIMDDP) != 0}};
 }
 #else
 std::vector<Feature> cpu_features() { return {}; }
@@ -38,6 +48,8 @@ const std::vector<Level>& levels() {
     if (avx512())
       v.push_back({avx512(), has({"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"})});
     if (avx512vnni()) v.push_back({avx512vnni(), v.back().supported && has({"avx512vnni"})});
+    if (neon()) v.push_back({neon(), true});  // part of every 64-bit Arm
+    if (neon_dot()) v.push_back({neon_dot(), has({"asimddp"})});
     return v;
   }();
   return all;
