@@ -21,6 +21,7 @@ MODULES = [
     "testing",
     "trace",
     "verify",
+    "views.markup",
 ]
 
 

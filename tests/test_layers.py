@@ -24,12 +24,13 @@ LAYERS = [
     ["doctor"],
     ["bench", "verify"],
     ["notebook", "cli"],
+    ["views"],
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 USES_CORE = {"generation", "model", "doctor", "bench"}
-# Model.chat() opens the door to the room above, and imports it when it is called.
-UPWARD_BY_INTENT = {("model", "chat")}
+# Doors to a room above, which import it when they are called: Model.chat(), Reply.inspect() and its like.
+UPWARD_BY_INTENT = {("model", "chat"), ("reply", "views")}
 
 CPP_LEVEL = {"base": 0, "kernels": 1, "data": 1, "ops": 2, "model": 3, "bindings": 4}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,7 +21,7 @@ from .harmony import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from .messages import Message, ToolCall
 from .parser import ENDS, Parser, Piece
 from .prefix import PrefixCache
-from .reply import Event, FinishReason, Reply, Stats, TokenLogprob
+from .reply import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
 from .stops import StopStrings
 
@@ -30,7 +30,10 @@ PREFILL_CHUNK = 512  # tokens of a prompt in one forward call
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to generate, and from which model; `effort` None asks for raw text without harmony."""
+    """What to generate, and from which model; `effort` None asks for raw text without harmony.
+
+    `begun` are tokens of the reply that are written already; the model goes on from there.
+    """
 
     prompt: list[int]
     sampling: Sampling
@@ -39,6 +42,8 @@ class Request:
     model: str = ""
     revision: str | None = None
     precision: str = "exact"
+    begun: list[int] = field(default_factory=list)
+    origin: Origin = field(default_factory=Origin)
 
 
 class Reader(Protocol):
@@ -182,8 +187,9 @@ class Stream:
         yield Event("done", reply=self._reply)
 
     def _read_prompt(self) -> Generator[Event, None, NDArray[np.float32]]:
-        """Compute the prompt from where it differs from earlier ones; return the logits after it."""
-        prompt = np.asarray(self._request.prompt, np.int32)
+        """Compute the prompt, and what was begun, from where it differs from earlier ones; return the last
+        logits."""
+        prompt = np.asarray([*self._request.prompt, *self._request.begun], np.int32)
         self._sequence, self._n_cached = self._cache.longest(prompt) or (self._core.sequence(), 0)
         for start in range(self._n_cached, len(prompt), PREFILL_CHUNK):
             stop = min(start + PREFILL_CHUNK, len(prompt))
@@ -200,6 +206,12 @@ class Stream:
         """Choose tokens until one of the reasons to stop."""
         assert self._sequence is not None
         sampler = self._make_sampler(len(logits))
+        for token in self._request.begun:
+            sampler.accept(token)
+            self._tokens.append(token)
+            yield from self._say(token)
+            if (reason := self._reason_to_stop(token)) is not None:
+                return reason
         while True:
             began = time.perf_counter()
             token = self._choose(sampler, logits)
@@ -322,7 +334,7 @@ class Stream:
             notes=self._reader.notes,
             stats=Stats(
                 n_prompt_tokens=n_prompt,
-                n_cached_tokens=self._n_cached,
+                n_cached_tokens=min(self._n_cached, n_prompt),
                 n_new_tokens=len(self._tokens) - n_prompt,
                 n_decode_steps=self._n_decode_steps,
                 prefill_s=self._prefill_s,
@@ -336,4 +348,5 @@ class Stream:
             model=request.model,
             revision=request.revision,
             precision=request.precision,
+            origin=request.origin,
         )

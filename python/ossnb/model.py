@@ -6,7 +6,7 @@ import dataclasses
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -21,9 +21,9 @@ from .generation import PREFILL_CHUNK, Request, Stream
 from .harmony import CALL, Tokenizer, check_effort, render
 from .messages import Prompt, as_messages
 from .prefix import PrefixCache
-from .reply import Reply
+from .reply import Origin, Reply
 from .sampling import Sampling, SamplingOptions, with_sampling_options
-from .trace import LogitLens, check_kinds, check_layers, join_blocks, trace_blocks
+from .trace import BLOCK, LogitLens, check_kinds, check_layers, join_blocks, trace_blocks
 
 if TYPE_CHECKING:
     from .chat import Chat
@@ -154,6 +154,7 @@ class Model:
         self.precision = precision
         self.context = config.max_position_embeddings if context is None else context
         self.tokenizer = Tokenizer()
+        self._origin = Origin(self)
         self._cache = PrefixCache(KEPT_SEQUENCES, max_bytes=self.context * core.kv_bytes_per_token // 2)
 
     @property
@@ -268,21 +269,51 @@ class Model:
 
         return Chat(self, instructions, effort=effort, tools=tools, **sampling)
 
+    def stream_branch(
+        self,
+        reply: Reply,
+        at: int,
+        text: str | Sequence[int],
+        *,
+        on_end: Callable[[Reply], None] | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Stream:
+        """Go on from the middle of a reply as `Reply.branch` does, event by event.
+
+        The events begin with the tokens that stay. `logprobs` are not recorded: `inspect` has them.
+        """
+        if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(reply.tokens):
+            raise ValueError(f"at must be in 0..{len(reply.tokens)}, a token of the reply, got {at!r}")
+        replacement = self.tokenizer.encode(text) if isinstance(text, str) else text
+        begun = [*reply.tokens[:at], *self._token_ids(replacement)]
+        settings = dataclasses.replace(reply.sampling, **{**sampling, "logprobs": 0})
+        return self._start(reply.prompt_tokens, settings, reply.effort, on_end, begun)
+
     def _start(
         self,
         tokens: list[int],
         settings: Sampling,
         effort: str | None,
         on_end: Callable[[Reply], None] | None,
+        begun: Sequence[int] = (),
     ) -> Stream:
         settings.check_vocabulary(self.config.vocab_size)
-        if len(tokens) >= self.context:
+        n_tokens = len(tokens) + len(begun)
+        if n_tokens >= self.context:
             raise ContextFull(
-                f"the prompt has {len(tokens):,} tokens and the context holds {self.context:,}: shorten it, "
+                f"the prompt has {n_tokens:,} tokens and the context holds {self.context:,}: shorten it, "
                 f"start a new chat, or load with more context (<= {self.config.max_position_embeddings:,})"
             )
         request = Request(
-            tokens, settings.with_seed(), effort, self.context, self.source, self.revision, self.precision
+            tokens,
+            settings.with_seed(),
+            effort,
+            self.context,
+            self.source,
+            self.revision,
+            self.precision,
+            list(begun),
+            self._origin,
         )
         return Stream(self.core, self._cache, request, on_end)
 
@@ -312,6 +343,20 @@ class Model:
             chunk = tokens[start : start + PREFILL_CHUNK]
             logits[start : start + len(chunk)] = self.core.forward([(sequence, chunk, len(chunk))])
         return logits
+
+    def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]:
+        """Yield the logits after each token from position `start` on, a few rows [<= 64, V] at a time.
+
+        >>> for block in model.logit_blocks(reply.prompt_tokens): print(block.max())  # doctest: +SKIP
+
+        What comes before `start` is taken from kept keys and values where there are some.
+        """
+        tokens = np.asarray(self._token_ids(token_ids), np.int32)
+        self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
+        sequence = self._read(tokens[:start])
+        for at in range(start, len(tokens), BLOCK):
+            block = tokens[at : at + BLOCK]
+            yield self.core.forward([(sequence, block, len(block))])
 
     def trace(
         self,

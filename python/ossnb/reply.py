@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from .messages import Message, ToolCall
-from .sampling import Sampling
+from .sampling import Sampling, SamplingOptions
+
+if TYPE_CHECKING:
+    from .model import Model
+    from .views.experts import Experts
+    from .views.inspection import Inspection, Span
 
 __all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenLogprob", "ToolCall"]
 
@@ -76,6 +83,29 @@ def _rate(amount: float, seconds: float) -> float:
     return amount / seconds if seconds > 0 else 0.0
 
 
+class Origin:
+    """The model that wrote a reply, for as long as someone else keeps it; a copy in a file knows none."""
+
+    __slots__ = ("_model",)
+
+    def __init__(self, model: Model | None = None) -> None:
+        self._model = None if model is None else weakref.ref(model)
+
+    @property
+    def model(self) -> Model:
+        """The model; RuntimeError where it is gone or was never known."""
+        model = None if self._model is None else self._model()
+        if model is None:
+            raise RuntimeError(
+                "this needs the model that wrote the reply, which is not there any more (or the reply was "
+                "loaded from a file); keep the model in a variable and generate the reply again with its seed"
+            )
+        return model
+
+    def __reduce__(self) -> tuple[type[Origin], tuple[()]]:
+        return Origin, ()
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One finished turn: everything the model wrote, and how to get it again.
@@ -105,12 +135,56 @@ class Reply:
     model: str = ""
     revision: str | None = None
     precision: str = ""
+    origin: Origin = field(default_factory=Origin, repr=False, compare=False)
 
     @property
     def seed(self) -> int:
         """The seed that gives the same reply again."""
         assert self.sampling.seed is not None, "a reply's sampling always has its seed"
         return self.sampling.seed
+
+    # ---- looking inside, by reading the reply again with its model ---------------------------------------
+
+    def inspect(self, n_top: int = 8) -> Inspection:
+        """Show every token with its probability and the `n_top` tokens the model found likeliest there.
+
+        >>> reply.inspect().probabilities.min()  # doctest: +SKIP
+        0.0213
+
+        RuntimeError once the model is closed or gone.
+        """
+        from .views.inspection import Inspection
+
+        return Inspection.read(self, n_top)
+
+    def spans(self, below: float = 0.3) -> list[Span]:
+        """List the stretches of tokens that the model gave a probability of less than `below`.
+
+        >>> reply.spans(below=0.3)[0].text  # doctest: +SKIP
+        ' Lyon'
+        """
+        return self.inspect(n_top=1).spans(below)
+
+    def experts(self) -> Experts:
+        """Show which experts read each token of the reply, in every layer.
+
+        >>> reply.experts().ids.shape  # doctest: +SKIP
+        (24, 57, 4)
+        """
+        from .views.experts import Experts
+
+        return Experts.read(self)
+
+    def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
+        """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.
+
+        >>> reply.branch(17, " not").text  # doctest: +SKIP
+        'It is not a planet.'
+
+        The new reply begins with the first `at` tokens of this one, whose keys and values are kept, and has
+        its seed and settings but for those given. ValueError for a token that is not there.
+        """
+        return self.origin.model.stream_branch(self, at, text, **sampling).run()
 
     def __str__(self) -> str:
         return self.text

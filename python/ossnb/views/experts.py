@@ -1,0 +1,165 @@
+"""Which experts read which token: numbers, a table, a heat map, and what two replies did differently."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..harmony import token_bytes
+from ..reply import Reply
+from .markup import Html, heat_map, percent, visible
+from .panel import Panel
+
+N_BUSIEST = 3  # experts a layer, in the text
+
+
+class Experts(Panel):
+    """The experts that read each token of a reply, in every layer.
+
+    >>> experts = reply.experts()  # doctest: +SKIP
+    >>> experts.ids.shape, experts.usage.shape  # doctest: +SKIP
+    ((24, 57, 4), (24, 32))
+
+    `tokens` [T]; `ids` int32 [L, T, A] of the experts that read the token, likeliest first, and their
+    `weights` [L, T, A], which add up to 1: row t is of the pass that read token t and chose the next.
+    `experts[10:20]` is the part of these tokens.
+    """
+
+    def __init__(
+        self,
+        tokens: NDArray[np.int32],
+        ids: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        n_experts: int,
+    ) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.ids = ids
+        self.weights = weights
+        self.n_experts = n_experts
+
+    @classmethod
+    def read(cls, reply: Reply) -> Self:
+        """Read a reply again with its model; ValueError if it has no tokens."""
+        if not reply.tokens:
+            raise ValueError("the reply has no tokens to look at")
+        model = reply.origin.model
+        tokens = [*reply.prompt_tokens, *reply.tokens]
+        found = model.trace(tokens, what="router", start=len(reply.prompt_tokens))
+        return cls(found["tokens"], found["experts"], found["expert_weights"], model.config.num_local_experts)
+
+    def __getitem__(self, part: slice) -> Experts:
+        tokens = self.tokens[part]
+        if not isinstance(part, slice) or not len(tokens):
+            raise ValueError(f"a part of {len(self.tokens)} tokens is a slice with some in it, got {part!r}")
+        return Experts(tokens, self.ids[:, part], self.weights[:, part], self.n_experts)
+
+    @property
+    def by_expert(self) -> NDArray[np.float32]:
+        """The weight of every expert for every token, [L, T, E]; zero for those that were not asked."""
+        dense = np.zeros((*self.ids.shape[:2], self.n_experts), np.float32)
+        np.put_along_axis(dense, self.ids.astype(np.int64), self.weights, axis=2)
+        return dense
+
+    @property
+    def usage(self) -> NDArray[np.float64]:
+        """The share of each layer's work that each expert did, [L, E]; rows add up to 1."""
+        return np.asarray(self.by_expert.mean(axis=1, dtype=np.float64))
+
+    def table(self) -> list[dict[str, Any]]:
+        """List one row for each layer, token and expert, as `pandas.DataFrame` takes them.
+
+        >>> reply.experts().table()[0]  # doctest: +SKIP
+        {'layer': 0, 'position': 0, 'token': 200005, 'text': '<|channel|>', 'expert': 3, 'weight': 0.61}
+        """
+        texts = [visible(token_bytes(int(token))) for token in self.tokens]
+        return [
+            {
+                "layer": layer,
+                "position": t,
+                "token": int(self.tokens[t]),
+                "text": texts[t],
+                "expert": int(self.ids[layer, t, a]),
+                "weight": float(self.weights[layer, t, a]),
+            }
+            for layer, t, a in np.ndindex(*self.ids.shape)
+        ]
+
+    def difference(self, other: Experts) -> ExpertsDifference:
+        """Compare with another reply, or another part, of the same model; see ExpertsDifference."""
+        if self.usage.shape != other.usage.shape:
+            raise ValueError(
+                f"both must be of one model: {self.usage.shape} and {other.usage.shape} layers and experts"
+            )
+        return ExpertsDifference(self.usage - other.usage)
+
+    # ---- the pictures ------------------------------------------------------------------------------------
+
+    def plain(self) -> str:
+        """The busiest experts of each layer as text."""
+        n_layers, n_tokens, active = self.ids.shape
+        head = f"{n_tokens} tokens, {n_layers} layers, {active} of {self.n_experts} experts a token"
+        return "\n".join([head, *_busiest(self.usage)])
+
+    def html(self) -> Html:
+        """The share of work of every expert, layers downward."""
+        usage = self.usage
+        picture = heat_map(
+            usage, lambda i, e: f"layer {i}, expert {e}: {percent(usage[i, e])}", ("experts", "layers")
+        )
+        _, n_tokens, active = self.ids.shape
+        head = f"Experts of {n_tokens} tokens, {active} of {self.n_experts} a token; darker: more of the work"
+        return Html.joined([Html.of("p", head, quiet=True), picture])
+
+    def traits(self) -> dict[str, Any]:
+        """What the live view shows, as JSON."""
+        return {
+            "tokens": [visible(token_bytes(int(token))) for token in self.tokens],
+            "n_experts": self.n_experts,
+            "ids": self.ids.transpose(1, 0, 2).tolist(),  # token, layer, choice
+            "weights": np.round(self.weights.transpose(1, 0, 2).astype(np.float64), 4).tolist(),
+        }
+
+
+class ExpertsDifference(Panel):
+    """What experts did more (above zero) or less in one reply than in another.
+
+    `values` [L, E] are differences of usage; the rows add up to 0.
+    """
+
+    def __init__(self, values: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.values = values
+
+    @property
+    def distance(self) -> NDArray[np.float64]:
+        """The share of each layer's work that went to other experts, [L], 0 to 1."""
+        return np.asarray(np.abs(self.values).sum(axis=1) / 2)
+
+    def plain(self) -> str:
+        """How much each layer differs, as text."""
+        head = f"{percent(float(self.distance.mean()))} of the work went to other experts"
+        return "\n".join([head, *(f"layer {i:>3}  {percent(float(d))}" for i, d in enumerate(self.distance))])
+
+    def html(self) -> Html:
+        """The differences, layers downward."""
+        values = self.values
+        picture = heat_map(
+            values,
+            lambda i, e: f"layer {i}, expert {e}: {100 * values[i, e]:+.1f} points",
+            ("experts", "layers"),
+        )
+        head = f"{percent(float(self.distance.mean()))} of the work went to other experts; "
+        return Html.joined(
+            [Html.of("p", head + "orange: more in the first, blue: less", quiet=True), picture]
+        )
+
+
+def _busiest(usage: NDArray[np.float64]) -> list[str]:
+    lines = []
+    for layer, shares in enumerate(usage):
+        best = np.argsort(-shares, kind="stable")[:N_BUSIEST]
+        lines.append(f"layer {layer:>3}  " + ", ".join(f"expert {e} {percent(shares[e])}" for e in best))
+    return lines

@@ -1,0 +1,159 @@
+"""The token view: how sure the model was, token by token, and what else it might have written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..harmony import token_bytes
+from ..reply import Reply
+from .markup import Html, percent, quoted, token_strip, visible
+from .panel import Panel
+from .steps import Steps
+
+N_TITLE = 5  # alternatives in a tooltip of the picture that lasts
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of tokens, `start` to `stop` (exclusive) of `reply.tokens`, and its least probability."""
+
+    start: int
+    stop: int
+    text: str
+    probability: float
+
+
+class Inspection(Panel):
+    """Every token of a reply, shaded by how unlikely the model found it.
+
+    >>> view = reply.inspect()  # doctest: +SKIP
+    >>> view.alternatives(17)[0]  # doctest: +SKIP
+    (' is', 0.62)
+
+    In a notebook it is a view: hover a token or move with the arrow keys to see its alternatives, Enter on
+    one writes a branch with it (in `branches`, as `reply.branch` makes). What stays in the saved notebook is
+    a table of the same. Probabilities are the model's own, before temperature and penalties.
+    """
+
+    def __init__(self, reply: Reply, steps: Steps) -> None:
+        super().__init__()
+        self.reply = reply
+        self.steps = steps
+        self.branches: list[Reply] = []
+
+    @classmethod
+    def read(cls, reply: Reply, n_top: int = 8) -> Self:
+        """Compute the view of a reply with the model that wrote it."""
+        return cls(reply, Steps.read(reply, n_top))
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The probability of every token written, [T]."""
+        return np.exp(self.steps.logprobs)
+
+    @property
+    def entropies(self) -> NDArray[np.float32]:
+        """How undecided the model was before each token, in nats, [T]."""
+        return self.steps.entropies
+
+    def alternatives(self, at: int) -> list[tuple[str, float]]:
+        """List the likeliest tokens in place of token `at` with their probabilities, best first."""
+        ids, logprobs = self.steps.top_ids[at], self.steps.top_logprobs[at]
+        return [(visible(token_bytes(int(i))), float(np.exp(p))) for i, p in zip(ids, logprobs, strict=True)]
+
+    def spans(self, below: float = 0.3) -> list[Span]:
+        """List the stretches of tokens with a probability of less than `below`; see Reply.spans."""
+        if not 0 < below <= 1:
+            raise ValueError(f"below must be a probability in (0, 1], got {below}")
+        probabilities = self.probabilities
+        is_low = np.concatenate([[False], probabilities < below, [False]])
+        edges = np.flatnonzero(is_low[1:] != is_low[:-1]).reshape(-1, 2)
+        return [
+            Span(int(a), int(b), self._text(int(a), int(b)), float(probabilities[a:b].min()))
+            for a, b in edges
+        ]
+
+    def branch(self, at: int, text: str | list[int]) -> Reply:
+        """Branch as Reply.branch does and list the new reply in `branches` and in the pictures."""
+        branch = self.reply.branch(at, text)
+        self.branches.append(branch)
+        self.refresh()
+        return branch
+
+    def _text(self, start: int, stop: int) -> str:
+        return b"".join(map(token_bytes, self.reply.tokens[start:stop])).decode("utf-8", errors="replace")
+
+    # ---- the pictures ------------------------------------------------------------------------------------
+
+    def plain(self) -> str:
+        """The doubtful places as text."""
+        mean = float(np.exp(self.steps.logprobs.mean()))
+        lines = [f"{len(self.steps)} tokens, probability {percent(mean)} a token on average (geometric)"]
+        for span in self.spans(below=0.3):
+            best, p = self.alternatives(span.start)[0]
+            lines.append(
+                f"{span.start:>5}  {quoted(span.text)} {percent(span.probability)}, likeliest: "
+                f"{quoted(best)} {percent(p)}"
+            )
+        return "\n".join(lines)
+
+    def html(self) -> Html:
+        """The tokens, shaded, each with its alternatives in a tooltip."""
+        strip = token_strip(self.reply.tokens, 1 - self.probabilities, self._title)
+        note = Html.of(
+            "p", "Darker: less likely. Probabilities before temperature and penalties.", quiet=True
+        )
+        branches = [
+            Html.joined(
+                [
+                    Html.of("p", f"Branch at token {_parting(self.reply, branch)}", quiet=True),
+                    Html.of("div", visible(branch.text.encode()), style="white-space:pre-wrap"),
+                ]
+            )
+            for branch in self.branches
+        ]
+        return Html.joined([strip, note, *branches])
+
+    def _title(self, at: int) -> str:
+        steps = self.steps
+        own = f"{at}: {quoted(visible(token_bytes(int(steps.tokens[at]))))} {percent(self.probabilities[at])}"
+        facts = f"rank {steps.ranks[at] + 1}, entropy {steps.entropies[at]:.2f} nats"
+        rows = [f"{percent(p)} {quoted(text)}" for text, p in self.alternatives(at)[:N_TITLE]]
+        return "\n".join([own, facts, *rows])
+
+    def traits(self) -> dict[str, Any]:
+        """What the live view shows, as JSON: texts and numbers, nothing to run."""
+        steps = self.steps
+        return {
+            "tokens": [visible(token_bytes(int(token))) for token in steps.tokens],
+            "probabilities": [round(float(p), 6) for p in self.probabilities],
+            "entropies": [round(float(e), 4) for e in steps.entropies],
+            "alternatives": [
+                [
+                    {
+                        "id": int(i),
+                        "text": visible(token_bytes(int(i))),
+                        "p": float(np.exp(p)),
+                        "logit": float(z),
+                    }
+                    for i, p, z in zip(ids, logprobs, logits, strict=True)
+                ]
+                for ids, logprobs, logits in zip(
+                    steps.top_ids, steps.top_logprobs, steps.top_logits, strict=True
+                )
+            ],
+            "branches": [
+                {"at": _parting(self.reply, b), "tokens": [visible(token_bytes(t)) for t in b.tokens]}
+                for b in self.branches
+            ],
+        }
+
+
+def _parting(reply: Reply, branch: Reply) -> int:
+    """The first token in which a branch differs; its length where none does."""
+    pairs = zip(reply.tokens, branch.tokens, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(reply.tokens), len(branch.tokens)))

@@ -1,0 +1,149 @@
+"""HTML and SVG of the pictures that last: inline style, tooltips, no script, light and dark.
+
+A model's output is untrusted. Text becomes HTML in one place only, `Html.of`, which escapes it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..harmony import FIRST_SPECIAL, VOCAB_SIZE, token_bytes
+from ..notebook.output import QUIET
+
+MAX_TOKENS = 3000  # in one picture: some hundred bytes each
+MORE, LESS = "234,110,20", "30,110,230"  # orange and blue, seen by all kinds of eyes, on white and on black
+
+_TEXT = (
+    "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7;"
+    "font-family:var(--jp-code-font-family,monospace)"
+)
+# Controls, and the marks that turn the direction of everything after them.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+class Html(str):
+    """Text that is HTML already.
+
+    >>> Html.of("b", "1 < 2", title='"')
+    '<b title="&quot;">1 &lt; 2</b>'
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, tag: str, content: str, *, quiet: bool = False, **attributes: str | float) -> Self:
+        """Make an element; `content` is escaped unless it is Html, attribute values are always."""
+        if quiet:
+            attributes["style"] = QUIET
+        inner = content if isinstance(content, Html) else html.escape(content, quote=False)
+        written = "".join(
+            f' {name.rstrip("_")}="{_attribute(str(value))}"' for name, value in attributes.items()
+        )
+        return cls(f"<{tag}{written}>{inner}</{tag}>")
+
+    @classmethod
+    def joined(cls, parts: Iterable[Html]) -> Self:
+        """Put elements after one another."""
+        return cls("".join(parts))
+
+
+def _attribute(value: str) -> str:
+    return html.escape(value).replace("\n", "&#10;")
+
+
+def visible(text: bytes) -> str:
+    r"""Return a token's text with everything unseen made visible; bytes that are no character as hex.
+
+    >>> visible(b"a\x1b"), visible(b"\xf0\x9f"), visible(b"\n")
+    ('a␛', '⟨f0 9f⟩', '\n')
+    """
+    try:
+        return _UNSEEN.sub(_name, text.decode())
+    except UnicodeDecodeError:
+        return f"⟨{text.hex(' ')}⟩"
+
+
+def _name(mark: re.Match[str]) -> str:
+    code = ord(mark[0])
+    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+
+
+def quoted(text: str) -> str:
+    r"""Return a token's text on one line, in quotes.
+
+    >>> quoted("a\nb")
+    '“a⏎b”'
+    """
+    return f"“{text}”".replace("\n", "⏎").replace("\t", "⇥")
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent with three digits.
+
+    >>> percent(0.12345), percent(1.0), percent(0.00001)
+    ('12.3 %', '100 %', '0.001 %')
+    """
+    value = 100 * float(share)
+    return f"{value:.3g} %" if value >= 0.001 or value == 0 else "<0.001 %"
+
+
+def token_strip(tokens: Sequence[int], shades: NDArray[np.float32], title: Callable[[int], str]) -> Html:
+    """The text of the tokens, each with a background as dark as its shade (0 to 1) and a tooltip."""
+    spans = [_token(token, float(shades[i]), title(i)) for i, token in enumerate(tokens[:MAX_TOKENS])]
+    if len(tokens) > MAX_TOKENS:
+        spans.append(Html.of("i", f" … {len(tokens) - MAX_TOKENS:,} further tokens are not shown"))
+    return Html.of("div", Html.joined(spans), style=_TEXT, dir="auto")
+
+
+def _token(token: int, shade: float, title: str) -> Html:
+    text = visible(token_bytes(token))
+    style = f"background:rgba({MORE},{0.85 * shade:.2f});border-radius:2px"
+    if FIRST_SPECIAL <= token < VOCAB_SIZE:
+        style += ";opacity:0.6;font-size:80%"
+    # A token that only breaks the line would have nothing to point at.
+    shown = text.replace("\n", "⏎\n") if not text.strip() else text
+    return Html.of("span", shown, style=style, title=title)
+
+
+def heat_map(values: NDArray[np.float64], title: Callable[[int, int], str], labels: tuple[str, str]) -> Html:
+    """An SVG of a matrix, rows downward; orange above zero, blue below, the largest value full."""
+    rows, columns = values.shape
+    largest = float(np.abs(values).max()) or 1.0
+    size = 16 if columns <= 48 else 7
+    cells = [
+        _cell(int(row), int(column), float(values[row, column]) / largest, size, title(int(row), int(column)))
+        for row, column in np.argwhere(values)
+    ]
+    width, height = columns * size, rows * size
+    frame = Html.of("rect", "", width=width, height=height, fill="none", stroke="rgba(128,128,128,0.5)")
+    drawing = Html.of(
+        "svg",
+        Html.joined([frame, *cells]),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"-1 -1 {width + 2} {height + 2}",
+        width=width + 2,
+        style="max-width:100%;height:auto;display:block",
+        role="img",
+    )
+    across, down = labels
+    caption = f"{down}: 0 to {rows - 1} from the top; {across}: 0 to {columns - 1} from the left"
+    return Html.joined([drawing, Html.of("p", caption, quiet=True)])
+
+
+def _cell(row: int, column: int, value: float, size: int, title: str) -> Html:
+    colour = MORE if value > 0 else LESS
+    return Html.of(
+        "rect",
+        Html.of("title", title),
+        x=column * size,
+        y=row * size,
+        width=size - 1,
+        height=size - 1,
+        fill=f"rgba({colour},{max(abs(value), 0.04):.2f})",
+    )

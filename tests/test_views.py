@@ -1,0 +1,285 @@
+"""Views of a reply: the numbers are the model's, and nothing a model wrote becomes markup."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import ossnb
+from fakes import random_model, scripted_model
+from ossnb.reply import Reply
+from ossnb.testing import write_random_checkpoint
+from ossnb.views.experts import Experts
+from ossnb.views.inspection import Inspection
+from ossnb.views.markup import Html, heat_map, percent, token_strip, visible
+from ossnb.views.steps import Steps
+
+PROMPT = [5, 9, 2, 7]
+EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> & \'"` [a](javascript:alert(3))'
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = write_random_checkpoint(tmp_path_factory.mktemp("model") / "tiny", "tiny", seed=3)
+    with ossnb.load(folder, threads=1, context=512) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def reply(model):
+    return model.complete(PROMPT, max_tokens=80, seed=1, logprobs=4)
+
+
+class Tags(HTMLParser):
+    """The elements of a page, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def assert_inert(page):
+    tags = Tags(page)
+    assert {tag for tag, _ in tags.elements} <= {"div", "span", "p", "i", "svg", "rect", "title"}
+    names = {name for _, attributes in tags.elements for name in attributes}
+    assert not any(name.startswith("on") or name in ("href", "src") for name in names)
+    return tags
+
+
+# ---- the numbers -------------------------------------------------------------------------------------------
+
+
+def test_probabilities_are_those_recorded_while_writing(reply):
+    view = reply.inspect(n_top=4)
+    np.testing.assert_allclose(view.steps.logprobs, [p.logprob for p in reply.logprobs], atol=1e-5)
+    for at, step in enumerate(reply.logprobs):
+        assert view.steps.top_ids[at].tolist() == [top.token for top in step.top]
+    np.testing.assert_array_equal(view.steps.tokens, reply.tokens)
+
+
+def test_entropy_and_rank_follow_from_the_logits(model, reply):
+    logits = model.logits([*PROMPT, *reply.tokens])[len(PROMPT) - 1 : -1].astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    view = reply.inspect()
+    np.testing.assert_allclose(view.entropies, -(p * np.log(p)).sum(-1), atol=1e-4)
+    own = p[np.arange(len(p)), reply.tokens]
+    np.testing.assert_array_equal(view.steps.ranks, (p > own[:, None]).sum(-1))
+
+
+def test_spans_are_the_stretches_below(reply):
+    steps = reply.inspect().steps
+    logprobs = np.log(np.array([0.9, 0.1, 0.2, 0.9, 0.05] + [0.9] * (len(steps) - 5), np.float32))
+    fields = {name: getattr(steps, name) for name in Steps.__slots__} | {"logprobs": logprobs}
+    spans = Inspection(reply, Steps(**fields)).spans(below=0.3)
+    assert [(span.start, span.stop) for span in spans] == [(1, 3), (4, 5)]
+    assert spans[0].probability == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="below must be"):
+        reply.spans(below=0)
+
+
+def test_experts_are_the_trace_of_the_replys_tokens(model, reply):
+    experts = reply.experts()
+    traced = model.trace([*PROMPT, *reply.tokens], what="router")
+    np.testing.assert_array_equal(experts.ids, traced["experts"][:, len(PROMPT) :])
+    np.testing.assert_array_equal(experts.weights, traced["expert_weights"][:, len(PROMPT) :])
+    np.testing.assert_allclose(experts.usage.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(experts.by_expert.sum(axis=2), 1, atol=1e-5)
+
+
+def test_the_table_has_a_row_for_each_layer_token_and_expert(reply):
+    experts = reply.experts()[:3]
+    rows = experts.table()
+    assert len(rows) == experts.ids.size
+    last = rows[-1]
+    assert (last["layer"], last["position"]) == (experts.ids.shape[0] - 1, 2)
+    assert last["expert"] == experts.ids[-1, 2, -1]
+    assert last["weight"] == pytest.approx(float(experts.weights[-1, 2, -1]))
+
+
+def test_the_difference_of_two_replies(model, reply):
+    other = model.complete(PROMPT, max_tokens=20, seed=2)
+    difference = reply.experts().difference(other.experts())
+    np.testing.assert_allclose(difference.values, reply.experts().usage - other.experts().usage)
+    np.testing.assert_allclose(difference.values.sum(axis=1), 0, atol=1e-5)
+    assert reply.experts().difference(reply.experts()).distance.max() == 0
+    assert 0 < difference.distance.max() <= 1
+    assert_inert(difference.bundle()["text/html"])
+
+
+def test_experts_of_different_models_cannot_be_compared(reply):
+    tokens, ids, weights = (
+        np.zeros(1, np.int32),
+        np.zeros((1, 1, 1), np.int32),
+        np.ones((1, 1, 1), np.float32),
+    )
+    with pytest.raises(ValueError, match="one model"):
+        reply.experts().difference(Experts(tokens, ids, weights, n_experts=3))
+
+
+# ---- branches ----------------------------------------------------------------------------------------------
+
+
+def test_a_branch_with_its_own_token_is_the_same_reply(reply):
+    assert reply.branch(17, [reply.tokens[17]]).tokens == reply.tokens
+
+
+def test_a_branch_keeps_the_beginning_and_goes_on_from_the_new_token(model, reply):
+    token = (reply.tokens[17] + 1) % 100
+    branch = reply.branch(17, [token])
+    assert branch.tokens[:18] == [*reply.tokens[:17], token]
+    assert len(branch.tokens) == len(reply.tokens)
+    anew = model.complete([*PROMPT, *branch.tokens[:18]], max_tokens=80 - 18, seed=1)
+    assert branch.tokens[18:] == anew.tokens
+    assert branch.prompt_tokens == reply.prompt_tokens
+    assert branch.stats.n_cached_tokens == len(PROMPT)
+
+
+def test_penalties_count_the_beginning_of_a_branch(model):
+    reply = model.complete(PROMPT, max_tokens=30, seed=4, presence_penalty=2.0, repetition_penalty=1.5)
+    assert reply.branch(10, [reply.tokens[10]]).tokens == reply.tokens
+
+
+def test_a_branch_takes_other_settings(reply):
+    branch = reply.branch(5, [3], max_tokens=9, temperature=0)
+    assert (len(branch.tokens), branch.sampling.temperature, branch.seed) == (9, 0, reply.seed)
+
+
+def test_a_branch_that_ends_the_turn_ends_it():
+    model = scripted_model(
+        "<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>No"
+    )
+    reply = model.generate("Is it?", seed=1)
+    assert (reply.text, reply.reasoning) == ("No", "Hm")
+    at = len(reply.tokens) - 2
+    branch = reply.branch(at, "Yes!")
+    assert branch.text.startswith("Yes!")
+    assert branch.reasoning.startswith("Hm")
+    cut = reply.branch(at, [200002])
+    assert (cut.text, cut.finish_reason) == ("", "stop")
+    assert cut.tokens == [*reply.tokens[:at], 200002]
+
+
+@pytest.mark.parametrize("at", [-1, 81, True, 1.5])
+def test_a_branch_must_begin_at_a_token(reply, at):
+    with pytest.raises(ValueError, match=r"at must be in 0\.\.80"):
+        reply.branch(at, [3])
+
+
+# ---- replies without a model -------------------------------------------------------------------------------
+
+
+def test_a_closed_model_is_told(tmp_path):
+    folder = write_random_checkpoint(tmp_path / "m", "tiny", seed=3)
+    with ossnb.load(folder, threads=1, context=64) as model:
+        reply = model.complete(PROMPT, max_tokens=3)
+    for look in (reply.inspect, reply.experts, reply.spans, lambda: reply.branch(1, [2])):
+        with pytest.raises(RuntimeError, match="was closed"):
+            look()
+
+
+def test_a_reply_does_not_keep_its_model_and_says_when_it_is_gone():
+    model = random_model()
+    reply = model.complete(PROMPT, max_tokens=3)
+    del model
+    gc.collect()
+    with pytest.raises(RuntimeError, match="not there any more"):
+        reply.inspect()
+
+
+def test_a_copy_in_a_file_knows_no_model(reply):
+    loaded = pickle.loads(pickle.dumps(reply))
+    assert loaded == reply
+    assert copy.deepcopy(reply) == reply
+    with pytest.raises(RuntimeError, match="loaded from a file"):
+        loaded.experts()
+    with pytest.raises(RuntimeError, match="loaded from a file"):
+        Reply("4", tokens=[1]).inspect()
+
+
+def test_a_reply_without_tokens_has_nothing_to_look_at():
+    for look in (Reply("").inspect, Reply("").experts):
+        with pytest.raises(ValueError, match="no tokens"):
+            look()
+
+
+# ---- the pictures ------------------------------------------------------------------------------------------
+
+
+def test_what_a_model_wrote_stays_text():
+    model = scripted_model(f"<|channel|>final<|message|>{EVIL}")
+    reply = model.generate("Hi", seed=1)
+    assert reply.text == EVIL
+    view = reply.inspect()
+    tags = assert_inert(view.bundle()["text/html"])
+    assert EVIL in tags.text
+    assert any("<" in attributes.get("title", "") for _, attributes in tags.elements)
+
+
+def test_a_branch_in_the_picture_stays_text_too(reply):
+    model = scripted_model("<|channel|>final<|message|>Yes")
+    reply = model.generate("Hi", seed=1)
+    view = reply.inspect()
+    branch = view.branch(3, EVIL)
+    assert view.branches == [branch]
+    assert EVIL in assert_inert(view.bundle()["text/html"]).text
+
+
+def test_every_token_tells_its_alternatives(reply):
+    view = reply.inspect()
+    tags = Tags(view.bundle()["text/html"])
+    titles = [attributes["title"] for tag, attributes in tags.elements if tag == "span"]
+    assert len(titles) == len(reply.tokens)
+    _, p = view.alternatives(3)[0]
+    assert f"{percent(p)} “" in titles[3]
+    assert f"rank {view.steps.ranks[3] + 1}" in titles[3]
+    assert repr(view).startswith("80 tokens")
+
+
+def test_the_heat_map_has_a_cell_for_every_expert_that_worked(reply):
+    experts = reply.experts()
+    tags = assert_inert(experts.bundle()["text/html"])
+    assert sum(tag == "rect" for tag, _ in tags.elements) == 1 + np.count_nonzero(experts.usage)
+    assert f"layer 0, expert {experts.usage[0].argmax()}: {percent(experts.usage[0].max())}" in tags.text
+    assert "layer   0" in repr(experts)
+
+
+def test_one_huge_answer_makes_a_bounded_picture():
+    strip = token_strip([1] * 100_000, np.zeros(100_000, np.float32), str)
+    assert "97,000 further tokens" in strip
+    assert len(strip) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("né".encode(), "né"),
+        (b"\xf0\x9f\x98", "⟨f0 9f 98⟩"),
+        ("a\u202eb".encode(), "a⟨U+202E⟩b"),
+        (b"\x00\x1b", "␀␛"),
+        ("שלום".encode(), "שלום"),
+        (b"\x7f", "⟨U+007F⟩"),
+    ],
+)
+def test_what_cannot_be_seen_is_named(raw, shown):
+    assert visible(raw) == shown
+
+
+def test_html_escapes_all_but_html():
+    assert Html.of("p", "<b>", title='"<\n') == '<p title="&quot;&lt;&#10;">&lt;b&gt;</p>'
+    assert Html.of("p", Html.of("b", "&")) == "<p><b>&amp;</b></p>"
+
+
+def test_a_heat_map_of_nothing_is_an_empty_frame():
+    assert heat_map(np.zeros((2, 3)), lambda row, column: "", ("a", "b")).count("<rect") == 1
