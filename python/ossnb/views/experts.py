@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..harmony import token_bytes
 from ..reply import Reply
 from .markup import Html, heat_map, percent, visible
-from .panel import Panel
+from .panel import Panel, has_front_end
 
 N_BUSIEST = 3  # experts a layer, in the text
 
@@ -39,6 +39,7 @@ class Experts(Panel):
         self.ids = ids
         self.weights = weights
         self.n_experts = n_experts
+        self._leader: Panel | None = None
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
@@ -113,8 +114,24 @@ class Experts(Panel):
         head = f"Experts of {n_tokens} tokens, {active} of {self.n_experts} a token; darker: more of the work"
         return Html.joined([Html.of("p", head, quiet=True), picture])
 
-    def traits(self) -> dict[str, Any]:
-        """What the live view shows, as JSON."""
+    def make_widget(self) -> Any:
+        """Make the live heat map."""
+        from .live import ExpertsView
+
+        return ExpertsView(twin=self._id, **self._traits())
+
+    def follow(self, other: Panel) -> None:
+        """Let both live views select the same token; the page does it, with no kernel in between."""
+        self._leader = other
+
+    def _ipython_display_(self) -> None:
+        if self._leader is not None and has_front_end():
+            from ipywidgets import jslink
+
+            jslink((self._leader.widget, "selected"), (self.widget, "selected"))
+        super()._ipython_display_()
+
+    def _traits(self) -> dict[str, Any]:
         return {
             "tokens": [visible(token_bytes(int(token))) for token in self.tokens],
             "n_experts": self.n_experts,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..harmony import token_bytes
 from ..reply import Reply
+from .experts import Experts
 from .markup import Html, percent, quoted, token_strip, visible
 from .panel import Panel
 from .steps import Steps
+
+if TYPE_CHECKING:
+    from ..generation import Stream
 
 N_TITLE = 5  # alternatives in a tooltip of the picture that lasts
 
@@ -44,6 +49,7 @@ class Inspection(Panel):
         self.reply = reply
         self.steps = steps
         self.branches: list[Reply] = []
+        self._stream: Stream | None = None  # the branch being written
 
     @classmethod
     def read(cls, reply: Reply, n_top: int = 8) -> Self:
@@ -80,9 +86,20 @@ class Inspection(Panel):
     def branch(self, at: int, text: str | list[int]) -> Reply:
         """Branch as Reply.branch does and list the new reply in `branches` and in the pictures."""
         branch = self.reply.branch(at, text)
+        self._add(branch)
+        return branch
+
+    def experts(self) -> Experts:
+        """Show the experts of the reply, the selected token being the same in both live views."""
+        experts = Experts.read(self.reply)
+        experts.follow(self)
+        return experts
+
+    def _add(self, branch: Reply) -> None:
         self.branches.append(branch)
         self.refresh()
-        return branch
+        if self._widget is not None:
+            self._widget.branches = self._branch_traits()
 
     def _text(self, start: int, stop: int) -> str:
         return b"".join(map(token_bytes, self.reply.tokens[start:stop])).decode("utf-8", errors="replace")
@@ -125,8 +142,41 @@ class Inspection(Panel):
         rows = [f"{percent(p)} {quoted(text)}" for text, p in self.alternatives(at)[:N_TITLE]]
         return "\n".join([own, facts, *rows])
 
-    def traits(self) -> dict[str, Any]:
-        """What the live view shows, as JSON: texts and numbers, nothing to run."""
+    def make_widget(self) -> Any:
+        """Make the live token view."""
+        from .live import TokensView
+
+        widget = TokensView(twin=self._id, **self._traits())
+        widget.on_msg(self._on_message)
+        return widget
+
+    def _on_message(self, widget: Any, content: dict[str, Any], buffers: Any) -> None:
+        if content.get("type") == "stop" and self._stream is not None:
+            self._stream.cancel()
+        elif content.get("type") == "branch" and not widget.busy:
+            widget.busy, widget.error = True, ""
+            at, token = content.get("at"), content.get("token")
+            # A thread, so that Stop is heard meanwhile and other cells can run.
+            threading.Thread(target=self._branch_live, args=(widget, at, token), daemon=True).start()
+
+    def _branch_live(self, widget: Any, at: int, token: int) -> None:
+        try:
+            self._stream = self.reply.origin.model.stream_branch(self.reply, at, [token])
+            self._add(self._stream.run())
+        except Exception as error:  # to where the reader looks: a thread has nobody else to tell
+            widget.error = f"{type(error).__name__}: {error}"
+        finally:
+            self._stream = None
+            widget.busy = False
+
+    def _branch_traits(self) -> list[dict[str, Any]]:
+        return [
+            {"at": _parting(self.reply, b), "tokens": [visible(token_bytes(t)) for t in b.tokens]}
+            for b in self.branches
+        ]
+
+    def _traits(self) -> dict[str, Any]:
+        """What the live view shows: texts and numbers."""
         steps = self.steps
         return {
             "tokens": [visible(token_bytes(int(token))) for token in steps.tokens],
@@ -146,10 +196,7 @@ class Inspection(Panel):
                     steps.top_ids, steps.top_logprobs, steps.top_logits, strict=True
                 )
             ],
-            "branches": [
-                {"at": _parting(self.reply, b), "tokens": [visible(token_bytes(t)) for t in b.tokens]}
-                for b in self.branches
-            ],
+            "branches": self._branch_traits(),
         }
 
 

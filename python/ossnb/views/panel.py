@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from typing import Any
 
@@ -10,17 +11,15 @@ from .markup import Html
 
 
 class Panel:
-    """What a view shows; subclasses give `plain` and `html`, and `traits` if there is a live view.
+    """What a view shows; subclasses give `plain` and `html`, and `make_widget` if there is a live view.
 
-    The picture is an output of its own, readable with no kernel; while a live view of it is on the page, the
-    picture is out of sight (static/panel.js finds it by its class).
+    The picture is an output of its own, readable with no kernel. A live view puts it out of sight while it is
+    on the page itself, by its class.
     """
-
-    live: str | None = None  # the name of the live view's class in live.py
 
     def __init__(self) -> None:
         self._id = f"ossnb-{uuid.uuid4().hex}"
-        self._output: Output | None = None
+        self._outputs: list[Output] = []
         self._widget: Any = None
 
     def plain(self) -> str:
@@ -31,6 +30,17 @@ class Panel:
         """The panel as HTML that needs nothing else."""
         raise NotImplementedError
 
+    def make_widget(self) -> Any:
+        """Make the live view; None where there is none."""
+        return None
+
+    @property
+    def widget(self) -> Any:
+        """The live view, a widget for a layout of your own; None for a panel without one."""
+        if self._widget is None:
+            self._widget = self.make_widget()
+        return self._widget
+
     def bundle(self) -> dict[str, str]:
         """MIME type to text, as saved in the notebook."""
         return {
@@ -39,12 +49,28 @@ class Panel:
         }
 
     def refresh(self) -> None:
-        """Show what has changed, if the panel is on a page."""
-        if self._output is not None:
-            self._output.show(self.bundle())
+        """Show what has changed, wherever the panel is on a page."""
+        for output in self._outputs:
+            output.show(self.bundle())
+
+    def _ipython_display_(self) -> None:
+        if has_front_end() and self.widget is not None:
+            from IPython.display import display
+
+            display(self.widget)  # type: ignore[no-untyped-call]
+        output = Output()
+        output.show(self.bundle())
+        self._outputs.append(output)
 
     def _repr_html_(self) -> str:
         return self.bundle()["text/html"]
 
     def __repr__(self) -> str:
         return self.plain()
+
+
+def has_front_end() -> bool:
+    """Whether this runs in a kernel, whose front end can show widgets."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None

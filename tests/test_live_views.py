@@ -1,0 +1,93 @@
+"""Live views: what they are given, what they send back, and that their code only ever makes text nodes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fakes import random_model, wait_until
+from ossnb import views
+
+STATIC = Path(views.__file__).parent / "static"
+MODULES = sorted(STATIC.glob("*.js"))
+
+
+@pytest.fixture
+def model():
+    return random_model()
+
+
+@pytest.fixture
+def view(model):
+    return model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=3)
+
+
+def test_the_token_view_has_what_it_draws(view):
+    widget = view.widget
+    assert widget is view.widget
+    n = len(view.reply.tokens)
+    assert len(widget.tokens) == len(widget.probabilities) == len(widget.entropies) == n
+    assert widget.probabilities == pytest.approx(view.probabilities.tolist(), abs=1e-5)
+    first = widget.alternatives[0][0]
+    assert (first["text"], first["p"]) == view.alternatives(0)[0]
+    assert first["logit"] == pytest.approx(float(view.steps.top_logits[0, 0]))
+    assert widget.twin in view.bundle()["text/html"]
+
+
+def test_a_message_from_the_page_writes_a_branch(view):
+    token = view.widget.alternatives[4][2]["id"]
+    view._on_message(view.widget, {"type": "branch", "at": 4, "token": token}, [])
+    wait_until(lambda: view.widget.branches and not view.widget.busy)
+    (branch,) = view.branches
+    assert branch.tokens[:5] == [*view.reply.tokens[:4], token]
+    assert view.widget.branches[0]["at"] == (4 if token != view.reply.tokens[4] else len(branch.tokens))
+    assert len(view.widget.branches[0]["tokens"]) == len(branch.tokens)
+
+
+@pytest.mark.parametrize("content", [{"at": 99, "token": 1}, {"at": 1, "token": 300}, {"at": "<b>"}, {}])
+def test_a_message_that_makes_no_sense_is_answered(view, content):
+    view._on_message(view.widget, {"type": "branch", **content}, [])
+    wait_until(lambda: view.widget.error and not view.widget.busy)
+    assert view.widget.error.startswith("ValueError")
+    assert view.branches == []
+
+
+def test_stop_ends_a_branch_that_is_being_written_and_keeps_it(model):
+    reply = model.complete([5, 9, 2], max_tokens=2000, seed=1)
+    view = reply.inspect(n_top=1)
+    seen = len(model.core.computed)
+    view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
+    wait_until(lambda: len(model.core.computed) > seen + 5)
+    view._on_message(view.widget, {"type": "stop"}, [])
+    wait_until(lambda: not view.widget.busy)
+    (branch,) = view.branches
+    assert branch.finish_reason == "cancelled"
+    assert 0 < len(branch.tokens) < 2000
+
+
+def test_one_branch_at_a_time(view):
+    view.widget.busy = True
+    view._on_message(view.widget, {"type": "branch", "at": 1, "token": 1}, [])
+    assert view.branches == []
+
+
+def test_the_code_makes_text_nodes_and_fetches_nothing():
+    assert len(MODULES) == 2
+    for module in MODULES:
+        code = re.sub(r"^\s*(//|/?\*).*$", "", module.read_text(), flags=re.MULTILINE)
+        for risky in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
+            assert risky not in code
+        assert not re.search(r"fetch\(|XMLHttp|import\(|^import|https?:|\.src\b|\.href\b", code, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node to parse the modules")
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_the_modules_are_valid(module, tmp_path):
+    copy = tmp_path / f"{module.stem}.mjs"
+    copy.write_text(module.read_text())
+    script = "import(process.argv[1]).then(m => { if (typeof m.default.render !== 'function') throw 1 })"
+    subprocess.run(["node", "-e", script, copy.as_uri()], check=True, timeout=60)
