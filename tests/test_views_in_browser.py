@@ -1,0 +1,168 @@
+"""The live views in a real browser: keys, branches, the picture they hide, and nothing a model wrote runs.
+
+The page that loads a view gives it a model of plain values, does what a reader would, and leaves what it saw
+as JSON in the document, which headless Chromium prints.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import json
+import re
+import shutil
+import subprocess
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import ossnb
+from fakes import random_model, scripted_model
+from ossnb import views
+from ossnb.testing import write_random_checkpoint
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+
+STATIC = Path(views.__file__).parent / "static"
+EVIL = "<script>hit()</script><img src=x onerror=hit()><svg onload=hit()> [a](javascript:hit())"
+
+PAGE = """<!doctype html><meta charset="utf-8"><body>
+<script>window.hits = 0; window.hit = () => { window.hits += 1 }</script>
+<div class="PICTURE">the picture</div><div id="view"></div>
+<script type="module">
+import view from "./MODULE.js";
+const values = VALUES, heard = {}, sent = [];
+const model = {
+  get: (name) => values[name],
+  set: (name, value) => { values[name] = value; (heard["change:" + name] ?? []).forEach((f) => f()) },
+  save_changes() {},
+  on: (name, f) => { (heard[name] ??= []).push(f) },
+  off: (name, f) => { heard[name] = (heard[name] ?? []).filter((g) => g !== f) },
+  send: (content) => sent.push(content),
+};
+const el = document.getElementById("view"), picture = document.querySelector(".PICTURE");
+const leave = view.render({ model, el });
+const key = (name) =>
+  document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+const seen = {};
+SCRIPT
+await new Promise((done) => setTimeout(done, 50));
+seen.hits = window.hits;
+seen.elements = [...new Set([...el.querySelectorAll("*")].map((e) => e.localName))];
+seen.hidden = getComputedStyle(picture).display;
+leave();
+seen.shown = getComputedStyle(picture).display;
+seen.left = el.childElementCount;
+seen.listeners = Object.values(heard).flat().length;
+const out = document.createElement("pre");
+out.id = "seen";
+out.textContent = JSON.stringify(seen);
+document.body.replaceChildren(out);
+</script>"""
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Load a view with a panel's values, run a script, return what the page saw."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    handler.log_message = lambda *args: None
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def look(module, panel, script):
+        widget = panel.widget
+        values = {name: getattr(widget, name) for name in widget.trait_names(sync=True) if name[0] != "_"}
+        values = {
+            name: value for name, value in values.items() if name not in ("layout", "tooltip", "tabbable")
+        }
+        embedded = json.dumps(values).replace("<", "\\u003c")
+        page = PAGE.replace("MODULE", module).replace("PICTURE", widget.twin)
+        (tmp_path / "page.html").write_text(page.replace("VALUES", embedded).replace("SCRIPT", script))
+        (tmp_path / f"{module}.js").write_text((STATIC / f"{module}.js").read_text())
+        url = f"http://127.0.0.1:{server.server_address[1]}/page.html"
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            f"--user-data-dir={tmp_path / 'profile'}",
+        ]
+        done = subprocess.run(
+            [CHROMIUM, *flags, "--virtual-time-budget=5000", "--dump-dom", url],
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
+        assert found, done.stdout[-2000:] + done.stderr[-2000:]
+        return json.loads(html.unescape(found[1]))
+
+    yield look
+    server.shutdown()
+
+
+def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
+    model = random_model()
+    view = model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=3)
+    seen = browse("tokens", view, """
+      el.querySelector("[role=group]").focus();
+      key("ArrowRight"); key("ArrowRight"); key("ArrowRight"); key("ArrowLeft");
+      seen.selected = model.get("selected");
+      seen.facts = el.querySelector("[aria-live]").textContent;
+      key("ArrowDown"); key("ArrowDown");
+      seen.focused = document.activeElement.textContent;
+      document.activeElement.click();
+      key("Escape");
+      seen.back = document.activeElement.getAttribute("role");
+      key("ArrowRight");
+      seen.sent = sent;
+      el.querySelector("select").value = "entropy";
+      el.querySelector("select").dispatchEvent(new Event("change"));
+      seen.shade = model.get("shade");
+      model.set("branches", [{ at: 1, tokens: ["a", "<b>", "c"] }]);
+      model.set("busy", true);
+      [...el.querySelectorAll("button")].at(-1).click();
+      seen.text = el.textContent;
+    """)  # fmt: skip
+    text, p = view.alternatives(2)[1]
+    assert seen["selected"] == 2
+    assert seen["facts"].startswith("token 2: “")
+    assert text.strip() in seen["focused"]
+    assert f"{float(f'{100 * p:.3g}'):g} %" in seen["focused"]
+    assert seen["sent"][0] == {"type": "branch", "at": 2, "token": int(view.steps.top_ids[2, 1])}
+    assert seen["sent"][1] == {"type": "stop"}
+    assert (seen["back"], seen["shade"]) == ("group", "entropy")
+    assert "a<b>c" in seen["text"]
+    assert (seen["hidden"], seen["shown"], seen["left"], seen["listeners"]) == ("none", "block", 0, 0)
+
+
+def test_what_a_model_wrote_is_text_in_every_view(browse):
+    model = scripted_model(f"<|channel|>final<|message|>{EVIL}")
+    view = model.generate("Hi", seed=1).inspect(n_top=2)
+    seen = browse("tokens", view, 'seen.text = el.querySelector("[role=group]").textContent;')
+    assert EVIL in seen["text"]
+    assert seen["hits"] == 0
+    assert set(seen["elements"]) <= {"div", "style", "select", "option", "span", "button", "b"}
+
+
+def test_the_heat_map_follows_the_token(browse, tmp_path):
+    folder = write_random_checkpoint(tmp_path / "model", "tiny", seed=3)
+    with ossnb.load(folder, threads=1, context=64) as model:
+        experts = model.complete([5, 9, 2], max_tokens=6, seed=1).experts()
+    seen = browse("experts", experts, """
+      el.querySelector("[role=group]").focus();
+      key("ArrowRight"); key("ArrowRight");
+      seen.selected = model.get("selected");
+      const canvas = el.querySelector("canvas");
+      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      seen.lit = [...Array(canvas.height / 16).keys()].map((row) => [...Array(canvas.width / 16).keys()]
+        .filter((column) => pixels[4 * ((row * 16 + 4) * canvas.width + column * 16 + 4) + 3] > 0));
+    """)  # fmt: skip
+    assert seen["selected"] == 2
+    assert seen["lit"] == [sorted(row) for row in experts.ids[:, 2].tolist()]
+    assert (seen["hidden"], seen["shown"], seen["listeners"]) == ("none", "block", 0)
