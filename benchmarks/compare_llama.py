@@ -127,7 +127,8 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": ours[0]["machine"],
-        "model": ours[0]["model"] | {"source": folder.name},
+        "model": {name: value for name, value in ours[0]["model"].items() if name != "precision"}
+        | {"source": folder.name},
         "settings": ours[0]["settings"] | {"rounds": args.rounds, "llama_repack": not args.no_repack},
         "versions": {"ossnb": ours[0]["ossnb"], "llama_cpp_python": theirs[0]["version"]},
         "limits": {name: max(turn["limits"][name] for turn in ours) for name in ours[0]["limits"]},

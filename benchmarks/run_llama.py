@@ -18,7 +18,7 @@ from ossnb.bench import random_ids
 
 @llama.llama_log_callback
 def only_errors(level: int, text: bytes, data: ctypes.c_void_p) -> None:
-    if level >= 4:  # GGML_LOG_LEVEL_ERROR
+    if level == 4:  # GGML_LOG_LEVEL_ERROR
         sys.stderr.write(text.decode(errors="replace"))
 
 
