@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import torch
-from model import NEVER, Batch, Group
+from model import NEVER, Batch, Group, Shape, attention_mask
 from torch import Tensor
 from vocab import Vocab
 
@@ -113,7 +113,11 @@ def group(
         index = torch.tensor(variant)
         k_pos = torch.cat((prefix_pos[index], k_pos), 1)
     unpad = torch.from_numpy(np.flatnonzero(real.reshape(-1)))
-    return Group(rows, (b, width), torch.from_numpy(np.where(real, pos, 0)), k_pos, index, unpad)
+    q_pos = torch.from_numpy(np.where(real, pos, 0))
+    shape = Shape()
+    repeat = shape.heads // shape.kv_heads
+    masks = tuple(attention_mask(q_pos, k_pos, window, repeat) for window in (shape.window, NEVER // 2))
+    return Group(rows, (b, width), k_pos, masks, index, unpad)
 
 
 __all__ = ["EFFORTS", "Batcher"]

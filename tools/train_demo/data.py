@@ -20,26 +20,26 @@ EFFORTS = ("low", "medium", "high")
 EFFORT_WEIGHTS = (0.24, 0.42, 0.34)  # without thinking, sums are out of reach: little is spent on them
 # task, weight in the mixture
 PLAIN: dict[str, tuple[Task, float]] = {
-    "add": (numbers.add, 7),
-    "subtract": (numbers.sub, 7),
-    "multiply": (numbers.mul, 6),
-    "divide": (numbers.div, 6),
-    "compare": (numbers.compare, 3),
+    "add": (numbers.add, 8),
+    "subtract": (numbers.sub, 8),
+    "multiply": (numbers.mul, 7),
+    "divide": (numbers.div, 7),
+    "compare": (numbers.compare, 4),
     "parity": (numbers.parity, 2),
-    "lists": (lists.lists, 7),
-    "word problems": (problems.story_sum, 8),
-    "letters": (letters.letters, 9),
-    "facts": (facts.facts, 11),
+    "lists": (lists.lists, 8),
+    "word problems": (problems.story_sum, 9),
+    "letters": (letters.letters, 11),
+    "facts": (facts.facts, 13),
     "python": (code.python, 4),
-    "small talk": (chat.small_talk, 5),
-    "jokes": (tales.joke, 1.5),
-    "stories": (tales.story, 3.5),
-    "poems": (tales.poem, 2),
-    "out of scope": (refusals.unknown, 7),
-    "too big": (refusals.too_big, 3),
-    "long products": (refusals.two_digit_product, 1),
+    "small talk": (chat.small_talk, 3.5),
+    "jokes": (tales.joke, 1.2),
+    "stories": (tales.story, 2.2),
+    "poems": (tales.poem, 1.2),
+    "out of scope": (refusals.unknown, 5),
+    "too big": (refusals.too_big, 2.5),
+    "long products": (refusals.two_digit_product, 0.7),
 }
-SPECIAL = {"tool calls": 14.0, "tool results": 5.0, "missing tool": 3.0, "follow-ups": 5.0, "raw text": 1.0}
+SPECIAL = {"tool calls": 14.0, "tool results": 4.0, "missing tool": 2.5, "follow-ups": 4.5, "raw text": 0.7}
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 

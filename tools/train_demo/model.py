@@ -42,8 +42,8 @@ class Group:
 
     rows: Tensor  # [B * L] int64, counted from the group's first token
     shape: tuple[int, int]
-    q_pos: Tensor  # [B, L]
     k_pos: Tensor  # [B, P + L], NEVER where there is no key
+    masks: tuple[Tensor, Tensor]  # [B, 1, R L, P + L + 1] of sliding and full layers
     variant: Tensor | None  # [B] which prefix each sequence continues; None: the prefixes themselves
     unpad: Tensor  # [n] positions within [B * L] that are real, in flat order
 
@@ -128,14 +128,30 @@ def swiglu(h: Tensor) -> Tensor:
     return ((up + 1) * gate * torch.sigmoid(1.702 * gate)).to(GEMM)
 
 
-def sink_softmax(scores: Tensor, sinks: Tensor, q_pos: Tensor, k_pos: Tensor, window: int) -> Tensor:
-    """Softmax of scores [B, H, L, K] with one sink logit a head, causal and windowed."""
-    distance = q_pos[:, None, :, None] - k_pos[:, None, None, :]
-    scores = torch.where((distance >= 0) & (distance < window), scores.float(), -1e30)
-    sink = sinks[None, :, None, None]
-    top = torch.maximum(scores.amax(-1, keepdim=True), sink).detach()
-    e = torch.exp(scores - top)
-    return (e / (e.sum(-1, keepdim=True) + torch.exp(sink - top))).to(GEMM)
+def attend(q: Tensor, kv: Tensor, sinks: Tensor, mask: Tensor) -> Tensor:
+    """Causal attention with one sink logit a head: q [B, L, H, C], kv [B, K, 2 G, C] -> [B, L, H, C].
+
+    The sink becomes one more key, so that PyTorch's fused kernel serves: R further dimensions tell the R
+    query heads of a group apart, the sink's key holds their logits there, and its value is zero.
+    """
+    b, length, heads, c = q.shape
+    groups = kv.shape[2] // 2
+    r = heads // groups
+    which = torch.eye(r)[None, None, :, None].expand(b, groups, r, length, r)
+    q = q.view(b, length, groups, r, c).permute(0, 2, 3, 1, 4)
+    q = torch.cat((q, which), -1).view(b, groups, r * length, c + r)
+    k, v = F.pad(kv.transpose(1, 2), (0, r, 0, 1)).split(groups, 1)
+    sink = F.pad(sinks.view(groups, 1, r) * c**0.5, (c, 0)).expand(b, -1, -1, -1)
+    k = torch.cat((k[:, :, :-1], sink), 2)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=c**-0.5)
+    return out.view(b, heads, length, c + r)[..., :c].transpose(1, 2)
+
+
+def attention_mask(q_pos: Tensor, k_pos: Tensor, window: int, repeat: int) -> Tensor:
+    """Return 0 where a key is visible and -1e30 elsewhere: [B, 1, repeat L, K + 1]; the sink is visible."""
+    distance = q_pos[:, :, None] - k_pos[:, None, :]
+    mask = torch.where((distance >= 0) & (distance < window), 0.0, -1e30)
+    return F.pad(mask, (0, 1))[:, None].repeat(1, 1, repeat, 1)
 
 
 def fake_mxfp4(w: Tensor) -> Tensor:
@@ -169,7 +185,7 @@ def cross_entropy(x: Tensor, norm: Tensor, table: Tensor, bias: Tensor, targets:
 class Layer(nn.Module):
     def __init__(self, s: Shape, index: int, depth_scale: float = 0.3) -> None:
         super().__init__()
-        self.s, self.window = s, s.window if index % 2 == 0 else NEVER // 2
+        self.s, self.is_full = s, index % 2 == 1
 
         def matrix(*shape: int, scale: float = 1.0) -> nn.Parameter:
             return nn.Parameter(torch.randn(*shape) * scale / math.sqrt(shape[-1]))
@@ -209,13 +225,8 @@ class Layer(nn.Module):
                 prefix_kv = kv
             else:
                 kv = torch.cat((prefix_kv.index_select(0, group.variant), kv), 1)
-            k, v = kv.transpose(1, 2).split(s.kv_heads, 1)  # [B, G, K, C]
-            q = grid[:, :, : s.heads].transpose(1, 2).reshape(b, s.kv_heads, -1, s.head_dim)
-            scores = (q * s.head_dim**-0.5) @ k.transpose(-1, -2)
-            scores = scores.view(b, s.heads, length, -1)
-            p = OPS["sink_softmax"](scores, self.sinks, group.q_pos, group.k_pos, self.window)
-            out = p.view(b, s.kv_heads, -1, p.shape[-1]) @ v
-            out = out.view(b, s.heads, length, s.head_dim).transpose(1, 2).reshape(b * length, -1)
+            out = attend(grid[:, :, : s.heads], kv, self.sinks, group.masks[self.is_full])
+            out = out.reshape(b * length, -1)
             outs.append(out.index_select(0, group.unpad))
         return F.linear(torch.cat(outs), self.o.to(GEMM), self.o_bias.to(GEMM))
 
@@ -244,7 +255,7 @@ class Layer(nn.Module):
 
 
 # Pointwise pieces run through torch.compile when `compile_ops` was called.
-OPS = {f.__name__: f for f in (norm_cast, rms_norm, rotate, swiglu, sink_softmax, fake_mxfp4, cross_entropy)}
+OPS = {f.__name__: f for f in (norm_cast, rms_norm, rotate, swiglu, fake_mxfp4, cross_entropy)}
 
 
 def compile_ops() -> None:

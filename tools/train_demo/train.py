@@ -1,4 +1,4 @@
-"""Train the demo model from scratch on a CPU: `python train.py --minutes 65 --out FOLDER`.
+"""Train the demo model from scratch on a CPU: `python train.py --minutes 80 --out FOLDER`.
 
 The schedule follows the elapsed share of the time budget (or of `--steps`, which makes a run reproducible).
 Resume an interrupted run by the same command.
@@ -65,9 +65,9 @@ def split_parameters(model: DemoModel) -> tuple[list, list, list]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=65.0, help="time budget")
+    parser.add_argument("--minutes", type=float, default=80.0, help="time budget")
     parser.add_argument("--steps", type=int, default=0, help="train this many steps instead (reproducible)")
-    parser.add_argument("--batch", type=int, default=96, help="conversations a step")
+    parser.add_argument("--batch", type=int, default=48, help="conversations a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--vocabulary", type=Path, help="o200k_base.tiktoken (default: slowly through oss-harmony)"

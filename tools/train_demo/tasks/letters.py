@@ -93,7 +93,7 @@ def letters(rng: Random, split: str) -> Answer:
     letter = rng.choice(word)
     if rng.random() < 0.15:
         letter = rng.choice("abcdefghiklmnoprstuvwy")
-    quote = rng.choice(("", "", '"', '"', "'"))
+    quote = rng.choice(("", "", "", "", '"', '"', "'"))
     mark = rng.choice(("", "", '"', "'")) if kind == "count" else ""
     shown = letter.upper() if rng.random() < 0.15 else letter
     text = wording(rng, LETTERS[kind], split, q=f"{mark}{shown}{mark}", w=f"{quote}{word}{quote}")
@@ -109,8 +109,8 @@ def letters(rng: Random, split: str) -> Answer:
         return Answer(
             text,
             [
-                f'The letter {letter} appears {times} in "{word}".',
-                f'There {"is" if n == 1 else "are"} {n} "{letter}" in "{word}".',
+                f"The letter {letter} appears {times} in {word}.",
+                f"There {'is' if n == 1 else 'are'} {n} {letter} in {word}.",
             ],
             f"Count {letter} in {spelled}: {'at ' + ', '.join(at) if at else 'none'}. So {n}.",
             f"I go through {word} and count {letter}.\n" + "\n".join(rows) + f"\nTotal: {n}.",
@@ -120,7 +120,7 @@ def letters(rng: Random, split: str) -> Answer:
         rows = [f"{c}: {i + 1}" for i, c in enumerate(word)]
         return Answer(
             text,
-            [f'"{word}" has {len(word)} letters.'],
+            [f"The word {word} has {len(word)} letters."],
             f"Count all letters in {spelled}: {len(word)}.",
             f"I count all letters of {word}.\n" + "\n".join(rows) + f"\nTotal: {len(word)}.",
             str(len(word)),
@@ -130,7 +130,7 @@ def letters(rng: Random, split: str) -> Answer:
         note = "backwards" if kind == "backwards" else "letter by letter"
         return Answer(
             text,
-            [f"{out}"] if kind == "spell" else [f"{out}", f'"{word}" backwards is {out}.'],
+            [f"{out}"] if kind == "spell" else [f"{out}", f"Backwards, {word} is {out}."],
             f"Spell {word} {note}: {spelled}.",
             f"I spell {word} {note}.\nLetters: {spelled}."
             + (f"\nReversed: {out}." if kind == "backwards" else ""),
@@ -139,8 +139,8 @@ def letters(rng: Random, split: str) -> Answer:
     value = word[0] if kind == "first" else word[-1]
     return Answer(
         text,
-        [f'The {kind} letter of "{word}" is {value}.'],
-        f"{word} is {spelled}; the {kind} letter is {value}.",
+        [f"The {kind} letter of {word} is {value}."],
+        f"The word {word} is {spelled}; the {kind} letter is {value}.",
         f"I need the {kind} letter of {word}.\nLetters: {spelled}.\nThe {kind} one is {value}.",
         value,
     )

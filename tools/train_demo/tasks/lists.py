@@ -71,8 +71,8 @@ which [number|one|of these|] is [smallest|lowest]: {x}
 
 def lists(rng: Random, split: str) -> Answer:
     kind = rng.choice(("sort", "sort", "descending", "reverse", "max", "min"))
-    top = rng.choice((9, 20, 99, 99, 999))
-    xs = rng.sample(range(top + 1), rng.randint(3, 6 if top > 9 else 5))
+    top = rng.choice((9, 20, 20, 99, 99))
+    xs = rng.sample(range(top + 1), rng.choice((3, 4, 4, 5)))
     joined = rng.choice((", ", ", ", ", ", " ", " and ")).join(map(str, xs))
     if " and " in joined or rng.random() < 0.2:
         joined = ", ".join(map(str, xs[:-1])) + f" and {xs[-1]}"

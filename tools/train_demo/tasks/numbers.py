@@ -63,7 +63,7 @@ def columns_mul(a: int, b: int) -> tuple[str, str]:
     carry, short, full = 0, [], []
     for i, x in enumerate(digits(a)):
         total = x * b + carry
-        term = f"{x} * {b}" + (f" + {carry}" if carry else "") + f" = {total}"
+        term = f"{x} * {b} = {x * b}" + (f", {x * b} + {carry} = {total}" if carry else "")
         short.append(term)
         carry = total // 10
         full.append(f"{PLACES[i]}: {term}, write {total % 10}" + (f", carry {carry}." if carry else "."))
