@@ -36,7 +36,9 @@ def executed(tmp_path_factory):
                 patch.setenv(
                     "JUPYTER_PREFER_ENV_PATH", "1"
                 )  # this environment's kernel, not one of the user's
-                NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=environment)
+                NotebookClient(
+                    notebook, timeout=300, kernel_name="python3", store_widget_state=False
+                ).execute(env=environment)  # no state of widgets, as JupyterLab saves
             kept[path] = notebook
         return kept[path]
 
@@ -101,3 +103,14 @@ def test_strip_removes_what_a_run_left(tmp_path):
     assert subprocess.run([sys.executable, STRIP, path], capture_output=True).returncode == 0
     assert subprocess.run(check, capture_output=True).returncode == 0
     assert path.read_text() == NOTEBOOKS[0].read_text()
+
+
+def test_panels_are_saved_to_be_read_without_a_kernel(executed):
+    notebook = executed(ROOT / "notebooks" / "03_inside_the_model.ipynb")
+    cells = {cell.id: cell for cell in notebook.cells}
+    for name, marks in (("inspect", "<span"), ("experts", "<svg"), ("difference", "<svg")):
+        pictures = [output.data for output in cells[name].outputs if "text/html" in output.get("data", {})]
+        assert len(pictures) == 1
+        assert marks in pictures[0]["text/html"]
+        assert "<script" not in pictures[0]["text/html"]
+        assert len(pictures[0]["text/plain"]) > 20
