@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .reply import Reply as Reply
     from .reply import Stats as Stats
     from .sampling import Sampling as Sampling
+    from .views.sliders import sliders as sliders
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ _LAZY = {
     "load": "model",
     "load_ipython_extension": "notebook",
     "set_default_model": "default",
+    "sliders": "views.sliders",
     "stream": "default",
     "unload_ipython_extension": "notebook",
 }

@@ -24,6 +24,7 @@ from ..errors import Interrupted
 from ..progress import TerminalProgress, set_progress_factory
 from .commands import LINE_HELP, parse_load_line, status_lines
 from .complete import make_matcher
+from .defaults import cell_defaults
 from .display import in_notebook, view_for
 from .interpolate import interpolate, namespace_evaluator
 from .options import SUBCOMMANDS, CellOptions, cell_help, parse_cell_line, suggestion, wants_help
@@ -80,7 +81,7 @@ class OssMagics(Magics):
         self._answer(self._start(options, prompt), options.out)
 
     def _start(self, options: CellOptions, prompt: str) -> Stream:
-        settings = dict(options.settings)
+        settings = {**cell_defaults(options.raw), **options.settings}
         if options.raw:
             return self._model(options.model).stream_complete(prompt, **settings)
         if options.chat is None:

@@ -147,3 +147,25 @@ def _cell(row: int, column: int, value: float, size: int, title: str) -> Html:
         height=size - 1,
         fill=f"rgba({colour},{max(abs(value), 0.04):.2f})",
     )
+
+
+def distribution_bars(rows: Sequence[tuple[str, float, float]]) -> Html:
+    """A table of (label, share before, share after), each share a bar and a number."""
+    lines = [
+        Html.joined(
+            [
+                Html.of("td", label, style="white-space:pre;font-family:monospace;text-align:left"),
+                _bar(before, "128,128,128"),
+                _bar(after, MORE),
+            ]
+        )
+        for label, before, after in rows
+    ]
+    body = Html.joined([Html.of("tr", line) for line in lines])
+    return Html.of("table", body, style="border-collapse:collapse;color:inherit")
+
+
+def _bar(share: float, colour: str) -> Html:
+    reach = f"{100 * min(max(share, 0.0), 1.0):.1f}%"
+    fill = f"linear-gradient(to right,rgba({colour},0.5) {reach},transparent {reach})"
+    return Html.of("td", percent(share), style=f"width:11em;text-align:right;background:{fill}")

@@ -1,0 +1,23 @@
+"""Settings for the `%%oss` cells that do not give their own; the sliders put them here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_defaults: dict[str, Any] = {}
+
+
+def cell_defaults(raw: bool = False) -> dict[str, Any]:
+    """Return the keyword arguments every cell begins with; raw text has no effort.
+
+    >>> cell_defaults()
+    {}
+    """
+    return {name: value for name, value in _defaults.items() if not (raw and name == "effort")}
+
+
+def set_cell_defaults(settings: Mapping[str, Any]) -> None:
+    """Let later cells begin with these keyword arguments of `model.stream`; an empty mapping ends it."""
+    _defaults.clear()
+    _defaults.update(settings)

@@ -1,0 +1,142 @@
+"""The sliders as stock widgets, and what their changes do to a panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from ..harmony import EFFORTS
+from .distribution import N_KEPT
+from .markup import Html
+
+if TYPE_CHECKING:
+    from .sliders import Sliders
+
+_WIDE = {"description_width": "9em"}
+
+
+class Controls:
+    """Widgets of one panel; `box` holds them all.
+
+    Stock sliders bring keyboard and screen readers along. HTML widgets show only what markup.py escaped.
+    """
+
+    def __init__(self, panel: Sliders, twin: str) -> None:
+        self._panel = panel
+        self.prompt = w.Textarea(panel.prompt, placeholder="prompt", layout=w.Layout(width="98%"))
+        self.sliders: dict[str, Any] = {
+            "temperature": _float("temperature", 1.0, 0, 2, 0.05),
+            "top_p": _float("top p", 1.0, 0.05, 1, 0.05),
+            "top_k": _int("top k (0: all)", 0, 0, N_KEPT),
+            "min_p": _float("min p", 0.0, 0, 0.5, 0.01),
+            "repetition_penalty": _float("repetition penalty", 1.0, 1, 2, 0.05),
+            "max_tokens": _int("max tokens", 512, 1, 4096),
+            "seed": w.BoundedIntText(
+                value=1, min=0, max=2**53 - 1, description="seed", style=_WIDE, layout=w.Layout(width="98%")
+            ),
+            "effort": w.ToggleButtons(options=list(EFFORTS), value="medium", description="effort"),
+        }
+        self.position = _int("position", 0, 0, 0)
+        self.generate = w.Button(description="Generate", button_style="primary")
+        self.stop = w.Button(description="■ Stop", disabled=True)
+        self.apply = w.Button(description="Apply to %%oss cells")
+        self.code = w.Textarea(disabled=True, layout=w.Layout(width="98%"))
+        self.status = w.Label()
+        self.answer = w.HTML()
+        self.picture = w.HTML()
+        hider = w.HTML(f"<style>.{twin} {{ display: none }}</style>")
+        left = w.VBox([*self.sliders.values(), self.code], layout=w.Layout(width="26em"))
+        right = w.VBox([self.position, self.picture], layout=w.Layout(flex="1 1 22em"))
+        self.box = w.VBox(
+            [
+                hider,
+                self.prompt,
+                w.HBox([self.generate, self.stop, self.apply, self.status]),
+                w.HBox([left, right], layout=w.Layout(flex_flow="row wrap")),
+                self.answer,
+            ]
+        )
+        self._take_settings()
+        self._connect()
+        self.after_reply(panel)
+
+    def _take_settings(self) -> None:
+        """The panel's own settings win; what it does not say is as the sliders begin."""
+        given = self._panel.settings
+        for name, slider in self.sliders.items():
+            if name in given:
+                slider.value = given[name]
+        self._panel.set(**{name: slider.value for name, slider in self.sliders.items()})
+
+    def _connect(self) -> None:
+        for name, slider in self.sliders.items():
+            slider.observe(lambda change, name=name: self._on_setting(name, change["new"]), "value")
+        self.position.observe(self._on_position, "value")
+        self.prompt.observe(self._on_prompt, "value")
+        self.generate.on_click(lambda button: self._panel.generate_in_thread())
+        self.stop.on_click(lambda button: self._panel.stop())
+        self.apply.on_click(self._on_apply)
+
+    def _on_setting(self, name: str, value: Any) -> None:
+        self._panel.set(**{name: value})
+        self.draw()
+
+    def _on_position(self, change: Any) -> None:
+        self._panel.position = change["new"]
+        self.picture.value = self._panel.next_token_html()
+
+    def _on_prompt(self, change: Any) -> None:
+        self._panel.prompt = change["new"]
+        self.code.value = self._panel.code
+
+    def _on_apply(self, button: Any) -> None:
+        self._panel.apply()
+        self.status.value = "later %%oss cells use these settings"
+
+    def draw(self) -> None:
+        """Draw what the settings change; the model does not run."""
+        self.code.value = self._panel.code
+        self.picture.value = self._panel.next_token_html()
+        if not self.generate.disabled:
+            self.answer.value = self._panel.answer_html()
+
+    def after_reply(self, panel: Sliders) -> None:
+        """Take a new answer in."""
+        self.position.max = len(panel.reply.tokens) if panel.reply is not None else 0
+        self.position.value = panel.position
+        self.code.value = panel.code
+        self.picture.value = panel.next_token_html()
+        self.answer.value = panel.answer_html()
+
+    def show_text(self, text: str) -> None:
+        """Show an answer while it is written."""
+        self.answer.value = Html.of("div", text, style="white-space:pre-wrap")
+
+    def show_error(self, text: str) -> None:
+        """Say what went wrong; a Label's text is shown as it stands."""
+        self.status.value = text
+
+    def set_busy(self, busy: bool) -> None:
+        """Switch between Generate and Stop."""
+        self.generate.disabled, self.stop.disabled = busy, not busy
+        if busy:
+            self.status.value = ""
+
+
+def _float(label: str, value: float, low: float, high: float, step: float) -> Any:
+    return w.FloatSlider(
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        style=_WIDE,
+        layout=w.Layout(width="98%"),
+    )
+
+
+def _int(label: str, value: int, low: int, high: int) -> Any:
+    return w.IntSlider(
+        value=value, min=low, max=high, description=label, style=_WIDE, layout=w.Layout(width="98%")
+    )

@@ -1,0 +1,175 @@
+"""A next-token distribution kept in a few kB: right at any temperature, to an error it tells.
+
+Of the logits of a step the largest few hundred are kept as they are and the rest as a histogram with the
+mean of each bin. exp(x / temperature) is convex, so a bin's true mass lies between what its mean gives and
+what its two edges give: the answer always comes with the distance between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..reply import Reply
+from ..sampling import Sampling
+from ..trace import top_ids
+
+N_KEPT = 256
+N_BINS = 64
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What a setting makes of some steps, T of them: probabilities of the kept tokens and of the rest.
+
+    `error` bounds by how much any of them may differ from the exact distribution; where top_p cuts, the
+    tokens at the cut may come or go within it.
+    """
+
+    kept: Floats  # [T, K]
+    rest: Floats  # [T], of all tokens that are not kept
+    error: Floats  # [T]
+
+
+@dataclass(frozen=True, slots=True)
+class Distributions:
+    """The distributions before each token of a reply, and after its last: T + 1 rows, about 3 kB each.
+
+    >>> kept = Distributions.read(reply)  # doctest: +SKIP
+    >>> kept.under(Sampling(temperature=0.7)).kept[0].sum()  # doctest: +SKIP
+    0.998
+    """
+
+    tokens: NDArray[np.int32]  # [T], those written
+    ids: NDArray[np.int32]  # [T + 1, K], likeliest first
+    logits: NDArray[np.float32]  # [T + 1, K]
+    is_seen: NDArray[np.bool_]  # [T + 1, K], counts for repetition_penalty
+    log_total: Floats  # [T + 1], log of the sum of exp of all logits
+    counts: NDArray[np.int32]  # [T + 1, bins], of the other logits, largest first
+    means: Floats  # [T + 1, bins]
+    edges: Floats  # [T + 1, bins + 1], falling
+
+    @classmethod
+    def read(cls, reply: Reply) -> Self:
+        """Read a reply again with its model."""
+        tokens = [*reply.prompt_tokens, *reply.tokens]
+        blocks = reply.origin.model.logit_blocks(tokens, start=len(reply.prompt_tokens) - 1)
+        return cls.of(reply.prompt_tokens, reply.tokens, blocks)
+
+    @classmethod
+    def of(cls, prompt: list[int], tokens: list[int], blocks: Iterable[NDArray[np.float32]]) -> Self:
+        """Reduce blocks of logits [n, V], row t being before token t."""
+        columns = [_reduced(row) for block in blocks for row in block]
+        ids, logits, log_total, counts, means, edges = (np.array(c) for c in zip(*columns, strict=True))
+        seen = np.zeros(int(max(*prompt, *tokens, ids.max())) + 1, np.bool_)
+        seen[prompt] = True
+        is_seen = np.empty(ids.shape, np.bool_)
+        for t, row in enumerate(ids):
+            is_seen[t] = seen[row]
+            seen[tokens[t : t + 1]] = True
+        return cls(np.asarray(tokens, np.int32), ids, logits, is_seen, log_total, counts, means, edges)
+
+    def before(self) -> Floats:
+        """The model's own probabilities of the kept tokens, exact, [T + 1, K]."""
+        return np.asarray(np.exp(self.logits - self.log_total[:, None]))
+
+    def under(self, settings: Sampling) -> Shares:
+        """What the sampler chooses from with these settings, in its order: repetition penalty, temperature,
+        top_k, top_p, min_p. ValueError for a penalty below 1 or top_k above the kept tokens."""
+        penalty = settings.repetition_penalty
+        if penalty < 1 or settings.top_k > self.ids.shape[1]:
+            raise ValueError(
+                f"repetition_penalty must be at least 1 and top_k at most {self.ids.shape[1]} here, "
+                f"got {penalty} and {settings.top_k}"
+            )
+        logits = self.logits.astype(np.float64)
+        logits = np.where(self.is_seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
+        if settings.temperature == 0:
+            return _greedy(logits)
+        top = logits.max(axis=1)
+        p = np.exp((logits - top[:, None]) / settings.temperature)
+        low, high = self._rest(settings.temperature, top)
+        if penalty > 1:  # seen tokens may be among the rest, where they only get smaller
+            low = np.zeros_like(low)
+        if settings.top_k:
+            low, high = np.zeros_like(low), np.zeros_like(high)
+        return _truncated(p, low, high, settings)
+
+    def _rest(self, temperature: float, top: Floats) -> tuple[Floats, Floats]:
+        """The least and the largest sum of exp((x - top) / temperature) over the other logits."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            inner = np.exp((self.means - top[:, None]) / temperature)
+            outer = np.exp((self.edges - top[:, None]) / temperature)
+        width = self.edges[:, :-1] - self.edges[:, 1:]
+        share = np.divide(self.means - self.edges[:, 1:], width, out=np.ones_like(width), where=width > 0)
+        chord = share * outer[:, :-1] + (1 - share) * outer[:, 1:]
+        return (self.counts * inner).sum(axis=1), (self.counts * np.maximum(chord, inner)).sum(axis=1)
+
+    def written(self, kept: Floats) -> Floats:
+        """The share of each token that was written, [T]; 0 where it is not among the kept ones."""
+        is_it = self.ids[: len(self.tokens)] == self.tokens[:, None]
+        return np.asarray(np.where(is_it, kept[: len(self.tokens)], 0).sum(axis=1))
+
+
+def _greedy(logits: Floats) -> Shares:
+    kept = np.zeros_like(logits)
+    kept[np.arange(len(logits)), logits.argmax(axis=1)] = 1
+    nothing = np.zeros(len(logits))
+    return Shares(kept, nothing, nothing)
+
+
+def _truncated(p: Floats, low: Floats, high: Floats, settings: Sampling) -> Shares:
+    """Apply top_k, top_p and min_p to weights of which the largest is 1 a row."""
+    order = np.argsort(-p, axis=1, kind="stable")
+    p = np.take_along_axis(p, order, 1)
+    if settings.top_k:
+        p[:, settings.top_k :] = 0
+    rest = (low + high) / 2
+    goal = settings.top_p * (p.sum(axis=1) + rest)
+    mass_before = np.cumsum(p, axis=1) - p
+    if settings.top_p < 1:
+        p = np.where((mass_before < goal[:, None]) | (mass_before == 0), p, 0)
+        taken = np.clip(goal - p.sum(axis=1), 0, rest)
+        scale = np.divide(taken, rest, out=np.zeros_like(rest), where=rest > 0)
+        rest, low, high = taken, low * scale, high * scale
+    if settings.min_p:
+        # The rest is below the least kept token; what of it passes would need that one to pass too.
+        passes = (p[:, -1] >= settings.min_p) & (p[:, -1] > 0)
+        p = np.where(p >= settings.min_p, p, 0)
+        rest, low = np.where(passes, rest, 0), np.zeros_like(low)
+        high = np.where(passes, high, 0)
+    total = p.sum(axis=1) + rest
+    kept = np.empty_like(p)
+    np.put_along_axis(kept, order, p / total[:, None], axis=1)
+    off = np.maximum(high - rest, rest - low)
+    return Shares(kept, rest / total, off / np.maximum(total - off, 1e-300))
+
+
+def _reduced(
+    logits: NDArray[np.float32],
+) -> tuple[NDArray[np.int32], NDArray[np.float32], float, NDArray[np.int32], Floats, Floats]:
+    """The largest logits, the log of the total, and the histogram of the rest, finest at its top."""
+    kept = top_ids(logits[None], min(N_KEPT, len(logits)))[0]
+    top = float(logits[kept[0]])
+    log_total = top + float(np.log(np.exp(logits - top).sum(dtype=np.float64)))
+    rest = np.delete(logits, kept).astype(np.float64)
+    if not len(rest):
+        empty = np.zeros(N_BINS, np.int32)
+        return kept.astype(np.int32), logits[kept], log_total, empty, np.zeros(N_BINS), np.zeros(N_BINS + 1)
+    highest, lowest = float(rest.max()), float(rest.min())
+    span = highest - lowest
+    edges = highest - span * (np.arange(N_BINS + 1) / N_BINS) ** 2
+    depth = np.sqrt((highest - rest) / span) * N_BINS if span > 0 else np.zeros(len(rest))
+    bins = np.minimum(depth.astype(np.int64), N_BINS - 1)
+    counts = np.bincount(bins, minlength=N_BINS)
+    sums = np.bincount(bins, rest, minlength=N_BINS)
+    means = np.divide(sums, counts, out=edges[1:].copy(), where=counts > 0)
+    # Rounding may carry a mean over its edge by a hair.
+    means = np.clip(means, edges[1:], edges[:-1])
+    return kept.astype(np.int32), logits[kept], log_total, counts.astype(np.int32), means, edges

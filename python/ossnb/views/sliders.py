@@ -1,0 +1,210 @@
+"""`ossnb.sliders()`: the sampling settings under one's hands, and at once what they do to the next token."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..harmony import EFFORTS, token_bytes
+from ..notebook.defaults import set_cell_defaults
+from ..notebook.limiter import RateLimiter
+from ..reply import Reply
+from ..sampling import Sampling
+from .distribution import Distributions
+from .markup import Html, distribution_bars, percent, quoted, token_strip, visible
+from .panel import Panel
+
+if TYPE_CHECKING:
+    from ..generation import Stream
+    from ..model import Model
+
+UNLIKELY = 0.05  # a written token with less than this share would now probably be another
+N_BARS = 12
+
+_DEFAULTS = {f.name: f.default for f in fields(Sampling)} | {"effort": "medium"}
+
+
+class Sliders(Panel):
+    """The sampling settings as sliders, with the distribution of the next token before and after them.
+
+    >>> panel = ossnb.sliders(prompt="Tell me a joke")  # doctest: +SKIP
+    >>> panel.settings  # doctest: +SKIP
+    {'temperature': 0.7, 'top_p': 0.9}
+
+    Moving a slider weighs the logits of the last answer anew, without running the model, and marks the tokens
+    that would now be unlikely; `position` chooses the token whose alternatives are shown. Generate writes an
+    answer in a thread of its own, Stop ends it. `reply` is the last answer, `code` the settings as Python,
+    and `apply()` makes them the settings of later `%%oss` cells.
+    """
+
+    def __init__(self, model: Model, prompt: str = "", reply: Reply | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.prompt = prompt
+        self.reply = reply
+        self.position = 0
+        self._values: dict[str, Any] = {}
+        self._stream: Stream | None = None
+        self._controls: Any = None
+        self._distributions = Distributions.read(reply) if reply is not None and reply.tokens else None
+
+    # ---- settings ----------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that differ from the defaults, as keyword arguments of `generate`."""
+        return {name: value for name, value in self._values.items() if value != _DEFAULTS[name]}
+
+    def set(self, **values: Any) -> None:
+        """Change settings as the sliders do; ValueError for one that is out of range."""
+        unknown = sorted(set(values) - set(_DEFAULTS))
+        if unknown:
+            raise ValueError(f"there is no setting {unknown[0]!r}; there are {', '.join(_DEFAULTS)}")
+        changed = {**self._values, **values}
+        Sampling(**{name: value for name, value in changed.items() if name != "effort"})
+        if changed.get("effort", "medium") not in EFFORTS:
+            raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {changed['effort']!r}")
+        self._values = changed
+
+    @property
+    def code(self) -> str:
+        """Python that generates with these settings."""
+        arguments = "".join(f", {name}={value!r}" for name, value in self.settings.items())
+        return f"ossnb.generate({self.prompt!r}{arguments})"
+
+    def apply(self) -> None:
+        """Make the settings those of later `%%oss` cells that do not give their own."""
+        set_cell_defaults(self.settings)
+
+    @property
+    def sampling(self) -> Sampling:
+        """The settings, checked."""
+        return Sampling(**{name: value for name, value in self.settings.items() if name != "effort"})
+
+    # ---- answers -----------------------------------------------------------------------------------------
+
+    def generate(self) -> Reply:
+        """Write an answer to `prompt` with the settings and keep it in `reply`."""
+        self._stream = self.model.stream(self.prompt, **self.settings)
+        limiter = RateLimiter()
+        tokens: list[int] = []
+        try:
+            for event in self._stream:
+                if event.token is not None:
+                    tokens.append(event.token)
+                if limiter.ready(80 * len(tokens)):
+                    self._show_running("".join(visible(token_bytes(t)) for t in tokens))
+            reply = self._stream.reply
+        finally:
+            self._stream.close("interrupted")
+            self._stream = None
+        self._keep(reply)
+        return reply
+
+    def stop(self) -> None:
+        """End the answer that is being written, from any thread; what was written stays."""
+        if (stream := self._stream) is not None:
+            stream.cancel()
+
+    def _keep(self, reply: Reply) -> None:
+        self.reply = reply
+        self.position = 0
+        self._distributions = Distributions.read(reply) if reply.tokens else None
+        self.refresh()
+        if self._widget is not None:
+            self._controls.after_reply(self)
+
+    def _show_running(self, text: str) -> None:
+        if self._widget is not None:
+            self._controls.show_text(text)
+
+    # ---- the pictures ------------------------------------------------------------------------------------
+
+    def written_shares(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The share each token of the answer would have with the settings as they are now, [T]."""
+        if self._distributions is None:
+            return np.zeros(0)
+        return self._distributions.written(self._distributions.under(self.sampling).kept)
+
+    def answer_html(self) -> Html:
+        """The answer, its tokens darker the less likely the settings make them."""
+        if self.reply is None or self._distributions is None:
+            return Html.of("p", "No answer yet.", quiet=True)
+        shares = self.written_shares()
+        strip = token_strip(
+            self.reply.tokens, np.asarray(1 - shares, np.float32), lambda t: f"{t}: {percent(shares[t])} now"
+        )
+        note = f"{int((shares < UNLIKELY).sum())} of {len(shares)} tokens would now be unlikely (below 5 %)"
+        return Html.joined([strip, Html.of("p", note, quiet=True)])
+
+    def next_token_html(self) -> Html:
+        """The distribution at `position`, before and after the settings."""
+        kept = self._distributions
+        if kept is None:
+            return Html("")
+        at = min(max(self.position, 0), len(kept.ids) - 1)
+        shares, before = kept.under(self.sampling), kept.before()
+        rows = [
+            (
+                quoted(visible(token_bytes(int(kept.ids[at, i])))),
+                float(before[at, i]),
+                float(shares.kept[at, i]),
+            )
+            for i in range(min(N_BARS, kept.ids.shape[1]))
+        ]
+        shown = sum(row[2] for row in rows)
+        others = (float(1 - sum(row[1] for row in rows)), max(0.0, 1 - shown))
+        picture = distribution_bars([*rows, ("all others", *others)])
+        what = "after the last token" if at == len(kept.tokens) else f"token {at}"
+        note = (
+            f"{what}; grey: the model's own, orange: after the settings, within {percent(shares.error[at])}"
+        )
+        return Html.joined([picture, Html.of("p", note, quiet=True)])
+
+    def plain(self) -> str:
+        """The settings and the answer as text."""
+        return "\n".join([self.code, *([self.reply.text] if self.reply is not None else [])])
+
+    def html(self) -> Html:
+        """The settings, the answer and the distribution at the position."""
+        return Html.joined([Html.of("code", self.code), self.answer_html(), self.next_token_html()])
+
+    def make_widget(self) -> Any:
+        """Make the sliders."""
+        from .controls import Controls
+
+        self._controls = Controls(self, self._id)
+        return self._controls.box
+
+    def generate_in_thread(self) -> threading.Thread:
+        """Write an answer while the page stays alive; what goes wrong is shown in the panel."""
+
+        def run() -> None:
+            try:
+                self.generate()
+            except Exception as error:  # a thread has nobody else to tell
+                self._controls.show_error(f"{type(error).__name__}: {error}")
+            finally:
+                self._controls.set_busy(False)
+
+        thread = threading.Thread(target=run, daemon=True)
+        self._controls.set_busy(True)
+        thread.start()
+        return thread
+
+
+def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
+    """Show the sampling settings as sliders, with what they do to the next token.
+
+    >>> ossnb.sliders("Tell me a joke")  # doctest: +SKIP
+
+    `model` None is the default model. With a `reply` the panel begins with its answer, else press Generate.
+    Works without a notebook too: see Sliders.
+    """
+    from ..default import default_model
+
+    model = model or (reply.origin.model if reply is not None else default_model())
+    return Sliders(model, prompt, reply)

@@ -1,0 +1,178 @@
+"""The sampling panel: sliders to settings, settings to pictures and cells, an answer in a thread."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import ossnb
+from fakes import random_model, scripted_model, wait_until
+from ossnb.notebook.defaults import cell_defaults, set_cell_defaults
+from ossnb.views.sliders import Sliders
+
+EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+
+
+@pytest.fixture
+def model():
+    return random_model()
+
+
+@pytest.fixture
+def panel(model):
+    return Sliders(model, reply=model.complete([5, 9, 2], max_tokens=20, seed=1))
+
+
+@pytest.fixture(autouse=True)
+def _no_defaults():
+    yield
+    set_cell_defaults({})
+
+
+def test_the_sliders_are_the_settings(panel):
+    controls = panel.widget and panel._controls
+    controls.sliders["temperature"].value = 0.7
+    controls.sliders["top_k"].value = 5
+    assert panel.settings == {"temperature": 0.7, "top_k": 5, "max_tokens": 512, "seed": 1}
+    assert panel.sampling.top_k == 5
+    assert "temperature=0.7" in panel.code
+    assert panel.code == controls.code.value
+
+
+def test_settings_given_before_the_sliders_are_shown_stay(panel):
+    panel.set(temperature=0.3, effort="low")
+    assert panel.widget is not None
+    assert panel._controls.sliders["temperature"].value == 0.3
+    assert panel.settings["effort"] == panel._controls.sliders["effort"].value == "low"
+
+
+def test_the_code_runs(panel):
+    panel.set(temperature=0.0, seed=3)
+    panel.prompt = 'It\'s "quoted"\n'
+    called = {}
+    generate = lambda prompt, **settings: called.update(settings, prompt=prompt)  # noqa: E731
+    eval(panel.code, {"ossnb": type("ossnb", (), {"generate": staticmethod(generate)})})
+    assert called == {"prompt": panel.prompt, "temperature": 0.0, "seed": 3}
+
+
+def test_a_slider_changes_the_picture_without_the_model(panel, model):
+    controls = panel.widget and panel._controls
+    ran, before, answer = len(model.core.computed), controls.picture.value, controls.answer.value
+    controls.sliders["temperature"].value = 0.2
+    assert controls.picture.value != before
+    assert controls.answer.value != answer
+    assert len(model.core.computed) == ran
+
+
+def test_from_slider_to_picture_takes_less_than_50_ms():
+    model = random_model(n_vocab=2000)
+    panel = Sliders(model, reply=model.complete([5, 9, 2], max_tokens=200, seed=1))
+    controls = panel.widget and panel._controls
+    times = []
+    for temperature in (0.5, 0.7, 1.1, 1.3, 1.9):
+        began = time.process_time()
+        controls.sliders["temperature"].value = temperature
+        times.append(time.process_time() - began)
+    assert min(times) < 0.05
+
+
+def test_greedy_leaves_the_likeliest_alone(panel):
+    panel.set(temperature=0)
+    shares = panel.written_shares()
+    likeliest = panel._distributions.ids[:-1, 0] == panel.reply.tokens
+    assert (shares == likeliest).all()
+    assert f"{int((~likeliest).sum())} of 20 tokens would now be unlikely" in panel.html()
+
+
+def test_the_position_chooses_whose_distribution_is_shown(panel):
+    controls = panel.widget and panel._controls
+    assert controls.position.max == 20
+    first = controls.picture.value
+    controls.position.value = 20
+    assert controls.picture.value != first
+    assert "after the last token" in controls.picture.value
+
+
+def test_generate_in_a_thread_and_stop():
+    model = random_model()
+    panel = Sliders(model, prompt="x")
+    model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
+    controls = panel.widget and panel._controls
+    controls.sliders["max_tokens"].value = 3000
+    controls.generate.click()
+    assert (controls.generate.disabled, controls.stop.disabled) == (True, False)
+    wait_until(lambda: len(model.core.computed) > 5)
+    controls.stop.click()
+    wait_until(lambda: not controls.generate.disabled)
+    assert panel.reply.finish_reason == "cancelled"
+    assert 0 < len(panel.reply.tokens) < 3000
+    assert controls.position.max == len(panel.reply.tokens)
+    assert controls.stop.disabled
+
+
+def test_an_error_is_told_and_the_panel_stays_usable(model):
+    panel = Sliders(model, prompt="too small a vocabulary for harmony")
+    controls = panel.widget and panel._controls
+    panel.generate_in_thread().join(10)
+    assert "ValueError" in controls.status.value
+    assert not controls.generate.disabled
+
+
+def test_what_a_model_wrote_stays_text():
+    model = scripted_model(f"<|channel|>final<|message|>{EVIL}")
+    panel = Sliders(model, prompt=EVIL)
+    controls = panel.widget and panel._controls
+    controls.sliders["max_tokens"].value = 60
+    panel.generate()
+    assert panel.reply.text == EVIL
+    for page in (controls.answer.value, controls.picture.value, panel.bundle()["text/html"]):
+        assert "<script" not in page
+        assert "<img" not in page
+
+
+def test_apply_makes_the_settings_those_of_later_cells(panel):
+    panel.set(temperature=0.4, effort="high")
+    panel.apply()
+    assert cell_defaults() == {"temperature": 0.4, "effort": "high"}
+    assert cell_defaults(raw=True) == {"temperature": 0.4}
+
+
+def test_cells_begin_with_the_applied_settings(monkeypatch):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ossnb.notebook import load_ipython_extension, unload_ipython_extension
+
+    model = scripted_model("<|channel|>final<|message|>Hi")
+    ossnb.set_default_model(model)
+    shell = InteractiveShell.instance()
+    load_ipython_extension(shell)
+    try:
+        set_cell_defaults({"temperature": 0.4, "effort": "low", "seed": 5})
+        shell.run_cell("%%oss --seed 6\nHello").raise_error()
+        reply = shell.user_ns["_oss"]
+    finally:
+        unload_ipython_extension(shell)
+        InteractiveShell.clear_instance()
+        ossnb.set_default_model(None)
+    assert (reply.sampling.temperature, reply.effort, reply.seed) == (0.4, "low", 6)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"temperature": -1}, "temperature"),
+        ({"effort": "max"}, "low, medium, high"),
+        ({"heat": 1}, "no setting"),
+    ],
+)
+def test_settings_out_of_range_change_nothing(panel, values, told):
+    with pytest.raises(ValueError, match=told):
+        panel.set(**values)
+    assert panel.settings == {}
+
+
+def test_sliders_take_the_replys_model(model):
+    reply = model.complete([5, 9, 2], max_tokens=3, seed=1)
+    assert ossnb.sliders(reply=reply).model is model
+    assert ossnb.sliders("Hi", model=model).prompt == "Hi"
