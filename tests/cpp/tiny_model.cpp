@@ -171,10 +171,11 @@ int print_forward_hashes() {
     for (const Precision precision : {Precision::exact, Precision::fast}) {
       const std::string what = std::string(layout == Experts::mxfp4 ? "mxfp4" : "bf16") +
                                (precision == Precision::exact ? " exact " : " fast ");
-      const std::uint64_t expected = run(tensors, precision, "reference");
+      std::uint64_t expected = 0;  // the reference's: levels() has it first
       for (const kernels::Level& level : kernels::levels()) {
         if (!level.supported) continue;
         const std::uint64_t hash = run(tensors, precision, level.table->name);
+        if (level.table == &kernels::reference()) expected = hash;
         print(what + level.table->name, hash);
         agree = agree && hash == expected;
       }
