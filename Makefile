@@ -10,10 +10,11 @@ STAMP := $(VENV)/stamp
 NOTEBOOK := notebooks/01_first_answer.ipynb
 ORACLE := build/oracle-venv
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.h')
+CPP_TESTS := $(wildcard tests/cpp/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test lint format oracle bench clean
+.PHONY: help demo lab test arm lint format oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -29,16 +30,19 @@ lab: $(STAMP)-lab  ## open the first notebook in JupyterLab
 test: $(STAMP)-test  ## run the tests
 	$(RUN) -m pytest -n 2 $(ARGS)
 
+arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aarch64-linux-gnu qemu-user)
+	$(RUN) -m pytest -v tests/test_other_machines.py $(ARGS)
+
 lint: $(STAMP)-lint  ## check style and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(VENV)/bin/clang-format --dry-run -Werror $(CPP)
+	$(VENV)/bin/clang-format --dry-run -Werror $(CPP) $(CPP_TESTS)
 
 format: $(STAMP)-lint  ## put every file into the style that lint checks
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
-	$(VENV)/bin/clang-format -i $(CPP)
+	$(VENV)/bin/clang-format -i $(CPP) $(CPP_TESTS)
 
 oracle: $(ORACLE)/stamp  ## compare logits with transformers on freshly made models (installs torch)
 	$(ORACLE)/bin/python tools/oracle/live.py $(ARGS)

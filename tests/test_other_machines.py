@@ -167,7 +167,7 @@ def instructions(objects):
 
 @on_x86
 def test_new_instructions_stay_in_their_levels():
-    """One AVX instruction in code that every machine runs, as in a library's inline function, stops old ones."""
+    """One AVX instruction in code that all machines run, say a library's inline function, stops old ones."""
     need("objdump")
     objects = [str(path) for path in Path(program("native")).parent.rglob("cpp/**/*.o")]
     inside, outside = set(), set()
