@@ -35,13 +35,15 @@ class Controls:
             "seed": w.BoundedIntText(
                 value=1, min=0, max=2**53 - 1, description="seed", style=_WIDE, layout=w.Layout(width="98%")
             ),
-            "effort": w.ToggleButtons(options=list(EFFORTS), value="medium", description="effort"),
+            "effort": w.ToggleButtons(
+                options=list(EFFORTS), value="medium", description="effort", style={"button_width": "5em"}
+            ),
         }
         self.position = _int("position", 0, 0, 0)
         self.generate = w.Button(description="Generate", button_style="primary")
         self.stop = w.Button(description="■ Stop", disabled=True)
-        self.apply = w.Button(description="Apply to %%oss cells")
-        self.code = w.Textarea(disabled=True, layout=w.Layout(width="98%"))
+        self.apply = w.Button(description="Apply to %%oss cells", layout=w.Layout(width="auto"))
+        self.code = w.Textarea(disabled=True, rows=4, layout=w.Layout(width="98%"))
         self.status = w.Label()
         self.answer = w.HTML()
         self.picture = w.HTML()

@@ -44,12 +44,12 @@ class Sliders(Panel):
         super().__init__()
         self.model = model
         self.prompt = prompt
-        self.reply = reply
         self.position = 0
         self._values: dict[str, Any] = {}
         self._stream: Stream | None = None
         self._controls: Any = None
-        self._distributions = Distributions.read(reply) if reply is not None and reply.tokens else None
+        self._distributions: Distributions | None = None
+        self._look_at(reply)
 
     # ---- settings ----------------------------------------------------------------------------------------
 
@@ -109,10 +109,15 @@ class Sliders(Panel):
         if (stream := self._stream) is not None:
             stream.cancel()
 
-    def _keep(self, reply: Reply) -> None:
+    def _look_at(self, reply: Reply | None) -> None:
+        """Take in a reply, at the token where the model was least sure."""
         self.reply = reply
-        self.position = 0
-        self._distributions = Distributions.read(reply) if reply.tokens else None
+        self._distributions = Distributions.read(reply) if reply is not None and reply.tokens else None
+        if self._distributions is not None:
+            self.position = int(self._distributions.before()[:, 0].argmin())
+
+    def _keep(self, reply: Reply) -> None:
+        self._look_at(reply)
         self.refresh()
         if self._widget is not None:
             self._controls.after_reply(self)
