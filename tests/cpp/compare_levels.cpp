@@ -225,7 +225,11 @@ Case rms_norm(int n, float scale) {
 
 Case swiglu(int n) {
   return {text("swiglu", {n}), [=](const Table& level) {
-            const std::vector<float> h = Random(n).floats(2 * n, 8);
+            std::vector<float> h = Random(n).floats(2 * n, 8);
+            const float infinity = std::numeric_limits<float>::infinity();
+            const float edges[] = {std::nanf(""), -200.0f,   7.5f,  std::nanf(""),
+                                   infinity,      -infinity, -0.0f, -7.0f};
+            for (std::size_t i = 0; i < std::min(h.size(), std::size(edges)); ++i) h[i] = edges[i];
             std::vector<float> out = untouched(n + 3);
             level.swiglu(h.data(), n, 7.0f, 1.702f, out.data());
             return bits_of(out);
