@@ -10,6 +10,7 @@ import pytest
 import ossnb
 
 MODULES = [
+    "attention",
     "checkpoint",
     "config",
     "doctor",

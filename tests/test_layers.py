@@ -15,7 +15,7 @@ PACKAGE = ROOT / "python" / "ossnb"
 LAYERS = [
     ["errors"],
     ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops"],
-    ["checkpoint", "harmony", "demo"],
+    ["attention", "checkpoint", "harmony", "demo"],
     ["hub", "parser", "reply", "testing"],
     ["prefix", "trace"],
     ["generation"],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ossnb
+import truth
 from ossnb.testing import write_random_checkpoint
 from ossnb.trace import BLOCK, LogitLens, top_ids
 
@@ -13,9 +14,12 @@ IDS = np.random.default_rng(0).integers(0, 200, BLOCK + 9).tolist()  # more than
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    write_random_checkpoint(folder, "tiny", seed=3)
+def folder(tmp_path_factory):
+    return write_random_checkpoint(tmp_path_factory.mktemp("model") / "tiny", "tiny", seed=3)
+
+
+@pytest.fixture(scope="module")
+def model(folder):
     with ossnb.load(folder, threads=1, context=512) as loaded:
         yield loaded
 
@@ -76,6 +80,44 @@ def test_the_lens_reads_the_output_layer_in_slices_with_the_same_result(model, e
     np.testing.assert_allclose(logprobs, everything["lens_logprobs"][:, :5], atol=1e-5)
 
 
+def test_attention_mixes_the_values_to_what_the_reference_gives(folder, model):
+    """The weights, applied to the reference's own values, must give its attention in every layer."""
+    config, tensors = truth.read_config(folder), truth.read_tensors(folder)
+    hidden = truth.forward(folder, IDS).hidden
+    traced = model.trace(IDS, what="attention")["attention"]
+    cos, sin = truth.rope(config, len(IDS))
+    for i, weights in enumerate(traced.astype(np.float64)):
+        layer = {k.removeprefix(f"model.layers.{i}."): v for k, v in tensors.items() if f"layers.{i}." in k}
+        t = truth.rmsnorm(config, hidden[i], layer["input_layernorm.weight"])
+        window = config["sliding_window"] if config["layer_types"][i] == "sliding_attention" else len(IDS)
+        expected = truth.attention(config, layer, t, cos, sin, window)
+        values = (t @ layer["self_attn.v_proj.weight"].T + layer["self_attn.v_proj.bias"]).reshape(
+            len(t), -1, config["head_dim"]
+        )
+        values = np.repeat(values, weights.shape[0] // values.shape[1], axis=1)
+        mixed = np.einsum("hts,shd->thd", weights, values).reshape(len(t), -1)
+        found = mixed @ layer["self_attn.o_proj.weight"].T + layer["self_attn.o_proj.bias"]
+        np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max())
+
+
+def test_attention_sees_the_past_in_the_window_and_leaves_the_rest_to_the_sink(model):
+    weights = model.trace(IDS, what="attention")["attention"]
+    assert weights.shape == (
+        model.config.num_hidden_layers,
+        model.config.num_attention_heads,
+        len(IDS),
+        len(IDS),
+    )
+    distance = np.arange(len(IDS))[:, None] - np.arange(len(IDS))
+    assert (weights[:, :, distance < 0] == 0).all()
+    assert (weights[0][:, distance >= model.config.sliding_window] == 0).all()
+    assert weights[1][:, distance >= model.config.sliding_window].max() > 0
+    assert weights.sum(axis=-1).max() < 1
+    part = model.trace(IDS, what=("attention", "router"), layers=[1], start=60)
+    np.testing.assert_allclose(part["attention"][0], weights[1][:, 60:], atol=1e-6)
+    assert part["experts"].shape[1] == len(IDS) - 60
+
+
 def test_layers_and_start_choose_parts_of_the_same_arrays(model, everything):
     part = model.trace(IDS, what=("router", "hidden"), layers=[-1, 0], start=BLOCK + 2)
     np.testing.assert_array_equal(part["layers"], [model.config.num_hidden_layers - 1, 0])
@@ -98,7 +140,7 @@ def test_start_takes_what_was_read_before_from_the_kept_sequences(model):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"what": "attention"}, "router, hidden, logit_lens, logits, got 'attention'"),
+        ({"what": "thoughts"}, "router, attention, hidden, logit_lens, logits, got 'thoughts'"),
         ({"what": ()}, "at least one"),
         ({"layers": [99]}, "got 99"),
         ({"layers": []}, "at least one layer"),

@@ -128,6 +128,26 @@ def test_experts_of_different_models_cannot_be_compared(reply):
         reply.experts().difference(Experts(tokens, ids, weights, n_experts=3))
 
 
+def test_attention_is_the_traces(model, reply):
+    tokens = [*PROMPT, *reply.tokens]
+    traced = model.trace(tokens, what="attention", layers=[1])["attention"][0]
+    one, mean = reply.attention(1, head=2), reply.attention(-1)
+    np.testing.assert_allclose(one.weights, traced[2, len(PROMPT) :], atol=1e-6)
+    assert one.weights.shape == mean.weights.shape == (len(reply.tokens), len(tokens))
+    np.testing.assert_allclose(one.sinks, 1 - one.weights.sum(axis=1), atol=1e-6)
+    text, share = one.strongest(10, n=3)[0][1:]
+    assert share == pytest.approx(float(one.weights[10].max()))
+    tags = assert_inert(one.at(10).bundle()["text/html"])
+    assert sum(tag == "span" for tag, _ in tags.elements) == len(PROMPT) + 11
+    assert f"{percent(share)}" in repr(one.at(10))
+    assert text in repr(one.at(10))
+    for mistake, told in (({"head": 99}, "head must be"), ({"layer": 99}, "layers must be")):
+        with pytest.raises(ValueError, match=told):
+            reply.attention(**{"layer": 0, **mistake})
+    with pytest.raises(ValueError, match="at must be in"):
+        one.at(80)
+
+
 # ---- branches ----------------------------------------------------------------------------------------------
 
 

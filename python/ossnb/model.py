@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, checkpoint, demo, hub, machine
+from .attention import attention_weights
 from .config import Config
 from .errors import ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
@@ -378,14 +379,15 @@ class Model:
 
         - "router": "router_logits" [K, T, E], the chosen "experts" int32 [K, T, A], likeliest first, and
           their "expert_weights" [K, T, A], which add up to 1
+        - "attention": [K, heads, T, S], how much of its attention a token gives to each of the S tokens up to
+          the last; what a row lacks to 1 went to the head's sink. Computed anew in float32
         - "hidden": the residual stream, "embedding" [T, D] and "hidden" [K, T, D] after each layer
         - "logit_lens": the `n_top` tokens the output layer would find likeliest after each layer,
           "lens_tokens" int32 [K, T, n_top] with "lens_logprobs" [K, T, n_top]
         - "logits": [T, V]
 
-        float32 where nothing else is said. Attention patterns are not among them. ValueError for a name or a
-        number that does not exist, ContextFull for more tokens than the context holds, MemoryError if the
-        arrays would not fit.
+        float32 where nothing else is said. ValueError for a name or a number that does not exist, ContextFull
+        for more tokens than the context holds, MemoryError if the arrays would not fit.
         """
         kinds, chosen = check_kinds(what), check_layers(layers, self.config.num_hidden_layers)
         encoded = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
@@ -394,22 +396,23 @@ class Model:
             raise ValueError(f"start must be in 0..{len(tokens) - 1} (the tokens), got {start}")
         if n_top < 1:
             raise ValueError(f"n_top must be at least 1, got {n_top}")
-        rows = len(tokens) - start
-        row_bytes = 4 * (
-            ("logits" in kinds) * self.config.vocab_size
-            + ("hidden" in kinds) * (len(chosen) + 1) * self.config.hidden_size
-        )
-        self._check_room(
-            "arrays", len(tokens), 2 * rows * row_bytes
-        )  # twice: the blocks, and what they are joined to
-        lens = LogitLens(self.tensors, self.config, n_top) if "logit_lens" in kinds else None
-        sequence = self._read(tokens[:start])
-        blocks = list(trace_blocks(self.core, sequence, tokens[start:], kinds, chosen, lens))
-        return {
-            "tokens": tokens[start:],
-            "layers": np.array(chosen, np.int32),
-            **join_blocks(blocks),
-        }
+        n, c = len(tokens), self.config
+        first = 0 if "attention" in kinds else start  # attention needs the keys of all tokens
+        n_floats = (n - first) * (
+            ("logits" in kinds) * c.vocab_size + ("hidden" in kinds) * (len(chosen) + 1) * c.hidden_size
+        ) + ("attention" in kinds) * len(chosen) * c.num_attention_heads * (n - start) * n
+        self._check_room("arrays", n, 2 * 4 * n_floats)  # twice: in parts, and joined
+        lens = LogitLens(self.tensors, c, n_top) if "logit_lens" in kinds else None
+        sequence = self._read(tokens[:first])
+        blocks = list(trace_blocks(self.core, sequence, tokens[first:], kinds, chosen, lens))
+        arrays = join_blocks(blocks, skip=start - first)
+        if "attention" in kinds:
+            inputs = arrays.pop("inputs")
+            weights = [
+                attention_weights(self.tensors, c, i, x, start) for i, x in zip(chosen, inputs, strict=True)
+            ]
+            arrays["attention"] = np.stack(weights)
+        return {"tokens": tokens[start:], "layers": np.array(chosen, np.int32), **arrays}
 
     def _read(self, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`, computed only as far as no kept one does."""

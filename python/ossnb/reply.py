@@ -12,6 +12,7 @@ from .sampling import Sampling, SamplingOptions
 
 if TYPE_CHECKING:
     from .model import Model
+    from .views.attention import Attention
     from .views.experts import Experts
     from .views.inspection import Inspection, Span
 
@@ -174,6 +175,16 @@ class Reply:
         from .views.experts import Experts
 
         return Experts.read(self)
+
+    def attention(self, layer: int, head: int | None = None) -> Attention:
+        """Show where each token of the reply looked, in one layer: one head, or the mean of all.
+
+        >>> reply.attention(layer=23, head=5).weights.shape  # doctest: +SKIP
+        (57, 123)
+        """
+        from .views.attention import Attention
+
+        return Attention.read(self, layer, head)
 
     def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .attention import as_float32, rms_norm
 from .config import Config
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-KINDS = ("router", "hidden", "logit_lens", "logits")
+KINDS = ("router", "attention", "hidden", "logit_lens", "logits")
 BLOCK = 64  # tokens traced in one call: their logits are 50 MB
 LENS_ELEMENTS = 1 << 22  # numbers of the logit lens at hand at a time: 16 MB
 
@@ -71,6 +72,8 @@ def trace_blocks(
         block: dict[str, Array] = {}
         if "router" in kinds:
             block |= {name: traced[name][layers] for name in _ROUTER}
+        if "attention" in kinds:
+            block["inputs"] = traced["hidden"][:-1][layers]
         hidden = traced["hidden"][1:][layers]
         if "hidden" in kinds:
             block |= {"embedding": traced["hidden"][0].copy(), "hidden": hidden}
@@ -81,12 +84,16 @@ def trace_blocks(
         yield block
 
 
-def join_blocks(blocks: list[dict[str, Array]]) -> dict[str, Array]:
-    """Join arrays along their token axis: the first of "embedding" and "logits", else the second."""
-    return {
-        name: np.concatenate([block[name] for block in blocks], 0 if name in ("embedding", "logits") else 1)
-        for name in blocks[0]
-    }
+def join_blocks(blocks: list[dict[str, Array]], skip: int = 0) -> dict[str, Array]:
+    """Join arrays along their token axis, the first of "embedding" and "logits", else the second, and leave
+    out the first `skip` tokens; of "inputs" all are needed."""
+    joined = {}
+    for name in blocks[0]:
+        axis = 0 if name in ("embedding", "logits") else 1
+        array = np.concatenate([block[name] for block in blocks], axis)
+        left_out = 0 if name == "inputs" else skip
+        joined[name] = array[left_out:] if axis == 0 else array[:, left_out:]
+    return joined
 
 
 class LogitLens:
@@ -107,7 +114,7 @@ class LogitLens:
     def read(self, hidden: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the likeliest tokens and their log-probabilities, both [..., n_top], for hidden [..., D]."""
         shape = hidden.shape[:-1]
-        states = self._normed(hidden.reshape(-1, hidden.shape[-1]))
+        states = rms_norm(hidden.reshape(-1, hidden.shape[-1]), self._scale, self._eps)
         n_vocab = len(self._output)
         ids = np.zeros((len(states), self._n_top), np.int32)
         logits = np.full((len(states), self._n_top), -np.inf, np.float32)
@@ -122,22 +129,6 @@ class LogitLens:
             log_sum = np.logaddexp(log_sum, np.log(part.sum(axis=1, dtype=np.float64)) + largest)
         logprobs = (logits - log_sum[:, None]).astype(np.float32)
         return ids.reshape(*shape, -1), logprobs.reshape(*shape, -1)
-
-    def _normed(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        power = np.mean(np.square(states, dtype=np.float64), axis=1, keepdims=True)
-        normed: NDArray[np.float32] = (states / np.sqrt(power + self._eps) * self._scale).astype(np.float32)
-        return normed
-
-
-def as_float32(tensor: Array) -> NDArray[np.float32]:
-    """Return a stored tensor as float32; bf16 is stored as uint16, its upper half.
-
-    >>> as_float32(np.array([0x3F80], np.uint16))
-    array([1.], dtype=float32)
-    """
-    if tensor.dtype == np.uint16:
-        return (tensor.astype(np.uint32) << 16).view(np.float32)
-    return tensor.astype(np.float32)
 
 
 def _merged(

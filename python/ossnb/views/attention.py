@@ -1,0 +1,86 @@
+"""Where the tokens of a reply looked, in one layer."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..harmony import token_bytes
+from ..reply import Reply
+from .markup import Html, percent, quoted, token_strip, visible
+from .panel import Panel
+
+N_STRONGEST = 8
+
+
+class Attention(Panel):
+    """The attention of each token of a reply to the prompt and to the reply before it.
+
+    >>> reply.attention(layer=23).at(17)  # doctest: +SKIP
+
+    `weights` [T, S]: row t is of the pass that read token t of the reply, S counts the prompt's tokens too.
+    What a row lacks to 1 is in `sinks` [T]. Attention says where a layer looked, not why the model wrote
+    what it did. `at(17)` shows another token than the last.
+    """
+
+    def __init__(self, tokens: NDArray[np.int32], weights: NDArray[np.float32], label: str, at: int) -> None:
+        super().__init__()
+        self.tokens = tokens  # [S], the prompt's and the reply's
+        self.weights = weights
+        self._label = label
+        self._at = at
+
+    @classmethod
+    def read(cls, reply: Reply, layer: int, head: int | None = None) -> Self:
+        """Read a reply again with its model; `head` None takes the mean of all."""
+        if not reply.tokens:
+            raise ValueError("the reply has no tokens to look at")
+        model = reply.origin.model
+        n_heads = model.config.num_attention_heads
+        if head is not None and not 0 <= head < n_heads:
+            raise ValueError(f"head must be in 0..{n_heads - 1} or None, got {head!r}")
+        tokens = [*reply.prompt_tokens, *reply.tokens]
+        traced = model.trace(tokens, what="attention", layers=[layer], start=len(reply.prompt_tokens))
+        weights = traced["attention"][0]
+        chosen = weights.mean(axis=0) if head is None else weights[head]
+        label = f"layer {int(traced['layers'][0])}, " + ("mean of heads" if head is None else f"head {head}")
+        return cls(np.asarray(tokens, np.int32), chosen, label, len(reply.tokens) - 1)
+
+    def at(self, at: int) -> Attention:
+        """Return the view of where token `at` of the reply looked."""
+        if not 0 <= at < len(self.weights):
+            raise ValueError(f"at must be in 0..{len(self.weights) - 1}, got {at}")
+        return Attention(self.tokens, self.weights, self._label, at)
+
+    @property
+    def sinks(self) -> NDArray[np.float32]:
+        """The share of attention that went nowhere, to the heads' sinks, [T]."""
+        return np.asarray(1 - self.weights.sum(axis=1))
+
+    def strongest(self, at: int, n: int = N_STRONGEST) -> list[tuple[int, str, float]]:
+        """List where token `at` looked most: (position, text, share), largest first."""
+        row = self.weights[at]
+        order = np.argsort(-row, kind="stable")[:n]
+        return [(int(i), visible(token_bytes(int(self.tokens[i]))), float(row[i])) for i in order]
+
+    def plain(self) -> str:
+        """Where the token looked most, as text."""
+        rows = [f"{i:>6}  {quoted(text)} {percent(share)}" for i, text, share in self.strongest(self._at)]
+        return "\n".join([self._head(), *rows])
+
+    def html(self) -> Html:
+        """The text up to the token, darker where it looked more."""
+        row = self.weights[self._at]
+        n_seen = len(self.tokens) - len(self.weights) + self._at + 1
+        shades = np.sqrt(row[:n_seen] / max(float(row.max()), 1e-9))  # small shares must be seen too
+        strip = token_strip(self.tokens[:n_seen].tolist(), shades, lambda i: f"{i}: {percent(row[i])}")
+        return Html.joined([Html.of("p", self._head(), quiet=True), strip])
+
+    def _head(self) -> str:
+        token = int(self.tokens[len(self.tokens) - len(self.weights) + self._at])
+        name = quoted(visible(token_bytes(token)))
+        return (
+            f"{self._label}: token {self._at} {name} looked here; {percent(self.sinks[self._at])} to the sink"
+        )
