@@ -7,6 +7,7 @@ import pytest
 
 import ossnb
 import truth
+from ossnb import machine
 from ossnb.testing import write_random_checkpoint
 from ossnb.trace import BLOCK, LogitLens, top_ids
 
@@ -163,7 +164,14 @@ def test_a_closed_model_says_so(tmp_path):
     model = ossnb.load(tmp_path, threads=1, context=64)
     model.close()
     with pytest.raises(RuntimeError, match="was closed"):
-        model.trace(IDS[:4])
+        model.trace(IDS[:4], what=("logit_lens", "attention"))
+
+
+def test_arrays_that_would_not_fit_are_refused_before_anything_runs(model, monkeypatch):
+    monkeypatch.setattr(machine, "available_memory", lambda: 1000)
+    for kind in ("attention", "hidden", "logits"):
+        with pytest.raises(MemoryError, match="arrays of 4 tokens need"):
+            model.trace(IDS[:4], what=kind)
 
 
 def test_top_ids_orders_equals_by_id():

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, checkpoint, demo, hub, machine
-from .attention import attention_weights
 from .config import Config
 from .errors import ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
@@ -24,7 +23,7 @@ from .messages import Prompt, as_messages
 from .prefix import PrefixCache
 from .reply import Origin, Reply
 from .sampling import Sampling, SamplingOptions, with_sampling_options
-from .trace import BLOCK, LogitLens, check_kinds, check_layers, join_blocks, trace_blocks
+from .trace import BLOCK, Tracing, check_kinds, check_layers
 
 if TYPE_CHECKING:
     from .chat import Chat
@@ -392,27 +391,9 @@ class Model:
         kinds, chosen = check_kinds(what), check_layers(layers, self.config.num_hidden_layers)
         encoded = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
         tokens = np.asarray(self._token_ids(encoded), np.int32)
-        if not 0 <= start < len(tokens):
-            raise ValueError(f"start must be in 0..{len(tokens) - 1} (the tokens), got {start}")
-        if n_top < 1:
-            raise ValueError(f"n_top must be at least 1, got {n_top}")
-        n, c = len(tokens), self.config
-        first = 0 if "attention" in kinds else start  # attention needs the keys of all tokens
-        n_floats = (n - first) * (
-            ("logits" in kinds) * c.vocab_size + ("hidden" in kinds) * (len(chosen) + 1) * c.hidden_size
-        ) + ("attention" in kinds) * len(chosen) * c.num_attention_heads * (n - start) * n
-        self._check_room("arrays", n, 2 * 4 * n_floats)  # twice: in parts, and joined
-        lens = LogitLens(self.tensors, c, n_top) if "logit_lens" in kinds else None
-        sequence = self._read(tokens[:first])
-        blocks = list(trace_blocks(self.core, sequence, tokens[first:], kinds, chosen, lens))
-        arrays = join_blocks(blocks, skip=start - first)
-        if "attention" in kinds:
-            inputs = arrays.pop("inputs")
-            weights = [
-                attention_weights(self.tensors, c, i, x, start) for i, x in zip(chosen, inputs, strict=True)
-            ]
-            arrays["attention"] = np.stack(weights)
-        return {"tokens": tokens[start:], "layers": np.array(chosen, np.int32), **arrays}
+        tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)
+        self._check_room("arrays", len(tokens), tracing.n_bytes)
+        return tracing.run(self.core, self.tensors, self._read(tokens[: tracing.first]), tokens)
 
     def _read(self, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`, computed only as far as no kept one does."""

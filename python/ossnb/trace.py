@@ -6,13 +6,14 @@ keeps only what was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .attention import as_float32, rms_norm
+from .attention import as_float32, attention_weights, rms_norm
 from .config import Config
 
 if TYPE_CHECKING:
@@ -58,33 +59,77 @@ def check_layers(layers: Iterable[int] | None, n_layers: int) -> list[int]:
     return [layer % n_layers for layer in chosen]
 
 
-def trace_blocks(
-    core: _core.Model,
-    sequence: _core.Sequence,
-    tokens: NDArray[np.int32],
-    kinds: frozenset[str],
-    layers: list[int],
-    lens: LogitLens | None,
-) -> Iterator[dict[str, Array]]:
-    """Yield the arrays of one block of tokens after another; `sequence` holds what comes before them."""
-    for start in range(0, len(tokens), BLOCK):
-        traced = core.trace(sequence, tokens[start : start + BLOCK])
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """What to keep of a text of n tokens, checked; Model.trace tells what the arrays are."""
+
+    config: Config
+    kinds: frozenset[str]
+    layers: list[int]
+    n: int
+    start: int
+    n_top: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.n:
+            raise ValueError(f"start must be in 0..{self.n - 1} (the tokens), got {self.start}")
+        if self.n_top < 1:
+            raise ValueError(f"n_top must be at least 1, got {self.n_top}")
+
+    @property
+    def first(self) -> int:
+        """The first token to compute: attention needs the keys of all."""
+        return 0 if "attention" in self.kinds else self.start
+
+    @property
+    def n_bytes(self) -> int:
+        """Room for the large arrays, twice: in parts, and joined."""
+        c, rows = self.config, self.n - self.first
+        n_floats = rows * c.vocab_size if "logits" in self.kinds else 0
+        if self.kinds & {"hidden", "attention"}:
+            n_floats += rows * (len(self.layers) + 1) * c.hidden_size
+        if "attention" in self.kinds:
+            n_floats += len(self.layers) * c.num_attention_heads * (self.n - self.start) * self.n
+        return 2 * 4 * n_floats
+
+    def run(
+        self,
+        core: _core.Model,
+        tensors: Mapping[str, Array],
+        sequence: _core.Sequence,
+        tokens: NDArray[np.int32],
+    ) -> dict[str, Array]:
+        """Trace; `sequence` holds the tokens before `first`."""
+        lens = LogitLens(tensors, self.config, self.n_top) if "logit_lens" in self.kinds else None
+        blocks = [
+            self._block(core.trace(sequence, tokens[at : at + BLOCK]), lens)
+            for at in range(self.first, self.n, BLOCK)
+        ]
+        arrays = join_blocks(blocks, skip=self.start - self.first)
+        if "attention" in self.kinds:
+            each = zip(self.layers, arrays.pop("inputs"), strict=True)
+            weights = [attention_weights(tensors, self.config, i, x, self.start) for i, x in each]
+            arrays["attention"] = np.stack(weights)
+        return {"tokens": tokens[self.start :], "layers": np.array(self.layers, np.int32), **arrays}
+
+    def _block(self, traced: dict[str, Array], lens: LogitLens | None) -> dict[str, Array]:
+        """Keep of one block what is asked for."""
         block: dict[str, Array] = {}
-        if "router" in kinds:
-            block |= {name: traced[name][layers] for name in _ROUTER}
-        if "attention" in kinds:
-            block["inputs"] = traced["hidden"][:-1][layers]
-        hidden = traced["hidden"][1:][layers]
-        if "hidden" in kinds:
+        hidden = traced["hidden"][1:][self.layers]
+        if "router" in self.kinds:
+            block |= {name: traced[name][self.layers] for name in _ROUTER}
+        if "attention" in self.kinds:
+            block["inputs"] = traced["hidden"][self.layers]
+        if "hidden" in self.kinds:
             block |= {"embedding": traced["hidden"][0].copy(), "hidden": hidden}
         if lens is not None:
             block["lens_tokens"], block["lens_logprobs"] = lens.read(hidden)
-        if "logits" in kinds:
+        if "logits" in self.kinds:
             block["logits"] = traced["logits"]
-        yield block
+        return block
 
 
-def join_blocks(blocks: list[dict[str, Array]], skip: int = 0) -> dict[str, Array]:
+def join_blocks(blocks: list[dict[str, Array]], skip: int) -> dict[str, Array]:
     """Join arrays along their token axis, the first of "embedding" and "logits", else the second, and leave
     out the first `skip` tokens; of "inputs" all are needed."""
     joined = {}
