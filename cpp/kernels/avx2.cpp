@@ -244,6 +244,9 @@ static double int8_peak(long n) {
 #undef OSSNB_DECLARE
 #undef OSSNB_STEP
 
+constexpr char kName[] = "avx2";
+#include "kernels/level_table-inl.h"
+
 }  // namespace avx2_level
 }  // namespace ossnb::kernels
 
@@ -251,25 +254,7 @@ static double int8_peak(long n) {
 
 namespace ossnb::kernels {
 
-const Table* avx2() {
-  using namespace avx2_level;
-  static const Table table = {
-      .name = "avx2",
-      .bf16_matmul = bf16_matmul,
-      .bf16_matmul_in_out = bf16_matmul_in_out,
-      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
-      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
-      .q8_pack = q8_pack,
-      .q8_matmul = q8_matmul,
-      .rms_norm = rms_norm,
-      .swiglu = swiglu,
-      .attend = attend,
-      .exp = avx2_level::exp,
-      .sum_exp = sum_exp,
-      .int8_peak = int8_peak,
-  };
-  return &table;
-}
+const Table* avx2() { return &avx2_level::kTable; }
 
 }  // namespace ossnb::kernels
 

@@ -34,6 +34,9 @@ static inline __m512i dpbusd_wide(__m512i sum, __m512i a, __m512i b) {
 
 #include "kernels/avx512_kernels-inl.h"
 
+constexpr char kName[] = "avx512";
+#include "kernels/level_table-inl.h"
+
 }  // namespace avx512_level
 }  // namespace ossnb::kernels
 
@@ -41,25 +44,7 @@ static inline __m512i dpbusd_wide(__m512i sum, __m512i a, __m512i b) {
 
 namespace ossnb::kernels {
 
-const Table* avx512() {
-  using namespace avx512_level;
-  static const Table table = {
-      .name = "avx512",
-      .bf16_matmul = bf16_matmul,
-      .bf16_matmul_in_out = bf16_matmul_in_out,
-      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
-      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
-      .q8_pack = q8_pack,
-      .q8_matmul = q8_matmul,
-      .rms_norm = rms_norm,
-      .swiglu = swiglu,
-      .attend = attend,
-      .exp = avx512_level::exp,
-      .sum_exp = sum_exp,
-      .int8_peak = int8_peak,
-  };
-  return &table;
-}
+const Table* avx512() { return &avx512_level::kTable; }
 
 }  // namespace ossnb::kernels
 

@@ -24,6 +24,9 @@ static inline __m512i dpbusd_wide(__m512i sum, __m512i a, __m512i b) { return dp
 
 #include "kernels/avx512_kernels-inl.h"
 
+constexpr char kName[] = "avx512vnni";
+#include "kernels/level_table-inl.h"
+
 }  // namespace avx512vnni_level
 }  // namespace ossnb::kernels
 
@@ -31,25 +34,7 @@ static inline __m512i dpbusd_wide(__m512i sum, __m512i a, __m512i b) { return dp
 
 namespace ossnb::kernels {
 
-const Table* avx512vnni() {
-  using namespace avx512vnni_level;
-  static const Table table = {
-      .name = "avx512vnni",
-      .bf16_matmul = bf16_matmul,
-      .bf16_matmul_in_out = bf16_matmul_in_out,
-      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
-      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
-      .q8_pack = q8_pack,
-      .q8_matmul = q8_matmul,
-      .rms_norm = rms_norm,
-      .swiglu = swiglu,
-      .attend = attend,
-      .exp = avx512vnni_level::exp,
-      .sum_exp = sum_exp,
-      .int8_peak = int8_peak,
-  };
-  return &table;
-}
+const Table* avx512vnni() { return &avx512vnni_level::kTable; }
 
 }  // namespace ossnb::kernels
 

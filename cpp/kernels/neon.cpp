@@ -32,30 +32,15 @@ static inline int32x4_t dot32(int32x4_t sum, int8x16_t e, int8x16_t o, int8x16_t
 
 #include "kernels/neon_kernels-inl.h"
 
+constexpr char kName[] = "neon";
+#include "kernels/level_table-inl.h"
+
 }  // namespace neon_level
 }  // namespace ossnb::kernels
 
 namespace ossnb::kernels {
 
-const Table* neon() {
-  using namespace neon_level;
-  static const Table table = {
-      .name = "neon",
-      .bf16_matmul = bf16_matmul,
-      .bf16_matmul_in_out = bf16_matmul_in_out,
-      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
-      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
-      .q8_pack = q8_pack,
-      .q8_matmul = q8_matmul,
-      .rms_norm = rms_norm,
-      .swiglu = swiglu,
-      .attend = attend,
-      .exp = neon_level::exp,
-      .sum_exp = sum_exp,
-      .int8_peak = int8_peak,
-  };
-  return &table;
-}
+const Table* neon() { return &neon_level::kTable; }
 
 }  // namespace ossnb::kernels
 

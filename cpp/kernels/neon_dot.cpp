@@ -27,6 +27,9 @@ static inline int32x4_t dot32(int32x4_t sum, int8x16_t e, int8x16_t o, int8x16_t
 
 #include "kernels/neon_kernels-inl.h"
 
+constexpr char kName[] = "neon_dot";
+#include "kernels/level_table-inl.h"
+
 }  // namespace neon_dot_level
 }  // namespace ossnb::kernels
 
@@ -34,25 +37,7 @@ static inline int32x4_t dot32(int32x4_t sum, int8x16_t e, int8x16_t o, int8x16_t
 
 namespace ossnb::kernels {
 
-const Table* neon_dot() {
-  using namespace neon_dot_level;
-  static const Table table = {
-      .name = "neon_dot",
-      .bf16_matmul = bf16_matmul,
-      .bf16_matmul_in_out = bf16_matmul_in_out,
-      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
-      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
-      .q8_pack = q8_pack,
-      .q8_matmul = q8_matmul,
-      .rms_norm = rms_norm,
-      .swiglu = swiglu,
-      .attend = attend,
-      .exp = neon_dot_level::exp,
-      .sum_exp = sum_exp,
-      .int8_peak = int8_peak,
-  };
-  return &table;
-}
+const Table* neon_dot() { return &neon_dot_level::kTable; }
 
 }  // namespace ossnb::kernels
 

@@ -266,25 +266,11 @@ double int8_peak(long n) {
   return 16.0;
 }
 
+constexpr char kName[] = "reference";
+#include "kernels/level_table-inl.h"
+
 }  // namespace
 
-const Table& reference() {
-  static const Table table = {
-      .name = "reference",
-      .bf16_matmul = bf16_matmul,
-      .bf16_matmul_in_out = bf16_matmul_in_out,
-      .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
-      .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},
-      .q8_pack = q8_pack,
-      .q8_matmul = q8_matmul,
-      .rms_norm = rms_norm,
-      .swiglu = swiglu,
-      .attend = attend,
-      .exp = exp,
-      .sum_exp = sum_exp,
-      .int8_peak = int8_peak,
-  };
-  return table;
-}
+const Table& reference() { return kTable; }
 
 }  // namespace ossnb::kernels
