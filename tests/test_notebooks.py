@@ -108,9 +108,22 @@ def test_strip_removes_what_a_run_left(tmp_path):
 def test_panels_are_saved_to_be_read_without_a_kernel(executed):
     notebook = executed(ROOT / "notebooks" / "03_inside_the_model.ipynb")
     cells = {cell.id: cell for cell in notebook.cells}
-    for name, marks in (("inspect", "<span"), ("experts", "<svg"), ("difference", "<svg")):
+    for name, marks in (
+        ("inspect", "<span"),
+        ("experts", "<svg"),
+        ("difference", "<svg"),
+        ("attention", "<span"),
+    ):
         pictures = [output.data for output in cells[name].outputs if "text/html" in output.get("data", {})]
         assert len(pictures) == 1
         assert marks in pictures[0]["text/html"]
         assert "<script" not in pictures[0]["text/html"]
         assert len(pictures[0]["text/plain"]) > 20
+
+
+def test_sliders_settings_reach_the_cells_below(executed):
+    notebook = executed(ROOT / "notebooks" / "02_sliders.ipynb")
+    cells = {cell.id: cell for cell in notebook.cells}
+    (written,) = [metadata for _, metadata in answers(notebook).values()]
+    assert (written["seed"], written["sampling"]["temperature"]) == (7, 0.3)
+    assert any("<table" in output.get("data", {}).get("text/html", "") for output in cells["panel"].outputs)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 UNLIKELY = 0.05  # a written token with less than this share would now probably be another
 N_BARS = 12
+N_REFRESH = 20_000  # characters; the saved picture need not follow every move of a slider
 
 _DEFAULTS = {f.name: f.default for f in fields(Sampling)} | {"effort": "medium"}
 
@@ -48,6 +49,7 @@ class Sliders(Panel):
         self._values: dict[str, Any] = {}
         self._stream: Stream | None = None
         self._controls: Any = None
+        self._limiter = RateLimiter()
         self._distributions: Distributions | None = None
         self._look_at(reply)
 
@@ -68,6 +70,8 @@ class Sliders(Panel):
         if changed.get("effort", "medium") not in EFFORTS:
             raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {changed['effort']!r}")
         self._values = changed
+        if self._limiter.ready(N_REFRESH):
+            self.refresh()
 
     @property
     def code(self) -> str:
