@@ -36,7 +36,7 @@ class Controls:
                 value=1, min=0, max=2**53 - 1, description="seed", style=_WIDE, layout=w.Layout(width="98%")
             ),
             "effort": w.ToggleButtons(
-                options=list(EFFORTS), value="medium", description="effort", style={"button_width": "5em"}
+                options=list(EFFORTS), value="medium", description="effort", style={"button_width": "6em"}
             ),
         }
         self.position = _int("position", 0, 0, 0)

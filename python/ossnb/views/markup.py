@@ -168,4 +168,5 @@ def distribution_bars(rows: Sequence[tuple[str, float, float]]) -> Html:
 def _bar(share: float, colour: str) -> Html:
     reach = f"{100 * min(max(share, 0.0), 1.0):.1f}%"
     fill = f"linear-gradient(to right,rgba({colour},0.5) {reach},transparent {reach})"
-    return Html.of("td", percent(share), style=f"width:11em;text-align:right;background:{fill}")
+    style = f"background:{fill};background-clip:padding-box;border-left:0.7em solid transparent"
+    return Html.of("td", percent(share), style=f"width:11em;text-align:right;{style}")

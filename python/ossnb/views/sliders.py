@@ -118,7 +118,7 @@ class Sliders(Panel):
         self.reply = reply
         self._distributions = Distributions.read(reply) if reply is not None and reply.tokens else None
         if self._distributions is not None:
-            self.position = int(self._distributions.before()[:, 0].argmin())
+            self.position = int(self._distributions.before()[:-1, 0].argmin())
 
     def _keep(self, reply: Reply) -> None:
         self._look_at(reply)
