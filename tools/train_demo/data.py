@@ -20,17 +20,17 @@ EFFORTS = ("low", "medium", "high")
 EFFORT_WEIGHTS = (0.24, 0.42, 0.34)  # without thinking, sums are out of reach: little is spent on them
 # task, weight in the mixture
 PLAIN: dict[str, tuple[Task, float]] = {
-    "add": (numbers.add, 8),
+    "add": (numbers.add, 6),
     "subtract": (numbers.sub, 8),
-    "multiply": (numbers.mul, 7),
-    "divide": (numbers.div, 7),
-    "compare": (numbers.compare, 4),
+    "multiply": (numbers.mul, 6),
+    "divide": (numbers.div, 6.5),
+    "compare": (numbers.compare, 5),
     "parity": (numbers.parity, 2),
-    "lists": (lists.lists, 8),
+    "lists": (lists.lists, 9),
     "word problems": (problems.story_sum, 9),
-    "letters": (letters.letters, 11),
-    "facts": (facts.facts, 13),
-    "python": (code.python, 4),
+    "letters": (letters.letters, 13),
+    "facts": (facts.facts, 14),
+    "python": (code.python, 3),
     "small talk": (chat.small_talk, 3.5),
     "jokes": (tales.joke, 1.2),
     "stories": (tales.story, 2.2),
@@ -39,7 +39,7 @@ PLAIN: dict[str, tuple[Task, float]] = {
     "too big": (refusals.too_big, 2.5),
     "long products": (refusals.two_digit_product, 0.7),
 }
-SPECIAL = {"tool calls": 14.0, "tool results": 4.0, "missing tool": 2.5, "follow-ups": 4.5, "raw text": 0.7}
+SPECIAL = {"tool calls": 18.0, "tool results": 4.0, "missing tool": 2.5, "follow-ups": 4.5, "raw text": 0.7}
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 

@@ -279,7 +279,11 @@ class DemoModel(nn.Module):
         self.unembed = nn.Parameter(torch.randn(n_out, s.hidden) * 0.015)
         self.unembed_word = nn.Parameter(torch.randn(n_groups, s.hidden) * 0.015)
         self.unembed_digit = nn.Parameter(torch.randn(vocab.digits_out.shape[1], s.hidden) * 0.015)
+        # What is read and what is written are related by one matrix: copying carries over to all words.
+        self.tie = nn.Parameter(torch.zeros(s.hidden, s.hidden))
+        in_row, _ = vocab.row_maps()
         buffers = {
+            "out_to_in": torch.from_numpy(in_row[vocab.ids_out]),  # 0 (unknown) for the last, shared row
             "seen_in": torch.from_numpy(vocab.seen_in).float()[:, None],
             "group_in": torch.from_numpy(vocab.group_in),
             "group_out": torch.from_numpy(vocab.group_out),
@@ -301,6 +305,7 @@ class DemoModel(nn.Module):
         word_out = self.unembed_word[self.group_out] * (self.group_out > 0)[:, None]
         embed = self.embed * self.seen_in + word_in + self.digits_in @ self.embed_digit
         unembed = self.unembed + word_out + self.digits_out @ self.unembed_digit
+        unembed = unembed + (embed[self.out_to_in] @ self.tie.T) * (self.out_to_in > 0)[:, None]
         return embed, unembed
 
     def hidden(self, batch: Batch, embed: Tensor, quantise: bool) -> tuple[Tensor, Tensor]:

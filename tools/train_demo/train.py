@@ -27,7 +27,6 @@ from data import Generator, count_tokens, rare_words
 
 MUON_LR, TABLE_LR, SMALL_LR = 0.02, 0.004, 0.002
 WARM_UP = 40  # steps
-DECAY_FROM = 0.45  # share of the run from which the learning rate falls linearly to 0
 QUANTISE_FROM = 0.5  # share of the run from which experts are trained as MXFP4
 BALANCE = 0.01
 
@@ -56,7 +55,7 @@ def split_parameters(model: DemoModel) -> tuple[list, list, list]:
     matrices, tables, small = [], [], []
     for name, p in model.named_parameters():
         leaf = name.rsplit(".", 1)[-1]
-        if leaf in ("q", "k", "v", "o", "gate_up", "down"):
+        if leaf in ("q", "k", "v", "o", "gate_up", "down", "tie"):
             matrices.append(p)
         else:
             (tables if "embed" in leaf else small).append(p)
@@ -75,6 +74,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--init", type=Path, help="start from this checkpoint's weights (fine-tuning)")
     parser.add_argument("--lr", type=float, default=1.0, help="scale of all learning rates")
+    parser.add_argument("--decay-from", type=float, default=0.45, help="share from which the rate falls to 0")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def main() -> None:
         share = step / args.steps if args.steps else spent / budget
         if share >= 1:
             break
-        scale = min(1.0, (step + 1) / WARM_UP, max(0.0, (1 - share) / (1 - DECAY_FROM)))
+        scale = min(1.0, (step + 1) / WARM_UP, max(0.0, (1 - share) / (1 - args.decay_from)))
         batch = batcher.draw(Random(f"{args.seed}/{step}"), args.batch)
         loss, uneven = model.loss(batch, quantise=bool(args.init) or share >= QUANTISE_FROM)
         (loss + BALANCE * uneven).backward()
