@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import doctest
 import importlib
 
@@ -29,6 +30,7 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(builtins, "_", None, raising=False)  # doctest leaves its last value there
     module = importlib.import_module(f"ossnb.{name}")
     result = doctest.testmod(module, extraglobs={"ossnb": ossnb})
     assert result.attempted > 0
