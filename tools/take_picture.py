@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZE = {"width": 980, "height": 1060}
+SIZE = {"width": 980, "height": 1110}
 TIMEOUT_MS = 120_000
 KERNEL_IS_READY = """() => {
   const session = window.jupyterapp?.shell.currentWidget?.sessionContext;
