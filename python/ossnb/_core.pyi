@@ -24,7 +24,7 @@ def isa_levels() -> list[str]:
     """Instruction-set levels this machine can run, slowest ("reference") first, best last."""
 
 def cpu_features() -> dict[str, bool]:
-    """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", ...)."""
+    """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", "asimddp", ...)."""
 
 class Sequence:
     """One token sequence's keys and values, in reference-counted blocks. Made by Model.sequence()."""
