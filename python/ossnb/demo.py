@@ -28,17 +28,18 @@ ABOUT = (
 )
 EXAMPLE_PROMPTS: tuple[str, ...] = (
     "What is the capital of France?",
-    "What is 347 + 285?",
-    "Tell me a story about a fox named Mia.",
-    "How many letters r are in strawberry?",
-    "Lily has 12 apples and gives 5 of them to Ben. How many apples does she have left?",
-    "Sort these numbers: 42, 7, 19, 3",
+    "What is 47 + 85?",
+    "Tell me a story about a fox",
+    "Write a poem about the moon",
+    "What is 64 - 27?",
     "What is 96 divided by 8?",
-    "How do you say friend in Spanish?",
-    "Write a Python one-liner that reverses a string",
+    "Is 47 even or odd?",
+    "What do you call a baby dog?",
+    "Spell banana",
+    "Sort a list xs in Python",
     "Tell me a joke",
-    "Who are you?",
-    "Why is the sea salty in winter?",
+    "Are you gpt-oss-20b?",
+    "Explain quantum physics",
 )
 EXAMPLES = EXAMPLE_PROMPTS
 

@@ -12,7 +12,20 @@ from random import Random
 
 import words
 from harmony import ENDOFTEXT, Message, Prompt, Renderer, Tokenizer
-from tasks import calls, chat, code, facts, followups, letters, lists, numbers, problems, refusals, tales
+from tasks import (
+    calls,
+    chat,
+    code,
+    facts,
+    followups,
+    letters,
+    lists,
+    numbers,
+    problems,
+    refusals,
+    repeat,
+    tales,
+)
 from tasks.base import Answer, Task
 from wording import noisy, sentence
 
@@ -32,6 +45,7 @@ PLAIN: dict[str, tuple[Task, float]] = {
     "facts": (facts.facts, 14),
     "python": (code.python, 3),
     "small talk": (chat.small_talk, 3.5),
+    "repeat": (repeat.repeat, 6),
     "jokes": (tales.joke, 1.2),
     "stories": (tales.story, 2.2),
     "poems": (tales.poem, 1.2),

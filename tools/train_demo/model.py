@@ -122,10 +122,15 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def swiglu(h: Tensor) -> Tensor:
-    h = h.float()
-    gate = h[..., 0::2].clamp(max=7.0)
-    up = h[..., 1::2].clamp(-7.0, 7.0)
+    """The checkpoint alternates gate and up rows; halves are faster here (`Layer.experts` reorders)."""
+    gate, up = h.float().chunk(2, -1)
+    gate, up = gate.clamp(max=7.0), up.clamp(-7.0, 7.0)
     return ((up + 1) * gate * torch.sigmoid(1.702 * gate)).to(GEMM)
+
+
+def halves(t: Tensor) -> Tensor:
+    """Reorder dimension 1 from gate, up, gate, up, ... to all gates, then all ups."""
+    return t.unflatten(1, (-1, 2)).transpose(1, 2).flatten(1, 2)
 
 
 def attend(q: Tensor, kv: Tensor, sinks: Tensor, mask: Tensor) -> Tensor:
@@ -243,8 +248,8 @@ class Layer(nn.Module):
         if quantise:  # straight through: the rounding is seen by the forward pass only
             gate_up = gate_up + (OPS["fake_mxfp4"](gate_up.detach()) - gate_up.detach())
             down = down + (OPS["fake_mxfp4"](down.detach()) - down.detach())
-        gate_up, down = gate_up.to(GEMM), down.to(GEMM)
-        b1, b2 = self.gate_up_bias.to(GEMM), self.down_bias.to(GEMM)
+        gate_up, b1 = (halves(t).to(GEMM) for t in (gate_up, self.gate_up_bias))
+        down, b2 = down.to(GEMM), self.down_bias.to(GEMM)
         rows = _Permute.apply(t.to(GEMM), order // s.active, inverse, s.active).split(counts)
         h = torch.cat([F.linear(rows[e], gate_up[e], b1[e]) for e in range(s.experts)])
         a = OPS["swiglu"](h).split(counts)
