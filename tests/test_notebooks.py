@@ -72,7 +72,8 @@ def test_first_answer_is_saved_to_be_read_without_a_kernel(executed):
     assert all(text.strip() for text, _ in found.values())
     assert {metadata["model"] for _, metadata in found.values()} == {"demo"}
     assert {metadata["finish_reason"] for _, metadata in found.values()} == {"stop"}
-    assert [found[name][1]["seed"] for name in ("effort-low", "effort-high", "story")] == [3, 3, 3]
+    assert found["story"][1]["seed"] == 3
+    assert [found[name][1]["sampling"]["temperature"] for name in ("effort-low", "effort-high")] == [0, 0]
     assert [found[name][1]["effort"] for name in ("effort-low", "effort-high", "story")] == [
         "low",
         "high",
