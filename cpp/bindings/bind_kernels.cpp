@@ -27,8 +27,7 @@ kernels::Terms terms_of(int terms) {
 }
 
 const kernels::IntegerKernels& integer(const std::string& isa, int terms) {
-  const kernels::Table& table = kernels::choose(isa.c_str());
-  return terms_of(terms) == kernels::Terms::one ? table.one : table.three;
+  return kernels::choose(isa.c_str()).integer(terms_of(terms));
 }
 
 Floats bf16_matmul(const std::string& isa, const Bf16& w, const Floats& x) {

@@ -283,9 +283,8 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
     few_tokens<terms>(blocks + group(r) * kGroupBytes, scales + group(r), layout, x, y + r, y_stride);
   }
   if (r < n_rows) {
-    (terms == Terms::one ? reference().one : reference().three)
-        .mxfp4_matmul(blocks + group(r) * kGroupBytes, scales + group(r), n_rows - r, k, x, y + r, y_stride,
-                      scratch);
+    reference().integer(terms).mxfp4_matmul(blocks + group(r) * kGroupBytes, scales + group(r), n_rows - r, k,
+                                            x, y + r, y_stride, scratch);
   }
 }
 

@@ -98,6 +98,7 @@ struct Table {
                              std::size_t x_stride, const std::int32_t* rows, int n_tokens, float* y,
                              std::size_t y_stride);
   IntegerKernels one, three;
+  const IntegerKernels& integer(Terms terms) const { return terms == Terms::one ? one : three; }
   // Packs rows 0..n_rows-1 (at most 16, the rest of the tile becomes zeros) of w [n_rows, K] into one Q8
   // tile.
   void (*q8_pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile);

@@ -156,9 +156,8 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
   }
   if (r < n_rows) {
     const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
-    (terms == Terms::one ? reference().one : reference().three)
-        .mxfp4_matmul(blocks + group * kGroupBytes, scales + group, n_rows - r, k, x, y + r, y_stride,
-                      scratch);
+    reference().integer(terms).mxfp4_matmul(blocks + group * kGroupBytes, scales + group, n_rows - r, k, x,
+                                            y + r, y_stride, scratch);
   }
 }
 

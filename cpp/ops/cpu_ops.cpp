@@ -64,7 +64,7 @@ class CpuOps final : public Ops {
         pool_(pool),
         rope_(config),
         terms_(precision == Precision::fast ? kernels::Terms::one : kernels::Terms::three),
-        integer_(precision == Precision::fast ? kernels.one : kernels.three),
+        integer_(kernels.integer(terms_)),
         hidden_layout_(config.hidden_size, terms_),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),

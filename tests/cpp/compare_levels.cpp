@@ -85,16 +85,12 @@ std::vector<float> activations(Random& random, int n_rows, int k, bool broken = 
   return x;
 }
 
-const kernels::IntegerKernels& integer(const Table& level, Terms terms) {
-  return terms == Terms::one ? level.one : level.three;
-}
-
 std::vector<std::uint8_t> quantized(const Table& level, Terms terms, const std::vector<float>& x, int k) {
   const kernels::QuantLayout layout(k, terms);
   const std::size_t n_rows = x.size() / k;
   std::vector<std::uint8_t> out(n_rows * layout.bytes, 0xa5);
   for (std::size_t t = 0; t < n_rows; ++t) {
-    integer(level, terms).quantize(x.data() + t * k, k, out.data() + t * layout.bytes);
+    level.integer(terms).quantize(x.data() + t * k, k, out.data() + t * layout.bytes);
   }
   return out;
 }
@@ -165,9 +161,9 @@ Case mxfp4_matmul(Terms terms, int k, int n_rows, int n_tokens, bool broken = fa
             std::vector<std::uint8_t> scratch(kernels::mxfp4_scratch_bytes(k));
             const std::size_t y_stride = n_rows + 3;
             std::vector<float> y = untouched(n_tokens * y_stride);
-            integer(level, terms)
-                .mxfp4_matmul(blocks.data(), scales.data(), n_rows, k, {x.data(), rows.data(), n_tokens},
-                              y.data(), y_stride, scratch.data());
+            level.integer(terms).mxfp4_matmul(blocks.data(), scales.data(), n_rows, k,
+                                              {x.data(), rows.data(), n_tokens}, y.data(), y_stride,
+                                              scratch.data());
             return bits_of(y);
           }};
 }
