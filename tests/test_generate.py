@@ -246,6 +246,15 @@ def test_an_interrupt_in_the_callers_loop_is_told_on_the_stream():
     assert (stream.reply.finish_reason, stream.reply.text) == ("interrupted", "Hello")
 
 
+def test_the_logits_of_every_choice_can_be_had():
+    model = random_model()
+    stream = model.stream_complete([5, 9, 2], max_tokens=6, seed=1)
+    heard = []
+    stream.on_logits = heard.append
+    reply = stream.run()
+    np.testing.assert_array_equal(heard, model.logits([5, 9, 2, *reply.tokens])[2:-1])
+
+
 def test_cancel_from_another_thread_ends_the_loop_without_an_exception():
     model = scripted_model(TURN + "again and " * 200)
     started = threading.Event()

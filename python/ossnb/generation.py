@@ -89,7 +89,7 @@ class Stream:
     Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
     letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
     another thread. An interrupt raises Interrupted, a KeyboardInterrupt with the partial reply; it is in
-    `reply` too.
+    `reply` too. `on_logits`, where it is set, is called with the logits [V] that each token is chosen from.
     """
 
     def __init__(
@@ -117,6 +117,7 @@ class Stream:
         self._logprobs: list[TokenLogprob] = []
         self._n_cached = self._n_decode_steps = self._decode_bytes = 0
         self._prefill_s = self._decode_s = 0.0
+        self.on_logits: Callable[[NDArray[np.float32]], None] | None = None
         self._close_reason: FinishReason = "cancelled"
         self._reply: Reply | None = None
         self._events = self._generate()
@@ -213,6 +214,8 @@ class Stream:
             if (reason := self._reason_to_stop(token)) is not None:
                 return reason
         while True:
+            if self.on_logits is not None:
+                self.on_logits(logits)
             began = time.perf_counter()
             token = self._choose(sampler, logits)
             self._decode_s += time.perf_counter() - began
