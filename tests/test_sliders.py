@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 import ossnb
@@ -80,20 +81,24 @@ def test_from_slider_to_picture_takes_less_than_50_ms():
 def test_greedy_leaves_the_likeliest_alone(panel):
     panel.set(temperature=0)
     shares = panel.written_shares()
-    likeliest = panel._distributions.ids[:-1, 0] == panel.reply.tokens
+    likeliest = panel._distributions.ids[:, 0] == panel.reply.tokens
     assert (shares == likeliest).all()
     assert f"{int((~likeliest).sum())} of 20 tokens would now be unlikely" in panel.html()
+    assert panel.answer_html().count("underline") == (~likeliest).sum()
 
 
 def test_the_position_chooses_whose_distribution_is_shown(panel):
     controls = panel.widget and panel._controls
-    assert controls.position.max == 20
-    assert panel.position == controls.position.value == panel._distributions.before()[:-1, 0].argmin()
+    assert controls.position.max == 19
+    assert panel.position == controls.position.value == panel._distributions.before()[:, 0].argmin()
     controls.position.value = 3
     first = controls.picture.value
-    controls.position.value = 20
+    controls.position.value = 19
     assert controls.picture.value != first
-    assert "after the last token" in controls.picture.value
+    assert "token 19, " in controls.picture.value
+    marked = [span for span in controls.answer.value.split("<span") if "outline" in span]
+    assert len(marked) == 1
+    assert 'title="19: ' in marked[0]
 
 
 def test_generate_in_a_thread_and_stop():
@@ -109,8 +114,57 @@ def test_generate_in_a_thread_and_stop():
     wait_until(lambda: not controls.generate.disabled)
     assert panel.reply.finish_reason == "cancelled"
     assert 0 < len(panel.reply.tokens) < 3000
-    assert controls.position.max == len(panel.reply.tokens)
+    assert controls.position.max == len(panel.reply.tokens) - 1
     assert controls.stop.disabled
+    assert controls.status.value.startswith("■ stopped · ")
+    assert len(panel.written_shares()) == len(panel.reply.tokens)
+
+
+def test_logits_kept_while_writing_are_those_read_again(model):
+    panel = Sliders(model, prompt="x")
+    model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
+    panel.set(max_tokens=12, seed=4)
+    n_before = len(model.core.computed)
+    reply = panel.generate()
+    assert len(model.core.computed) - n_before == 12, "the answer is not read a second time"
+    again = Sliders(model, reply=reply)
+    for settings in ({"temperature": 0.6}, {"repetition_penalty": 1.5}, {"top_p": 0.7}):
+        panel.set(**settings)
+        again.set(**settings)
+        np.testing.assert_allclose(panel.written_shares(), again.written_shares(), atol=1e-6)
+
+
+def test_an_interrupted_answer_is_kept(model):
+    panel = Sliders(model, prompt="x")
+    model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
+
+    def interrupt(n_calls):
+        if n_calls == 6:
+            raise KeyboardInterrupt
+
+    model.core.before_forward = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        panel.generate()
+    assert panel.reply.finish_reason == "interrupted"
+    assert len(panel.reply.tokens) == len(panel.written_shares()) == 6
+
+
+def test_one_answer_at_a_time_and_a_second_panel_beside_it():
+    model = random_model()
+    model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
+    panel, other = Sliders(model, prompt="x"), Sliders(model, prompt="y")
+    panel.set(max_tokens=4000)
+    other.set(max_tokens=10)
+    assert panel.widget is not other.widget
+    thread = panel.generate_in_thread()
+    wait_until(lambda: panel._stream is not None and panel._stream.reply.tokens)
+    with pytest.raises(RuntimeError, match="is writing an answer"):
+        panel.generate()
+    assert len(other.generate().tokens) == 10
+    assert thread.is_alive()
+    panel.stop()
+    thread.join(10)
+    assert panel.reply.finish_reason == "cancelled"
 
 
 def test_an_error_is_told_and_the_panel_stays_usable(model):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from ..harmony import EFFORTS
+from ..notebook.display import stats_line
 from .distribution import N_KEPT
 from .markup import Html
 
@@ -43,7 +44,7 @@ class Controls:
         self.generate = w.Button(description="Generate", button_style="primary")
         self.stop = w.Button(description="■ Stop", disabled=True)
         self.apply = w.Button(description="Apply to %%oss cells", layout=w.Layout(width="auto"))
-        self.code = w.Textarea(disabled=True, rows=4, layout=w.Layout(width="98%"))
+        self.code = w.Textarea(rows=4, layout=w.Layout(width="98%"))
         self.status = w.Label()
         self.answer = w.HTML()
         self.picture = w.HTML()
@@ -86,7 +87,7 @@ class Controls:
 
     def _on_position(self, change: Any) -> None:
         self._panel.position = change["new"]
-        self.picture.value = self._panel.next_token_html()
+        self.draw()
 
     def _on_prompt(self, change: Any) -> None:
         self._panel.prompt = change["new"]
@@ -105,11 +106,14 @@ class Controls:
 
     def after_reply(self, panel: Sliders) -> None:
         """Take a new answer in."""
-        self.position.max = len(panel.reply.tokens) if panel.reply is not None else 0
-        self.position.value = panel.position
+        at = panel.position
+        self.position.max = max(len(panel.reply.tokens) - 1, 0) if panel.reply is not None else 0
+        self.position.value = at
         self.code.value = panel.code
         self.picture.value = panel.next_token_html()
         self.answer.value = panel.answer_html()
+        if panel.reply is not None:
+            self.status.value = stats_line(panel.reply)
 
     def show_text(self, text: str) -> None:
         """Show an answer while it is written."""

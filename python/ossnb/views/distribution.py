@@ -22,6 +22,7 @@ N_KEPT = 256
 N_BINS = 64
 
 Floats = NDArray[np.float64]
+Reduced = tuple[NDArray[np.int32], NDArray[np.float32], float, NDArray[np.int32], Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Distributions:
-    """The distributions before each token of a reply, and after its last: T + 1 rows, about 3 kB each.
+    """The distributions that the tokens of a reply were drawn from: T rows, about 4 kB each.
 
     >>> kept = Distributions.read(reply)  # doctest: +SKIP
     >>> kept.under(Sampling(temperature=0.7)).kept[0].sum()  # doctest: +SKIP
@@ -47,36 +48,40 @@ class Distributions:
     """
 
     tokens: NDArray[np.int32]  # [T], those written
-    ids: NDArray[np.int32]  # [T + 1, K], likeliest first
-    logits: NDArray[np.float32]  # [T + 1, K]
-    is_seen: NDArray[np.bool_]  # [T + 1, K], counts for repetition_penalty
-    log_total: Floats  # [T + 1], log of the sum of exp of all logits
-    counts: NDArray[np.int32]  # [T + 1, bins], of the other logits, largest first
-    means: Floats  # [T + 1, bins]
-    edges: Floats  # [T + 1, bins + 1], falling
+    ids: NDArray[np.int32]  # [T, K], likeliest first
+    logits: NDArray[np.float32]  # [T, K]
+    is_seen: NDArray[np.bool_]  # [T, K], counts for repetition_penalty
+    n_seen_others: NDArray[np.int32]  # [T], how many of the tokens that are not kept count for it
+    log_total: Floats  # [T], log of the sum of exp of all logits
+    counts: NDArray[np.int32]  # [T, bins], of the other logits, largest first
+    means: Floats  # [T, bins]
+    edges: Floats  # [T, bins + 1], falling
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
         """Read a reply again with its model."""
-        tokens = [*reply.prompt_tokens, *reply.tokens]
+        tokens = [*reply.prompt_tokens, *reply.tokens[:-1]]
         blocks = reply.origin.model.logit_blocks(tokens, start=len(reply.prompt_tokens) - 1)
-        return cls.of(reply.prompt_tokens, reply.tokens, blocks)
+        return cls.of(reply.prompt_tokens, reply.tokens, (reduced(row) for block in blocks for row in block))
 
     @classmethod
-    def of(cls, prompt: list[int], tokens: list[int], blocks: Iterable[NDArray[np.float32]]) -> Self:
-        """Reduce blocks of logits [n, V], row t being before token t."""
-        columns = [_reduced(row) for block in blocks for row in block]
-        ids, logits, log_total, counts, means, edges = (np.array(c) for c in zip(*columns, strict=True))
+    def of(cls, prompt: list[int], tokens: list[int], steps: Iterable[Reduced]) -> Self:
+        """Join what is kept of the steps, step t being the choice of token t."""
+        columns = zip(*steps, strict=True)
+        ids, logits, log_total, counts, means, edges = (np.array(column) for column in columns)
         seen = np.zeros(int(max(*prompt, *tokens, ids.max())) + 1, np.bool_)
         seen[prompt] = True
-        is_seen = np.empty(ids.shape, np.bool_)
+        is_seen, n_seen_others = np.empty(ids.shape, np.bool_), np.empty(len(ids), np.int32)
         for t, row in enumerate(ids):
             is_seen[t] = seen[row]
-            seen[tokens[t : t + 1]] = True
-        return cls(np.asarray(tokens, np.int32), ids, logits, is_seen, log_total, counts, means, edges)
+            n_seen_others[t] = seen.sum() - is_seen[t].sum()
+            seen[tokens[t]] = True
+        return cls(
+            np.asarray(tokens, np.int32), ids, logits, is_seen, n_seen_others, log_total, counts, means, edges
+        )
 
     def before(self) -> Floats:
-        """The model's own probabilities of the kept tokens, exact, [T + 1, K]."""
+        """The model's own probabilities of the kept tokens, exact, [T, K]."""
         return np.asarray(np.exp(self.logits - self.log_total[:, None]))
 
     def under(self, settings: Sampling) -> Shares:
@@ -95,8 +100,9 @@ class Distributions:
         top = logits.max(axis=1)
         p = np.exp((logits - top[:, None]) / settings.temperature)
         low, high = self._rest(settings.temperature, top)
-        if penalty > 1:  # seen tokens may be among the rest, where they only get smaller
-            low = np.zeros_like(low)
+        if penalty > 1:  # seen tokens among the rest, which only get smaller
+            largest = np.exp((self.edges[:, 0] - top) / settings.temperature)
+            low = np.maximum(low - self.n_seen_others * largest, 0)
         if settings.top_k:
             low, high = np.zeros_like(low), np.zeros_like(high)
         return _truncated(p, low, high, settings)
@@ -113,8 +119,7 @@ class Distributions:
 
     def written(self, kept: Floats) -> Floats:
         """The share of each token that was written, [T]; 0 where it is not among the kept ones."""
-        is_it = self.ids[: len(self.tokens)] == self.tokens[:, None]
-        return np.asarray(np.where(is_it, kept[: len(self.tokens)], 0).sum(axis=1))
+        return np.asarray(np.where(self.ids == self.tokens[:, None], kept, 0).sum(axis=1))
 
 
 def _greedy(logits: Floats) -> Shares:
@@ -151,10 +156,9 @@ def _truncated(p: Floats, low: Floats, high: Floats, settings: Sampling) -> Shar
     return Shares(kept, rest / total, off / np.maximum(total - off, 1e-300))
 
 
-def _reduced(
-    logits: NDArray[np.float32],
-) -> tuple[NDArray[np.int32], NDArray[np.float32], float, NDArray[np.int32], Floats, Floats]:
-    """The largest logits, the log of the total, and the histogram of the rest, finest at its top."""
+def reduced(logits: NDArray[np.float32]) -> Reduced:
+    """Keep of one step's logits [V] the largest with their ids, the log of the total, and of the rest a
+    histogram, finest at its top."""
     kept = top_ids(logits[None], min(N_KEPT, len(logits)))[0]
     top = float(logits[kept[0]])
     log_total = top + float(np.log(np.exp(logits - top).sum(dtype=np.float64)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -23,6 +23,9 @@ _TEXT = (
     "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7;"
     "font-family:var(--jp-code-font-family,monospace)"
 )
+_OUTLINE = ";outline:2px solid var(--jp-brand-color1,#1976d2)"
+_UNDERLINE = ";text-decoration:underline wavy 1px"
+
 # Controls, and the marks that turn the direction of everything after them.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -93,18 +96,35 @@ def percent(share: float) -> str:
     return f"{value:.3g} %" if value >= 0.001 or value == 0 else "<0.001 %"
 
 
-def token_strip(tokens: Sequence[int], shades: NDArray[np.float32], title: Callable[[int], str]) -> Html:
-    """The text of the tokens, each with a background as dark as its shade (0 to 1) and a tooltip."""
-    spans = [_token(token, float(shades[i]), title(i)) for i, token in enumerate(tokens[:MAX_TOKENS])]
+def token_strip(
+    tokens: Sequence[int],
+    shades: NDArray[np.float32],
+    title: Callable[[int], str],
+    *,
+    outlined: int = -1,
+    underlined: Collection[int] = (),
+) -> Html:
+    """The text of the tokens, each with a background as dark as its shade (0 to 1) and a tooltip; some
+    marked, so that not all depends on colour."""
+    spans = []
+    for i, token in enumerate(tokens[:MAX_TOKENS]):
+        mark = _OUTLINE if i == outlined else ""
+        mark += _UNDERLINE if i in underlined else ""
+        spans.append(_token(token, float(shades[i]), title(i), mark))
     if len(tokens) > MAX_TOKENS:
         spans.append(Html.of("i", f" … {len(tokens) - MAX_TOKENS:,} further tokens are not shown"))
     return Html.of("div", Html.joined(spans), style=_TEXT, dir="auto")
 
 
-def _token(token: int, shade: float, title: str) -> Html:
+def is_special(token: int) -> bool:
+    """Whether a token is one of harmony's marks, no text."""
+    return FIRST_SPECIAL <= token < VOCAB_SIZE
+
+
+def _token(token: int, shade: float, title: str, mark: str) -> Html:
     text = visible(token_bytes(token))
-    style = f"background:rgba({MORE},{0.85 * shade:.2f});border-radius:2px"
-    if FIRST_SPECIAL <= token < VOCAB_SIZE:
+    style = f"background:rgba({MORE},{0.85 * shade:.2f});border-radius:2px{mark}"
+    if is_special(token):
         style += ";opacity:0.6;font-size:80%"
     # A token that only breaks the line would have nothing to point at.
     shown = text.replace("\n", "⏎\n") if not text.strip() else text
@@ -151,6 +171,9 @@ def _cell(row: int, column: int, value: float, size: int, title: str) -> Html:
 
 def distribution_bars(rows: Sequence[tuple[str, float, float]]) -> Html:
     """A table of (label, share before, share after), each share a bar and a number."""
+    head = Html.joined(
+        Html.of("th", text, style="text-align:right;font-weight:normal") for text in ("", "model", "settings")
+    )
     lines = [
         Html.joined(
             [
@@ -161,7 +184,7 @@ def distribution_bars(rows: Sequence[tuple[str, float, float]]) -> Html:
         )
         for label, before, after in rows
     ]
-    body = Html.joined([Html.of("tr", line) for line in lines])
+    body = Html.joined([Html.of("tr", line) for line in [head, *lines]])
     return Html.of("table", body, style="border-collapse:collapse;color:inherit")
 
 

@@ -39,6 +39,7 @@ class Panel:
         """The live view, a widget for a layout of your own; None for a panel without one."""
         if self._widget is None:
             self._widget = self.make_widget()
+            hear_at_once(self._widget)
         return self._widget
 
     def bundle(self) -> dict[str, str]:
@@ -67,6 +68,19 @@ class Panel:
 
     def __repr__(self) -> str:
         return self.plain()
+
+
+def hear_at_once(widget: Any) -> None:
+    """Let what the reader does to a widget, and to those within, be heard while a cell runs.
+
+    JupyterLab asks for a thread beside the cell's. ipykernel 7.4 sends it to the one that wrote to the widget
+    last instead, for those who wait there for an answer, and that is the cell's. Nobody waits here.
+    """
+    comm = getattr(widget, "comm", None)
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = None
+    for child in getattr(widget, "children", ()):
+        hear_at_once(child)
 
 
 def has_front_end() -> bool:

@@ -13,7 +13,7 @@ from ..notebook.defaults import set_cell_defaults
 from ..notebook.limiter import RateLimiter
 from ..reply import Reply
 from ..sampling import Sampling
-from .distribution import Distributions
+from .distribution import Distributions, Reduced, reduced
 from .markup import Html, distribution_bars, percent, quoted, token_strip, visible
 from .panel import Panel
 
@@ -47,11 +47,14 @@ class Sliders(Panel):
         self.prompt = prompt
         self.position = 0
         self._values: dict[str, Any] = {}
+        self._writing = threading.Lock()  # held while an answer is written
         self._stream: Stream | None = None
         self._controls: Any = None
         self._limiter = RateLimiter()
         self._distributions: Distributions | None = None
-        self._look_at(reply)
+        self.reply: Reply | None = None
+        if reply is not None and reply.tokens:
+            self._look_at(reply, Distributions.read(reply))
 
     # ---- settings ----------------------------------------------------------------------------------------
 
@@ -91,44 +94,53 @@ class Sliders(Panel):
     # ---- answers -----------------------------------------------------------------------------------------
 
     def generate(self) -> Reply:
-        """Write an answer to `prompt` with the settings and keep it in `reply`."""
-        self._stream = self.model.stream(self.prompt, **self.settings)
-        limiter = RateLimiter()
-        tokens: list[int] = []
+        """Write an answer to `prompt` with the settings and keep it in `reply`, also one that was stopped.
+
+        RuntimeError while the panel writes another.
+        """
+        if not self._writing.acquire(blocking=False):
+            raise RuntimeError("this panel is writing an answer; wait for it or end it with stop()")
         try:
-            for event in self._stream:
-                if event.token is not None:
-                    tokens.append(event.token)
-                if limiter.ready(80 * len(tokens)):
-                    self._show_running("".join(visible(token_bytes(t)) for t in tokens))
-            reply = self._stream.reply
+            stream = self._stream = self.model.stream(self.prompt, **self.settings)
+            steps: list[Reduced] = []
+            stream.on_logits = lambda logits: steps.append(reduced(logits))
+            try:
+                self._show_running(stream)
+            finally:
+                stream.close("interrupted")
+                self._stream = None
+                if stream.reply.tokens:
+                    self._keep(stream.reply, steps)
         finally:
-            self._stream.close("interrupted")
-            self._stream = None
-        self._keep(reply)
-        return reply
+            self._writing.release()
+        return stream.reply
 
     def stop(self) -> None:
         """End the answer that is being written, from any thread; what was written stays."""
         if (stream := self._stream) is not None:
             stream.cancel()
 
-    def _look_at(self, reply: Reply | None) -> None:
-        """Take in a reply, at the token where the model was least sure."""
-        self.reply = reply
-        self._distributions = Distributions.read(reply) if reply is not None and reply.tokens else None
-        if self._distributions is not None:
-            self.position = int(self._distributions.before()[:-1, 0].argmin())
+    def _show_running(self, stream: Stream) -> None:
+        limiter = RateLimiter()
+        tokens: list[int] = []
+        for event in stream:
+            if event.token is not None:
+                tokens.append(event.token)
+            if self._widget is not None and limiter.ready(80 * len(tokens)):
+                self._controls.show_text("".join(visible(token_bytes(t)) for t in tokens))
 
-    def _keep(self, reply: Reply) -> None:
-        self._look_at(reply)
+    def _look_at(self, reply: Reply, distributions: Distributions) -> None:
+        """Take in a reply, at the token where the model was least sure."""
+        self.reply, self._distributions = reply, distributions
+        self.position = int(distributions.before()[:, 0].argmin())
+
+    def _keep(self, reply: Reply, steps: list[Reduced]) -> None:
+        # An interrupt may have come between the logits and the choice.
+        steps = steps[: len(reply.tokens)]
+        self._look_at(reply, Distributions.of(reply.prompt_tokens, reply.tokens, steps))
         self.refresh()
         if self._widget is not None:
             self._controls.after_reply(self)
-
-    def _show_running(self, text: str) -> None:
-        if self._widget is not None:
-            self._controls.show_text(text)
 
     # ---- the pictures ------------------------------------------------------------------------------------
 
@@ -139,14 +151,19 @@ class Sliders(Panel):
         return self._distributions.written(self._distributions.under(self.sampling).kept)
 
     def answer_html(self) -> Html:
-        """The answer, its tokens darker the less likely the settings make them."""
+        """The answer, its tokens darker the less likely the settings make them, the unlikely underlined."""
         if self.reply is None or self._distributions is None:
             return Html.of("p", "No answer yet.", quiet=True)
         shares = self.written_shares()
+        unlikely = np.flatnonzero(shares < UNLIKELY)
         strip = token_strip(
-            self.reply.tokens, np.asarray(1 - shares, np.float32), lambda t: f"{t}: {percent(shares[t])} now"
+            self.reply.tokens,
+            np.asarray(1 - shares, np.float32),
+            lambda t: f"{t}: {percent(shares[t])} now",
+            outlined=self.position,
+            underlined=set(unlikely.tolist()),
         )
-        note = f"{int((shares < UNLIKELY).sum())} of {len(shares)} tokens would now be unlikely (below 5 %)"
+        note = f"{len(unlikely)} of {len(shares)} tokens would now be unlikely (below {percent(UNLIKELY)})"
         return Html.joined([strip, Html.of("p", note, quiet=True)])
 
     def next_token_html(self) -> Html:
@@ -167,9 +184,10 @@ class Sliders(Panel):
         shown = sum(row[2] for row in rows)
         others = (float(1 - sum(row[1] for row in rows)), max(0.0, 1 - shown))
         picture = distribution_bars([*rows, ("all others", *others)])
-        what = "after the last token" if at == len(kept.tokens) else f"token {at}"
+        written = quoted(visible(token_bytes(int(kept.tokens[at]))))
         note = (
-            f"{what}; grey: the model's own, orange: after the settings, within {percent(shares.error[at])}"
+            f"token {at}, {written} was written; shares after the settings are right to within "
+            f"{percent(shares.error[at])}"
         )
         return Html.joined([picture, Html.of("p", note, quiet=True)])
 
@@ -199,7 +217,7 @@ class Sliders(Panel):
             finally:
                 self._controls.set_busy(False)
 
-        thread = threading.Thread(target=run, daemon=True)
+        thread = threading.Thread(target=run, daemon=True, name="of a sliders panel")
         self._controls.set_busy(True)
         thread.start()
         return thread
