@@ -30,7 +30,7 @@ from tasks.base import Answer, Task
 from wording import noisy, sentence
 
 EFFORTS = ("low", "medium", "high")
-EFFORT_WEIGHTS = (0.24, 0.42, 0.34)  # without thinking, sums are out of reach: little is spent on them
+EFFORT_WEIGHTS = (0.34, 0.36, 0.30)  # low is the hardest: what others write down must be done at once
 # task, weight in the mixture
 PLAIN: dict[str, tuple[Task, float]] = {
     "add": (numbers.add, 6),
@@ -56,6 +56,7 @@ PLAIN: dict[str, tuple[Task, float]] = {
 SPECIAL = {"tool calls": 18.0, "tool results": 4.0, "missing tool": 2.5, "follow-ups": 4.5, "raw text": 0.7}
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
+DRILL = tuple(60.0 if t == "repeat" else w for t, w in zip(TASKS, WEIGHTS, strict=True))  # copying first
 
 
 @dataclass
@@ -108,6 +109,7 @@ class Generator:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.renderer = Renderer(tokenizer)
         self.encode = tokenizer.encode
+        self.weights = WEIGHTS
 
     # -- drawing -------------------------------------------------------------------------------------------
     def sample(
@@ -120,7 +122,7 @@ class Generator:
         noise: float = 1.0,
     ) -> Sample:
         """Draw one conversation. `noise` 0 gives the bare wording, as the model card's examples have it."""
-        task = task or rng.choices(TASKS, WEIGHTS)[0]
+        task = task or rng.choices(TASKS, self.weights)[0]
         effort = effort or rng.choices(EFFORTS, EFFORT_WEIGHTS)[0]
         if task == "raw text":
             return Sample(task, Prompt(), [], raw=raw_text(rng))

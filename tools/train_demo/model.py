@@ -91,8 +91,8 @@ class _Pad(torch.autograd.Function):
         return grad.index_select(0, unpad), None, None
 
 
-def yarn_tables(dim: int, length: int) -> tuple[Tensor, Tensor]:
-    """Return cos and sin [length, dim / 2] of gpt-oss's YaRN rotation."""
+def yarn_frequencies(dim: int) -> Tensor:
+    """Return the angle a position adds to each of the dim / 2 pairs, highest first: gpt-oss's YaRN."""
     base, factor, original, fast, slow = 150_000.0, 32.0, 4096.0, 32.0, 1.0
     half = dim // 2
     i = torch.arange(half, dtype=torch.float64)
@@ -100,9 +100,13 @@ def yarn_tables(dim: int, length: int) -> tuple[Tensor, Tensor]:
     low = half * math.log(original / (fast * 2 * math.pi)) / math.log(base)
     high = half * math.log(original / (slow * 2 * math.pi)) / math.log(base)
     ramp = ((i - low) / (high - low)).clamp(0, 1)
-    inverse = ((1 - ramp) / freq + ramp / (factor * freq)).float()
-    angle = torch.arange(length, dtype=torch.float32)[:, None] * inverse
-    gain = 0.1 * math.log(factor) + 1.0
+    return ((1 - ramp) / freq + ramp / (factor * freq)).float()
+
+
+def yarn_tables(dim: int, length: int) -> tuple[Tensor, Tensor]:
+    """Return cos and sin [length, dim / 2] of gpt-oss's YaRN rotation."""
+    angle = torch.arange(length, dtype=torch.float32)[:, None] * yarn_frequencies(dim)
+    gain = 0.1 * math.log(32.0) + 1.0
     return angle.cos() * gain, angle.sin() * gain
 
 
@@ -259,6 +263,41 @@ class Layer(nn.Module):
         return mixed, balance(logits, chosen)
 
 
+@torch.no_grad()
+def start_copying(first: Layer, second: Layer) -> None:
+    """Start the first two layers with the circuit that copying needs (an induction head, Olsson et al. 2022).
+
+    A small model finds it late: until then it cannot repeat a name or a list. The queries of key/value head 0
+    in the first layer look one, two and three positions back, by their biases alone, and write what they see
+    there into a subspace of their own. In the second layer the keys of head 0 read that subspace and the
+    queries the current token, so that attention finds what followed the same token before; its value goes on
+    to the residual, where `DemoModel.tie` turns it into the token. All of it is trained on.
+    """
+    c, d = first.s.head_dim, first.s.hidden
+    r, half = first.s.heads // first.s.kv_heads, first.s.head_dim // 2
+    fast = yarn_frequencies(c)[:5]  # pairs that tell neighbours apart
+    strength = 3.5  # a neighbour's score then lies about 3 above the next one's
+
+    def rows(n: int) -> Tensor:  # [n, D] orthonormal
+        return torch.linalg.qr(torch.randn(d, n))[0].T
+
+    first.q[: r * c] *= 0.3
+    first.k[:c] *= 0.3
+    first.k_bias[:5] = strength
+    for head in range(r - 1):
+        angle = fast * (head + 1)
+        first.q_bias[head * c : head * c + 5] = strength * angle.cos()
+        first.q_bias[head * c + half : head * c + half + 5] = -strength * angle.sin()
+    seen, written, copied = rows(c), rows(c), rows(c)
+    first.v[:c] = seen
+    first.o[:, :c] = written.T
+    slow = torch.arange(c) % half >= 6  # pairs that hardly turn within a conversation
+    second.k[:c] = 0.1 * second.k[:c] + 1.5 * written * slow[:, None]
+    second.q[:c] = 0.1 * second.q[:c] + 2.0 * seen * slow[:, None]
+    second.v[:c] = copied
+    second.o[:, :c] = 0.7 * copied.T
+
+
 # Pointwise pieces run through torch.compile when `compile_ops` was called.
 OPS = {f.__name__: f for f in (norm_cast, rms_norm, rotate, swiglu, fake_mxfp4, cross_entropy)}
 
@@ -275,6 +314,7 @@ class DemoModel(nn.Module):
         super().__init__()
         self.s = s
         self.layers = nn.ModuleList(Layer(s, i) for i in range(s.layers))
+        start_copying(*self.layers[:2])
         self.norm = nn.Parameter(torch.ones(s.hidden))
         n_in, n_out, n_groups = vocab.n_in, vocab.n_out, vocab.n_groups
         # A row is its own vector + its word's vector (shared by case and space variants) + its digits.
@@ -285,7 +325,7 @@ class DemoModel(nn.Module):
         self.unembed_word = nn.Parameter(torch.randn(n_groups, s.hidden) * 0.015)
         self.unembed_digit = nn.Parameter(torch.randn(vocab.digits_out.shape[1], s.hidden) * 0.015)
         # What is read and what is written are related by one matrix: copying carries over to all words.
-        self.tie = nn.Parameter(torch.zeros(s.hidden, s.hidden))
+        self.tie = nn.Parameter(0.05 * torch.eye(s.hidden))
         in_row, _ = vocab.row_maps()
         buffers = {
             "out_to_in": torch.from_numpy(in_row[vocab.ids_out]),  # 0 (unknown) for the last, shared row

@@ -23,10 +23,11 @@ from model import DemoModel, Shape, compile_ops
 from optim import Muon
 from vocab import VOCAB_SIZE, Vocab, build_vocab
 
-from data import Generator, count_tokens, rare_words
+from data import DRILL, WEIGHTS, Generator, count_tokens, rare_words
 
 MUON_LR, TABLE_LR, SMALL_LR = 0.02, 0.004, 0.002
 WARM_UP = 40  # steps
+DRILL_UNTIL = 0.03  # share of the run in which repeating words is drawn most
 QUANTISE_FROM = 0.5  # share of the run from which experts are trained as MXFP4
 BALANCE = 0.01
 
@@ -83,7 +84,8 @@ def main() -> None:
 
     tokenizer = Tokenizer(args.vocabulary)
     vocab = get_vocab(args.out / "vocab.pkl", tokenizer, args.seed)
-    batcher = Batcher(Generator(tokenizer), vocab)
+    generator = Generator(tokenizer)
+    batcher = Batcher(generator, vocab)
     torch.manual_seed(args.seed)
     model = DemoModel(Shape(), vocab)
     matrices, tables, small = split_parameters(model)
@@ -118,6 +120,7 @@ def main() -> None:
         if share >= 1:
             break
         scale = min(1.0, (step + 1) / WARM_UP, max(0.0, (1 - share) / (1 - args.decay_from)))
+        generator.weights = DRILL if share < DRILL_UNTIL and not args.init else WEIGHTS
         batch = batcher.draw(Random(f"{args.seed}/{step}"), args.batch)
         loss, uneven = model.loss(batch, quantise=bool(args.init) or share >= QUANTISE_FROM)
         (loss + BALANCE * uneven).backward()

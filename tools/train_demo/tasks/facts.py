@@ -25,6 +25,11 @@ the capital of {x} is [what|called what|which city|]
 what do you call the capital of {x}
 {x} has which capital
 what is the [main|capital] city of {x}
+[i am|we are|my friend is] in {x}, [what is|what is called|which city is] the capital
+the country {x} has which [capital|capital city]
+[for|of|in] {x}, [name|tell me|what is] the capital [city|]
+[which|what] city is the capital of {x}
+{x}: [capital|the capital|name the capital|which capital]
 ~ i am going to {x}, what is its capital called
 ~ for the country {x}, name the capital city
 ~ and the capital of {x} would be
@@ -40,6 +45,10 @@ what is the [main|capital] city of {x}
 {y} is [what|which] country's capital
 [name|tell me] the country whose capital is {y}
 [whose|what] capital is {y}
+{y} is the capital [city|] of [what|which country|which]
+[which|what] country [is that|does it belong to|has it]: the capital is {y}
+[the capital|a capital|the capital city] [is|named|called] {y}, [which|what] country is it
+{y}: [capital of which country|which country|capital of what|name the country]
 ~ the capital is called {y}: what country is that
 ~ for which country is {y} the capital city
 ~ {y}: the capital of which country
@@ -55,6 +64,11 @@ the opposite of [the word|] {x} is [what|]
 give [me|] an [antonym|opposite] [of|for] {x}
 not {x} but [what|]
 what is the contrary of {x}
+[not|never] {x} but [what|the opposite]
+{x} and its opposite: [what is it|what]
+[i|we] [want|need] the opposite [of|for] {x}
+{x}: [opposite|the opposite|what is the opposite|which word is the opposite]
+[which|what] [is|word is] the opposite of {x}
 ~ if something is not {x}, it is the opposite: what
 ~ i need a word that is the opposite of {x}
 ~ {x}: name the opposite word
@@ -69,6 +83,10 @@ what is the [baby|young|child] of a {x} [called|]
 how do you call a baby {x}
 what [is|do you call] a young {x} [called|]
 [what|which] word [is there|do we use] for a baby {x}
+[i|we] [see|have] a [young|baby|little] {x}, [what is it called|how is it called|what do i call it]
+a {x} has a [baby|child], [what is it called|what is its name]
+{x}: [name of the baby|the baby|what is the baby called|name the baby]
+[the|a] [young|baby|little] {x} is called [what|how]
 ~ when a {x} is a baby, what is its name
 ~ i saw a baby {x}, what do people call it
 ~ the baby of the {x}: what is it called
@@ -81,6 +99,9 @@ how does [a|the] {x} [sound|go]
 [sound|noise] of [a|the] {x}
 what is the [sound|noise] of [a|the] {x}
 [a|the] {x} says [what|]
+[i|we] [hear|have] a {x}, [what sound is it|what does it say|which sound does it make]
+{x}: [sound|which sound|what sound|the sound]
+[the|a] {x} [says|makes] [what|which sound]
 ~ when a {x} makes a sound, what is it
 ~ the sound that a {x} makes
 """,
@@ -91,6 +112,10 @@ which [color|colour] is [the|a|] {x}
 [what is|what's|tell me|name|] the [color|colour] of [the|a|] {x}
 {x}: what [color|colour]
 [which|what] [color|colour] does [the|a|] {x} have
+[i|we] [see|have|draw] a {x}, [which|what] color is it
+{x}: [color|which color|what color|the color]
+[the|a] {x} is [which|what] color
+[tell me|name|say] the color of [a|the|] {x}
 ~ when i paint a {x}, which color do i need
 ~ the {x} has which color
 """,
@@ -106,6 +131,10 @@ translate {q} [into|to|in] {l}
 {l} [word|] for {q}
 translate [the word|] {q} [into|to] {l}
 [what|how] is {q} called in {l}
+[i|we] [want|need] the {l} word [for|of] {q}
+{q}: [what is it|how is it called|translate it] in {l}
+[for|the word] {q}, [what is|tell me|give me] the {l} word
+[my friend|my teacher] speaks {l}, [how do i say|what is] {q}
 ~ i am learning {l}, how do i say {q}
 ~ in {l}, {q} is called what
 ~ the word {q}: what is it in {l}

@@ -24,6 +24,10 @@ now [for|with|] {x}
 [what|how] about {x}[ then|]
 [and|] what is it for {x}
 [ok|okay], and {x}
+[and|now|ok|okay|so] [do|take|try] {x}
+[i|we] also [want|need] {x}
+{x} [too|also|as well|next|now]
+[tell me|give me|say] [it|the same] for {x} [too|also|]
 ~ then {x}
 ~ same question for {x}
 """
@@ -34,6 +38,9 @@ CHANGE = """
 what if [i|you] add {c} [to that|to it|]
 add {c} more
 [and|] {c} more
+[add|put] {c} [on top|to the result|to it]
+[the result|that|it] and {c} [more|together|]
+[increase|raise] [it|that|the result] by {c}
 ~ the result plus {c}, please
 ~ make it {c} more
 """
@@ -43,6 +50,9 @@ LESS = """
 [and|] what [about|is that|is it] minus {c}
 what if [i|you] [subtract|take away] {c} [from that|from it|]
 [and|] {c} less
+[take|subtract] {c} [off|from the result|from it]
+[the result|that|it] [take away|without] {c}
+[decrease|reduce|lower] [it|that|the result] by {c}
 ~ the result minus {c}, please
 ~ make it {c} less
 """
@@ -51,6 +61,10 @@ are you sure [about that|]
 really
 is that [right|correct|true]
 [can you|] check [it|that|] again
+[i|we] [think|believe] [this|that|it] is [wrong|not right|not correct]
+[is it|is this] [really|] [true|right|correct|so]
+[you|are you] [think so|certain|really sure]
+[i do not|do you] [think|believe] [so|that|it]
 ~ do you really think so
 ~ i do not believe it, is it correct
 """
@@ -58,6 +72,9 @@ AGAIN = """
 [another one|one more|again|another|more|tell me another|tell me one more|a different one|something else|do it again][ please|]
 [can you|] tell me [another|another one|one more]
 i [want|would like] [another|one more] [one|]
+[that was|this was] [nice|great|good|fun][, another one|, again|, tell me more]
+[now|and] [a different|another|a new] one
+[let me|let us|can i] [have|get|see] [another|one more|a new one]
 ~ that was good, now one more
 ~ let me hear another one
 """

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - wordings are data and stay on one line
 """Counting, spelling and reversing letters."""
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ how often [does|is] [the letter|] {q} [appear|occur|used] in {w}
 [can|could] you count [the letter|the|] {q} in {w}
 in [the word|] {w}, how many {q}'s [are there|do you see|]
 how many {q} does [the word|] {w} [have|contain]
+[here is a|this is my|take the|take a|my] word: {w}. how many [letters|] {q} [does it have|are in it|do you see|are there]
+[take|read|see|check] [the word|] {w} and [tell me|count|say] how many {q} [it has|are in it|there are]
+given [the word|] {w}, count [the|all|] [letter|letters|] {q}
+{w}: [count|how many|find] [the letter|] {q}
+when [i|you|we] [write|read] {w}, how [many|often] {q} [do i see|are there|is there]
+[how many|count the] letters in {w} [that|which] are {q}
+i [see|count|need] [the letter|] {q} in {w}, how [many|often|many times]
 ~ look at the word {w} and count the letter {q}
 ~ if i spell {w}, how many times do i write the letter {q}
 ~ the letter {q}: how many are in {w}
@@ -39,6 +47,12 @@ how long is [the word|] {w}
 [the word|] {w} has how many letters
 [what is|find|give me|tell me|] the number of letters in {w}
 how many letters {w}
+[here is a|this is my|take the|take a|my] word: {w}. how many letters [does it have|are in it]
+[take|read|see|check] [the word|] {w} and [tell me|say] how many letters [it has|are in it|there are]
+given [the word|] {w}, count [the|all|] letters
+{w}: [count|how many|number of|count the|count all] letters
+when [i|you|we] [write|read|spell] {w}, how many letters [do i see|are there|is that]
+[how many|count the] letters [make|are needed for|does it take to write] {w}
 ~ look at the word {w} and count all its letters
 ~ the word {w}: how many letters is that
 ~ how many letters do i need to write {w}
@@ -53,6 +67,12 @@ spell {w} [letter by letter|out|]
 what are the letters [of|in] {w}
 how [do i|to] spell {w}
 spelling of {w}
+[here is a|this is my|take the|take a|my] word: {w}. [spell it|how do you spell it|name its letters]
+[take|read|see] [the word|] {w} and spell it
+given [the word|] {w}, [spell it|name its letters|list its letters]
+{w}: [spell|spell it|spelled how|letter by letter]
+when [i|you] write {w}, [which|what] letters do [i|you] [need|use|write]
+[which|what] letters [are in|make|make up] [the word|] {w}
 ~ i want to write {w}, how is it spelled
 ~ the word {w}: spell it
 ~ which letters does {w} have, one by one
@@ -65,6 +85,11 @@ reverse [the word|the letters of|the letters in] {w}
 how do you spell {w} backwards
 [can|could] you [spell|write] {w} backwards [for me|]
 {w} [backwards|reversed|spelled backwards]
+[here is a|this is my|take the|take a|my] word: {w}. [spell it|write it|say it] [backwards|in reverse]
+[take|read|see] [the word|] {w} and [spell|write|turn] it [backwards|around|in reverse]
+given [the word|] {w}, [spell it backwards|reverse it|write its letters backwards]
+{w}: [spell|write|say] it [backwards|in reverse]
+[which|what] letters does {w} have [backwards|from the end|in reverse]
 ~ the word {w}: spell it backwards
 ~ look at the word {w} and write its letters in reverse
 """,
@@ -73,6 +98,10 @@ how do you spell {w} backwards
 which letter does {w} [start|begin] with
 what letter does {w} [start|begin] with
 {w} [starts|begins] with which letter
+[here is a|this is my|take the|take a|my] word: {w}. [what is|name|tell me] [its|the] first letter
+given [the word|] {w}, [what is|name] the first letter
+[in|of] {w}, [what|which] is the first letter
+{w}: [first letter|the first letter|which letter is first]
 ~ the word {w}: what is its first letter
 ~ tell me which letter {w} starts with
 """,
@@ -81,6 +110,11 @@ what letter does {w} [start|begin] with
 which letter does {w} end with
 what letter does {w} end with
 {w} ends with which letter
+[here is a|this is my|take the|take a|my] word: {w}. [what is|name|tell me] [its|the] last letter
+given [the word|] {w}, [what is|name] the last letter
+[in|of] {w}, [what|which] is the last letter
+{w}: [last letter|the last letter|which letter is last]
+tell me [the|which] letter [at the end of|that ends] {w}
 ~ the word {w}: what is its last letter
 ~ tell me which letter {w} ends with
 """,

@@ -20,6 +20,13 @@ order the numbers {x} [from small to large|from low to high|from smallest to big
 what is {x} sorted
 sort [from low to high|from small to big|smallest first]: {x}
 please sort the list [{x}]
+[here are|these are|look at|see] [some|the|my|a few|] numbers: {x}. [please|can you|] [sort|order|arrange] them [from smallest to largest|in ascending order|]
+given [the numbers|the list|] {x}, [sort|order] [them|it] [from smallest to largest|in ascending order|]
+{x}: [sort|order|arrange] [them|these|the list] [please|]
+take [the numbers|] {x} and [sort|order|arrange] them
+my [numbers|list] [are|is] {x}, [now|please|] sort [them|it]
+[what|how] [does|is] the list {x} [look|] [sorted|when it is sorted|in ascending order]
+write {x} [sorted|in ascending order|from smallest to largest]
 ~ which order do {x} have when sorted from smallest to largest
 ~ i have the numbers {x}. sort them
 ~ sorted, please: {x}
@@ -32,6 +39,13 @@ sort {x} [from largest to smallest|in descending order|descending]
 [can|could] you sort {x} [from largest to smallest|in descending order|descending] [for me|]
 order the numbers {x} [from large to small|from high to low|from biggest to smallest]
 sort [from high to low|from big to small|largest first]: {x}
+[here are|these are|look at|see] [some|the|my|a few|] numbers: {x}. [please|can you|] [sort|order|arrange] them [from largest to smallest|in descending order]
+given [the numbers|the list|] {x}, [sort|order] [them|it] [from largest to smallest|in descending order]
+{x}: [sort|order|arrange] [them|these] [from largest to smallest|in descending order|largest first]
+take [the numbers|] {x} and [sort|order|arrange] them [from largest to smallest|in descending order]
+my [numbers|list] [are|is] {x}, [now|please|] sort [them|it] [from largest to smallest|in descending order]
+write {x} [in descending order|from largest to smallest]
+which order do {x} have [from largest to smallest|in descending order]
 ~ i have the numbers {x}. sort them from largest to smallest
 ~ sorted in descending order, please: {x}
 """,
@@ -43,6 +57,13 @@ reverse {x}
 what is {x} [reversed|backwards|in reverse order]
 turn [the list|] {x} around
 [write|give me|say|put] [these numbers|this list] [in reverse|in reverse order|backwards]: {x}
+[here are|these are|look at|see] [some|the|my|a few|] numbers: {x}. [please|can you|] [reverse|turn around] them
+given [the numbers|the list|] {x}, [reverse|turn around] [them|it]
+{x}: [reverse|turn around] [them|these|the list]
+take [the numbers|] {x} and [reverse|turn around] them
+my [numbers|list] [are|is] {x}, [now|please|] reverse [them|it]
+[how does|what is] the list {x} [from the end|from last to first|backwards]
+[write|say|give me] {x} from [last|the last] to [first|the first]
 ~ i have the numbers {x}. reverse them
 ~ from the last to the first, backwards: {x}
 """,
@@ -53,6 +74,12 @@ which [number|one|of these|] is the [largest|biggest|highest|greatest]: {x}
 [largest|biggest|highest|maximum|max] [number|value|] [of|in|:] {x}
 which [number|one|of these|] is [largest|biggest|highest]: {x}
 [can|could] you [find|tell me] the [largest|biggest|highest] [number|value|] in {x}
+[here are|these are|look at|see] [some|the|my|a few|] numbers: {x}. [which|what] is the [largest|biggest|highest|maximum]
+given [the numbers|the list|] {x}, [find|name|tell me] the [largest|biggest|highest] [number|one|]
+{x}: [which|which one|what|which number] is [the|] [largest|biggest|highest]
+from [the numbers|] {x} [pick|choose|take|name] the [largest|biggest|highest] [number|one|]
+of [the numbers|] {x}, which [one|number|] is the [largest|biggest|highest]
+my numbers are {x}, [tell me|name|what is] the [largest|biggest|highest] [one|number|]
 ~ i have the numbers {x}. which one is the largest
 ~ look at {x} and name the biggest number
 """,
@@ -63,6 +90,12 @@ which [number|one|of these|] is the [smallest|lowest]: {x}
 [smallest|lowest|minimum|min] [number|value|] [of|in|:] {x}
 which [number|one|of these|] is [smallest|lowest]: {x}
 [can|could] you [find|tell me] the [smallest|lowest] [number|value|] in {x}
+[here are|these are|look at|see] [some|the|my|a few|] numbers: {x}. [which|what] is the [smallest|lowest|minimum]
+given [the numbers|the list|] {x}, [find|name|tell me] the [smallest|lowest] [number|one|]
+{x}: [which|which one|what|which number] is [the|] [smallest|lowest]
+from [the numbers|] {x} [pick|choose|take|name] the [smallest|lowest] [number|one|]
+of [the numbers|] {x}, which [one|number|] is the [smallest|lowest]
+my numbers are {x}, [tell me|name|what is] the [smallest|lowest] [one|number|]
 ~ i have the numbers {x}. which one is the smallest
 ~ look at {x} and name the smallest number
 """,

@@ -23,6 +23,13 @@ GAIN = """
 {n} has {a} {t} and {f} has {b}[ {t}|]. how many {t} do they have [together|in total|altogether|in all]
 {n} and {f} have {a} and {b} {t}. how many {t} do they have [together|in total|altogether|in all]
 if {n} has {a} {t} and [gets|buys|finds|receives] {b} more, [how many {t} does {p} have|how many does {n} have] [now|in total|]
+[yesterday|on monday|last week|at first] {n} had {a} {t}. [today|on tuesday|this week|now] {p} [got|found|bought] {b} more. {ask}
+[today|yesterday|first] {n} [finds|found|buys|bought|collects] {a} {t} and [later|then] {b} more. {ask}
+{f} [brings|brought|gives|hands] {n} {b} {t}. {n} [already|] had {a}. {ask}
+{n} [counts|sees|finds] {a} {t} [here|in a box|on the table] and {b} [there|in a bag|on a shelf]. how many {t} [are there|is that] [in total|together|in all|altogether]
+{n} [keeps|holds|carries] {a} {t}. after {f} gives {o} {b} more, {ask}
+[with|having] {a} {t} already, {n} [buys|gets|finds] {b} more. {ask}
+{n} [bought|picked|made] {a} {t} and {f} [bought|picked|made] {b}. how many {t} [are there|do they have|is it] [in total|together|in all|altogether]
 ~ {n} owns {a} {t} and then {f} brings {o} {b} more. {ask}
 ~ in the morning {n} had {a} {t}, and in the evening {p} found {b} more. {ask}
 ~ {n} starts with {a} {t}. after {p} gets {b} more {t}, how many does {p} have
@@ -39,6 +46,13 @@ LOSS = """
 [from|out of|of] {a} {t}, {n} [eats|uses|loses|sells|gives away] {b}. how many {t} are left
 if {n} has {a} {t} and [loses|sells|gives away|eats|uses] {b}, [how many {t} does {p} have|how many are left|how many does {n} have left]
 {n} has {a} {t} and {f} has {b}[ {t}|]. how many more {t} does {n} have [than {f}|]
+[yesterday|on monday|last week|at first] {n} had {a} {t}. [today|on tuesday|this week|now] {p} [lost|sold|ate|gave away] {b} [of them|]. {ask}
+[out of|of] {n}'s {a} {t}, {b} [are|were] [lost|sold|eaten|broken|stolen]. {ask}
+{b} of {n}'s {a} {t} [are|were] [lost|sold|eaten|broken|stolen|gone]. {ask}
+{n} [keeps|holds|carries] {a} {t} and [loses|drops|sells] {b}. {ask}
+[after|when] {n} [loses|sells|eats|gives away] {b} of {h} {a} {t}, how many [{t}|] are left
+{n} [bought|picked|made] {a} {t}. {b} of them [are|were] [eaten|sold|broken|lost]. {ask}
+{f} [takes|took|steals|borrows] {b} of the {a} {t} [of {n}|that {n} has]. {ask}
 ~ {n} owns {a} {t}. after {p} loses {b} of them, how many {t} are left
 ~ in the morning {n} had {a} {t}, but in the evening {b} were gone. {ask}
 ~ {n} starts with {a} {t} and gives {f} {b} of them. how many {t} remain
@@ -50,6 +64,10 @@ EACH = """
 {n} buys {a} [boxes|bags|packs] of {b} {t}. how many {t} [does {p} have|are there|is that] [in total|in all|altogether|]
 each of {a} [friends|children|kids] [has|gets] {b} {t}. how many {t} [is that|are there] [in total|in all|altogether|]
 [each|every] [box|bag|basket] holds {b} {t}. how many {t} are in {a} [boxes|bags|baskets]
+{n} [packs|makes|takes|carries] {a} [boxes|bags|baskets] with {b} {t} [in each|each]. how many {t} [are there|is that] [in total|in all|altogether|together|]
+in each of {a} [boxes|bags|baskets] [there are|are] {b} {t}. how many {t} [are there|is that] [in total|in all|altogether|together|]
+{a} [friends|children|kids] [bring|get|hold|buy] {b} {t} each. how many {t} [are there|is that|do they have] [in total|in all|altogether|]
+{b} {t} [are|go|lie] in [each|every] [box|bag|basket], and there are {a} [boxes|bags|baskets]. how many {t} [are there|is that] [in total|in all|altogether|together|]
 ~ {n} fills {a} boxes. each box gets {b} {t}. how many {t} are there in all
 ~ {a} children each have {b} {t}. how many {t} do they have together
 """
@@ -59,6 +77,10 @@ SHARE = """
 {a} {t} are [shared|split|divided] [equally|evenly|] [among|between] {b} [friends|children|kids]. how many [{t}|] does each [get|child get|one get]
 {n} puts {a} {t} [equally|evenly|] into {b} [boxes|bags|baskets]. how many [{t}|] are in each [box|bag|basket|one]
 [if|when] {b} [friends|children|kids] share {a} {t}[ equally|], how many [{t}|] does each [get|one get]
+{b} [friends|children|kids] [have|get|find|buy] {a} {t} and share them [equally|evenly|fairly]. how many [{t}|] does each [get|one get|have]
+there are {a} {t} for {b} [friends|children|kids]. how many [{t}|] does each [get|one get]
+{n} has {a} {t} for {b} [friends|children|kids], [each gets the same|all get the same number]. how many [{t}|] does each [get|one get]
+{n} [wants|needs] to [share|split|divide] {a} {t} [among|between] {b} [friends|children|kids]. how many [for each|does each get]
 ~ {b} children want to share {a} {t} evenly. how many {t} for each
 ~ {n} gives {a} {t} to {b} friends, the same number to each. how many does each friend get
 """

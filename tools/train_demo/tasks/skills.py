@@ -169,6 +169,12 @@ how [cold|warm|hot] is it in {city} [today|now|right now|]
 {city} weather [today|now|]
 [can|could] you [check|tell me|get] the weather [in|for] {city}
 will it rain in {city} [today|]
+i am [in|near|on my way to] {city}, what is the weather [like|]
+[i|we] [go|travel|drive] to {city} [today|tomorrow|now], [will it rain|is it warm|do i need a coat|how is the weather]
+[look at|check|see] the [weather|forecast] [for|of|in] {city} [please|for me|]
+how [nice|bad|good] is the weather in {city} [now|today|]
+[say|know|see] [if|whether] it [rains|is raining|is cold|is sunny] in {city}
+i [want|need] [to know|] the weather [in|of] {city}
 ~ i am flying to {city}, how is the weather there
 ~ i wonder what weather they have in {city}
 ~ tell me if it is warm in {city}
@@ -191,6 +197,12 @@ how late is it in {city} [now|]
 what does the clock say in {city}
 {city} time [now|please|]
 [can|could] you [check|tell me|get] the time in {city}
+i am [in|near] {city}, what time is it
+[look at|check|see] the [time|clock] [for|of|in] {city} [please|for me|]
+my [mother|boss|brother|sister] is in {city}, what time [is it there|do they have]
+i [want|need] [to know|] the time [in|of] {city}
+what time do they have in {city}
+[say|know|see] how late it is in {city}
 ~ i want to call {city}, what time is it there
 ~ my friend lives in {city}, how late is it there
 ~ please look at the clock in {city} for me
@@ -209,6 +221,12 @@ what does the clock say in {city}
 [tell|warn|call|wake] me in {minutes} minutes
 [can|could] you [set|start] a timer for {minutes} minutes
 count down {minutes} minutes
+the [cake|pizza|tea|bread] needs {minutes} minutes, [set|start] a timer
+i have {minutes} minutes, [set|start|make] a timer
+[let|make] a timer run for {minutes} minutes
+please [set|start] the timer [for|to] {minutes} minutes
+[let me know|ring|say something|tell me] [in|after] {minutes} minutes
+[remind|call] me after {minutes} minutes
 ~ my eggs need {minutes} minutes, start the timer
 ~ let me know when {minutes} minutes are over
 ~ please time {minutes} minutes for me
@@ -226,6 +244,12 @@ alarm [for|at|] {time}
 [can|could] you [set an alarm for|wake me at] {time}
 set [my|the] alarm [clock|] [to|for] {time}
 i [need|have|want] to [get up|wake up] at {time}
+i [must|have to|should] [get up|wake up|leave] at {time}[, set an alarm|]
+[let|make] the alarm [ring|go off] at {time}
+please [set|make] the alarm [for|at] {time}
+my [bus|class|work|school] starts early, [wake me at|set an alarm for] {time}
+tomorrow [wake me|an alarm] at {time}
+the alarm [should|must] ring at {time}
 ~ i must be awake at {time}
 ~ please ring the alarm at {time}
 ~ my train leaves early, alarm at {time}
@@ -243,6 +267,12 @@ i [need|have|want] to [get up|wake up] at {time}
 {expression} =
 [can|could] you [calculate|compute] {expression}
 [result|value] of {expression}
+i need the [result|value|answer] [of|for] {expression}
+please [calculate|compute|work out] {expression} [for me|]
+[what|how much] does {expression} [make|give|come to]
+my teacher wants {expression}, [what is it|what is the answer|help me]
+give me the [result|value|answer] of {expression}
+let me see {expression}
 ~ my homework says {expression}, what should i write
 ~ i would like to see what {expression} makes
 ~ please give me the result for {expression}
@@ -260,6 +290,12 @@ i [need|have|want] to [get up|wake up] at {time}
 [can|could] you [roll|throw] a [die|dice] with {sides} sides
 [roll|throw] a {sides}-sided [die|dice]
 i need a [roll|throw] of a {sides} sided [die|dice]
+i have a [die|dice] with {sides} sides, [roll|throw] it
+there is a [die|dice] with {sides} sides, [roll|throw] it [for me|please]
+[let|make] a {sides} sided [die|dice] roll
+please [roll|throw] the [die|dice] with {sides} sides
+a [die|dice] [of|with] {sides} sides, please
+what do i [roll|get|throw] with a {sides} sided [die|dice]
 ~ let the die roll, it has {sides} sides
 ~ my die has {sides} sides, throw it for me
 """,
@@ -275,6 +311,12 @@ i [want|would like|need] [to hear|to listen to|] [some|] {genre} [music|]
 [can|could] you [play|put on] [some|] {genre} [music|]
 let's [hear|listen to] [some|] {genre} [music|]
 {genre} music [please|now]
+i [love|like|need|feel like] {genre} [music|songs|][, play some|, play it|]
+[let me|can i|let us] [hear|listen to|have] [some|a bit of|] {genre} [music|songs|]
+[make|let] {genre} music [play|start]
+[time for|now] [some|a little|] {genre} [music|songs|]
+[is there|do you have] [some|any|] {genre} music
+my friends [like|want] {genre} music, [play it|play some]
 ~ fill the room with {genre} music
 ~ i am in the mood for {genre} music
 """,
@@ -296,6 +338,12 @@ let's [hear|listen to] [some|] {genre} [music|]
 [light|lights] {state} in the {room}
 [can|could] you [turn|switch] {state} the [light|lights] in the {room}
 set the [light|lights] in the {room} to {state}
+i [want|need] the {room} [light|lights|lamp] {state}
+[make|get|have] the [light|lights] in the {room} [go|be|] {state}
+the [light|lamp] in the {room} [should|must] [be|go] {state}
+[in|for] the {room}, [turn|switch] {state} the [light|lamp|lights]
+please put the {room} [light|lights] {state}
+i am in the {room}, [turn|switch] the [light|lights] {state}
 ~ i want the light in the {room} to be {state}
 ~ make it so that the {room} light is {state}
 """,
@@ -318,6 +366,12 @@ tell {name}: {text}
 [can|could] you [tell|text|message] {name}: {text}
 message [to|for] {name}: {text}
 [send|write] "{text}" to {name}
+i want to [tell|text|write] {name}: {text}
+[say|pass on|forward] to {name}: {text}
+{name} [should|must|needs to] [know|hear|read]: {text}
+please [tell|text|message|write] {name}: {text}
+[text|message|mail] {name} [and say|saying]: {text}
+a [message|text] for {name}: {text}
 ~ let {name} know: {text}
 ~ i want {name} to read this: {text}
 """,
@@ -335,6 +389,12 @@ search [for|] {query}
 [do|run] a [search|web search] [for|about|on] {query}
 what does the [internet|web] say about {query}
 [find|look for] pages about {query}
+i [want|need] [to find|] [something|pages|results|information] [about|on] {query} [online|]
+[see|check|look] what [the web|the internet] [has|says] [on|about] {query}
+please [search|look up|google] {query} [for me|]
+[is there|what is there] [anything|something|] [online|on the web|on the internet] about {query}
+[show|give] me [pages|results] [on|about|for] {query}
+[look|search] around for {query}
 ~ i need web pages on {query}
 ~ see what you can find online for {query}
 """,
@@ -355,6 +415,12 @@ distance [from {a} to|between {a} and] {b}
 how many [km|kilometers] is it from {a} to {b}
 how [long|far] is the [way|trip|drive] from {a} to {b}
 [can|could] you [tell me|find] the distance [from {a} to|between {a} and] {b}
+i [drive|go|fly|walk] from {a} to {b}, how [long|far] is [it|the way|the trip]
+[i am|we are] in {a}, how far is [it to|] {b}
+how many [km|kilometers] [are there|are] [between|from] {a} [and|to] {b}
+[between|from] {a} [and|to] {b}, [how far is it|what is the distance|how many km]
+i [want|need] [to know|] the distance [from {a} to|between {a} and] {b}
+[way|trip|road] from {a} to {b}: how [far|long|many km]
 ~ i travel from {a} to {b}, how far is that
 ~ how many kilometers lie between {a} and {b}
 """,
@@ -372,6 +438,12 @@ how [long|far] is the [way|trip|drive] from {a} to {b}
 [give me|pick|draw|choose|get] a number [between {low} and|from {low} to] {high} [at random|]
 random number [between {low} and|from {low} to] {high}
 [pick|choose] any number [between {low} and|from {low} to] {high}
+i [want|need] [some|any|a] number [between {low} and|from {low} to] {high} [at random|]
+[let|make] it be a random number [between {low} and|from {low} to] {high}
+[say|name|tell me] [a|any|some] [random|] number [between {low} and|from {low} to] {high}
+between {low} and {high}, [pick|draw|choose|give me] a [random|] number
+please [draw|pick|choose] a number [between {low} and|from {low} to] {high}
+[can|could] you [pick|draw|give me] a random number [between {low} and|from {low} to] {high}
 ~ surprise me with some number between {low} and {high}
 ~ by chance, a number from {low} to {high}
 """,
