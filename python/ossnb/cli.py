@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="ossnb",
         description="gpt-oss on this machine, in one process: private, exact, reproducible.",
-        epilog="Start with `ossnb demo`; `ossnb COMMAND --help` has examples. In notebooks: %%load_ext ossnb",
+        epilog="Start with `ossnb demo`; `ossnb COMMAND --help` has examples. In notebooks: %load_ext ossnb",
     )
     top.add_argument("--version", action="version", version=f"ossnb {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
