@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fakes import random_model, wait_until
 from ossnb import views
+from ossnb.views.live import LiveView, module
 
 STATIC = Path(views.__file__).parent / "static"
-MODULES = sorted(STATIC.glob("*.js"))
+MODULES = sorted(path.stem for path in STATIC.glob("*.js") if path.stem != "strip")
 
 
 @pytest.fixture
@@ -44,6 +47,7 @@ def test_a_message_from_the_page_writes_a_branch(view):
     wait_until(lambda: view.widget.branches and not view.widget.busy)
     (branch,) = view.branches
     assert branch.tokens[:5] == [*view.reply.tokens[:4], token]
+    assert view.widget.branches[0]["name"].startswith("branches[0], from token ")
     assert view.widget.branches[0]["at"] == (4 if token != view.reply.tokens[4] else len(branch.tokens))
     assert len(view.widget.branches[0]["tokens"]) == len(branch.tokens)
 
@@ -69,6 +73,45 @@ def test_stop_ends_a_branch_that_is_being_written_and_keeps_it(model):
     assert 0 < len(branch.tokens) < 2000
 
 
+def test_a_branch_is_seen_while_it_is_written(model):
+    view = model.complete([5, 9, 2], max_tokens=1500, seed=1).inspect(n_top=1)
+    lengths = []
+    view.widget.observe(lambda change: lengths.append(len(change["new"][-1]["tokens"])), "branches")
+    view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
+    wait_until(lambda: view.branches and not view.widget.busy)
+    assert len(lengths) > 2
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == len(view.branches[0].tokens)
+
+
+def test_a_view_begins_at_the_least_sure_token(view):
+    assert view.widget.selected == view.probabilities.argmin()
+
+
+def test_views_know_no_kernel():
+    """As in marimo, where there is neither ipykernel nor a notebook of Jupyter's."""
+    script = (
+        "import sys, json; sys.path[:0] = json.loads(sys.argv[1])\n"
+        "from fakes import random_model\n"
+        "model = random_model()\n"
+        "view = model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=3)\n"
+        "import anywidget; assert isinstance(view._display_(), anywidget.AnyWidget)\n"
+        "view.widget.selected = 3; view._on_message(view.widget, {'type': 'stop'}, [])\n"
+        "assert 'ipykernel' not in sys.modules\n"
+        "print(len(view._display_()._esm))"
+    )
+    paths = json.dumps([str(Path(__file__).parent), *filter(None, sys.path)])
+    done = subprocess.run([sys.executable, "-c", script, paths], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+
+
+def test_every_live_view_is_an_anywidget_with_one_module():
+    for view in LiveView.__subclasses__():
+        assert view._esm.count("export default") == 1
+        assert "import " not in re.sub(r"^\s*(//|/?\*).*$", "", view._esm, flags=re.MULTILINE)
+
+
 def test_one_branch_at_a_time(view):
     view.widget.busy = True
     view._on_message(view.widget, {"type": "branch", "at": 1, "token": 1}, [])
@@ -76,18 +119,18 @@ def test_one_branch_at_a_time(view):
 
 
 def test_the_code_makes_text_nodes_and_fetches_nothing():
-    assert len(MODULES) == 2
-    for module in MODULES:
-        code = re.sub(r"^\s*(//|/?\*).*$", "", module.read_text(), flags=re.MULTILINE)
+    assert len(MODULES) == 3
+    for name in MODULES:
+        code = re.sub(r"^\s*(//|/?\*).*$", "", module(name), flags=re.MULTILINE)
         for risky in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
             assert risky not in code
         assert not re.search(r"fetch\(|XMLHttp|import\(|^import|https?:|\.src\b|\.href\b", code, re.MULTILINE)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node to parse the modules")
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_the_modules_are_valid(module, tmp_path):
-    copy = tmp_path / f"{module.stem}.mjs"
-    copy.write_text(module.read_text())
+@pytest.mark.parametrize("name", MODULES)
+def test_the_modules_are_valid(name, tmp_path):
+    copy = tmp_path / f"{name}.mjs"
+    copy.write_text(module(name))
     script = "import(process.argv[1]).then(m => { if (typeof m.default.render !== 'function') throw 1 })"
     subprocess.run(["node", "-e", script, copy.as_uri()], check=True, timeout=60)

@@ -16,6 +16,7 @@ from ossnb.reply import Reply
 from ossnb.testing import write_random_checkpoint
 from ossnb.views.experts import Experts
 from ossnb.views.inspection import Inspection
+from ossnb.views.lens import LogitLens
 from ossnb.views.markup import Html, heat_map, percent, token_strip, visible
 from ossnb.views.steps import Steps
 
@@ -35,6 +36,9 @@ def reply(model):
     return model.complete(PROMPT, max_tokens=80, seed=1, logprobs=4)
 
 
+INERT = {"div", "span", "p", "i", "svg", "rect", "title", "table", "tr", "th", "td"}
+
+
 class Tags(HTMLParser):
     """The elements of a page, and its text."""
 
@@ -52,7 +56,7 @@ class Tags(HTMLParser):
 
 def assert_inert(page):
     tags = Tags(page)
-    assert {tag for tag, _ in tags.elements} <= {"div", "span", "p", "i", "svg", "rect", "title"}
+    assert {tag for tag, _ in tags.elements} <= INERT
     names = {name for _, attributes in tags.elements for name in attributes}
     assert not any(name.startswith("on") or name in ("href", "src") for name in names)
     return tags
@@ -303,3 +307,48 @@ def test_html_escapes_all_but_html():
 
 def test_a_heat_map_of_nothing_is_an_empty_frame():
     assert heat_map(np.zeros((2, 3)), lambda row, column: "", ("a", "b")).count("<rect") == 1
+
+
+# ---- the logit lens ----------------------------------------------------------------------------------------
+
+
+def test_the_lens_is_the_traces_in_place_of_each_token(model, reply):
+    lens = reply.logit_lens(n_top=4)
+    start = len(PROMPT) - 1
+    traced = model.trace([*PROMPT, *reply.tokens[:-1]], what=("logit_lens", "logits"), start=start, n_top=4)
+    np.testing.assert_array_equal(lens.ids, traced["lens_tokens"])
+    np.testing.assert_array_equal(lens.tokens, reply.tokens)
+    likeliest = traced["logits"].argmax(axis=1)
+    assert (lens.ids[-1, :, 0] == likeliest).mean() > 0.95, (
+        "after the last layer it is the model's own choice"
+    )
+    np.testing.assert_array_equal(reply.logit_lens(layers=[-1], n_top=4).ids, lens.ids[-1:])
+
+
+def test_a_token_is_decided_where_no_later_layer_says_another():
+    ids = np.array([[7, 7, 1, 7], [7, 1, 7, 1], [7, 7, 7, 1]], np.int32)[:, :, None]
+    lens = LogitLens(
+        np.full(4, 7, np.int32), np.array([0, 5, 9], np.int32), ids, np.zeros(ids.shape, np.float32)
+    )
+    assert lens.decided.tolist() == [0, 9, 5, -1]
+    assert lens[1:3].decided.tolist() == [9, 5]
+    assert lens.table()[4]["position"] == 0
+    assert lens[2:].table()[0] | {"text": "", "written": ""} == {
+        "layer": 0, "position": 2, "text": "", "written": "", "probability": 1.0
+    }  # fmt: skip
+    assert "from layer 9 on" in repr(lens)
+    with pytest.raises(ValueError, match="a part of 4 tokens"):
+        lens[9:]
+
+
+def test_the_lens_picture_has_a_cell_a_layer_and_token_and_a_bound(reply):
+    lens = reply.logit_lens()
+    tags = assert_inert(lens.bundle()["text/html"])
+    assert sum(tag == "td" for tag, _ in tags.elements) == lens.ids.shape[0] * len(reply.tokens)
+    n = 40_000
+    ids = np.zeros((2, n, 1), np.int32)
+    huge = LogitLens(
+        np.zeros(n, np.int32), np.arange(2, dtype=np.int32), ids, np.zeros(ids.shape, np.float32)
+    )
+    assert "Tokens 0 to 1199 of the picture" in huge.html()
+    assert len(huge.html()) < 500_000

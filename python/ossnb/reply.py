@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Unpack
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .views.attention import Attention
     from .views.experts import Experts
     from .views.inspection import Inspection, Span
+    from .views.lens import LogitLens
 
 __all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenLogprob", "ToolCall"]
 
@@ -185,6 +186,18 @@ class Reply:
         from .views.attention import Attention
 
         return Attention.read(self, layer, head)
+
+    def logit_lens(self, layers: Iterable[int] | None = None, n_top: int = 3) -> LogitLens:
+        """Show what each layer (or those of `layers`) would have written in place of each token.
+
+        >>> reply.logit_lens().decided  # doctest: +SKIP
+        array([22, 19, 23], dtype=int32)
+
+        The output layer is computed for every layer and token: on a large model ask for some layers.
+        """
+        from .views.lens import LogitLens
+
+        return LogitLens.read(self, layers, n_top)
 
     def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..harmony import token_bytes
 from ..reply import Reply
-from .markup import Html, percent, quoted, token_strip, visible
+from .markup import Html, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 
 N_STRONGEST = 8
+MAX_LIVE_BYTES = 16 << 20  # 2,000 tokens of a reply; the picture shows one token of any
 
 
 class Attention(Panel):
@@ -22,7 +23,7 @@ class Attention(Panel):
 
     `weights` [T, S]: row t is of the pass that read token t of the reply, S counts the prompt's tokens too.
     What a row lacks to 1 is in `sinks` [T]. Attention says where a layer looked, not why the model wrote
-    what it did. `at(17)` shows another token than the last.
+    what it did. `at(17)` shows another token than the last; the live view goes from token to token.
     """
 
     def __init__(self, tokens: NDArray[np.int32], weights: NDArray[np.float32], label: str, at: int) -> None:
@@ -75,8 +76,28 @@ class Attention(Panel):
         row = self.weights[self._at]
         n_seen = len(self.tokens) - len(self.weights) + self._at + 1
         shades = np.sqrt(row[:n_seen] / max(float(row.max()), 1e-9))  # small shares must be seen too
-        strip = token_strip(self.tokens[:n_seen].tolist(), shades, lambda i: f"{i}: {percent(row[i])}")
+        strip = token_strip(
+            self.tokens[:n_seen].tolist(),
+            shades,
+            lambda i: f"{i}: {percent(row[i])}",
+            outlined=n_seen - 1,
+        )
         return Html.joined([Html.of("p", self._head(), quiet=True), strip])
+
+    def make_widget(self) -> Any:
+        """Make the live view; None for a text that is too long to be sent to the page whole."""
+        from .live import AttentionView
+
+        if self.weights.nbytes > MAX_LIVE_BYTES:
+            return None
+        return AttentionView(
+            twin=self._id,
+            **token_traits(self.tokens.tolist()),
+            n_prompt=len(self.tokens) - len(self.weights),
+            weights=np.ascontiguousarray(self.weights, "<f4").tobytes(),
+            label=self._label,
+            selected=self._at,
+        )
 
     def _head(self) -> str:
         token = int(self.tokens[len(self.tokens) - len(self.weights) + self._at])

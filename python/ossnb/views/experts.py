@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..harmony import token_bytes
 from ..reply import Reply
-from .markup import Html, heat_map, percent, visible
-from .panel import Panel, has_front_end
+from .markup import Html, heat_map, percent, token_traits, visible
+from .panel import Panel
 
 N_BUSIEST = 3  # experts a layer, in the text
 
@@ -39,7 +39,6 @@ class Experts(Panel):
         self.ids = ids
         self.weights = weights
         self.n_experts = n_experts
-        self._leader: Panel | None = None
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
@@ -120,20 +119,9 @@ class Experts(Panel):
 
         return ExpertsView(twin=self._id, **self._traits())
 
-    def follow(self, other: Panel) -> None:
-        """Let both live views select the same token; the page does it, with no kernel in between."""
-        self._leader = other
-
-    def _ipython_display_(self) -> None:
-        if self._leader is not None and has_front_end():
-            from ipywidgets import jslink
-
-            jslink((self._leader.widget, "selected"), (self.widget, "selected"))
-        super()._ipython_display_()
-
     def _traits(self) -> dict[str, Any]:
         return {
-            "tokens": [visible(token_bytes(int(token))) for token in self.tokens],
+            **token_traits(self.tokens.tolist()),
             "n_experts": self.n_experts,
             "ids": self.ids.transpose(1, 0, 2).tolist(),  # token, layer, choice
             "weights": np.round(self.weights.transpose(1, 0, 2).astype(np.float64), 4).tolist(),

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..harmony import token_bytes
+from ..notebook.limiter import RateLimiter
 from ..reply import Reply
+from .attention import Attention
 from .experts import Experts
-from .markup import Html, percent, quoted, token_strip, visible
+from .markup import COLUMN, Html, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 from .steps import Steps
 
@@ -40,8 +42,9 @@ class Inspection(Panel):
     (' is', 0.62)
 
     In a notebook it is a view: hover a token or move with the arrow keys to see its alternatives, Enter on
-    one writes a branch with it (in `branches`, as `reply.branch` makes). What stays in the saved notebook is
-    a table of the same. Probabilities are the model's own, before temperature and penalties.
+    one writes a branch with it, side by side with the reply (`branches` lists them, as `reply.branch` makes
+    them). The picture in the saved notebook shows the same. Probabilities are the model's own, before
+    temperature and penalties.
     """
 
     def __init__(self, reply: Reply, steps: Steps) -> None:
@@ -95,6 +98,12 @@ class Inspection(Panel):
         experts.follow(self)
         return experts
 
+    def attention(self, layer: int, head: int | None = None) -> Attention:
+        """Show where the tokens looked, the selected one being the same in both live views."""
+        attention = Attention.read(self.reply, layer, head)
+        attention.follow(self)
+        return attention
+
     def _add(self, branch: Reply) -> None:
         self.branches.append(branch)
         self.refresh()
@@ -124,16 +133,16 @@ class Inspection(Panel):
         note = Html.of(
             "p", "Darker: less likely. Probabilities before temperature and penalties.", quiet=True
         )
-        branches = [
-            Html.joined(
-                [
-                    Html.of("p", f"Branch at token {_parting(self.reply, branch)}", quiet=True),
-                    Html.of("div", visible(branch.text.encode()), style="white-space:pre-wrap"),
-                ]
-            )
-            for branch in self.branches
-        ]
-        return Html.joined([strip, note, *branches])
+        columns = [strip, *(self._branch_html(i, branch) for i, branch in enumerate(self.branches))]
+        sides = Html.joined(Html.of("div", column, style=COLUMN) for column in columns)
+        return Html.joined([Html.of("div", sides, style="display:flex;flex-wrap:wrap;gap:1em"), note])
+
+    def _branch_html(self, i: int, branch: Reply) -> Html:
+        """A branch: quiet as far as it is the reply, its first own token marked."""
+        at = _parting(self.reply, branch)
+        shades = np.zeros(len(branch.tokens), np.float32)
+        strip = token_strip(branch.tokens, shades, lambda t: f"{t}", quiet=at, outlined=at)
+        return Html.joined([Html.of("div", _branch_name(i, at), quiet=True), strip])
 
     def _title(self, at: int) -> str:
         steps = self.steps
@@ -157,29 +166,39 @@ class Inspection(Panel):
             widget.busy, widget.error = True, ""
             at, token = content.get("at"), content.get("token")
             # A thread, so that Stop is heard meanwhile and other cells can run.
-            threading.Thread(target=self._branch_live, args=(widget, at, token), daemon=True).start()
+            threading.Thread(
+                target=self._branch_live, args=(widget, at, token), daemon=True, name="of a token view"
+            ).start()
 
     def _branch_live(self, widget: Any, at: int, token: int) -> None:
         try:
-            self._stream = self.reply.origin.model.stream_branch(self.reply, at, [token])
-            self._add(self._stream.run())
+            stream = self._stream = self.reply.origin.model.stream_branch(self.reply, at, [token])
+            limiter, n_tokens = RateLimiter(), 0
+            for event in stream:
+                n_tokens += event.token is not None
+                if limiter.ready(80 * n_tokens):
+                    widget.branches = self._branch_traits(stream.reply)
+            self._add(stream.reply)
         except Exception as error:  # to where the reader looks: a thread has nobody else to tell
             widget.error = f"{type(error).__name__}: {error}"
         finally:
             self._stream = None
             widget.busy = False
 
-    def _branch_traits(self) -> list[dict[str, Any]]:
+    def _branch_traits(self, *running: Reply) -> list[dict[str, Any]]:
+        branches = [*self.branches, *running]
+        parting = [_parting(self.reply, branch) for branch in branches]
         return [
-            {"at": _parting(self.reply, b), "tokens": [visible(token_bytes(t)) for t in b.tokens]}
-            for b in self.branches
+            {"at": at, "name": _branch_name(i, at), **token_traits(branch.tokens)}
+            for i, (at, branch) in enumerate(zip(parting, branches, strict=True))
         ]
 
     def _traits(self) -> dict[str, Any]:
         """What the live view shows: texts and numbers."""
         steps = self.steps
         return {
-            "tokens": [visible(token_bytes(int(token))) for token in steps.tokens],
+            **token_traits(steps.tokens.tolist()),
+            "selected": int(steps.logprobs.argmin()),
             "probabilities": [round(float(p), 6) for p in self.probabilities],
             "entropies": [round(float(e), 4) for e in steps.entropies],
             "alternatives": [
@@ -198,6 +217,10 @@ class Inspection(Panel):
             ],
             "branches": self._branch_traits(),
         }
+
+
+def _branch_name(i: int, at: int) -> str:
+    return f"branches[{i}], from token {at} on"
 
 
 def _parting(reply: Reply, branch: Reply) -> int:

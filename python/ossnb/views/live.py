@@ -11,31 +11,49 @@ import traitlets as t
 _STATIC = Path(__file__).parent / "static"
 
 
-class TokensView(anywidget.AnyWidget):
-    """Tokens with their alternatives; `selected` and `shade` follow what the reader does."""
+def module(name: str) -> str:
+    """Return the one ES module of a view: what all share, and its own."""
+    return "".join((_STATIC / f"{part}.js").read_text(encoding="utf-8") for part in ("strip", name))
 
-    _esm = _STATIC / "tokens.js"
+
+class LiveView(anywidget.AnyWidget):
+    """Tokens, one of them `selected` by the reader; `special` are positions of those that are no text."""
 
     twin = t.Unicode().tag(sync=True)  # the class of the picture this view stands in for
     tokens = t.List(t.Unicode()).tag(sync=True)
+    special = t.List(t.Int()).tag(sync=True)
+    selected = t.Int(0).tag(sync=True)
+
+
+class TokensView(LiveView):
+    """Tokens with their alternatives; `shade` follows what the reader chooses."""
+
+    _esm = module("tokens")
+
     probabilities = t.List(t.Float()).tag(sync=True)
     entropies = t.List(t.Float()).tag(sync=True)
     alternatives: t.List[Any] = t.List().tag(sync=True)
     branches: t.List[Any] = t.List().tag(sync=True)
-    selected = t.Int(0).tag(sync=True)
     shade = t.Enum(["probability", "entropy"], default_value="probability").tag(sync=True)
     busy = t.Bool(False).tag(sync=True)
     error = t.Unicode().tag(sync=True)
 
 
-class ExpertsView(anywidget.AnyWidget):
+class ExpertsView(LiveView):
     """The experts of the selected token."""
 
-    _esm = _STATIC / "experts.js"
+    _esm = module("experts")
 
-    twin = t.Unicode().tag(sync=True)
-    tokens = t.List(t.Unicode()).tag(sync=True)
     n_experts = t.Int().tag(sync=True)
     ids: t.List[Any] = t.List().tag(sync=True)
     weights: t.List[Any] = t.List().tag(sync=True)
-    selected = t.Int(0).tag(sync=True)
+
+
+class AttentionView(LiveView):
+    """Where the selected token of the reply looked; `tokens` begin with the prompt's `n_prompt`."""
+
+    _esm = module("attention")
+
+    label = t.Unicode().tag(sync=True)
+    n_prompt = t.Int().tag(sync=True)
+    weights = t.Bytes().tag(sync=True)  # float32 [T, S], row after row

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ _TEXT = (
     "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.7;"
     "font-family:var(--jp-code-font-family,monospace)"
 )
+COLUMN = "flex:1 1 16em;min-width:0"  # of a row whose columns go below each other where it is narrow
 _OUTLINE = ";outline:2px solid var(--jp-brand-color1,#1976d2)"
 _UNDERLINE = ";text-decoration:underline wavy 1px"
 
@@ -54,6 +55,20 @@ class Html(str):
     def joined(cls, parts: Iterable[Html]) -> Self:
         """Put elements after one another."""
         return cls("".join(parts))
+
+    def page(self) -> HtmlObject:
+        """Return an object that notebooks show as this HTML."""
+        return HtmlObject(self)
+
+
+class HtmlObject:
+    """What is shown as HTML wherever `_repr_html_` is known."""
+
+    def __init__(self, html: Html) -> None:
+        self._html = html
+
+    def _repr_html_(self) -> str:
+        return str(self._html)
 
 
 def _attribute(value: str) -> str:
@@ -103,13 +118,15 @@ def token_strip(
     *,
     outlined: int = -1,
     underlined: Collection[int] = (),
+    quiet: int = 0,
 ) -> Html:
     """The text of the tokens, each with a background as dark as its shade (0 to 1) and a tooltip; some
-    marked, so that not all depends on colour."""
+    marked, so that not all depends on colour, and the first `quiet` paler."""
     spans = []
     for i, token in enumerate(tokens[:MAX_TOKENS]):
         mark = _OUTLINE if i == outlined else ""
         mark += _UNDERLINE if i in underlined else ""
+        mark += ";opacity:0.6" if i < quiet else ""
         spans.append(_token(token, float(shades[i]), title(i), mark))
     if len(tokens) > MAX_TOKENS:
         spans.append(Html.of("i", f" … {len(tokens) - MAX_TOKENS:,} further tokens are not shown"))
@@ -119,6 +136,14 @@ def token_strip(
 def is_special(token: int) -> bool:
     """Whether a token is one of harmony's marks, no text."""
     return FIRST_SPECIAL <= token < VOCAB_SIZE
+
+
+def token_traits(tokens: Sequence[int]) -> dict[str, Any]:
+    """The tokens as a live view takes them: their texts, and the positions of those that are special."""
+    return {
+        "tokens": [visible(token_bytes(token)) for token in tokens],
+        "special": [i for i, token in enumerate(tokens) if is_special(token)],
+    }
 
 
 def _token(token: int, shade: float, title: str, mark: str) -> Html:

@@ -21,6 +21,7 @@ class Panel:
         self._id = f"ossnb-{uuid.uuid4().hex}"
         self._outputs: list[Output] = []
         self._widget: Any = None
+        self._leader: Panel | None = None
 
     def plain(self) -> str:
         """The panel as text."""
@@ -42,6 +43,10 @@ class Panel:
             hear_at_once(self._widget)
         return self._widget
 
+    def follow(self, other: Panel) -> None:
+        """Let both live views select the same token; the page does it, with no kernel in between."""
+        self._leader = other
+
     def bundle(self) -> dict[str, str]:
         """MIME type to text, as saved in the notebook."""
         return {
@@ -58,10 +63,20 @@ class Panel:
         if has_front_end() and self.widget is not None:
             from IPython.display import display
 
+            if self._leader is not None:
+                from ipywidgets import jslink
+
+                jslink((self._leader.widget, "selected"), (self.widget, "selected"))
             display(self.widget)  # type: ignore[no-untyped-call]
         output = Output()
         output.show(self.bundle())
         self._outputs.append(output)
+
+    def _display_(self) -> Any:
+        """What marimo shows: the live view, if it is one of ours, else the picture."""
+        from .live import LiveView
+
+        return self.widget if isinstance(self.widget, LiveView) else self.html().page()
 
     def _repr_html_(self) -> str:
         return self.bundle()["text/html"]
@@ -76,8 +91,8 @@ def hear_at_once(widget: Any) -> None:
     JupyterLab asks for a thread beside the cell's. ipykernel 7.4 sends it to the one that wrote to the widget
     last instead, for those who wait there for an answer, and that is the cell's. Nobody waits here.
     """
-    comm = getattr(widget, "comm", None)
-    if hasattr(comm, "_reply_subshell_for"):
+    comm: Any = getattr(widget, "comm", None)
+    if comm is not None and hasattr(comm, "_reply_subshell_for"):
         comm._reply_subshell_for = None
     for child in getattr(widget, "children", ()):
         hear_at_once(child)

@@ -1,39 +1,12 @@
-// The live token view. Everything a model wrote enters the page as a text node; nothing is fetched.
+// The live token view: how likely every token was, what else there was, and branches beside the reply.
 // @ts-check
 
 /**
  * @typedef {{id: number, text: string, p: number, logit: number}} Alternative
- * @typedef {{at: number, tokens: string[]}} Branch
- * @typedef {{get(name: string): any, set(name: string, value: any): void, save_changes(): void,
- *   on(name: string, callback: () => void): void, off(name: string, callback: () => void): void,
- *   send(content: object): void}} Model
+ * @typedef {{at: number, name: string, tokens: string[], special: number[]}} Branch
  */
 
-const ORANGE = "234,110,20";
-const MARK = "2px solid var(--jp-brand-color1, #1976d2)";
-
-/**
- * Make an element; strings among its children become text nodes.
- * @param {string} tag
- * @param {string} style
- * @param {(Node | string)[]} children
- * @returns {HTMLElement}
- */
-function make(tag, style, ...children) {
-  const element = document.createElement(tag);
-  element.style.cssText = style;
-  element.append(...children);
-  return element;
-}
-
-/** @param {number} p */
-const percent = (p) => `${Number((100 * p).toPrecision(3))} %`;
-
-/** @param {string} text */
-const quoted = (text) => `“${text.replaceAll("\n", "⏎").replaceAll("\t", "⇥")}”`;
-
-/** A token that only breaks the line would have nothing to point at. @param {string} text */
-const shown = (text) => (text.trim() ? text : text.replaceAll("\n", "⏎\n"));
+const COLUMN = "flex:1 1 16em;min-width:0";
 
 /**
  * @param {{model: Model, el: HTMLElement}} context
@@ -42,62 +15,36 @@ const shown = (text) => (text.trim() ? text : text.replaceAll("\n", "⏎\n"));
 function render({ model, el }) {
   /** @type {string[]} */
   const tokens = model.get("tokens");
-
-  // While this view is on the page its picture is not; a page without a kernel has the picture alone.
-  const hider = make("style", "", `.${CSS.escape(model.get("twin"))} { display: none }`);
-
   const shade = /** @type {HTMLSelectElement} */ (make("select", "margin-bottom:0.5em"));
   shade.setAttribute("aria-label", "what the shading shows");
   for (const name of ["probability", "entropy"]) shade.append(new Option(`shaded by ${name}`, name));
-  shade.value = model.get("shade");
 
-  const strip = make(
-    "div",
-    "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.8;outline-offset:4px;" +
-      "font-family:var(--jp-code-font-family,monospace)",
-  );
-  strip.tabIndex = 0;
-  strip.dir = "auto";
-  strip.setAttribute("role", "group");
-  strip.setAttribute("aria-label", "tokens; left and right move, down enters the alternatives");
-  const spans = tokens.map((text, at) => {
-    const span = make("span", "border-radius:2px;cursor:pointer", shown(text));
-    span.dataset.at = String(at);
-    return span;
-  });
-  strip.append(...spans);
-
+  const strip = makeStrip(model, "tokens; left and right move, down enters the alternatives");
+  strip.element.style.cssText += COLUMN;
+  const columns = make("div", "display:flex;flex-wrap:wrap;gap:1em");
   const facts = make("div", "margin:0.6em 0 0.3em");
   facts.setAttribute("aria-live", "polite");
   const list = make("div", "display:grid;gap:2px;max-width:32em");
-  const status = make("div", "margin:0.4em 0;min-height:1.4em");
-  const branches = make("div", "display:flex;flex-wrap:wrap;gap:1em");
-  const root = make("div", "color:inherit", hider, shade, strip, facts, list, status, branches);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take the arrow keys
+  const status = make("div", "margin-top:0.4em");
+  const root = makeRoot(model, shade, columns, facts, list, status);
   el.append(root);
 
   function paintShades() {
-    /** @type {number[]} */
-    const values = model.get(model.get("shade") === "entropy" ? "entropies" : "probabilities");
-    const largest = Math.max(1e-9, ...model.get("entropies"));
     const isEntropy = model.get("shade") === "entropy";
-    spans.forEach((span, at) => {
+    /** @type {number[]} */
+    const values = model.get(isEntropy ? "entropies" : "probabilities");
+    const largest = Math.max(1e-9, ...model.get("entropies"));
+    strip.spans.forEach((span, at) => {
       const dark = isEntropy ? values[at] / largest : 1 - values[at];
       span.style.background = `rgba(${ORANGE},${(0.85 * dark).toFixed(2)})`;
     });
     shade.value = model.get("shade");
   }
 
-  let marked = -1;
   function paintSelected() {
-    const at = model.get("selected");
-    if (!spans[at]) return;
-    if (spans[marked]) spans[marked].style.outline = "";
-    spans[at].style.outline = MARK;
-    marked = at;
-    const p = model.get("probabilities")[at];
-    const entropy = model.get("entropies")[at];
-    facts.textContent = `token ${at}: ${quoted(tokens[at])} ${percent(p)}, entropy ${entropy.toFixed(2)} nats`;
+    const at = strip.mark();
+    const p = percent(model.get("probabilities")[at]);
+    facts.textContent = `token ${at}: ${quoted(tokens[at])} ${p}, entropy ${model.get("entropies")[at].toFixed(2)} nats`;
     list.replaceChildren(...model.get("alternatives")[at].map((/** @type {Alternative} */ other) => row(at, other)));
   }
 
@@ -106,12 +53,11 @@ function render({ model, el }) {
     const bar = `linear-gradient(to right, rgba(${ORANGE},0.45) ${100 * other.p}%, transparent ${100 * other.p}%)`;
     const button = make(
       "button",
-      `display:flex;gap:1em;text-align:left;border:1px solid rgba(128,128,128,0.4);border-radius:3px;` +
+      "display:flex;gap:1em;text-align:left;border:1px solid rgba(128,128,128,0.4);border-radius:3px;" +
         `color:inherit;cursor:pointer;padding:2px 6px;background:${bar}`,
-      make("span", "flex:1;white-space:pre;overflow:hidden;font-family:var(--jp-code-font-family,monospace)",
-        quoted(other.text)),
+      make("span", `flex:1;white-space:pre;overflow:hidden;${MONO}`, quoted(other.text)),
       make("span", "", percent(other.p)),
-      make("span", "opacity:0.7", `logit ${other.logit.toFixed(2)}`),
+      make("span", "opacity:0.7;min-width:6em;text-align:right", `logit ${other.logit.toFixed(2)}`),
     );
     button.title = "write a branch with this token (Enter)";
     button.addEventListener("click", () => model.send({ type: "branch", at, token: other.id }));
@@ -119,77 +65,53 @@ function render({ model, el }) {
   }
 
   function paintBranches() {
-    branches.replaceChildren(
-      ...model.get("branches").map((/** @type {Branch} */ branch) =>
-        make(
-          "div",
-          "flex:1;min-width:16em;border-left:3px solid rgba(128,128,128,0.5);padding-left:0.6em;" +
-            "white-space:pre-wrap;overflow-wrap:anywhere;font-family:var(--jp-code-font-family,monospace)",
-          make("div", "opacity:0.7;font-size:87%", `branch at token ${branch.at}`),
-          make("span", "opacity:0.55", branch.tokens.slice(0, branch.at).map(shown).join("")),
-          make("b", "", shown(branch.tokens[branch.at] ?? "")),
-          branch.tokens.slice(branch.at + 1).map(shown).join(""),
-        ),
-      ),
+    columns.replaceChildren(
+      strip.element,
+      ...model.get("branches").map((/** @type {Branch} */ branch) => {
+        const spans = makeTokens(branch.tokens, branch.special);
+        for (const span of spans.slice(0, branch.at)) span.style.opacity = "0.55";
+        if (spans[branch.at]) spans[branch.at].style.outline = "2px solid rgba(128,128,128,0.6)";
+        const text = make("div", TEXT, ...spans);
+        text.dir = "auto";
+        return make("div", COLUMN, make("div", QUIET, branch.name), text);
+      }),
     );
   }
 
   function paintStatus() {
-    status.replaceChildren();
-    if (model.get("error")) status.textContent = model.get("error");
+    status.replaceChildren(model.get("error"));
     if (!model.get("busy")) return;
     const stop = make("button", "margin-left:0.6em", "■ Stop");
     stop.addEventListener("click", () => model.send({ type: "stop" }));
-    status.append("writing a branch …", stop);
+    status.replaceChildren("writing a branch …", stop);
   }
 
-  /** @param {number} at */
-  function select(at) {
-    if (at < 0 || at >= tokens.length || at === model.get("selected")) return;
-    model.set("selected", at);
-    model.save_changes();
-  }
-
-  strip.addEventListener("mouseover", (event) => {
-    const at = /** @type {HTMLElement} */ (event.target).dataset.at;
-    if (at !== undefined) select(Number(at));
-  });
   shade.addEventListener("change", () => {
     model.set("shade", shade.value);
     model.save_changes();
   });
   root.addEventListener("keydown", (event) => {
-    const others = /** @type {HTMLElement[]} */ ([...list.children]);
-    const inside = others.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     if (event.target === shade) return;
-    if (event.key === "ArrowRight") select(model.get("selected") + 1);
-    else if (event.key === "ArrowLeft") select(model.get("selected") - 1);
-    else if (event.key === "ArrowDown") others[Math.min(inside + 1, others.length - 1)]?.focus();
+    const others = /** @type {HTMLElement[]} */ ([...list.children]);
+    const inside = others.indexOf(/** @type {HTMLElement} */ (event.target));
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (event.key === "ArrowDown") others[Math.min(inside + 1, others.length - 1)]?.focus();
     else if (event.key === "ArrowUp" && inside > 0) others[inside - 1].focus();
-    else if ((event.key === "ArrowUp" && inside === 0) || event.key === "Escape") strip.focus();
-    else return;
-    if (event.key.startsWith("ArrowR") || event.key.startsWith("ArrowL")) strip.focus();
+    else if ((event.key === "ArrowUp" && inside === 0) || event.key === "Escape") strip.element.focus();
+    else if (step !== undefined) {
+      strip.element.focus();
+      strip.select(model.get("selected") + step);
+    } else return;
     event.preventDefault();
     event.stopPropagation();
   });
-
-  /** @type {[string, () => void][]} */
-  const listeners = [
-    ["change:selected", paintSelected],
-    ["change:shade", paintShades],
-    ["change:branches", paintBranches],
-    ["change:busy", paintStatus],
-    ["change:error", paintStatus],
-  ];
-  for (const [name, paint] of listeners) model.on(name, paint);
-  paintShades();
-  paintSelected();
-  paintBranches();
-  paintStatus();
-  return () => {
-    for (const [name, paint] of listeners) model.off(name, paint);
-    root.remove();
-  };
+  return follow(model, root, {
+    branches: paintBranches,
+    shade: paintShades,
+    selected: paintSelected,
+    busy: paintStatus,
+    error: paintStatus,
+  });
 }
 
 export default { render };

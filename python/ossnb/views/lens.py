@@ -1,0 +1,136 @@
+"""The logit lens as a table: what the model would have said after each layer, in place of each token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..harmony import token_bytes
+from ..reply import Reply
+from .markup import MORE, Html, percent, quoted, visible
+from .panel import Panel
+
+N_CELLS = 2400  # in one picture, some 150 bytes each
+N_TOP = 3
+
+_TABLE = (
+    "border-collapse:separate;border-spacing:2px;color:inherit;white-space:pre;"
+    "font-family:var(--jp-code-font-family,monospace)"
+)
+
+
+class LogitLens(Panel):
+    """The tokens that the layers in between would have written, where the reply has its own.
+
+    >>> lens = reply.logit_lens()  # doctest: +SKIP
+    >>> lens.ids.shape, lens.decided[17]  # doctest: +SKIP
+    ((24, 57, 3), 20)
+
+    `layers` [K]; `tokens` [T], those of the reply; `ids` int32 [K, T, n_top], the likeliest in place of each
+    if the output layer came right after the layer, best first, with `logprobs` [K, T, n_top]: column t is of
+    the pass that chose token t. `lens[10:20]` is the part of these tokens.
+    """
+
+    def __init__(
+        self,
+        tokens: NDArray[np.int32],
+        layers: NDArray[np.int32],
+        ids: NDArray[np.int32],
+        logprobs: NDArray[np.float32],
+        first: int = 0,
+    ) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.layers = layers
+        self.ids = ids
+        self.logprobs = logprobs
+        self._first = first  # number of the first token in the reply
+
+    @classmethod
+    def read(cls, reply: Reply, layers: Iterable[int] | None = None, n_top: int = N_TOP) -> Self:
+        """Read a reply again with its model; ValueError if it has no tokens."""
+        if not reply.tokens:
+            raise ValueError("the reply has no tokens to look at")
+        read = [*reply.prompt_tokens, *reply.tokens[:-1]]
+        start = len(reply.prompt_tokens) - 1
+        model = reply.origin.model
+        found = model.trace(read, what="logit_lens", layers=layers, start=start, n_top=n_top)
+        tokens = np.asarray(reply.tokens, np.int32)
+        return cls(tokens, found["layers"], found["lens_tokens"], found["lens_logprobs"])
+
+    def __getitem__(self, part: slice) -> LogitLens:
+        if not isinstance(part, slice) or not len(self.tokens[part]):
+            raise ValueError(f"a part of {len(self.tokens)} tokens is a slice with some in it, got {part!r}")
+        first = self._first + part.indices(len(self.tokens))[0]
+        return LogitLens(self.tokens[part], self.layers, self.ids[:, part], self.logprobs[:, part], first)
+
+    @property
+    def decided(self) -> NDArray[np.int32]:
+        """The layer from which on every layer's likeliest token is the one written, [T]; -1 for none."""
+        is_it = self.ids[:, :, 0] == self.tokens
+        n_right = np.logical_and.accumulate(is_it[::-1], axis=0).sum(axis=0)
+        first = (len(self.layers) - n_right).clip(max=len(self.layers) - 1)
+        return np.where(n_right > 0, self.layers[first], -1).astype(np.int32)
+
+    def table(self) -> list[dict[str, Any]]:
+        """List one row for each layer and token, as `pandas.DataFrame` takes them.
+
+        >>> reply.logit_lens().table()[0]  # doctest: +SKIP
+        {'layer': 0, 'position': 0, 'text': ' The', 'written': ' It', 'probability': 0.02}
+        """
+        return [
+            {
+                "layer": int(self.layers[k]),
+                "position": self._first + t,
+                "text": _text(int(self.ids[k, t, 0])),
+                "written": _text(int(self.tokens[t])),
+                "probability": float(np.exp(self.logprobs[k, t, 0])),
+            }
+            for k, t in np.ndindex(*self.ids.shape[:2])
+        ]
+
+    # ---- the pictures ------------------------------------------------------------------------------------
+
+    def plain(self) -> str:
+        """From which layer on each token stood, as text."""
+        rows = [
+            f"{self._first + t:>5}  {quoted(_text(token))} {_since(int(layer))}"
+            for t, (token, layer) in enumerate(zip(self.tokens.tolist(), self.decided, strict=True))
+        ]
+        return "\n".join([f"{len(self.tokens)} tokens, {len(self.layers)} layers", *rows])
+
+    def html(self) -> Html:
+        """Layers downward, tokens across; darker where the layer was surer, framed where it was right."""
+        n_shown = max(1, min(len(self.tokens), N_CELLS // len(self.layers)))
+        rows = [self._row(k, n_shown) for k in range(len(self.layers))]
+        written = Html.joined(
+            Html.of("th", quoted(_text(token)), title=f"token {self._first + t}: {_since(int(d))}")
+            for t, (token, d) in enumerate(zip(self.tokens[:n_shown].tolist(), self.decided, strict=False))
+        )
+        head = Html.of("tr", Html.joined([Html.of("th", "written"), written]))
+        table = Html.of("table", Html.joined([head, *rows]), style=_TABLE)
+        note = "What each layer would have written. Darker: surer; framed: the token that was written."
+        if n_shown < len(self.tokens):
+            note += f" Tokens {self._first} to {self._first + n_shown - 1} of the picture; slice for others."
+        return Html.joined([Html.of("div", table, style="overflow-x:auto"), Html.of("p", note, quiet=True)])
+
+    def _row(self, k: int, n_shown: int) -> Html:
+        cells = [Html.of("th", f"layer {self.layers[k]}")]
+        for t in range(n_shown):
+            ids, p = self.ids[k, t], np.exp(self.logprobs[k, t])
+            frame = ";outline:1px solid" if ids[0] == self.tokens[t] else ""
+            title = "\n".join(f"{percent(q)} {quoted(_text(i))}" for i, q in zip(ids, p, strict=True))
+            style = f"background:rgba({MORE},{0.85 * float(p[0]):.2f}){frame}"
+            cells.append(Html.of("td", _text(ids[0]).replace("\n", "⏎"), style=style, title=title))
+        return Html.of("tr", Html.joined(cells))
+
+
+def _text(token: int) -> str:
+    return visible(token_bytes(token))
+
+
+def _since(layer: int) -> str:
+    return "was not the likeliest in the end" if layer < 0 else f"from layer {layer} on"
