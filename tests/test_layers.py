@@ -14,11 +14,13 @@ PACKAGE = ROOT / "python" / "ossnb"
 # From the ground up; a module may import what stands in a line above its own.
 LAYERS = [
     ["errors"],
-    ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops"],
+    ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops", "turns"],
     ["attention", "checkpoint", "harmony", "demo"],
     ["hub", "parser", "reply", "testing"],
-    ["prefix", "trace"],
+    ["engine", "prefix"],
+    ["trace"],
     ["generation"],
+    ["aio"],
     ["model"],
     ["chat", "default"],
     ["doctor"],
@@ -28,7 +30,7 @@ LAYERS = [
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-USES_CORE = {"generation", "model", "doctor", "bench"}
+USES_CORE = {"engine", "generation", "model", "doctor", "bench"}
 # Doors to a room above, which import it when they are called: Model.chat(), Reply.inspect() and its like.
 UPWARD_BY_INTENT = {("model", "chat"), ("reply", "views")}
 

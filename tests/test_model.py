@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import os
+import re
+import shutil
 import threading
 import time
 
@@ -278,6 +281,64 @@ def test_a_closed_model_says_so(folder):
     with pytest.raises(RuntimeError, match="was closed"):
         model.complete([1])
     assert stream.run().finish_reason == "length"  # what runs already holds on to the weights
+
+
+# ---- files that change under a model ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(folder, tmp_path):
+    """The weights of a model of one's own."""
+    shutil.copytree(folder, tmp_path / "own")
+    return tmp_path / "own" / "model.safetensors"
+
+
+def test_a_file_that_became_shorter_is_an_error_and_not_the_end_of_the_process(file):
+    whole = file.read_bytes()
+    with ossnb.load(file.parent) as model:
+        before = model.complete(range(20), max_tokens=5, seed=1).tokens
+        model.forget()
+        with file.open("r+b") as opened:
+            opened.truncate(len(whole) // 2)
+        uses = [
+            lambda: model.complete(range(20)),
+            lambda: model.logits([1, 2]),
+            lambda: model.trace([1, 2]),
+        ]
+        for use in uses:
+            with pytest.raises(CheckpointError) as caught:
+                use()
+            assert re.search(
+                r"model\.safetensors: has [\d,]+ bytes now and had [\d,]+ when it was mapped",
+                str(caught.value),
+            )
+        with file.open("r+b") as opened:  # the same file again, as a restarted download writes it
+            opened.write(whole)
+        assert model.complete(range(20), max_tokens=5, seed=1).tokens == before
+
+
+def test_a_file_that_shrinks_while_a_reply_is_written_keeps_what_is_written(file):
+    with ossnb.load(file.parent) as model:
+        stream = model.stream_complete(range(20), max_tokens=50, seed=1)
+        while len(stream.reply.tokens) < 5:
+            next(stream)
+        os.truncate(file, 1000)
+        with pytest.raises(CheckpointError, match="when it was mapped"):
+            stream.run()
+        assert stream.reply.finish_reason == "error"
+        assert 5 <= len(stream.reply.tokens) < 50
+
+
+def test_a_file_that_is_replaced_or_removed_does_no_harm(file):
+    with ossnb.load(file.parent) as model:
+        before = model.complete(range(20), max_tokens=5, seed=1).tokens
+        other = file.with_name("new")
+        other.write_bytes(b"short")
+        other.replace(file)
+        model.forget()
+        assert model.complete(range(20), max_tokens=5, seed=1).tokens == before
+        file.unlink()
+        assert model.complete(range(20), max_tokens=5, seed=1).tokens == before
 
 
 # ---- the default model ------------------------------------------------------------------------------------

@@ -11,11 +11,14 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import CheckpointError, ContextFull, DeviceError, Interrupted
+from .errors import Busy, CheckpointError, ContextFull, DeviceError, Interrupted
 
 if TYPE_CHECKING:
+    from .aio import AsyncStream as AsyncStream
     from .chat import Chat as Chat
     from .config import Config as Config
+    from .default import agenerate as agenerate
+    from .default import astream as astream
     from .default import complete as complete
     from .default import default_model as default_model
     from .default import generate as generate
@@ -38,6 +41,7 @@ __version__ = "0.1.0"
 
 # Name → module, imported at first use: `import ossnb` itself takes a few milliseconds.
 _LAZY = {
+    "AsyncStream": "aio",
     "Chat": "chat",
     "Config": "config",
     "Event": "reply",
@@ -48,6 +52,8 @@ _LAZY = {
     "Stats": "reply",
     "Stream": "generation",
     "ToolCall": "messages",
+    "agenerate": "default",
+    "astream": "default",
     "complete": "default",
     "default_model": "default",
     "generate": "default",
@@ -59,7 +65,7 @@ _LAZY = {
     "unload_ipython_extension": "notebook",
 }
 
-__all__ = ["CheckpointError", "ContextFull", "DeviceError", "Interrupted", "__version__", *_LAZY]
+__all__ = ["Busy", "CheckpointError", "ContextFull", "DeviceError", "Interrupted", "__version__", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

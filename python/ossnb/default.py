@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from typing import Unpack
 
+from .aio import AsyncStream
 from .generation import Stream
 from .messages import Prompt
 from .model import Model, Tools, load
 from .reply import Reply
 from .sampling import SamplingOptions, with_sampling_options
+from .turns import Turn, Turns
 
 _default: Model | None = None
-_default_lock = threading.Lock()
+_turns = Turns("the default model", "wait until it is loaded, or stop that")
 
 
 def default_model() -> Model:
-    """Return the model that `ossnb.generate` and `%%oss` use, loading it (`load()`) when there is none
-    yet."""
+    """Return the model that `ossnb.generate` and `%%oss` use, loading it (`load()`) when there is none yet.
+
+    Busy if another thread has been loading it for seconds.
+    """
     global _default
-    with _default_lock:
-        if _default is None:
-            _default = load()
+    if _default is not None:
         return _default
+    turn = Turn(_turns, "loading")
+    with turn.held:
+        turn.wait()
+        if _default is None:
+            loaded = load()
+            _default = _default or loaded  # one may have been set meanwhile
+        model = _default
+    turn.pass_on()
+    return model
 
 
 def set_default_model(model: Model | None) -> None:
     """Make `model` the default; None lets the next use load it anew."""
     global _default
-    with _default_lock:
-        _default = model
+    _default = model
 
 
 @with_sampling_options
@@ -61,6 +70,43 @@ def stream(
 ) -> Stream:
     """Answer with the default model, event by event; see Model.stream."""
     return default_model().stream(prompt, instructions=instructions, effort=effort, tools=tools, **sampling)
+
+
+@with_sampling_options
+async def agenerate(
+    prompt: Prompt,
+    *,
+    instructions: str | None = None,
+    effort: str = "medium",
+    tools: Tools | None = None,
+    **sampling: Unpack[SamplingOptions],
+) -> Reply:
+    """Answer with the default model, for `await`; see Model.agenerate.
+
+    >>> reply = await ossnb.agenerate("What is 2 + 2?")  # doctest: +SKIP
+    """
+    return await astream(prompt, instructions=instructions, effort=effort, tools=tools, **sampling).run()
+
+
+@with_sampling_options
+def astream(
+    prompt: Prompt,
+    *,
+    instructions: str | None = None,
+    effort: str = "medium",
+    tools: Tools | None = None,
+    **sampling: Unpack[SamplingOptions],
+) -> AsyncStream:
+    """Answer with the default model, for `async for`; see Model.astream.
+
+    >>> async for event in ossnb.astream("Hi"): print(event.text, end="")  # doctest: +SKIP
+    Hello!
+    """
+    return AsyncStream(
+        lambda: default_model().stream(
+            prompt, instructions=instructions, effort=effort, tools=tools, **sampling
+        )
+    )
 
 
 @with_sampling_options

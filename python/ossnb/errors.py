@@ -21,6 +21,10 @@ class ContextFull(ValueError):
     """A prompt or a reply does not fit the context; the message says how to get more room."""
 
 
+class Busy(RuntimeError):
+    """The model computes for somebody else; the message says where, what, and since when."""
+
+
 class Interrupted(KeyboardInterrupt):
     """The user interrupted a generation; `reply` holds everything that had been written until then."""
 

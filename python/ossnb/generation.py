@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from .engine import SharedEngine
 from .errors import Interrupted
 from .harmony import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from .messages import Message, ToolCall
@@ -80,30 +81,20 @@ class RawText:
         self._decoder.reset()
 
 
-class Stream:
-    """The events of one generation, live, once; `reply` afterwards.
-
-    >>> for event in model.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
-    Hello!
-
-    Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
-    letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
-    another thread. An interrupt raises Interrupted, a KeyboardInterrupt with the partial reply; it is in
-    `reply` too. `on_logits`, where it is set, is called with the logits [V] that each token is chosen from.
-    """
+class Generation:
+    """One run of the loop, and what it has written so far. Its Stream is what a caller holds."""
 
     def __init__(
         self,
-        core: _core.Model,
+        engine: SharedEngine,
         cache: PrefixCache,
         request: Request,
         on_end: Callable[[Reply], None] | None = None,
     ) -> None:
-        self._core = core
+        self._engine = engine.use("about to begin an answer")
         self._cache = cache
         self._request = request
         self._on_end = on_end
-        self._cancel = _core.CancelFlag()
         self._reader: Reader = RawText() if request.effort is None else Parser()
         self._stops = StopStrings(request.sampling.stop_strings)
         self._stop_ids = request.sampling.stop_ids | (
@@ -120,52 +111,20 @@ class Stream:
         self.on_logits: Callable[[NDArray[np.float32]], None] | None = None
         self._close_reason: FinishReason = "cancelled"
         self._reply: Reply | None = None
-        self._events = self._generate()
+        self.cancel = self._engine.cancel
+        self.events = self._generate()
 
-    # ---- for the caller ----------------------------------------------------------------------------------
-
-    def __iter__(self) -> Iterator[Event]:
-        return self
-
-    def __next__(self) -> Event:
-        return next(self._events)
-
-    def run(self) -> Reply:
-        """Generate to the end and return the reply."""
-        try:
-            for _ in self:
-                pass
-        except Interrupted:
-            raise
-        except KeyboardInterrupt:  # it came between two events
-            self.close("interrupted")
-            raise Interrupted(self.reply) from None
-        return self.reply
-
-    def cancel(self) -> None:
-        """End the generation from any thread; the loop over the events ends within about 20 ms, with
-        "done"."""
-        self._cancel.set()
-
-    def close(self, reason: FinishReason = "cancelled") -> None:
-        """End the generation now, in the thread that loops over it; `reason` becomes the finish_reason."""
+    def close(self, reason: FinishReason) -> None:
+        """End it where it is; nothing if it has ended."""
         self._close_reason = reason
-        self._events.close()
+        self.events.close()
         if self._reply is None:  # it had not begun
             self._end(reason)
 
     @property
     def reply(self) -> Reply:
-        """The reply; what there is of it, "unfinished", while it is being written."""
+        """The reply, or what there is of it."""
         return self._reply or self._make_reply("unfinished")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "cancelled")
 
     # ---- the loop ----------------------------------------------------------------------------------------
 
@@ -191,14 +150,12 @@ class Stream:
         """Compute the prompt, and what was begun, from where it differs from earlier ones; return the last
         logits."""
         prompt = np.asarray([*self._request.prompt, *self._request.begun], np.int32)
-        self._sequence, self._n_cached = self._cache.longest(prompt) or (self._core.sequence(), 0)
+        self._sequence, self._n_cached = self._cache.longest(prompt) or (self._engine.sequence(), 0)
         for start in range(self._n_cached, len(prompt), PREFILL_CHUNK):
             stop = min(start + PREFILL_CHUNK, len(prompt))
-            began = time.perf_counter()
-            logits = self._core.forward(
-                [(self._sequence, prompt[start:stop], int(stop == len(prompt)))], self._cancel
-            )
-            self._prefill_s += time.perf_counter() - began
+            self._engine.now(f"reading a prompt, {start:,} of {len(prompt):,} tokens done")
+            logits = self._engine.forward([(self._sequence, prompt[start:stop], int(stop == len(prompt)))])
+            self._prefill_s += self._engine.call_s
             if stop < len(prompt):
                 yield Event("progress", fraction=stop / len(prompt))
         return np.asarray(logits[0])
@@ -206,7 +163,7 @@ class Stream:
     def _write(self, logits: NDArray[np.float32]) -> Generator[Event, None, FinishReason]:
         """Choose tokens until one of the reasons to stop."""
         assert self._sequence is not None
-        sampler = self._make_sampler(len(logits))
+        sampler, n_prompt = self._make_sampler(len(logits)), len(self._request.prompt)
         for token in self._request.begun:
             sampler.accept(token)
             self._tokens.append(token)
@@ -222,11 +179,11 @@ class Stream:
             yield from self._say(token)
             if (reason := self._reason_to_stop(token)) is not None:
                 return reason
-            began = time.perf_counter()
-            logits = self._core.forward([(self._sequence, np.array([token], np.int32), 1)], self._cancel)[0]
-            self._decode_s += time.perf_counter() - began
+            self._engine.now(f"writing an answer, {len(self._tokens) - n_prompt:,} tokens so far")
+            logits = self._engine.forward([(self._sequence, np.array([token], np.int32), 1)])[0]
+            self._decode_s += self._engine.call_s
             self._n_decode_steps += 1
-            self._decode_bytes += self._core.bytes_touched
+            self._decode_bytes += self._engine.bytes_touched
 
     def _make_sampler(self, n_vocab: int) -> _core.Sampler:
         s = self._request.sampling
@@ -269,7 +226,7 @@ class Stream:
             return "length"
         if len(self._tokens) >= self._request.context:
             return "context"
-        return "cancelled" if self._cancel.is_set() else None
+        return "cancelled" if self.cancel.is_set() else None
 
     # ---- what the tokens mean ----------------------------------------------------------------------------
 
@@ -353,3 +310,79 @@ class Stream:
             precision=request.precision,
             origin=request.origin,
         )
+
+
+class Stream:
+    """The events of one generation, live, once; `reply` afterwards.
+
+    >>> for event in model.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
+    Hello!
+
+    Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
+    letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
+    another thread. An interrupt raises Interrupted, a KeyboardInterrupt with the partial reply; it is in
+    `reply` too. `on_logits`, where it is set, is called with the logits [V] that each token is chosen from.
+    """
+
+    def __init__(
+        self,
+        engine: SharedEngine,
+        cache: PrefixCache,
+        request: Request,
+        on_end: Callable[[Reply], None] | None = None,
+    ) -> None:
+        self._generation = Generation(engine, cache, request, on_end)
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._generation.events)
+
+    def run(self) -> Reply:
+        """Generate to the end and return the reply."""
+        try:
+            for _ in self:
+                pass
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # it came between two events
+            self.close("interrupted")
+            raise Interrupted(self.reply) from None
+        return self.reply
+
+    def cancel(self) -> None:
+        """End the generation from any thread; the loop over the events ends within about 20 ms, with
+        "done"."""
+        self._generation.cancel.set()
+
+    def close(self, reason: FinishReason = "cancelled") -> None:
+        """End the generation now, in the thread that loops over it; `reason` becomes the finish_reason."""
+        self._generation.close(reason)
+
+    @property
+    def reply(self) -> Reply:
+        """The reply; what there is of it, "unfinished", while it is being written."""
+        return self._generation.reply
+
+    @property
+    def on_logits(self) -> Callable[[NDArray[np.float32]], None] | None:
+        """What sees the logits of every choice."""
+        return self._generation.on_logits
+
+    @on_logits.setter
+    def on_logits(self, see: Callable[[NDArray[np.float32]], None] | None) -> None:
+        self._generation.on_logits = see
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "cancelled")
+
+    def __del__(self) -> None:
+        # The generation knows itself and would wait for the garbage collector; nobody should for `on_end`.
+        if hasattr(self, "_generation"):
+            self.close()

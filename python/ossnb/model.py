@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, checkpoint, demo, hub, machine
+from .aio import AsyncStream
 from .config import Config
+from .engine import SharedEngine, Use
 from .errors import ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
 from .harmony import CALL, Tokenizer, check_effort, render
 from .messages import Prompt, as_messages
 from .prefix import PrefixCache
 from .reply import Origin, Reply
+from .safetensors import MappedFile
 from .sampling import Sampling, SamplingOptions, with_sampling_options
 from .trace import BLOCK, Tracing, check_kinds, check_layers
 
@@ -78,6 +81,7 @@ def load(
         core,
         opened.config,
         tensors=opened.tensors,
+        files=opened.files,
         source=where.source,
         revision=where.revision,
         fingerprint=opened.fingerprint,
@@ -128,9 +132,10 @@ class Model:
     >>> model.generate("What is 2 + 2?", temperature=0).text  # doctest: +SKIP
     '4'
 
-    Several threads may use one model: their forward calls take turns, and each generation works on a fork of
-    its own of the kept keys and values. A prompt that begins like an earlier one, with its reply, is computed
-    only from where they part; the result is the same, bit for bit.
+    Several threads may use one model: their forward calls take turns in the order they are asked for, and
+    each generation works on a fork of its own of the kept keys and values. Who does not get a first turn
+    within `patience_s` seconds gets Busy, which names what is going on. A prompt that begins like an earlier
+    one, with its reply, is computed only from where they part; the result is the same, bit for bit.
     """
 
     def __init__(
@@ -139,13 +144,14 @@ class Model:
         config: Config,
         *,
         tensors: Mapping[str, NDArray[Any]] | None = None,
+        files: Iterable[MappedFile] = (),
         source: str = "",
         revision: str | None = None,
         fingerprint: str = "",
         precision: str = "exact",
         context: int | None = None,
     ) -> None:
-        self._core: _core.Model | None = core
+        self._engine: SharedEngine | None = SharedEngine(core, files)
         self.config = config
         self.tensors = dict(tensors or {})  # HF name → mapped, read-only array; bf16 as uint16
         self.source = source
@@ -159,10 +165,13 @@ class Model:
 
     @property
     def core(self) -> _core.Model:
-        """The C++ engine; RuntimeError once the model is closed."""
-        if self._core is None:
+        """The C++ engine itself, without turns; RuntimeError once the model is closed."""
+        return self._open_engine().core
+
+    def _open_engine(self) -> SharedEngine:
+        if self._engine is None:
             raise RuntimeError(f"the model {self.source!r} was closed; load it again")
-        return self._core
+        return self._engine
 
     @property
     def threads(self) -> int:
@@ -171,7 +180,17 @@ class Model:
 
     @threads.setter
     def threads(self, n: int) -> None:
-        self.core.threads = n
+        self._open_engine().use("changing the number of threads").set_threads(n)
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds that a generation waits for its first turn before it raises Busy; None: as long as it
+        takes."""
+        return self._open_engine().patience_s
+
+    @patience_s.setter
+    def patience_s(self, seconds: float | None) -> None:
+        self._open_engine().patience_s = seconds
 
     # ---- answers -----------------------------------------------------------------------------------------
 
@@ -225,6 +244,53 @@ class Model:
         settings = Sampling.of(sampling)
         tokens = render(as_messages(prompt), instructions=instructions, effort=effort, tools=tools)
         return self._start(tokens, settings, effort, on_end)
+
+    @with_sampling_options
+    async def agenerate(
+        self,
+        prompt: Prompt,
+        *,
+        instructions: str | None = None,
+        effort: str = "medium",
+        tools: Tools | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Reply:
+        """Answer as `generate` does, for `await`: the event loop goes on, an interrupt or a cancel ends it.
+
+        >>> reply = await model.agenerate("What is 2 + 2?")  # doctest: +SKIP
+
+        Several at once are answered one after the other. A cancelled one raises CancelledError with the
+        partial reply in `.reply`; after a timeout, that is the TimeoutError's `__cause__`. To have the
+        partial reply at hand in any case: `stream = model.astream(...)`, `await stream.run()`.
+        """
+        return await self.astream(
+            prompt, instructions=instructions, effort=effort, tools=tools, **sampling
+        ).run()
+
+    @with_sampling_options
+    def astream(
+        self,
+        prompt: Prompt,
+        *,
+        instructions: str | None = None,
+        effort: str = "medium",
+        tools: Tools | None = None,
+        on_end: Callable[[Reply], None] | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> AsyncStream:
+        """Answer as `stream` does, for `async for`.
+
+        >>> async for event in model.astream("Hi"): print(event.text, end="")  # doctest: +SKIP
+        Hello!
+
+        Returns an AsyncStream with `reply`, `run`, `cancel` and `aclose`; leaving the loop ends it. `on_end`
+        is called in a thread.
+        """
+        return AsyncStream(
+            lambda: self.stream(
+                prompt, instructions=instructions, effort=effort, tools=tools, on_end=on_end, **sampling
+            )
+        )
 
     @with_sampling_options
     def complete(self, prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
@@ -315,7 +381,7 @@ class Model:
             list(begun),
             self._origin,
         )
-        return Stream(self.core, self._cache, request, on_end)
+        return Stream(self._open_engine(), self._cache, request, on_end)
 
     def _check_harmony(self) -> None:
         if self.config.vocab_size <= CALL:
@@ -338,10 +404,11 @@ class Model:
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), len(tokens) * self.config.vocab_size * 4)
         logits = np.empty((len(tokens), self.config.vocab_size), np.float32)
-        sequence = self.core.sequence()
+        use = self._open_engine().use(f"computing the logits of {len(tokens):,} tokens")
+        sequence = use.sequence()
         for start in range(0, len(tokens), PREFILL_CHUNK):
             chunk = tokens[start : start + PREFILL_CHUNK]
-            logits[start : start + len(chunk)] = self.core.forward([(sequence, chunk, len(chunk))])
+            logits[start : start + len(chunk)] = use.forward([(sequence, chunk, len(chunk))])
         return logits
 
     def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]:
@@ -353,10 +420,11 @@ class Model:
         """
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
-        sequence = self._read(tokens[:start])
+        use = self._open_engine().use(f"computing the logits of {len(tokens):,} tokens")
+        sequence = self._read(use, tokens[:start])
         for at in range(start, len(tokens), BLOCK):
             block = tokens[at : at + BLOCK]
-            yield self.core.forward([(sequence, block, len(block))])
+            yield use.forward([(sequence, block, len(block))])
 
     def trace(
         self,
@@ -393,14 +461,15 @@ class Model:
         tokens = np.asarray(self._token_ids(encoded), np.int32)
         tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)
         self._check_room("arrays", len(tokens), tracing.n_bytes)
-        return tracing.run(self.core, self.tensors, self._read(tokens[: tracing.first]), tokens)
+        use = self._open_engine().use(f"tracing {len(tokens):,} tokens")
+        return tracing.run(use, self.tensors, self._read(use, tokens[: tracing.first]), tokens)
 
-    def _read(self, tokens: NDArray[np.int32]) -> _core.Sequence:
+    def _read(self, use: Use, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`, computed only as far as no kept one does."""
         probe = np.append(tokens, np.int32(0))  # the cache leaves out the last token of what it is asked for
-        sequence, n_cached = self._cache.longest(probe) or (self.core.sequence(), 0)
+        sequence, n_cached = self._cache.longest(probe) or (use.sequence(), 0)
         for at in range(n_cached, len(tokens), PREFILL_CHUNK):
-            self.core.forward([(sequence, tokens[at : at + PREFILL_CHUNK], 0)])
+            use.forward([(sequence, tokens[at : at + PREFILL_CHUNK], 0)])
         return sequence
 
     def _check_room(self, what: str, n_tokens: int, n_bytes: int) -> None:
@@ -442,7 +511,7 @@ class Model:
         """Free the memory; the model cannot be used any more."""
         self.forget()
         self.tensors.clear()
-        self._core = None
+        self._engine = None
 
     def __enter__(self) -> Self:
         return self
@@ -455,7 +524,7 @@ class Model:
     def __repr__(self) -> str:
         c = self.config
         size = f"{c.num_hidden_layers} layers, {c.num_local_experts} experts"
-        if self._core is None:
+        if self._engine is None:
             return f"Model({self.source!r}, {size}, closed)"
         return (
             f"Model({self.source!r}, {size}, precision={self.precision!r}, threads={self.threads}, "

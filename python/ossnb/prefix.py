@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Sequence as Seq
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from . import _core
 
 Tokens = NDArray[np.int32]
+
+_caches: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
 
 
 class PrefixCache:
@@ -30,6 +34,7 @@ class PrefixCache:
         self._max_bytes = max_bytes
         self._kept: list[tuple[Tokens, _core.Sequence]] = []  # least recently used first
         self._lock = threading.Lock()
+        _caches.add(self)
 
     def longest(self, tokens: Tokens) -> tuple[_core.Sequence, int] | None:
         """Return a fork cut to the longest shared prefix, and its length; None where nothing is shared.
@@ -68,6 +73,10 @@ class PrefixCache:
         with self._lock:
             self._kept.clear()
 
+    def after_fork(self) -> None:
+        """Begin with a free lock in a forked child: who held it may not have been copied."""
+        self._lock = threading.Lock()
+
     @property
     def n_bytes(self) -> int:
         """Bytes of all kept sequences, shared blocks counted for each."""
@@ -82,3 +91,12 @@ def shared_prefix(a: Tokens, b: Tokens) -> int:
     n = min(len(a), len(b))
     differ = a[:n] != b[:n]
     return int(differ.argmax()) if differ.any() else n
+
+
+def _after_fork() -> None:
+    for cache in _caches:
+        cache.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -173,14 +173,35 @@ def _check_ranges(path: Path, entries: dict[str, Entry], data_begin: int, n_data
         )
 
 
-def map_tensors(path: Path, header: Header) -> dict[str, NDArray[Any]]:
-    """Map a file read-only and return its tensors as C-contiguous views, in their shapes.
+@dataclass(frozen=True)
+class MappedFile:
+    """A mapped file, and its tensors as C-contiguous views, in their shapes."""
+
+    path: Path
+    mapping: mmap.mmap
+    tensors: dict[str, NDArray[Any]]
+
+    def check(self) -> None:
+        """Refuse a file that has become shorter: to touch what it lacks now would end the process (SIGBUS).
+
+        A look at the file's size, about a microsecond. A file that was replaced, rather than rewritten, does
+        no harm: the mapping keeps the old one alive.
+        """
+        n_bytes = self.mapping.size()
+        if n_bytes < len(self.mapping):
+            raise CheckpointError(
+                f"{self.path}: has {n_bytes:,} bytes now and had {len(self.mapping):,} when it was mapped; "
+                "does something write into it? Put the file back, or download it again, and load the model "
+                "anew"
+            )
+
+
+def map_file(path: Path, header: Header) -> MappedFile:
+    """Map a file read-only.
 
     The arrays keep the mapping alive. Views of wider items may start at any even byte; a tensor that starts
     at an odd one (never in published files) is copied.
     """
-    if not header.entries:
-        return {}
     try:
         with path.open("rb") as file:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -188,7 +209,8 @@ def map_tensors(path: Path, header: Header) -> dict[str, NDArray[Any]]:
         raise CheckpointError(f"{path}: cannot be mapped into memory: {error}") from error
     if len(mapping) < header.n_bytes:
         raise CheckpointError(f"{path}: became shorter while it was read; is a download still writing it?")
-    return {name: _view(mapping, entry) for name, entry in header.entries.items()}
+    tensors = {name: _view(mapping, entry) for name, entry in header.entries.items()}
+    return MappedFile(path, mapping, tensors)
 
 
 def _view(mapping: mmap.mmap, entry: Entry) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from .config import Config
 
 if TYPE_CHECKING:
     from . import _core
+    from .engine import Use
 
 Array = NDArray[Any]
 
@@ -94,7 +95,7 @@ class Tracing:
 
     def run(
         self,
-        core: _core.Model,
+        engine: Use,
         tensors: Mapping[str, Array],
         sequence: _core.Sequence,
         tokens: NDArray[np.int32],
@@ -102,7 +103,7 @@ class Tracing:
         """Trace; `sequence` holds the tokens before `first`."""
         lens = LogitLens(tensors, self.config, self.n_top) if "logit_lens" in self.kinds else None
         blocks = [
-            self._block(core.trace(sequence, tokens[at : at + BLOCK]), lens)
+            self._block(engine.trace(sequence, tokens[at : at + BLOCK]), lens)
             for at in range(self.first, self.n, BLOCK)
         ]
         arrays = join_blocks(blocks, skip=self.start - self.first)

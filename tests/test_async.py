@@ -1,0 +1,393 @@
+"""`await` and `async for`: the event loop stays free, and whatever ends a generation loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import ossnb
+from fakes import random_model, scripted_model
+from ossnb import default
+from ossnb.testing import write_random_checkpoint
+
+TURN = "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>"
+HELLO = TURN + "Hello there, friend.<|return|>"
+LONG = TURN + "again and " * 300
+PATIENCE_S = 120
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """The real engine: it writes noise for as long as it may, and reads long prompts for seconds."""
+    folder = tmp_path_factory.mktemp("model") / "wide"
+    return ossnb.load(write_random_checkpoint(folder, shape={"vocab_size": 201088}, layers=2, seed=1))
+
+
+def run(coroutine):
+    """Run to the end; a loop that hangs fails the test instead of hanging it."""
+
+    async def limited():
+        async with asyncio.timeout(PATIENCE_S):
+            return await coroutine
+
+    return asyncio.run(limited())
+
+
+def hold_at(model, n_calls):
+    """Let the n-th forward call from now wait until `go` is set; `reached` tells that it is there."""
+    reached, go = threading.Event(), threading.Event()
+    n_calls += len(model.core.computed)
+
+    def before_forward(n):
+        if n == n_calls:
+            reached.set()
+            assert go.wait(PATIENCE_S)
+
+    model.core.before_forward = before_forward
+    return reached, go
+
+
+async def until(event):
+    while not event.is_set():
+        await asyncio.sleep(0.005)
+
+
+# ---- the same answers -------------------------------------------------------------------------------------
+
+
+def test_an_awaited_reply_is_the_one_that_generate_gives(noise):
+    settings = {"seed": 5, "max_tokens": 20, "effort": "low"}
+    awaited = run(noise.agenerate("Hi", **settings))
+    assert awaited.tokens == noise.generate("Hi", **settings).tokens
+    assert (awaited.text, awaited.effort, awaited.seed) == (noise.generate("Hi", **settings).text, "low", 5)
+
+
+def test_async_for_gives_the_events_of_a_stream():
+    async def collect():
+        return [event async for event in scripted_model(HELLO).astream("Hi", logprobs=1)]
+
+    events, expected = run(collect()), list(scripted_model(HELLO).stream("Hi", logprobs=1))
+    assert [(e.kind, e.text, e.token) for e in events] == [(e.kind, e.text, e.token) for e in expected]
+    assert events[-1].reply.text == "Hello there, friend."
+
+
+def test_module_functions_load_the_default_model_once_and_not_in_the_loops_thread(monkeypatch):
+    loaded = []
+
+    def load():
+        loaded.append(threading.current_thread())
+        return scripted_model(HELLO)
+
+    async def ask():
+        replies = await asyncio.gather(ossnb.agenerate("Hi"), ossnb.agenerate("Hi", effort="low"))
+        texts = [e.text async for e in ossnb.astream("Hi") if e.kind == "answer"]
+        return [reply.text for reply in replies], "".join(texts)
+
+    monkeypatch.setattr(default, "load", load)
+    ossnb.set_default_model(None)
+    try:
+        assert run(ask()) == (["Hello there, friend."] * 2, "Hello there, friend.")
+    finally:
+        ossnb.set_default_model(None)
+    assert len(loaded) == 1
+    assert loaded[0] is not threading.main_thread()
+
+
+# ---- the loop goes on -------------------------------------------------------------------------------------
+
+
+def test_the_loop_is_free_while_the_engine_computes():
+    """The engine waits for the loop here: a loop that waited for the engine would never end."""
+    model = scripted_model(HELLO)
+
+    async def ask(read):
+        reached, go = hold_at(model, 3)
+        task = asyncio.create_task(read())
+        await until(reached)
+        go.set()
+        return await task
+
+    async def stream():
+        return [event async for event in model.astream("Hi")][-1].reply
+
+    assert run(ask(lambda: model.agenerate("Hi"))).text == "Hello there, friend."
+    assert run(ask(stream)).text == "Hello there, friend."
+
+
+def test_answers_awaited_together_are_computed_one_after_the_other():
+    model, threads = random_model(), []
+    model.core.before_forward = lambda n: threads.append(threading.current_thread())
+
+    async def ask(seed):
+        stream = ossnb.AsyncStream(lambda: model.stream_complete([1, 2, seed], max_tokens=20, seed=seed))
+        return (await stream.run()).tokens
+
+    async def ask_all():
+        return await asyncio.gather(*(ask(seed) for seed in range(5)))
+
+    together = run(ask_all())
+    changes = sum(a is not b for a, b in itertools.pairwise(threads))
+    assert (len(threads), changes) == (100, 4)
+    assert together == [model.complete([1, 2, s], max_tokens=20, seed=s).tokens for s in range(5)]
+
+
+def test_an_answer_may_be_awaited_in_the_midst_of_another():
+    model = scripted_model(HELLO)
+
+    async def ask():
+        inner = [(await model.agenerate("And?")).text async for e in model.astream("Hi") if e.kind == "done"]
+        return inner, [await anext(model.astream("Hi")) for _ in range(2)]
+
+    texts, firsts = run(ask())
+    assert texts == ["Hello there, friend."]
+    assert [event.kind for event in firsts] == ["reasoning"] * 2
+
+
+# ---- what ends it -----------------------------------------------------------------------------------------
+
+
+def test_leaving_the_loop_ends_the_generation_and_frees_the_model():
+    model, ended = scripted_model(LONG), []
+
+    async def ask():
+        async for event in model.astream("Hi", on_end=ended.append):
+            if event.kind == "answer":
+                break
+        while not ended:  # the thread may still be on its way out
+            await asyncio.sleep(0.005)
+        return len(model.core.computed)
+
+    n_calls = run(ask())
+    assert [(reply.finish_reason, reply.text) for reply in ended] == [("cancelled", "again")]
+    assert len(model.core.computed) == n_calls
+    assert model.generate("Hi", max_tokens=3).finish_reason == "length"
+
+
+def test_nothing_runs_between_two_events_and_aclose_ends_it():
+    model = scripted_model(LONG)
+
+    async def ask():
+        stream = model.astream("Hi")
+        await anext(stream)
+        n_calls = len(model.core.computed)
+        await asyncio.sleep(0.1)
+        assert len(model.core.computed) == n_calls
+        assert stream.reply.finish_reason == "unfinished"
+        await stream.aclose()
+        await stream.aclose()
+        assert [event async for event in stream] == []
+        return stream.reply
+
+    reply = run(ask())
+    assert (reply.finish_reason, reply.reasoning) == ("cancelled", "Let")
+
+
+def test_async_with_closes_and_cancel_ends_with_done():
+    async def ask():
+        async with scripted_model(LONG).astream("Hi") as stream:
+            events = []
+            async for event in stream:
+                events.append(event)
+                if event.kind == "answer":
+                    stream.cancel()
+            assert events[-1].kind == "done"
+        async with scripted_model(LONG).astream("Hi") as left:
+            await anext(left)
+        return stream.reply, left.reply
+
+    assert [reply.finish_reason for reply in run(ask())] == ["cancelled", "cancelled"]
+
+
+def test_a_stream_that_never_began_loads_nothing():
+    async def ask():
+        stream = ossnb.AsyncStream(lambda: pytest.fail("was started"))
+        assert stream.reply.finish_reason == "unfinished"
+        await stream.aclose()
+        assert [event async for event in stream] == []
+        assert (await stream.run()).finish_reason == "cancelled"
+        return stream.reply
+
+    assert run(ask()).finish_reason == "cancelled"
+
+
+@pytest.mark.parametrize("phase", ["prefill", "decode"])
+def test_cancelling_a_task_ends_the_engines_call_and_keeps_the_reply(noise, phase):
+    async def ask():
+        prompt = f"{phase} " * 50_000 if phase == "prefill" else "Hi"
+        stream = noise.astream(prompt, seed=1)
+        task = asyncio.create_task(stream.run())
+        while stream.reply.stats.prefill_s == 0 or (phase == "decode" and len(stream.reply.tokens) < 5):
+            await asyncio.sleep(0.01)
+            assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return stream.reply, caught.value
+
+    reply, error = run(ask())
+    assert reply.finish_reason == "cancelled"
+    assert (len(reply.tokens) >= 5) == (phase == "decode")
+    assert error.reply is reply
+    assert noise.generate("Hi", max_tokens=2).finish_reason == "length"
+
+
+def test_a_timeout_keeps_the_partial_text_on_the_stream_and_on_the_error():
+    model = scripted_model(LONG)
+    model.generate("Hi", max_tokens=20)  # the vocabulary is loaded now
+
+    async def ask(limit):
+        reached, go = hold_at(model, 12)
+        stream = model.astream("Hi")
+        cancel = stream.cancel
+        stream.cancel = lambda: (cancel(), go.set())  # as the engine's call ends when it is cancelled
+        with pytest.raises(TimeoutError) as caught:
+            await limit(stream.run(), 2.0)
+        assert reached.is_set()
+        return stream.reply, caught.value
+
+    async def with_timeout(awaited, seconds):
+        async with asyncio.timeout(seconds):
+            await awaited
+
+    for limit in (asyncio.wait_for, with_timeout):
+        reply, error = run(ask(limit))
+        assert reply.finish_reason == "cancelled"
+        assert "again and".startswith(reply.text)
+        assert len(reply.tokens) == 12
+        assert error.__cause__.reply is reply
+
+
+def test_a_task_that_waits_behind_another_can_be_cancelled():
+    model = scripted_model(HELLO)
+
+    async def ask():
+        reached, go = hold_at(model, 2)
+        first = asyncio.create_task(model.agenerate("Hi"))
+        await until(reached)
+        second = asyncio.create_task(model.agenerate("And?"))
+        await asyncio.sleep(0.1)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await second
+        go.set()
+        return (await first).text, caught.value.reply
+
+    text, reply = run(ask())
+    assert text == "Hello there, friend."
+    assert (reply.finish_reason, reply.tokens) == ("cancelled", [])
+
+
+def test_cancelling_while_a_model_loads_does_not_wait_for_it():
+    loading, go = threading.Event(), threading.Event()
+
+    def start():
+        loading.set()
+        assert go.wait(PATIENCE_S)
+        return scripted_model(HELLO).stream("Hi")
+
+    async def ask():
+        stream = ossnb.AsyncStream(start)
+        task = asyncio.create_task(stream.run())
+        await until(loading)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        while stream.reply.prompt_tokens == []:  # the load ends, and what it was for does not begin
+            await asyncio.sleep(0.005)
+        return await stream.run()
+
+    assert run(ask()).tokens == []
+
+
+# ---- what goes wrong --------------------------------------------------------------------------------------
+
+
+def test_errors_come_to_the_task_that_waits():
+    model = scripted_model(HELLO)
+
+    async def first(stream):
+        return await anext(stream)
+
+    with pytest.raises(ValueError, match="temperature must be >= 0, got -1"):
+        run(model.agenerate("Hi", temperature=-1))
+    with pytest.raises(TypeError, match="unknown setting 'max_token'"):
+        run(first(model.astream("Hi", max_token=1)))
+
+    def before_forward(n):
+        raise MemoryError("no room for a KV block")
+
+    model.core.before_forward = before_forward
+    stream = model.astream("Hi")
+    with pytest.raises(MemoryError, match="KV block"):
+        run(stream.run())
+    assert stream.reply.finish_reason == "error"
+
+
+def test_a_stream_is_for_one_task():
+    model = scripted_model(HELLO)
+
+    async def ask():
+        reached, go = hold_at(model, 1)
+        stream = model.astream("Hi")
+        task = asyncio.create_task(stream.run())
+        await until(reached)
+        with pytest.raises(RuntimeError, match="another task is waiting for this stream already"):
+            await anext(stream)
+        go.set()
+        return (await task).text
+
+    assert run(ask()) == "Hello there, friend."
+
+
+SCRIPT = """
+import asyncio, os, signal, sys, threading
+import ossnb
+
+async def main():
+    stream = ossnb.load(sys.argv[1]).astream("Hi", seed=1)
+    is_sent = False
+    try:
+        async for event in stream:
+            if len(stream.reply.tokens) >= 8 and not is_sent:
+                is_sent = True
+                os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        print(stream.reply.finish_reason, 8 <= len(stream.reply.tokens) < 500, flush=True)
+
+if sys.argv[2] == "interrupt":
+    asyncio.run(main())
+else:  # leave while a task is under way
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(ossnb.load(sys.argv[1]).agenerate("Hi", seed=1))
+    loop.run_until_complete(asyncio.sleep(1))
+    assert not task.done()
+"""
+
+
+@pytest.mark.parametrize("ending", ["interrupt", "leave"])
+def test_scripts_end_cleanly_in_the_midst_of_an_answer(noise, ending, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    ran = subprocess.run(
+        [sys.executable, str(script), noise.source, ending],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), *sys.path])),
+    )
+    if ending == "interrupt":
+        assert ran.stdout == "cancelled True\n"
+        assert ran.stderr.rstrip().endswith("KeyboardInterrupt")
+        assert ran.returncode == -signal.SIGINT
+    else:
+        assert (ran.returncode, ran.stdout) == (0, "")
+        assert "terminate" not in ran.stderr
