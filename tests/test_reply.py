@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import pytest
 
+from fakes import random_model
 from ossnb.reply import Event, Message, Reply, Stats, TokenLogprob
 from ossnb.sampling import Sampling
 
@@ -59,3 +61,17 @@ def test_speeds_are_counts_over_times_and_zero_where_nothing_ran():
 def test_a_tokens_text_may_be_a_part_of_a_character():
     assert TokenLogprob(1, "é".encode(), -0.5).text == "é"
     assert TokenLogprob(1, "é".encode()[:1], -0.5).text == "\ufffd"
+
+
+def test_what_needs_the_model_says_how_to_have_it_again():
+    def written():
+        model = random_model()  # nobody else keeps it
+        return model.complete([1, 2], max_tokens=3)
+
+    reply = written()
+    with pytest.raises(RuntimeError, match=r"but 'fake' is not there any more.*model = ossnb.load\('fake'\)"):
+        reply.inspect()
+    copy = pickle.loads(pickle.dumps(reply))
+    assert copy == reply
+    with pytest.raises(RuntimeError, match="loaded from a file, or made by hand, has none"):
+        copy.branch(1, [2])

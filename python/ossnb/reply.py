@@ -88,21 +88,26 @@ def _rate(amount: float, seconds: float) -> float:
 class Origin:
     """The model that wrote a reply, for as long as someone else keeps it; a copy in a file knows none."""
 
-    __slots__ = ("_model",)
+    __slots__ = ("_model", "_source")
 
     def __init__(self, model: Model | None = None) -> None:
         self._model = None if model is None else weakref.ref(model)
+        self._source = "" if model is None else model.source
 
     @property
     def model(self) -> Model:
         """The model; RuntimeError where it is gone or was never known."""
         model = None if self._model is None else self._model()
-        if model is None:
-            raise RuntimeError(
-                "this needs the model that wrote the reply, which is not there any more (or the reply was "
-                "loaded from a file); keep the model in a variable and generate the reply again with its seed"
-            )
-        return model
+        if model is not None:
+            return model
+        if self._model is None:
+            what = "a reply that was loaded from a file, or made by hand, has none"
+        else:
+            what = f"{self._source!r} is not there any more: nothing else kept it"
+        raise RuntimeError(
+            f"this needs the model that wrote the reply, but {what}; keep a model in a variable, as in "
+            f"model = ossnb.load({self._source or '20b'!r}), and generate the reply again with its seed"
+        )
 
     def __reduce__(self) -> tuple[type[Origin], tuple[()]]:
         return Origin, ()
