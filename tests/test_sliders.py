@@ -48,6 +48,28 @@ def test_settings_given_before_the_sliders_are_shown_stay(panel):
     assert panel.settings["effort"] == panel._controls.sliders["effort"].value == "low"
 
 
+def test_set_moves_the_sliders_and_draws(panel):
+    controls = panel.widget and panel._controls
+    before = controls.picture.value
+    panel.set(temperature=2.5, effort="high", seed=9)
+    assert {name: controls.sliders[name].value for name in ("temperature", "effort", "seed")} == {
+        "temperature": 2.5,
+        "effort": "high",
+        "seed": 9,
+    }
+    assert controls.picture.value != before
+    assert "temperature=2.5" in controls.code.value
+
+
+def test_the_saved_picture_follows_the_last_move(panel, monkeypatch):
+    saved = []
+    monkeypatch.setattr(panel, "refresh", lambda: saved.append(panel.code))
+    controls = panel.widget and panel._controls
+    for value in (0.9, 0.8, 0.7, 0.6):
+        controls.sliders["temperature"].value = value
+    wait_until(lambda: saved and "temperature=0.6" in saved[-1])
+
+
 def test_the_code_runs(panel):
     panel.set(temperature=0.0, seed=3)
     panel.prompt = 'It\'s "quoted"\n'
@@ -220,6 +242,7 @@ def test_cells_begin_with_the_applied_settings(monkeypatch):
         ({"temperature": -1}, "temperature"),
         ({"effort": "max"}, "low, medium, high"),
         ({"heat": 1}, "no setting"),
+        ({"top_k": 300}, r"0\.\.256"),
     ],
 )
 def test_settings_out_of_range_change_nothing(panel, values, told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -60,17 +61,25 @@ class Controls:
                 self.answer,
             ]
         )
-        self._take_settings()
+        self._is_following = False
+        # The panel's own settings win; what it does not say is as the sliders begin.
+        self.show_settings(panel.settings)
+        panel.set(**{name: slider.value for name, slider in self.sliders.items()})
         self._connect()
         self.after_reply(panel)
 
-    def _take_settings(self) -> None:
-        """The panel's own settings win; what it does not say is as the sliders begin."""
-        given = self._panel.settings
-        for name, slider in self.sliders.items():
-            if name in given:
-                slider.value = given[name]
-        self._panel.set(**{name: slider.value for name, slider in self.sliders.items()})
+    def show_settings(self, values: Mapping[str, Any]) -> None:
+        """Move sliders without being told so, and draw what that changes; the model does not run."""
+        self._is_following = True
+        try:
+            for name, value in values.items():
+                slider = self.sliders[name]
+                if hasattr(slider, "max"):  # one who writes code may leave the range that is usual
+                    slider.min, slider.max = min(slider.min, value), max(slider.max, value)
+                slider.value = value
+        finally:
+            self._is_following = False
+        self.draw()
 
     def _connect(self) -> None:
         for name, slider in self.sliders.items():
@@ -82,8 +91,8 @@ class Controls:
         self.apply.on_click(self._on_apply)
 
     def _on_setting(self, name: str, value: Any) -> None:
-        self._panel.set(**{name: value})
-        self.draw()
+        if not self._is_following:
+            self._panel.set(**{name: value})
 
     def _on_position(self, change: Any) -> None:
         self._panel.position = change["new"]
@@ -98,7 +107,7 @@ class Controls:
         self.status.value = "later %%oss cells use these settings"
 
     def draw(self) -> None:
-        """Draw what the settings change; the model does not run."""
+        """Draw what the settings and the position change."""
         self.code.value = self._panel.code
         self.picture.value = self._panel.next_token_html()
         if not self.generate.disabled:

@@ -110,7 +110,9 @@ class Experts(Panel):
             usage, lambda i, e: f"layer {i}, expert {e}: {percent(usage[i, e])}", ("experts", "layers")
         )
         _, n_tokens, active = self.ids.shape
-        head = f"Experts of {n_tokens} tokens, {active} of {self.n_experts} a token; darker: more of the work"
+        head = (
+            f"Experts of {n_tokens} tokens, {active} of {self.n_experts} a token; stronger: more of the work"
+        )
         return Html.joined([Html.of("p", head, quiet=True), picture])
 
     def make_widget(self) -> Any:

@@ -131,7 +131,7 @@ class Inspection(Panel):
         """The tokens, shaded, each with its alternatives in a tooltip."""
         strip = token_strip(self.reply.tokens, 1 - self.probabilities, self._title)
         note = Html.of(
-            "p", "Darker: less likely. Probabilities before temperature and penalties.", quiet=True
+            "p", "Orange: unlikely. Probabilities are those before temperature and penalties.", quiet=True
         )
         columns = [strip, *(self._branch_html(i, branch) for i, branch in enumerate(self.branches))]
         sides = Html.joined(Html.of("div", column, style=COLUMN) for column in columns)

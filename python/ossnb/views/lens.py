@@ -103,16 +103,21 @@ class LogitLens(Panel):
         return "\n".join([f"{len(self.tokens)} tokens, {len(self.layers)} layers", *rows])
 
     def html(self) -> Html:
-        """Layers downward, tokens across; darker where the layer was surer, framed where it was right."""
+        """Layers downward, tokens across; orange where the layer was sure, framed where it was right."""
         n_shown = max(1, min(len(self.tokens), N_CELLS // len(self.layers)))
         rows = [self._row(k, n_shown) for k in range(len(self.layers))]
         written = Html.joined(
-            Html.of("th", quoted(_text(token)), title=f"token {self._first + t}: {_since(int(d))}")
+            Html.of(
+                "th",
+                quoted(_text(token)),
+                style="white-space:pre",
+                title=f"token {self._first + t}: {_since(int(d))}",
+            )
             for t, (token, d) in enumerate(zip(self.tokens[:n_shown].tolist(), self.decided, strict=False))
         )
         head = Html.of("tr", Html.joined([Html.of("th", "written"), written]))
         table = Html.of("table", Html.joined([head, *rows]), style=_TABLE)
-        note = "What each layer would have written. Darker: surer; framed: the token that was written."
+        note = "What each layer would have written: the stronger the orange, the surer; framed: the token written."
         if n_shown < len(self.tokens):
             note += f" Tokens {self._first} to {self._first + n_shown - 1} of the picture; slice for others."
         return Html.joined([Html.of("div", table, style="overflow-x:auto"), Html.of("p", note, quiet=True)])

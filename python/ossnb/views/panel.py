@@ -56,8 +56,9 @@ class Panel:
 
     def refresh(self) -> None:
         """Show what has changed, wherever the panel is on a page."""
-        for output in self._outputs:
-            output.show(self.bundle())
+        if has_front_end():  # a terminal would print it once more
+            for output in self._outputs:
+                output.show(self.bundle())
 
     def _ipython_display_(self) -> None:
         if has_front_end() and self.widget is not None:

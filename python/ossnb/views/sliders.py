@@ -13,7 +13,7 @@ from ..notebook.defaults import set_cell_defaults
 from ..notebook.limiter import RateLimiter
 from ..reply import Reply
 from ..sampling import Sampling
-from .distribution import Distributions, Reduced, reduced
+from .distribution import N_KEPT, Distributions, Reduced, reduced
 from .markup import Html, distribution_bars, percent, quoted, token_strip, visible
 from .panel import Panel
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 UNLIKELY = 0.05  # a written token with less than this share would now probably be another
 N_BARS = 12
-N_REFRESH = 20_000  # characters; the saved picture need not follow every move of a slider
+REFRESH_S = 0.3  # the saved picture need not follow every move of a slider
 
 _DEFAULTS = {f.name: f.default for f in fields(Sampling)} | {"effort": "medium"}
 
@@ -50,7 +50,7 @@ class Sliders(Panel):
         self._writing = threading.Lock()  # held while an answer is written
         self._stream: Stream | None = None
         self._controls: Any = None
-        self._limiter = RateLimiter()
+        self._timer: threading.Timer | None = None
         self._distributions: Distributions | None = None
         self.reply: Reply | None = None
         if reply is not None and reply.tokens:
@@ -64,7 +64,7 @@ class Sliders(Panel):
         return {name: value for name, value in self._values.items() if value != _DEFAULTS[name]}
 
     def set(self, **values: Any) -> None:
-        """Change settings as the sliders do; ValueError for one that is out of range."""
+        """Change settings, and the sliders with them; ValueError for one that is out of range."""
         unknown = sorted(set(values) - set(_DEFAULTS))
         if unknown:
             raise ValueError(f"there is no setting {unknown[0]!r}; there are {', '.join(_DEFAULTS)}")
@@ -72,9 +72,14 @@ class Sliders(Panel):
         Sampling(**{name: value for name, value in changed.items() if name != "effort"})
         if changed.get("effort", "medium") not in EFFORTS:
             raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {changed['effort']!r}")
+        if not 0 <= changed.get("top_k", 0) <= N_KEPT:
+            raise ValueError(
+                f"top_k must be in 0..{N_KEPT} (the logits that are kept), got {changed['top_k']}"
+            )
         self._values = changed
-        if self._limiter.ready(N_REFRESH):
-            self.refresh()
+        if self._controls is not None:
+            self._controls.show_settings(values)
+        self._refresh_soon()
 
     @property
     def code(self) -> str:
@@ -190,6 +195,17 @@ class Sliders(Panel):
             f"{percent(shares.error[at])}"
         )
         return Html.joined([picture, Html.of("p", note, quiet=True)])
+
+    def _refresh_soon(self) -> None:
+        """Let the saved picture follow; many moves of a slider make one new picture."""
+        if self._timer is None:
+            self._timer = threading.Timer(REFRESH_S, self._refresh_now)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _refresh_now(self) -> None:
+        self._timer = None  # before the picture: a move from here on makes another
+        self.refresh()
 
     def plain(self) -> str:
         """The settings and the answer as text."""
