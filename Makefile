@@ -14,7 +14,7 @@ CPP_TESTS := $(wildcard tests/cpp/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test arm lint format oracle bench clean
+.PHONY: help demo lab test pictures arm lint format oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -28,7 +28,10 @@ lab: $(STAMP)-lab  ## open the first notebook in JupyterLab
 	$(RUN) -m jupyterlab $(NOTEBOOK) $(ARGS)
 
 test: $(STAMP)-test  ## run the tests
-	$(RUN) -m pytest -n 2 $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab and Chromium
+	OSSNB_PICTURES=docs/img OSSNB_BROWSER=required $(RUN) -m pytest -q tests/test_lab.py
 
 arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aarch64-linux-gnu qemu-user)
 	$(RUN) -m pytest -v tests/test_other_machines.py $(ARGS)

@@ -1,121 +1,369 @@
-"""The panels in a real JupyterLab: keys, a branch, sliders, Stop, dark, the saved page without a kernel."""
+"""The panels in a real JupyterLab, as a reader meets them: mouse, keys, Stop, dark, a page with no kernel."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
-DRIVER = Path(__file__).parent / "lab_panels.cjs"
-CELLS = [
-    "import ossnb\nmodel = ossnb.load('demo')\n"
-    "reply = model.generate('<img src=x onerror=window.hits=1>', seed=3, max_tokens=60)",
+from lab import Lab, need_browser
+
+pytestmark = pytest.mark.xdist_group("lab")  # one JupyterLab for all
+
+FIRST = Path(__file__).parent.parent / "notebooks" / "01_first_answer.ipynb"
+PROMPT = "Tell me a story about a fox named Mia."
+PANELS = [
+    "import json, ossnb\nmodel = ossnb.load('demo')\n"
+    f"reply = model.generate({PROMPT!r}, seed=3, max_tokens=80)",
     "view = reply.inspect()\nview",
     "view.experts()",
-    "ossnb.sliders('<script>window.hits=1</script>', reply=reply)",
+    f"panel = ossnb.sliders({PROMPT!r}, reply=reply)\npanel",
+    "view.attention(layer=-1)",
+    "reply.logit_lens()[:16]",
+]
+INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS = range(1, 6)
+
+EVIL = (
+    "<script>window.hits=1</script><img src=x onerror='window.hits=1'><svg onload='window.hits=1'></svg> "
+    "[a](javascript:window.hits=1) <a href='javascript:window.hits=1'>b</a>"
+)
+UNTRUSTED = [
+    "import numpy as np, ossnb\n"
+    "from fakes import scripted_model\n"
+    "from ossnb.views.attention import Attention\n"
+    "from ossnb.views.experts import Experts\n"
+    "from ossnb.views.lens import LogitLens\n"
+    f"evil = {EVIL!r}\n"
+    "model = scripted_model('<|channel|>analysis<|message|>' + evil + '<|end|>'\n"
+    "    '<|start|>assistant<|channel|>final<|message|>' + evil)\n"
+    "ossnb.set_default_model(model)\n"
+    "%load_ext ossnb",
+    f"%%oss --out reply\n{EVIL}",
+    "view = reply.inspect(n_top=2)\nview",
+    "view.branch(len(reply.tokens) - 3, evil)",
+    "tokens = np.array(reply.tokens, np.int32)\n"
+    "T = len(tokens)\n"
+    "Experts(tokens, np.zeros((2, T, 1), np.int32), np.ones((2, T, 1), np.float32), 4)",
+    "Attention(tokens, np.full((T, T), 1 / T, np.float32), evil, T - 1)",
+    "LogitLens(tokens, np.arange(2, dtype=np.int32), np.stack([tokens, tokens])[:, :, None],\n"
+    "          np.zeros((2, T, 1), np.float32))",
+    "panel = ossnb.sliders(evil, reply=reply)\npanel",
+]
+
+SLOW = [
+    "import time, ossnb\n"
+    "from fakes import scripted_model\n"
+    "model = scripted_model('<|channel|>final<|message|>' + 'one two three ' * 400)\n"
+    "model.core.before_forward = lambda n: time.sleep(0.02)",
+    "panel = ossnb.sliders('Count', model=model)\npanel",
+    "other = ossnb.sliders('Count', model=model)\nother",
+    "began = time.monotonic()\n"
+    "while 'temperature' not in panel.settings and time.monotonic() < began + 60:\n"
+    "    time.sleep(0.05)\n"
+    "print('heard' if 'temperature' in panel.settings else 'deaf')",
 ]
 
 
-def missing():
-    """What this machine lacks to run a browser on JupyterLab."""
-    if not CHROMIUM:
-        return "Chromium"
-    if shutil.which("node") is None:
-        return "node"
-    if subprocess.run(["node", "-e", "require('playwright-core')"], capture_output=True).returncode:
-        return "playwright-core (npm install; NODE_PATH says where)"
-    found = subprocess.run([sys.executable, "-c", "import jupyterlab"], capture_output=True).returncode == 0
-    return None if found else "jupyterlab"
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    need_browser()
+    with Lab.start(tmp_path_factory.mktemp("lab")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
-    """Run the driver on a server of its own and return what it saw."""
-    if lacking := missing():
-        pytest.skip(f"needs {lacking}")
-    home = tmp_path_factory.mktemp("lab")
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in CELLS],
-        metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+def panels(lab):
+    """A notebook with every panel; a test must not care what others did to it."""
+    with lab.open("panels", PANELS) as notebook:
+        notebook.run_all()
+        wait_for_panels(notebook)
+        yield notebook
+
+
+def wait_for_panels(notebook):
+    for index in (INSPECT, EXPERTS, ATTENTION):
+        notebook.cell(index).locator("[role=group]").wait_for()
+    button(notebook.cell(SLIDERS), "Generate").wait_for()
+
+
+def button(cell, name):
+    return cell.get_by_role("button", name=name, exact=True)
+
+
+def wait_facts(notebook, index, text):
+    """Wait until a view tells of what was chosen in it."""
+    notebook.cell(index).locator("[aria-live=polite]").filter(has_text=text).wait_for()
+
+
+def setting(notebook, name):
+    return json.loads(notebook.kernel(f"print(json.dumps(panel._values[{name!r}]))"))
+
+
+# ---- tokens, experts, attention ----------------------------------------------------------------------------
+
+
+def test_a_token_is_chosen_by_mouse_or_keys_in_all_views_at_once(panels):
+    tokens = panels.cell(INSPECT).locator("[role=group]")
+    tokens.locator("[data-at='4']").hover()
+    wait_facts(panels, INSPECT, "token 4:")
+    tokens.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        panels.page.keyboard.press(key)
+    wait_facts(panels, INSPECT, "token 5:")
+    wait_facts(panels, EXPERTS, "token 5;")
+    wait_facts(panels, ATTENTION, "token 5 ")
+
+
+def test_enter_on_an_alternative_writes_a_branch_beside_the_reply(panels):
+    cell = panels.cell(INSPECT)
+    cell.locator("[role=group] [data-at='3']").hover()
+    wait_facts(panels, INSPECT, "token 3:")
+    cell.locator("[role=group]").focus()
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        panels.page.keyboard.press(key)
+    name = cell.get_by_text("branches[0], from token 3 on").first  # the other is in the picture
+    name.wait_for()
+    cell.get_by_text("writing a branch").wait_for(state="detached")
+    is_it = (
+        "branch = view.branches[0]; print(branch.tokens[:3] == reply.tokens[:3],"
+        " branch.tokens[3] == view.steps.top_ids[3, 1], len(branch.tokens) > 4)"
     )
-    (home / "root").mkdir()
-    nbformat.write(notebook, home / "root" / "panels.ipynb")
-    news = home / "settings" / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-    (news / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
-    names = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    environment = os.environ | {name: str(home / name.lower()) for name in names}
-    environment |= {
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-    }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    options = [
-        "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-        "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
-        f"--ServerApp.root_dir={home / 'root'}", "--ServerApp.allow_root=True",
-        "--LabApp.expose_app_in_browser=True",
-    ]  # fmt: skip
-    with open(home / "server.log", "w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log
-        )
-    try:
-        wait_for(url, home / "server.log")
-        done = subprocess.run(
-            ["node", DRIVER, url, CHROMIUM, home], capture_output=True, text=True, timeout=400
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-    finally:
-        server.terminate()
-        server.wait(30)
+    assert panels.kernel(is_it) == "True True True"
+    assert name.bounding_box()["x"] > cell.locator("[role=group]").bounding_box()["x"] + 100
+    panels.picture("inspect", cell)
 
 
-def wait_for(url, log):
-    for _ in range(60):
-        try:
-            urllib.request.urlopen(f"{url}/api", timeout=5).close()
+def test_the_heat_map_is_of_the_selected_token(panels):
+    cell = panels.cell(EXPERTS)
+    cell.locator("[role=group] [data-at='6']").hover()
+    wait_facts(panels, EXPERTS, "token 6;")
+    lit = cell.locator("canvas").evaluate(
+        """canvas => {
+          const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+          return [...Array(canvas.height / 16).keys()].map(row => [...Array(canvas.width / 16).keys()]
+            .filter(column => pixels[4 * ((row * 16 + 4) * canvas.width + column * 16 + 4) + 3] > 0));
+        }"""
+    )
+    assert lit == json.loads(
+        panels.kernel("print([sorted(row) for row in reply.experts().ids[:, 6].tolist()])")
+    )
+    for name, index in (("experts", EXPERTS), ("attention", ATTENTION), ("logit_lens", LENS)):
+        panels.picture(name, panels.cell(index))
+
+
+# ---- the sliders -------------------------------------------------------------------------------------------
+
+
+def test_a_slider_moves_by_mouse(panels):
+    handle = panels.cell(SLIDERS).locator(".noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    box, before = handle.bounding_box(), setting(panels, "temperature")
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    panels.page.mouse.move(*middle)
+    panels.page.mouse.down()
+    panels.page.mouse.move(middle[0] + 30, middle[1], steps=3)
+    panels.page.mouse.up()
+    code = panels.cell(SLIDERS).locator("textarea").last
+    for _ in range(100):
+        panels.page.wait_for_timeout(100)
+        after = setting(panels, "temperature")
+        if after > before and f"temperature={after!r}" in code.input_value():
             return
-        except OSError:
-            time.sleep(1)
-    raise AssertionError(log.read_text())
+    raise AssertionError(f"{before} became {after}; the code is {code.input_value()}")
 
 
-def test_a_live_view_hides_its_picture_and_a_page_without_a_kernel_shows_it(seen):
-    assert seen["live"] == ["none"] * 3
-    assert seen["reloaded"] == ["block"] * 3
+# From the key to the frame that shows the new picture.
+DRAWN_MS = """async handle => {
+  const area = handle.closest(".jp-OutputArea");
+  const host = area.querySelector(".jupyter-widgets table").closest(".widget-html-content");
+  const drawn = new Promise(done => {
+    const watch = new MutationObserver(() => { watch.disconnect(); requestAnimationFrame(() => done()) });
+    watch.observe(host, { childList: true, subtree: true });
+  });
+  handle.focus();
+  const began = performance.now();
+  handle.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }));
+  await drawn;
+  return performance.now() - began;
+}"""
 
 
-def test_keys_move_the_token_in_both_views(seen):
-    assert [fact[:8] for fact in seen["facts"]] == ["token 5:", "token 5;"]
+def test_keys_move_a_slider_and_the_pictures_follow(panels, record_property):
+    panels.kernel("panel.set(temperature=1.6)")
+    cell = panels.cell(SLIDERS)
+    times = []
+    for _ in range(12):
+        times.append(round(cell.locator(".noUi-handle").first.evaluate(DRAWN_MS), 1))
+        panels.page.wait_for_timeout(100)
+    print(f"from key to picture, ms: {sorted(times)}")
+    record_property("slider_ms", sorted(times))
+    assert setting(panels, "temperature") == pytest.approx(1.0)
+    unlikely = int(panels.kernel("print((panel.written_shares() < 0.05).sum())"))
+    cell.get_by_text(f"{unlikely} of ").first.wait_for()
+    assert cell.locator(".jupyter-widgets span[style*=underline]").count() == unlikely
+    panels.kernel("panel.set(temperature=0.6, top_p=0.9)")
+    cell.locator("textarea").last.scroll_into_view_if_needed()
+    panels.page.wait_for_timeout(500)
+    panels.picture("sliders", cell)
 
 
-def test_moving_a_slider_redraws_the_picture(seen):
-    assert all(ms is not None for ms in seen["sliderMs"])
+def test_apply_reaches_later_cells(panels):
+    panels.kernel("panel.set(temperature=0.6)")
+    button(panels.cell(SLIDERS), "Apply to %%oss cells").click()
+    panels.cell(SLIDERS).get_by_text("later %%oss cells use these settings").wait_for()
+    ask = "from ossnb.notebook.defaults import cell_defaults; print(cell_defaults()['temperature'])"
+    assert panels.kernel(ask) == "0.6"
 
 
-def test_stop_can_be_pressed_while_it_runs(seen):
-    assert seen["stopWhileRunning"]
+# ---- the page ----------------------------------------------------------------------------------------------
+
+# The least contrast, as WCAG counts it, of any text with what lies behind it, shades included.
+CONTRAST = """areas => {
+  const parse = colour => (colour.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+  const over = (top, below) => {
+    const alpha = top.length > 3 ? top[3] : 1;
+    return below.map((c, i) => alpha * top[i] + (1 - alpha) * c);
+  };
+  const behind = element => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
+  };
+  const bright = rgb => {
+    const [r, g, b] = rgb.map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  let least = [99, ""];
+  for (const area of areas) for (const e of area.querySelectorAll("span, td, th, p, div, button")) {
+    const hasText = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!hasText || !e.offsetParent || e.disabled) continue;
+    let opacity = 1;
+    for (let p = e; p; p = p.parentElement) opacity *= Number(getComputedStyle(p).opacity);
+    const ground = behind(e), ink = parse(getComputedStyle(e).color);
+    const text = bright(over([...ink.slice(0, 3), (ink[3] ?? 1) * opacity], ground)), back = bright(ground);
+    const contrast = (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
+    if (contrast < least[0]) least = [contrast, e.outerHTML.slice(0, 300)];
+  }
+  return least;
+}"""
 
 
-def test_nothing_is_fetched_nothing_fails_and_nothing_a_model_wrote_runs(seen):
-    assert seen["external"] == []
-    assert seen["liveErrors"] == []
-    assert seen["hits"] == 0
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_everything_can_be_read_in_both_themes(panels, theme):
+    panels.theme(theme)
+    contrast, where = panels.page.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
+    assert contrast > 3, where
+    panels.cell(INSPECT).scroll_into_view_if_needed()
+    panels.picture(theme.lower())
+    panels.theme("Light")
+
+
+def test_nothing_is_fetched_and_no_script_fails(panels):
+    assert panels.external == []
+    assert panels.errors == []
+
+
+PICTURES = (
+    """() => [...document.querySelectorAll("div[class^='ossnb-']")].map(e => getComputedStyle(e).display)"""
+)
+
+
+def test_a_page_without_a_kernel_has_every_picture(lab):
+    with lab.open("saved", PANELS) as notebook:
+        notebook.run_all()
+        wait_for_panels(notebook)
+        # A live view stands in for its picture; the lens has a picture alone.
+        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block"]
+        assert "widgets" not in notebook.save().metadata
+        notebook.shut_down()
+        notebook.load()
+        notebook.cell(LENS).locator("table").wait_for()
+        assert notebook.page.evaluate(PICTURES) == ["block"] * 5
+        assert notebook.cell(INSPECT).locator("span[title*=entropy]").count() > 5
+        assert notebook.cell(EXPERTS).locator("svg rect title").count() > 5
+        assert notebook.cell(SLIDERS).get_by_text("would now be unlikely").is_visible()
+        notebook.picture("reloaded")
+        assert notebook.external == []
+
+
+def test_what_a_model_wrote_does_nothing_live_or_saved(lab):
+    with lab.open("untrusted", UNTRUSTED) as notebook:
+        notebook.run_all()
+        button(notebook.cell(len(UNTRUSTED) - 1), "Generate").wait_for()
+        notebook.cell(2).get_by_text("branches[0]").first.wait_for()
+        assert_harmless(notebook)
+        assert notebook.cell(2).locator("[role=group]").inner_text().count("<script>") == 2
+        notebook.save()
+        notebook.shut_down()
+        notebook.load()
+        notebook.cell(len(UNTRUSTED) - 1).get_by_text("would now be unlikely").wait_for()
+        assert_harmless(notebook)
+
+
+def assert_harmless(notebook):
+    """Nothing ran, and there is nothing that would, such as a link to click."""
+    notebook.page.wait_for_timeout(500)
+    assert notebook.page.evaluate("() => window.hits ?? 0") == 0
+    risky = notebook.page.locator(".jp-OutputArea-output *").evaluate_all(
+        """all => all.filter(e => ["SCRIPT", "IMG", "IFRAME", "OBJECT"].includes(e.tagName) || e.onload ||
+          e.onerror || /^\\s*javascript:/i.test(e.getAttribute("href") ?? "")).map(e => e.outerHTML)"""
+    )
+    assert risky == []
+    assert notebook.external == []
+
+
+def test_the_first_notebook_as_a_newcomer_sees_it(lab):
+    with lab.open("first_answer", FIRST) as notebook:
+        notebook.run_all()
+        folds = notebook.page.locator("details")
+        longest = max(folds.all(), key=lambda fold: len(fold.text_content()))
+        longest.evaluate("fold => { fold.open = true }")
+        assert longest.locator("pre").is_visible()
+        notebook.page.set_viewport_size({"width": 980, "height": 1110})
+        notebook.page.add_style_tag(content=".jp-cell-toolbar, .jp-Collapser { visibility: hidden }")
+        notebook.page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0 }")
+        notebook.picture("first_answer", notebook.page.locator(".jp-WindowedPanel-outer").first)
+        assert (notebook.external, notebook.errors) == ([], [])
+
+
+# ---- bad moments -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def slow(lab):
+    """Two panels on one model that takes its time."""
+    with lab.open("slow", SLOW) as notebook:
+        notebook.run(0, 1, 2)
+        for index in (1, 2):
+            button(notebook.cell(index), "Generate").wait_for()
+        yield notebook
+
+
+def test_stop_works_while_two_panels_write_with_one_model(slow):
+    for index in (1, 2):
+        button(slow.cell(index), "Generate").click()
+        slow.cell(index).get_by_text("one two three").first.wait_for()
+    for index, name in ((1, "panel"), (2, "other")):
+        button(slow.cell(index), "■ Stop").click()
+        slow.cell(index).get_by_text("■ stopped · ").wait_for()
+        reason, n_tokens = slow.kernel(f"print({name}.reply.finish_reason, len({name}.reply.tokens))").split()
+        assert reason == "cancelled"
+        assert 0 < int(n_tokens) < 1200
+
+
+def test_sliders_and_stop_are_heard_while_a_cell_runs(slow):
+    panel = slow.cell(1)
+    slow.kernel("panel.set(temperature=1.0)")
+    button(panel, "Generate").click()
+    panel.get_by_text("■ stopped · ").wait_for(state="detached")
+    slow.run(3, wait=False)
+    slow.page.wait_for_function(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+    )
+    button(panel, "■ Stop").click()
+    panel.get_by_text("■ stopped · ").wait_for()
+    panel.locator(".noUi-handle").first.focus()
+    slow.page.keyboard.press("ArrowLeft")
+    slow.wait_ran(3)
+    assert slow.cell(3).inner_text().strip() == "heard"

@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import ossnb
 from fakes import random_model, wait_until
 from ossnb import views
+from ossnb.testing import write_random_checkpoint
 from ossnb.views.live import LiveView, module
 
 STATIC = Path(views.__file__).parent / "static"
@@ -86,6 +89,17 @@ def test_a_branch_is_seen_while_it_is_written(model):
 
 def test_a_view_begins_at_the_least_sure_token(view):
     assert view.widget.selected == view.probabilities.argmin()
+
+
+def test_views_of_one_reply_can_be_linked(tmp_path):
+    folder = write_random_checkpoint(tmp_path / "model", "tiny", seed=3)
+    with ossnb.load(folder, threads=1, context=64) as model:
+        view = model.complete([5, 9, 2], max_tokens=6, seed=1).inspect()
+        attention = view.attention(layer=0).at(2)
+    assert (attention.widget.selected, attention.widget.n_prompt) == (2, 3)
+    weights = np.frombuffer(attention.widget.weights, "<f4").reshape(attention.weights.shape)
+    np.testing.assert_array_equal(weights, attention.weights)
+    assert attention._leader is view
 
 
 def test_views_know_no_kernel():

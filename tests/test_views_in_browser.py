@@ -10,25 +10,19 @@ import functools
 import html
 import json
 import re
-import shutil
 import subprocess
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 import ossnb
 from fakes import random_model, scripted_model
-from ossnb import views
+from lab import CHROMIUM, FLAGS, need_browser
 from ossnb.testing import write_random_checkpoint
+from ossnb.views.live import module
+from ossnb.views.markup import percent
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
-
-STATIC = Path(views.__file__).parent / "static"
 EVIL = "<script>hit()</script><img src=x onerror=hit()><svg onload=hit()> [a](javascript:hit())"
 
 PAGE = """<!doctype html><meta charset="utf-8"><body>
@@ -37,6 +31,8 @@ PAGE = """<!doctype html><meta charset="utf-8"><body>
 <script type="module">
 import view from "./MODULE.js";
 const values = VALUES, heard = {}, sent = [];
+for (const [name, value] of Object.entries(values))
+  if (value?.bytes) values[name] = new DataView(new Uint8Array(value.bytes).buffer);
 const model = {
   get: (name) => values[name],
   set: (name, value) => { values[name] = value; (heard["change:" + name] ?? []).forEach((f) => f()) },
@@ -69,34 +65,35 @@ document.body.replaceChildren(out);
 @pytest.fixture
 def browse(tmp_path):
     """Load a view with a panel's values, run a script, return what the page saw."""
+    need_browser()
     handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
     handler.log_message = lambda *args: None
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    def look(module, panel, script):
+    def look(name, panel, script):
         widget = panel.widget
         values = {name: getattr(widget, name) for name in widget.trait_names(sync=True) if name[0] != "_"}
         values = {
             name: value for name, value in values.items() if name not in ("layout", "tooltip", "tabbable")
         }
-        embedded = json.dumps(values).replace("<", "\\u003c")
-        page = PAGE.replace("MODULE", module).replace("PICTURE", widget.twin)
+        embedded = json.dumps(values, default=lambda raw: {"bytes": list(raw)}).replace("<", "\\u003c")
+        page = PAGE.replace("MODULE", name).replace("PICTURE", widget.twin)
         (tmp_path / "page.html").write_text(page.replace("VALUES", embedded).replace("SCRIPT", script))
-        (tmp_path / f"{module}.js").write_text((STATIC / f"{module}.js").read_text())
+        (tmp_path / f"{name}.js").write_text(module(name))
         url = f"http://127.0.0.1:{server.server_address[1]}/page.html"
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            f"--user-data-dir={tmp_path / 'profile'}",
-        ]
         done = subprocess.run(
-            [CHROMIUM, *flags, "--virtual-time-budget=5000", "--dump-dom", url],
+            [
+                CHROMIUM,
+                *FLAGS,
+                f"--user-data-dir={tmp_path / 'profile'}",
+                "--virtual-time-budget=5000",
+                "--dump-dom",
+                url,
+            ],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
         )
         found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
         assert found, done.stdout[-2000:] + done.stderr[-2000:]
@@ -110,13 +107,22 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
     model = random_model()
     view = model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=3)
     seen = browse("tokens", view, """
+      model.set("selected", 0);
       el.querySelector("[role=group]").focus();
-      key("ArrowRight"); key("ArrowRight"); key("ArrowRight"); key("ArrowLeft");
+      key("ArrowLeft"); key("ArrowRight"); key("ArrowRight"); key("ArrowRight"); key("ArrowLeft");
       seen.selected = model.get("selected");
       seen.facts = el.querySelector("[aria-live]").textContent;
       key("ArrowDown"); key("ArrowDown");
       seen.focused = document.activeElement.textContent;
       document.activeElement.click();
+      model.set("selected", 3);
+      model.set("selected", 2);
+      seen.kept = document.activeElement.textContent;
+      const hover = (at, clientX) => el.querySelector(`[data-at="${at}"]`).dispatchEvent(
+        new MouseEvent("mouseover", { bubbles: true, clientX, clientY: 5 }));
+      hover(7, 10); hover(9, 10);
+      seen.hovered = model.get("selected");
+      model.set("selected", 2);
       key("Escape");
       seen.back = document.activeElement.getAttribute("role");
       key("ArrowRight");
@@ -124,7 +130,7 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
       el.querySelector("select").value = "entropy";
       el.querySelector("select").dispatchEvent(new Event("change"));
       seen.shade = model.get("shade");
-      model.set("branches", [{ at: 1, tokens: ["a", "<b>", "c"] }]);
+      model.set("branches", [{ at: 1, name: "n", tokens: ["a", "<b>", "c"], special: [] }]);
       model.set("busy", true);
       [...el.querySelectorAll("button")].at(-1).click();
       seen.text = el.textContent;
@@ -136,6 +142,8 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
     assert f"{float(f'{100 * p:.3g}'):g} %" in seen["focused"]
     assert seen["sent"][0] == {"type": "branch", "at": 2, "token": int(view.steps.top_ids[2, 1])}
     assert seen["sent"][1] == {"type": "stop"}
+    assert seen["kept"] == seen["focused"], "the focus stays in the list"
+    assert seen["hovered"] == 7, "a page that moves under the pointer selects nothing"
     assert (seen["back"], seen["shade"]) == ("group", "entropy")
     assert "a<b>c" in seen["text"]
     assert (seen["hidden"], seen["shown"], seen["left"], seen["listeners"]) == ("none", "block", 0, 0)
@@ -165,4 +173,22 @@ def test_the_heat_map_follows_the_token(browse, tmp_path):
     """)  # fmt: skip
     assert seen["selected"] == 2
     assert seen["lit"] == [sorted(row) for row in experts.ids[:, 2].tolist()]
+    assert (seen["hidden"], seen["shown"], seen["listeners"]) == ("none", "block", 0)
+
+
+def test_attention_shades_what_the_selected_token_looked_at(browse, tmp_path):
+    folder = write_random_checkpoint(tmp_path / "model", "tiny", seed=3)
+    with ossnb.load(folder, threads=1, context=64) as model:
+        attention = model.complete([5, 9, 2], max_tokens=6, seed=1).attention(layer=1)
+    seen = browse("attention", attention, """
+      seen.first = model.get("selected");
+      el.querySelector("[role=group]").focus();
+      key("ArrowRight"); key("ArrowLeft"); key("ArrowLeft");
+      seen.selected = model.get("selected");
+      seen.facts = el.querySelector("[aria-live]").textContent;
+      seen.titles = [...el.querySelectorAll("[data-at]")].map((span) => span.title);
+    """)  # fmt: skip
+    assert (seen["first"], seen["selected"]) == (5, 3)
+    assert "token 3 " in seen["facts"]
+    assert seen["titles"] == [f"{i}: {percent(share)}" for i, share in enumerate(attention.weights[3])]
     assert (seen["hidden"], seen["shown"], seen["listeners"]) == ("none", "block", 0)

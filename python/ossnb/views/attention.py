@@ -53,7 +53,9 @@ class Attention(Panel):
         """Return the view of where token `at` of the reply looked."""
         if not 0 <= at < len(self.weights):
             raise ValueError(f"at must be in 0..{len(self.weights) - 1}, got {at}")
-        return Attention(self.tokens, self.weights, self._label, at)
+        other = Attention(self.tokens, self.weights, self._label, at)
+        other._leader = self._leader
+        return other
 
     @property
     def sinks(self) -> NDArray[np.float32]:

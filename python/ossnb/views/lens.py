@@ -117,7 +117,7 @@ class LogitLens(Panel):
         )
         head = Html.of("tr", Html.joined([Html.of("th", "written"), written]))
         table = Html.of("table", Html.joined([head, *rows]), style=_TABLE)
-        note = "What each layer would have written: the stronger the orange, the surer; framed: the token written."
+        note = "What each layer would have written: the stronger, the surer; framed: the token written."
         if n_shown < len(self.tokens):
             note += f" Tokens {self._first} to {self._first + n_shown - 1} of the picture; slice for others."
         return Html.joined([Html.of("div", table, style="overflow-x:auto"), Html.of("p", note, quiet=True)])

@@ -98,7 +98,12 @@ function makeStrip(model, label, first = 0) {
     spans[marked].style.outline = "2px solid var(--jp-brand-color1, #1976d2)";
     return at;
   }
+  let pointer = "";
   element.addEventListener("mouseover", (event) => {
+    // When the page moves under a pointer at rest, nobody has pointed at anything.
+    const place = `${event.clientX},${event.clientY}`;
+    if (place === pointer) return;
+    pointer = place;
     const at = /** @type {HTMLElement} */ (event.target).dataset.at;
     if (at !== undefined) select(Number(at) - first);
   });

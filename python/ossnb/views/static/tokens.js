@@ -41,11 +41,17 @@ function render({ model, el }) {
     shade.value = model.get("shade");
   }
 
+  let painted = -1;
   function paintSelected() {
     const at = strip.mark();
+    if (at === painted) return;
+    painted = at;
     const p = percent(model.get("probabilities")[at]);
     facts.textContent = `token ${at}: ${quoted(tokens[at])} ${p}, entropy ${model.get("entropies")[at].toFixed(2)} nats`;
+    const page = /** @type {Document | ShadowRoot} */ (root.getRootNode());
+    const inside = [...list.children].indexOf(/** @type {Element} */ (page.activeElement));
     list.replaceChildren(...model.get("alternatives")[at].map((/** @type {Alternative} */ other) => row(at, other)));
+    if (inside >= 0) /** @type {HTMLElement} */ (list.children[inside])?.focus(); // where the reader was
   }
 
   /** @param {number} at @param {Alternative} other */

@@ -1,0 +1,250 @@
+"""A real JupyterLab in a real browser, for tests that look at a page as a reader does.
+
+Needs jupyterlab and playwright (the extra `test`) and a Chromium of the system's, on the path or named by
+CHROMIUM. Where one is missing the tests are skipped and say so; OSSNB_BROWSER=required makes that a failure.
+OSSNB_PICTURES=FOLDER keeps the screenshots.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(
+    (path for name in (os.environ.get("CHROMIUM") or "", *NAMES) if (path := shutil.which(name))), ""
+)
+# Root has no sandbox, and a browser's own calls home are not the page's.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZE = {"width": 1100, "height": 1000}
+TIMEOUT_MS = 300_000  # for a busy machine; a page is there in seconds
+IS_READY = """() => {
+  const session = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  const kernel = session?.session?.kernel;
+  return session?.isReady && kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
+
+
+def need_browser():
+    """Skip the test where there is no browser, or fail it where there must be one."""
+    lacking = [] if CHROMIUM else ["Chromium (apt install chromium, or CHROMIUM=path)"]
+    lacking += [name for name in ("playwright", "jupyterlab") if find_spec(name) is None]
+    if lacking:
+        tell = pytest.fail if os.environ.get("OSSNB_BROWSER") == "required" else pytest.skip
+        tell(f"needs {' and '.join(lacking)}")
+
+
+@contextmanager
+def jupyter_lab(folder):
+    """Serve notebooks of `folder / "root"` with nobody's settings; yields the address."""
+    root, quiet = folder / "root", folder / "settings" / "@jupyterlab" / "apputils-extension"
+    root.mkdir()
+    quiet.mkdir(parents=True)
+    (quiet / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True})
+    )
+    whole = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    whole.mkdir()  # a cell out of sight stays on the page
+    (whole / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
+    names = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    environment = os.environ | {name: str(folder / name.lower()) for name in names}
+    environment |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]),
+    }
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = [
+        "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
+        f"--ServerApp.root_dir={root}", "--ServerApp.allow_root=True", "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    with open(folder / "server.log", "w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}", server, folder / "server.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(address, server, log):
+    began = time.monotonic()
+    while time.monotonic() < began + TIMEOUT_MS / 1000:
+        try:
+            urllib.request.urlopen(f"{address}/api", timeout=5).close()
+            return
+        except OSError:
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+class Lab:
+    """A browser on a JupyterLab; `open` a notebook of some cells."""
+
+    def __init__(self, address, folder, browser):
+        self.address, self.root, self.browser = address, folder / "root", browser
+        self.pictures = Path(os.environ.get("OSSNB_PICTURES") or folder / "pictures")
+
+    @classmethod
+    @contextmanager
+    def start(cls, folder):
+        from playwright.sync_api import sync_playwright
+
+        with jupyter_lab(folder) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            yield cls(address, folder, browser)
+            browser.close()
+
+    @contextmanager
+    def open(self, name, cells):
+        """Open a notebook with a kernel of its own; `cells` are sources, or a notebook's path."""
+        path = self.root / f"{name}.ipynb"
+        if isinstance(cells, Path):
+            shutil.copy(cells, path)
+        else:
+            kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+            notebook = nbformat.v4.new_notebook(
+                cells=[nbformat.v4.new_code_cell(source) for source in cells], metadata={"kernelspec": kernel}
+            )
+            nbformat.write(notebook, path)
+        page = self.browser.new_page(viewport=SIZE, device_scale_factor=1.5)
+        page.set_default_timeout(TIMEOUT_MS)
+        opened = Notebook(self, page, path)
+        opened.load()
+        opened.wait_ready()
+        try:
+            yield opened
+        finally:
+            opened.shut_down()
+            page.close()
+
+
+class Notebook:
+    """An open notebook. `external` are requests to elsewhere, `errors` exceptions of the page's scripts."""
+
+    def __init__(self, lab, page, path):
+        self.lab, self.page, self.path = lab, page, path
+        self.external, self.errors = [], []
+        page.on("request", lambda request: self._on_request(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _on_request(self, url):
+        if not url.startswith((self.lab.address, "data:", "blob:")):
+            self.external.append(url)
+
+    def shut_down(self):
+        """End the notebook's kernel."""
+        self.page.evaluate("() => jupyterapp.serviceManager.sessions.shutdownAll()")
+
+    def load(self):
+        """Load the page anew, as it is saved."""
+        self.page.goto(f"{self.lab.address}/lab/tree/{self.path.name}?reset", wait_until="domcontentloaded")
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        self.page.evaluate("() => { jupyterapp.shell.collapseLeft(); jupyterapp.shell.collapseRight() }")
+
+    def wait_ready(self):
+        """Wait for the kernel: a cell that is run before its socket is connected never ends."""
+        self.page.wait_for_function(IS_READY)
+        self.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
+
+    def command(self, name, **arguments):
+        """Start a command of JupyterLab; its end is not waited for."""
+        start = "([name, arguments]) => { jupyterapp.commands.execute(name, arguments) }"
+        self.page.evaluate(start, [name, arguments])
+
+    def run(self, *indices, wait=True):
+        """Run cells one after another; with `wait` to the end."""
+        for index in indices:
+            self.page.evaluate(
+                "i => { const notebook = jupyterapp.shell.currentWidget.content;"
+                " notebook.activeCellIndex = i; notebook.deselectAll() }",
+                index,
+            )
+            self.command("notebook:run-cell")
+            if wait:
+                self.wait_ran(index)
+
+    def run_all(self):
+        """Run all cells to the end."""
+        self.command("notebook:run-all-cells")
+        self.wait_ran(-1)
+
+    def wait_ran(self, index):
+        """Wait until a cell has run."""
+        self.page.wait_for_function(
+            "i => jupyterapp.shell.currentWidget.content.widgets.at(i).model.executionState === 'idle'"
+            " && jupyterapp.shell.currentWidget.content.widgets.at(i).model.executionCount !== null",
+            arg=index,
+        )
+
+    def cell(self, index):
+        """A cell's outputs."""
+        return self.page.locator(".jp-Notebook-cell").nth(index).locator(".jp-OutputArea").first
+
+    def kernel(self, code):
+        """Run code in the notebook's kernel, out of sight, and return what it printed."""
+        return self.page.evaluate(
+            """async code => {
+              const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute({ code, store_history: false });
+              let text = "";
+              future.onIOPub = message => {
+                if (message.header.msg_type === "stream") text += message.content.text;
+                if (message.header.msg_type === "error") text += message.content.traceback.join("\\n");
+              };
+              const late = new Promise(resolve => setTimeout(() => resolve("late"), 300000));
+              if (await Promise.race([future.done, late]) === "late") throw new Error(`no end of ${code}`);
+              return text;
+            }""",
+            code,
+        ).strip()
+
+    def save(self):
+        """Save, and return the file's notebook."""
+        self.page.evaluate("async () => { await jupyterapp.shell.currentWidget.context.save() }")
+        return nbformat.read(self.path, as_version=4)
+
+    def theme(self, name):
+        """Change to "Light" or "Dark"."""
+        self.command("apputils:change-theme", theme=f"JupyterLab {name}")
+        self.page.wait_for_function(
+            "light => document.body.dataset.jpThemeLight === light", arg=str(name == "Light").lower()
+        )
+        self.page.wait_for_timeout(500)  # its style sheets are applied
+
+    def picture(self, name, locator=None):
+        """Keep a screenshot of the page, or of a part."""
+        self.lab.pictures.mkdir(parents=True, exist_ok=True)
+        self.page.mouse.move(0, 0)
+        (locator or self.page).screenshot(path=str(self.lab.pictures / f"{name}.png"))
