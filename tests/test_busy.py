@@ -193,6 +193,22 @@ def test_an_interrupt_at_any_line_leaves_no_turn_behind(method, when, monkeypatc
     assert model.complete([1, 2], max_tokens=3, seed=replies[0].seed).tokens == replies[0].tokens
 
 
+def test_nothing_of_python_runs_when_a_use_of_the_model_goes():
+    """An interrupt that falls into a finalizer, or into the callback of a weak reference, is lost; one that
+    waited for a call of C++ to end does fall into the first Python code there is."""
+    seen = []
+    model = random_model()
+    stream = model.stream_complete([1, 2], max_tokens=2)
+    stream.run()
+    sys.setprofile(lambda frame, event, arg: seen.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        del stream
+        del model
+    finally:
+        sys.setprofile(None)
+    assert seen == []
+
+
 # ---- the default model ------------------------------------------------------------------------------------
 
 

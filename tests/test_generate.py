@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import random_model, scripted_model, wait_until
@@ -197,6 +198,18 @@ def test_leaving_the_loop_keeps_what_was_written():
                 break
     assert (stream.reply.text, stream.reply.finish_reason) == ("Hello", "cancelled")
     assert model.generate("Hi").text == "Hello there, friend."
+
+
+def test_letting_go_of_a_stream_ends_it_at_once():
+    replies = []
+    gc.disable()
+    try:
+        for event in scripted_model(HELLO).stream("Hi", on_end=replies.append):
+            if event.kind == "answer":
+                break
+    finally:
+        gc.enable()
+    assert [(reply.text, reply.finish_reason) for reply in replies] == [("Hello", "cancelled")]
 
 
 def test_a_stream_that_never_ran_has_an_empty_reply():
@@ -404,6 +417,7 @@ def test_a_prompt_continues_from_an_earlier_reply_and_from_any_fork():
     assert model.complete(longer, max_tokens=5, seed=2).stats.n_cached_tokens == 61
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.tuples(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(0, 3)), max_size=8)
 )

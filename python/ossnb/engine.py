@@ -6,7 +6,6 @@ import atexit
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 from . import _core
 from .errors import Busy
 from .safetensors import MappedFile
-from .turns import PATIENCE_S, Turn, Turns
+from .turns import PATIENCE_S, Living, Turn, Turns
 
 T = TypeVar("T")
 
 EXIT_S = 2.0  # how long the end of the process waits for a call that it has cancelled
 
-_engines: weakref.WeakSet[SharedEngine] = weakref.WeakSet()
-_uses: weakref.WeakSet[Use] = weakref.WeakSet()
+_engines: Living[SharedEngine] = Living()
+_uses: Living[Use] = Living()
 _is_ending = False
 
 
@@ -144,7 +143,9 @@ def _end_calls() -> None:
 
 
 def _after_fork() -> None:
-    _uses.clear()
+    global _uses
+    _uses = Living()
+    _engines.after_fork()
     for engine in _engines:
         engine.after_fork()
 

@@ -112,12 +112,11 @@ class Generation:
         self._close_reason: FinishReason = "cancelled"
         self._reply: Reply | None = None
         self.cancel = self._engine.cancel
-        self.events = self._generate()
 
-    def close(self, reason: FinishReason) -> None:
-        """End it where it is; nothing if it has ended."""
+    def close(self, events: Generator[Event, None, None], reason: FinishReason) -> None:
+        """End it where it is; nothing if it has ended. `events` is what `run` returned."""
         self._close_reason = reason
-        self.events.close()
+        events.close()
         if self._reply is None:  # it had not begun
             self._end(reason)
 
@@ -128,7 +127,8 @@ class Generation:
 
     # ---- the loop ----------------------------------------------------------------------------------------
 
-    def _generate(self) -> Generator[Event, None, None]:
+    def run(self) -> Generator[Event, None, None]:
+        """Generate. The generator is not kept here: it ends when its Stream is let go of."""
         try:
             logits = yield from self._read_prompt()
             reason = yield from self._write(logits)
@@ -332,12 +332,13 @@ class Stream:
         on_end: Callable[[Reply], None] | None = None,
     ) -> None:
         self._generation = Generation(engine, cache, request, on_end)
+        self._events = self._generation.run()
 
     def __iter__(self) -> Iterator[Event]:
         return self
 
     def __next__(self) -> Event:
-        return next(self._generation.events)
+        return next(self._events)
 
     def run(self) -> Reply:
         """Generate to the end and return the reply."""
@@ -358,7 +359,7 @@ class Stream:
 
     def close(self, reason: FinishReason = "cancelled") -> None:
         """End the generation now, in the thread that loops over it; `reason` becomes the finish_reason."""
-        self._generation.close(reason)
+        self._generation.close(self._events, reason)
 
     @property
     def reply(self) -> Reply:
@@ -381,8 +382,3 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "cancelled")
-
-    def __del__(self) -> None:
-        # The generation knows itself and would wait for the garbage collector; nobody should for `on_end`.
-        if hasattr(self, "_generation"):
-            self.close()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Sequence as Seq
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .turns import Living
+
 if TYPE_CHECKING:
     from . import _core
 
 Tokens = NDArray[np.int32]
 
-_caches: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
+_caches: Living[PrefixCache] = Living()
 
 
 class PrefixCache:
@@ -94,6 +95,7 @@ def shared_prefix(a: Tokens, b: Tokens) -> int:
 
 
 def _after_fork() -> None:
+    _caches.after_fork()
     for cache in _caches:
         cache.after_fork()
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 from .errors import Busy
 
 PATIENCE_S = 5.0  # a wait without a sign of life; longer ones look like a hang
 POLL_S = 0.02
+
+T = TypeVar("T")
 
 _this_thread = threading.local()
 
@@ -104,6 +108,29 @@ class Turns:
         held = [t for t in self._queue if t.held.locked()]
         self._guard, self._queue = threading.Lock(), []
         return held[0] if held else None
+
+
+class Living(Generic[T]):
+    """What has been added and still exists.
+
+    A WeakSet, but for the Python code that one runs when something goes: an interrupt that falls into such
+    code is lost, and one that waited for a call of C++ to end does fall into the first Python code there is.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._refs: list[weakref.ref[T]] = []
+
+    def add(self, thing: T) -> None:
+        with self._guard:
+            self._refs = [*(ref for ref in self._refs if ref() is not None), weakref.ref(thing)]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter([thing for ref in self._refs if (thing := ref()) is not None])
+
+    def after_fork(self) -> None:
+        """Begin with a free lock in a forked child: who held it may not have been copied."""
+        self._guard = threading.Lock()
 
 
 def wait_forever_here() -> None:
