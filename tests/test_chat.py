@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from fakes import Core, model_of, scripted_model
+from ossnb.chat import Chat
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.harmony import RETURN, Tokenizer
 from ossnb.messages import Message
@@ -186,3 +188,108 @@ def test_its_repr_tells_how_long_it_is():
     chat = scripted_model(ANSWER).chat(effort="low")
     chat.say("a")
     assert repr(chat) == "Chat('fake', 3 messages, effort='low')"
+
+
+def test_saying_something_in_place_of_an_earlier_turn():
+    chat = echo_model().chat()
+    for text in "abc":
+        chat.say(text)
+    reply = chat.say("B", at=2)
+    assert reply.text == "2"
+    assert [m.content for m in chat.messages] == ["a", "1", "B", "2"]
+    assert reply.stats.n_cached_tokens > 0.7 * reply.stats.n_prompt_tokens
+    assert chat.say(at=3).text == "2", "the answer to B again"
+    assert [m.content for m in chat.messages] == ["a", "1", "B", "2"]
+    with pytest.raises(ValueError, match=r"at must be in 0\.\.4, a place in the messages, got 5"):
+        chat.say("x", at=5)
+    with pytest.raises(ContextFull):
+        chat.say("word " * 5000, at=0)
+    assert len(chat.messages) == 4, "what gave nothing drops nothing"
+
+
+# ---- files -------------------------------------------------------------------------------------------------
+
+TOOLS = [{"name": "weather", "parameters": {"type": "object"}}]
+
+
+def full_chat():
+    """A chat with all that a file must keep."""
+    options = {"temperature": 0.5, "seed": 7, "stop": ["END", 5], "logit_bias": {11: -1.5}}
+    chat = scripted_model(ANSWER).chat("Be brief. 🙂", effort="low", tools=TOOLS, **options)
+    chat.say('שלום, "x"\n{{y}}')
+    chat.messages += [
+        {"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": "{}"}}]},
+        {"role": "tool", "name": "weather", "content": "sunny"},
+    ]
+    return chat
+
+
+def test_a_saved_chat_goes_on_as_if_nothing_had_happened(tmp_path):
+    chat = full_chat()
+    chat.save(tmp_path / "chat.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["chat.json"], "nothing is left beside it"
+    model = scripted_model(ANSWER)
+    again = Chat.load(str(tmp_path / "chat.json"), model)
+    assert again.model is model
+    assert again.messages[:3] == chat.messages[:3]
+    first, second = chat.say("go on"), again.say("go on")
+    assert first.prompt_tokens == second.prompt_tokens
+    assert first.sampling == second.sampling
+    again.save(tmp_path / "chat.json")
+    assert Chat.load(tmp_path / "chat.json", model).messages == again.messages
+
+
+def test_saving_replaces_in_one_step(tmp_path, monkeypatch):
+    path = tmp_path / "chat.json"
+    chat = full_chat()
+    chat.save(path)
+    path.chmod(0o600)
+    (tmp_path / "link.json").symlink_to(path)
+    chat.reset()
+    chat.save(tmp_path / "link.json")
+    assert json.loads(path.read_text())["messages"] == []
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_text()
+
+    def disk_full(handle):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fsync", disk_full)
+    with pytest.raises(OSError, match="No space"):
+        full_chat().save(path)
+    assert path.read_text() == before
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["chat.json", "link.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("not JSON", "is not a saved chat, which is a JSON file"),
+        ("[]", 'is not a saved chat: it must have "format": "ossnb chat"'),
+        ({"format": "x"}, "is not a saved chat"),
+        ({"version": 2}, "is a chat of version 2, this ossnb reads 1"),
+        ({"messages": "x"}, "damaged chat: messages must be a list, got str"),
+        ({"messages": [{"role": "user"}]}, "message 0 must be an object with role and content"),
+        ({"messages": [{"role": "king", "content": "x"}]}, "message role must be one of"),
+        ({"messages": [{"role": "user", "content": None}]}, "message 0: content must be text, got None"),
+        ({"messages": [{"role": "user", "content": "x", "id": "y"}]}, "message 0 has an unknown field 'id'"),
+        ({"effort": "max"}, "damaged chat: effort must be one of"),
+        ({"sampling": {"temprature": 1}}, "damaged chat: unknown setting 'temprature'"),
+        ({"sampling": {"logit_bias": {"x": 1}}}, "damaged chat: invalid literal"),
+        ({"sampling": []}, "sampling must be an object, got list"),
+        ({"tools": "weather"}, "tools must be a list of objects"),
+        ({"instructions": 3}, "instructions must be text, got int"),
+    ],
+)
+def test_a_file_that_is_no_chat_is_refused(tmp_path, change, why):
+    path = tmp_path / "chat.json"
+    full_chat().save(path)
+    content = change if isinstance(change, str) else json.dumps({**json.loads(path.read_text()), **change})
+    path.write_text(content)
+    with pytest.raises(ValueError, match=re.escape(why)):
+        Chat.load(path, scripted_model(ANSWER))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
+        Chat.load(tmp_path / "nothing.json", scripted_model(ANSWER))

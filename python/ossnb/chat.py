@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Unpack
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self, Unpack, cast
 
 from .generation import Stream
 from .harmony import check_effort
@@ -11,6 +16,9 @@ from .messages import Message, ToolCall, as_messages, tool_result
 from .model import Model, Tools
 from .reply import Reply
 from .sampling import Sampling, SamplingOptions
+
+FORMAT, VERSION = "ossnb chat", 1
+_MESSAGE_FIELDS = frozenset({"role", "content", "channel", "recipient", "content_type", "name"})
 
 
 class Chat:
@@ -23,7 +31,7 @@ class Chat:
     `messages` is the history, a plain list to be read and edited (Message objects, or dicts as for OpenAI). A
     turn that was interrupted or cut short keeps what had been written; one that produced nothing leaves no
     trace. Settings given here hold for every turn unless `say` overrides them. Each turn computes only what
-    is new.
+    is new. `save` and `Chat.load` keep a conversation in a file.
     """
 
     def __init__(
@@ -45,30 +53,48 @@ class Chat:
         self.messages: list[Message | Mapping[str, Any]] = []
 
     def say(
-        self, text: str | None = None, *, effort: str | None = None, **sampling: Unpack[SamplingOptions]
+        self,
+        text: str | None = None,
+        *,
+        at: int | None = None,
+        effort: str | None = None,
+        **sampling: Unpack[SamplingOptions],
     ) -> Reply:
         """Say something and return the reply; None lets the model go on, as after a tool's result.
 
         >>> chat.say("Hello", temperature=0).text  # doctest: +SKIP
         'Hi!'
+
+        `at` says it in place of `messages[at]` and all that followed, which are dropped once there is a
+        reply: `chat.say("Hello again", at=0)` begins anew. What comes before is not computed again.
         """
-        return self.stream(text, effort=effort, **sampling).run()
+        return self.stream(text, at=at, effort=effort, **sampling).run()
 
     def stream(
-        self, text: str | None = None, *, effort: str | None = None, **sampling: Unpack[SamplingOptions]
+        self,
+        text: str | None = None,
+        *,
+        at: int | None = None,
+        effort: str | None = None,
+        **sampling: Unpack[SamplingOptions],
     ) -> Stream:
         """Say something and stream the reply; the history grows when the stream ends."""
-        if text is None and not self.messages:
+        if at is not None and not 0 <= at <= len(self.messages):
+            raise ValueError(f"at must be in 0..{len(self.messages)}, a place in the messages, got {at!r}")
+        history = self.messages[:at]
+        if text is None and not history:
             raise ValueError("there is nothing to answer yet: say something first")
         said = [] if text is None else as_messages(text)
 
         def remember(reply: Reply) -> None:
             if reply.messages:
+                if at is not None:
+                    del self.messages[at:]
                 self.messages += [*said, *reply.messages]
 
         options: SamplingOptions = {**self.sampling, **sampling}
         return self.model.stream(
-            [*self.messages, *said],
+            [*history, *said],
             instructions=self.instructions,
             effort=self.effort if effort is None else effort,
             tools=self.tools,
@@ -93,5 +119,109 @@ class Chat:
         """Forget the conversation; instructions and settings stay."""
         self.messages.clear()
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversation, with its instructions and settings, to a JSON file.
+
+        >>> chat.save("tutor.json"); chat = ossnb.Chat.load("tutor.json", model)  # doctest: +SKIP
+
+        A file of that name is replaced, in one step: a full disk or an interrupt leaves the old one.
+        """
+        sampling = Sampling.of(self.sampling).to_dict()
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": self.model.source,
+            "revision": self.model.revision,
+            "instructions": self.instructions,
+            "effort": self.effort,
+            "tools": None if self.tools is None else list(self.tools),
+            "sampling": {name: value for name, value in sampling.items() if value is not None},
+            "messages": messages_to_json(self.messages),
+        }
+        _replace(Path(path), json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: Model) -> Self:
+        """Read a conversation that `save` wrote, to go on with `model`, which may be another one.
+
+        >>> ossnb.Chat.load("tutor.json", model).say("Where were we?")  # doctest: +SKIP
+
+        ValueError for a file that is something else, damaged, or of a newer version.
+        """
+        path = Path(path)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is not a saved chat, which is a JSON file: {error}") from None
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f'{path} is not a saved chat: it must have "format": "{FORMAT}"')
+        if content.get("version") != VERSION:
+            raise ValueError(
+                f"{path} is a chat of version {content.get('version')!r}, this ossnb reads {VERSION}; "
+                "a newer ossnb may read it"
+            )
+        try:
+            return cls._from_json(content, model)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} is a damaged chat: {error}") from None
+
+    @classmethod
+    def _from_json(cls, content: Mapping[str, Any], model: Model) -> Self:
+        instructions, tools = content.get("instructions"), content.get("tools")
+        if instructions is not None and not isinstance(instructions, str):
+            raise ValueError(f"instructions must be text, got {type(instructions).__name__}")
+        if tools is not None and not (
+            isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)
+        ):
+            raise ValueError("tools must be a list of objects")
+        sampling = content.get("sampling", {})
+        if not isinstance(sampling, dict):
+            raise ValueError(f"sampling must be an object, got {type(sampling).__name__}")
+        if isinstance(bias := sampling.get("logit_bias"), dict):  # JSON has no numbers as keys
+            sampling = {**sampling, "logit_bias": {int(token): value for token, value in bias.items()}}
+        options = cast(SamplingOptions, sampling)
+        chat = cls(model, instructions, effort=content.get("effort", "medium"), tools=tools, **options)
+        chat.messages = list(messages_from_json(content.get("messages")))
+        return chat
+
     def __repr__(self) -> str:
         return f"Chat({self.model.source!r}, {len(self.messages)} messages, effort={self.effort!r})"
+
+
+def messages_to_json(messages: Iterable[Message | Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return messages as objects of plain strings; those in OpenAI's form become harmony's."""
+    listed = list(messages)
+    return [message.to_dict() for message in as_messages(listed)] if listed else []
+
+
+def messages_from_json(items: Any) -> list[Message]:
+    """Check and read what `messages_to_json` wrote; ValueError names what is wrong."""
+    if not isinstance(items, list):
+        raise ValueError(f"messages must be a list, got {type(items).__name__}")
+    messages = []
+    for i, item in enumerate(items):
+        if not isinstance(item, dict) or not {"role", "content"} <= item.keys():
+            raise ValueError(f"message {i} must be an object with role and content, got {item!r:.80}")
+        if unknown := item.keys() - _MESSAGE_FIELDS:
+            raise ValueError(f"message {i} has an unknown field {min(unknown)!r}")
+        if odd := [name for name, value in item.items() if not isinstance(value, str)]:
+            raise ValueError(f"message {i}: {odd[0]} must be text, got {item[odd[0]]!r:.80}")
+        messages.append(Message(**item))
+    return messages
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file beside `path` and put it in its place."""
+    target = path.resolve()  # a link stays a link
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, part)
+        os.replace(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
