@@ -265,7 +265,7 @@ def test_reply_ends_as_three_outputs(page):
     assert answer == {"text/markdown": "**42**", "text/plain": "**42**"}
     assert metadata["ossnb"]["seed"] == 7
     assert figures["text/plain"] == (
-        "10 tokens · 18.0 tok/s · prompt 1,260 tokens (1,204 reused) in 0.31 s · seed 7 · demo"
+        "10 tokens · 18.0 tok/s · reused 1,204 of 1,260 tokens · prompt in 0.31 s · seed 7 · demo"
     )
 
 

@@ -1,73 +1,20 @@
 """`%%oss` and `%oss` in a real InteractiveShell, with a model that writes what the test tells it to."""
 
-import builtins
 import json
 import signal
 
 import pytest
 from IPython.core.completer import CompletionContext, provisionalcompleter
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import ossnb
 from fakes import scripted_model
-from ossnb.notebook import magic
+from ossnb.notebook import magic, stopping
 from ossnb.notebook.complete import candidates
 from ossnb.notebook.interpolate import interpolate
-from ossnb.notebook.options import FLAGS, parse_cell_line
+from ossnb.notebook.options import FLAGS, SUBCOMMANDS, parse_cell_line
+from shells import SCRIPT, fails, ipython, run, shell, texts
 
-SCRIPT = (
-    "<|channel|>analysis<|message|>17 + 25<|end|><|start|>assistant<|channel|>final<|message|>It is **42**."
-)
-
-
-@pytest.fixture(scope="module")
-def ipython():
-    builtin_names = dict(vars(builtins))
-    config = Config()
-    config.HistoryManager.hist_file = ":memory:"
-    yield InteractiveShell.instance(config=config)
-    InteractiveShell.clear_instance()
-    for name in set(vars(builtins)) - set(builtin_names):
-        delattr(builtins, name)
-
-
-@pytest.fixture
-def shell(ipython, monkeypatch):
-    """A shell with the magics freshly loaded and a model whose prompts are kept in `shell.asked`."""
-    ipython.reset()
-    model = scripted_model(SCRIPT)
-    ipython.asked = []
-    stream = model.stream
-
-    def remember(prompt, **settings):
-        ipython.asked.append((prompt, {key: value for key, value in settings.items() if key != "on_end"}))
-        return stream(prompt, **settings)
-
-    monkeypatch.setattr(model, "stream", remember)
-    monkeypatch.setattr(ossnb, "default_model", lambda: model)
-    ipython.extension_manager.load_extension("ossnb")
-    yield ipython
-    ossnb.unload_ipython_extension(ipython)
-    ipython.extension_manager.loaded.discard("ossnb")
-
-
-def run(shell, source, capsys):
-    """Run a cell; return its result, and what it printed."""
-    capsys.readouterr()
-    result = shell.run_cell(source, store_history=True)
-    captured = capsys.readouterr()
-    return result, captured.out, captured.err
-
-
-def fails(shell, source, capsys):
-    """Run a cell that must be refused in one line, as wrong use; return what it said."""
-    result, _, err = run(shell, source, capsys)
-    assert not result.success, "the run goes on"
-    assert type(result.error_in_exec).__name__ == "UsageError", result.error_in_exec
-    assert "Traceback" not in err
-    assert not shell.asked, "the model was asked"
-    return err
+FIXTURES = ipython, shell
 
 
 # ---- asking ------------------------------------------------------------------------------------------------
@@ -270,10 +217,6 @@ def test_failing_expression_is_named(shell, capsys, expression, said):
 # ---- conversations -----------------------------------------------------------------------------------------
 
 
-def texts(prompt):
-    return [message.content for message in prompt if message.channel in (None, "final")]
-
-
 def test_chat_goes_on_until_it_is_reset(shell, capsys):
     run(shell, "%%oss --chat a\nfirst", capsys)
     run(shell, "%%oss --chat b\nother", capsys)
@@ -292,7 +235,6 @@ def test_chat_keeps_its_instructions_and_model(shell, capsys):
     run(shell, '%%oss --chat a --instructions "Be brief"\nfirst', capsys)
     run(shell, '%%oss --chat a --instructions "Be brief"\nsecond', capsys)
     assert [settings["instructions"] for _, settings in shell.asked] == ["Be brief"] * 2
-    shell.asked.clear()
     assert "other instructions; `%oss reset a`" in fails(
         shell, '%%oss --chat a --instructions "Rhyme"\nHi', capsys
     )
@@ -342,7 +284,7 @@ def test_interrupt_between_two_tokens(shell, capsys, monkeypatch):
 
     monkeypatch.setattr(magic.view_for(shell).__class__, "on", interrupted)
     result, out, _ = run(shell, "%%oss\nHi", capsys)
-    assert isinstance(result.error_in_exec, magic.Stopped)
+    assert isinstance(result.error_in_exec, stopping.Stopped)
     assert result.error_in_exec.reply is shell.user_ns["_oss"]
     assert shell.user_ns["_oss"].finish_reason == "interrupted"
     assert shell.user_ns["_oss"].text in out
@@ -362,7 +304,7 @@ def test_impatient_stopping_loses_nothing(shell, capsys, monkeypatch):
     monkeypatch.setattr(magic.OssMagics, "_keep", pressed_again)
     handler = signal.getsignal(signal.SIGINT)
     result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
-    assert isinstance(result.error_in_exec, magic.Stopped)
+    assert isinstance(result.error_in_exec, stopping.Stopped)
     assert "It is\n■ stopped" in out
     assert shell.user_ns["kept"].text == "It is"
     assert signal.getsignal(signal.SIGINT) is handler
@@ -374,7 +316,7 @@ def test_stop_at_the_last_moment_still_stops_queued_cells(shell, capsys, monkeyp
         magic.OssMagics, "_keep", lambda *args: (signal.raise_signal(signal.SIGINT), keep(*args))
     )
     result, out, _ = run(shell, "%%oss\nHi", capsys)
-    assert isinstance(result.error_in_exec, magic.Stopped)
+    assert isinstance(result.error_in_exec, stopping.Stopped)
     assert "It is **42**." in out
     assert shell.user_ns["_oss"].finish_reason == "stop"
 
@@ -456,7 +398,7 @@ def test_line_help(shell, capsys, line):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("lod demo", "unknown command %oss lod; did you mean load? There are help, load, reset, status"),
+        ("lod demo", "unknown command %oss lod; did you mean load? There are again, code, effort, fix"),
         ("load", "takes one source"),
         ("load a b", "takes one source"),
         ("load demo --thread 2", "unknown flag --thread; did you mean --threads?"),
@@ -492,7 +434,7 @@ def complete(shell, text, line=0):
         ("%%oss --effort=h", ["high"]),
         ("%%oss --model ", ["demo", "20b", "120b"]),
         ("%%oss --raw --s", ["--seed", "--stop"]),
-        ("%oss ", ["help", "load", "reset", "status"]),
+        ("%oss ", list(SUBCOMMANDS)),
         ("%oss load demo --th", ["--threads"]),
         ("%%osso --te", []),
         ("x = 1 # %%oss --te", []),

@@ -10,15 +10,23 @@ from ..progress import size_text
 from .options import suggestion
 
 if TYPE_CHECKING:
-    from ..chat import Chat
     from ..model import Model
+    from .conversations import Conversation
+    from .restore import Saved
 
-LINE_HELP = """%oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--revision REV]
+LINE_HELP = """\
+%oss again [FLAGS]        ask the last question again, with another seed; a chat's turn is said anew
+%oss code [N]             put the code of the last answer (its block N) into the next cell; nothing is run
+%oss fix [FLAGS]          explain the last error of a cell, and repair the cell
+%oss effort [LEVEL]       low, medium or high for the cells that do not say
+%oss history [NAME]       show what was said in a conversation
+%oss reset [NAME ...]     forget the conversations named, or all
+%oss restore [FILE.ipynb] take up the conversations of the saved notebook, after a restart of the kernel
+%oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--revision REV]
                           make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate
 %oss status               the model, its memory, the conversations
-%oss reset [NAME ...]     forget the conversations named, or all
 %oss help                 show this
-%%oss --help              how to ask the model"""
+%%oss --help              how to ask the model: the FLAGS, which %oss again and %oss fix take too"""
 _LOAD_FLAGS = {"--precision": str, "--threads": int, "--context": int, "--revision": str}
 
 
@@ -53,7 +61,7 @@ def _value(flag: str, text: str) -> Any:
         raise ValueError(f"{flag} must be a whole number, got {text!r}") from None
 
 
-def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, Chat]) -> list[str]:
+def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, Conversation]) -> list[str]:
     """Describe the default model, further models in use, and the conversations."""
     config, core = model.config, model.core
     rows = [
@@ -66,5 +74,41 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
         ("memory", f"{size_text(machine.available_memory())} free of {size_text(machine.total_memory())}"),
     ]
     rows += [("also loaded", name) for name, other in others.items() if other is not model]
-    rows += [("chat", f"{name}: {len(chat.messages)} messages") for name, chat in chats.items()]
+    rows += [("chat", f"{name}: {len(kept.chat.messages)} messages") for name, kept in chats.items()]
     return [f"{name:<12}{value}" for name, value in rows]
+
+
+def one_word(words: Sequence[str], command: str) -> str | None:
+    """Return the one word that may follow a command; ValueError where there are more."""
+    if len(words) > 1:
+        raise ValueError(f"%oss {command} takes one word at most, got {len(words)}: {' '.join(words)}")
+    return words[0] if words else None
+
+
+def block_number(words: Sequence[str]) -> int | None:
+    """Read what follows `%oss code`: the number of a block, from 1.
+
+    >>> block_number(["2"])
+    2
+    """
+    word = one_word(words, "code")
+    if word is None:
+        return None
+    if not word.isascii() or not word.isdecimal():
+        raise ValueError(f"%oss code takes the number of a block, e.g. `%oss code 2`, got {word!r}")
+    return int(word)
+
+
+def restored_text(name: str, saved: Saved, model: Model) -> str:
+    """Say what became of a saved conversation that was taken up."""
+    if not saved.turns:
+        return f"{name}: not taken up, the turns that its answers were given after are not in the notebook"
+    n_turns = len(saved.turns)
+    notes = [f"{name}: {n_turns} turn{'s' * (n_turns != 1)}"]
+    if saved.n_left_out:
+        notes.append(
+            f"{saved.n_left_out} later left out, which were given after something not in the notebook"
+        )
+    if (before := saved.turns[-1].model) != model.source:
+        notes.append(f"begun with {before}, goes on with {model.source}")
+    return "; ".join(notes)

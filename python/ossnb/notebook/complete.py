@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .options import FLAGS, SUBCOMMANDS
+from .options import EFFORTS, FLAGS, SUBCOMMANDS
 
 
 def candidates(line: str, names: Callable[[str], Iterable[str]]) -> tuple[str, list[str]] | None:
@@ -21,7 +21,7 @@ def candidates(line: str, names: Callable[[str], Iterable[str]]) -> tuple[str, l
     before, fragment = re.fullmatch(r"(.*?)([^\s=]*)", line[magic.end() :], re.DOTALL).groups()  # type: ignore[union-attr]
     words = before.replace("=", " ").split()
     previous = words[-1] if words else ""
-    if magic[1] == "%":
+    if magic[1] == "%" and words[:1] not in (["again"], ["fix"]):
         options = _line_options(words, names)
     elif flag := next((flag for flag in FLAGS if flag.name == previous and flag.metavar), None):
         options = [*flag.values, *names(flag.name)]
@@ -39,8 +39,10 @@ def _line_options(words: list[str], names: Callable[[str], Iterable[str]]) -> li
         case ["load", *_, "--precision"]:
             return ["exact", "fast"]
         case ["load", *_]:
-            return ["--precision", "--threads", "--context"]
-        case ["reset"]:
+            return ["--precision", "--threads", "--context", "--revision"]
+        case ["effort"]:
+            return list(EFFORTS)
+        case ["history"] | ["reset", *_]:
             return list(names("--chat"))
     return []
 

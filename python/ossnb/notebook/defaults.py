@@ -1,4 +1,4 @@
-"""Settings for the `%%oss` cells that do not give their own; the sliders put them here."""
+"""Settings for the `%%oss` cells that do not give their own; `%oss effort` and the sliders put them here."""
 
 from __future__ import annotations
 

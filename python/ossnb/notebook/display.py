@@ -8,14 +8,15 @@ kernel, and one line of figures. Everything a model wrote is escaped on its way 
 import html
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TextIO
 
 from .. import __version__
 from ..messages import ToolCall
 from ..reply import Event, Reply
 from .limiter import RateLimiter
-from .markup import as_entities, safe_markdown, safe_terminal
+from .markup import as_entities, code_blocks, safe_markdown, safe_terminal
+from .next_cell import next_cell_row
 from .output import QUIET, Output
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
@@ -28,8 +29,9 @@ class View(Protocol):
     def on(self, event: Event) -> None:
         """Take one event."""
 
-    def finish(self, reply: Reply) -> None:
-        """Show the whole reply, whatever was shown before."""
+    def finish(self, reply: Reply, note: str = "", record: Mapping[str, Any] | None = None) -> None:
+        """Show the whole reply, whatever was shown before; `note` goes beside the figures, `record` into the
+        saved output's metadata."""
 
     def abandon(self) -> None:
         """Show what there is: an error ended it."""
@@ -61,6 +63,7 @@ class CellView:
         self._reasoning_parts: list[str] = []
         self._answer_parts: list[str] = []
         self._calls: list[ToolCall] = []
+        self._n_done = [0, 0, 0]  # of the thinking, the answer and the calls: what earlier outputs show
         self._n_reasoning_tokens = 0
         self._n_answer_chars = 0
         self._reasoning_began = self._reasoning_s = 0.0
@@ -75,15 +78,17 @@ class CellView:
         elif event.kind in ("answer", "tool_call"):
             self._on_answer(event)
 
-    def finish(self, reply: Reply) -> None:
+    def finish(self, reply: Reply, note: str = "", record: Mapping[str, Any] | None = None) -> None:
         """Draw the final state of every part, with the settings in the answer's metadata."""
-        self._reasoning_parts = [reply.reasoning]
-        self._answer_parts = [reply.text]
-        self._calls = list(reply.tool_calls)
+        n_reasoning, n_answer, n_calls = self._n_done
+        self._reasoning_parts = [reply.reasoning[n_reasoning:]]
+        self._answer_parts = [reply.text[n_answer:]]
+        self._calls = list(reply.tool_calls)[n_calls:]
         self._fold()
-        self._draw_answer(reply)
-        line = stats_line(reply)
-        Output().show({"text/html": f'<div style="{QUIET}">{html.escape(line)}</div>', "text/plain": line})
+        self._draw_answer(reply, record)
+        line = stats_line(reply, note)
+        page = f'<div style="{QUIET}">{next_cell_row(code_blocks(reply.text))}{html.escape(line)}</div>'
+        Output().show({"text/html": page, "text/plain": line})
 
     def abandon(self) -> None:
         """Draw what is there and has not been drawn."""
@@ -102,6 +107,7 @@ class CellView:
 
     def _on_reasoning(self, event: Event) -> None:
         if self._is_folded:
+            self._go_on_thinking()
             self._is_folded = False
             self._reasoning_began = self._clock()
         self._reasoning_parts.append(event.text)
@@ -121,6 +127,19 @@ class CellView:
         if self._limiter.ready(self._n_answer_chars):
             self._draw_answer()
 
+    def _go_on_thinking(self) -> None:
+        """Leave what is above as it is where a model thinks again after it spoke: new outputs follow it."""
+        if not (self._answer_parts or self._calls):
+            return
+        self._draw_answer()
+        texts = (self._reasoning_parts, self._answer_parts)
+        n_now = [*(sum(map(len, parts)) for parts in texts), len(self._calls)]
+        self._n_done = [done + now for done, now in zip(self._n_done, n_now, strict=True)]
+        self._reasoning_parts, self._answer_parts, self._calls = [], [], []
+        self._thinking = self._answer = None
+        self._n_reasoning_tokens = self._n_answer_chars = 0
+        self._reasoning_s = 0.0
+
     def _fold(self) -> None:
         """Fold the thinking away; from here on its output is not touched, so that a reader may open it."""
         if not self._is_folded:
@@ -131,7 +150,7 @@ class CellView:
         self._thinking = self._thinking or self._next_output()
         self._thinking.show(_folded_bundle("".join(self._reasoning_parts), self._summary("reasoning")))
 
-    def _draw_answer(self, reply: Reply | None = None) -> None:
+    def _draw_answer(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
         text = "".join(self._answer_parts)
         markdown = [safe_markdown(text)] if text else []
         plain = [text] if text else []
@@ -143,7 +162,7 @@ class CellView:
         self._answer = self._answer or self._next_output()
         self._answer.show(
             {"text/markdown": "\n\n".join(markdown), "text/plain": "\n".join(plain)},
-            {"ossnb": reply_metadata(reply)} if reply is not None else None,
+            {"ossnb": reply_metadata(reply) | dict(record or {})} if reply is not None else None,
         )
 
     def _next_output(self) -> Output:
@@ -207,13 +226,13 @@ class TerminalView:
             self._write(text, dim=event.kind == "reasoning")
         self._out.flush()
 
-    def finish(self, reply: Reply) -> None:
+    def finish(self, reply: Reply, note: str = "", record: Mapping[str, Any] | None = None) -> None:
         """Write what an interrupted stream still held back, and the line of figures."""
         if rest := reply.text[self._n_answer :]:
             self._begin("answer")
             self._write(rest)
         self._begin("stats")
-        self._out.write(self._dim(stats_line(reply)) + "\n")
+        self._out.write(self._dim(stats_line(reply, note)) + "\n")
         self._out.flush()
 
     def abandon(self) -> None:
@@ -239,15 +258,21 @@ class TerminalView:
 # ---- both --------------------------------------------------------------------------------------------------
 
 
-def stats_line(reply: Reply) -> str:
+def stats_line(reply: Reply, note: str = "") -> str:
     """One line of figures about a reply."""
     stats = reply.stats
-    reused = f" ({stats.n_cached_tokens:,} reused)" if stats.n_cached_tokens else ""
+    n_prompt, n_reused = f"{stats.n_prompt_tokens:,}", f"{stats.n_cached_tokens:,}"
+    read = (
+        f"reused {n_reused} of {n_prompt} tokens · prompt"
+        if stats.n_cached_tokens
+        else f"prompt {n_prompt} tokens"
+    )
     parts = [
         _how_it_ended(reply),
+        note,
         f"{stats.n_new_tokens:,} tokens",
         f"{stats.decode_tok_s:.1f} tok/s" if stats.decode_tok_s else "",
-        f"prompt {stats.n_prompt_tokens:,} tokens{reused} in {stats.prefill_s:.2f} s",
+        f"{read} in {stats.prefill_s:.2f} s",
         f"seed {reply.seed}",
         reply.model,
         *(f"note: {safe_terminal(note)}" for note in reply.notes),

@@ -1,18 +1,19 @@
 """`%%oss`, a cell that the model answers, and `%oss`, the small commands around it.
 
 A cell returns nothing: the answer is on the page already, and a returned reply would print it a second time.
-The reply is in `_oss`, in `_` and Out[n], and in the variable that the cell names.
+The reply is in `_oss`, in `_` and Out[n], and in the variable that the cell names; a conversation in `_chat`.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-import signal
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -20,31 +21,43 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 import ossnb
 
-from ..errors import Interrupted
 from ..progress import TerminalProgress, set_progress_factory
-from .commands import LINE_HELP, parse_load_line, status_lines
+from . import history, restore
+from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
 from .complete import make_matcher
-from .defaults import cell_defaults
+from .conversations import Conversation, Places, Turn
+from .defaults import cell_defaults, set_cell_defaults
 from .display import in_notebook, view_for
+from .failures import Failure, earlier_failure, failure_of
 from .interpolate import interpolate, namespace_evaluator
-from .options import SUBCOMMANDS, CellOptions, cell_help, parse_cell_line, suggestion, wants_help
+from .markup import code_blocks, safe_terminal
+from .next_cell import as_cell, choose
+from .options import (
+    EFFORTS,
+    SUBCOMMANDS,
+    CellOptions,
+    again_options,
+    cell_help,
+    parse_cell_line,
+    suggestion,
+    wants_help,
+)
 from .progress import NotebookProgress
+from .stopping import Stopped, StoppedLoading, interrupts_held
 
 if TYPE_CHECKING:
-    from ..chat import Chat
     from ..generation import Stream
     from ..model import Model
     from ..reply import Reply
 
 
-class Stopped(Interrupted):
-    """The cell was interrupted: queued cells must not run; there is nothing to explain, so no traceback."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a cell asked, so that it can be asked again; `place` is where its conversation has it."""
 
-    def __str__(self) -> str:
-        return "what the model had written is kept, in _oss too"
-
-    def _render_traceback_(self) -> list[str]:
-        return []
+    prompt: str
+    options: CellOptions
+    place: str | None = None
 
 
 @magics_class
@@ -55,8 +68,11 @@ class OssMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.chats: dict[str, Chat] = {}
+        self.chats: dict[str, Conversation] = {}
         self.models: dict[str, Model] = {}
+        self._places = Places()
+        self._asked: Question | None = None
+        self._failure: Failure | None = earlier_failure(shell)
 
     @no_var_expand
     @line_cell_magic
@@ -67,46 +83,70 @@ class OssMagics(Magics):
         elif wants_help(line):
             print(cell_help())
         else:
-            self._ask(line, cell)
+            with _usage_errors():
+                options = parse_cell_line(line, self._insert)
+                prompt = cell.strip("\n") if options.raw else self._insert(cell.strip("\n"))
+                if not prompt.strip():
+                    raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
+            self._ask(Question(prompt, options), cell_defaults(options.raw))
+
+    def after_cell(self, result: Any) -> None:
+        """Remember what failed, for `%oss fix`."""
+        self._failure = failure_of(result, self.shell) or self._failure
+
+    def _insert(self, text: str) -> str:
+        return interpolate(text, namespace_evaluator(self.shell.user_global_ns, self.shell.user_ns))
 
     # ---- %%oss ---------------------------------------------------------------------------------------------
 
-    def _ask(self, line: str, cell: str) -> None:
-        evaluate = namespace_evaluator(self.shell.user_global_ns, self.shell.user_ns)
-        with _usage_errors():
-            options = parse_cell_line(line, lambda word: interpolate(word, evaluate))
-            prompt = cell.strip("\n") if options.raw else interpolate(cell.strip("\n"), evaluate)
-            if not prompt.strip():
-                raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
-        self._answer(self._start(options, prompt), options.out)
+    def _ask(self, question: Question, defaults: dict[str, Any]) -> None:
+        """Start the answer, remember what was asked, and show the answer as it comes."""
+        options = question.options
+        settings = {**defaults, **options.settings}
+        turn = None
+        if options.chat is not None:
+            conversation = self._conversation(options.chat, options.model, settings.pop("instructions", None))
+            request = self._request()
+            place = question.place or self._places.next(request, options.chat)
+            turn = conversation.begin(question.prompt, place, repeats=bool(request), **settings)
+            question = Question(question.prompt, options, turn.place)
+            self.shell.push({"_chat": conversation.chat}, interactive=False)  # type: ignore[no-untyped-call]
+            stream = turn.stream
+        elif options.raw:
+            stream = self._model(options.model).stream_complete(question.prompt, **settings)
+        else:
+            stream = self._model(options.model).stream(question.prompt, **settings)
+        self._asked = question
+        self._answer(stream, options, turn)
 
-    def _start(self, options: CellOptions, prompt: str) -> Stream:
-        settings = {**cell_defaults(options.raw), **options.settings}
-        if options.raw:
-            return self._model(options.model).stream_complete(prompt, **settings)
-        if options.chat is None:
-            return self._model(options.model).stream(prompt, **settings)
-        chat = self._chat(options.chat, options.model, settings.pop("instructions", None))
-        return chat.stream(prompt, **settings)
+    def _request(self) -> dict[str, Any]:
+        """The message that asks a kernel to run this cell; nothing in a terminal."""
+        get_parent: Callable[[], dict[str, Any]] | None = getattr(self.shell, "get_parent", None)
+        return (get_parent() or {}) if get_parent is not None else {}
 
     def _model(self, source: str | None) -> Model:
-        if source is None:
-            return ossnb.default_model()
-        if source not in self.models:
-            self.models[source] = ossnb.load(source)
-        return self.models[source]
+        try:
+            if source is None:
+                return ossnb.default_model()
+            if source not in self.models:
+                self.models[source] = ossnb.load(source)
+            return self.models[source]
+        except KeyboardInterrupt:
+            raise StoppedLoading from None
 
-    def _chat(self, name: str, source: str | None, instructions: str | None) -> Chat:
-        chat = self.chats.get(name)
-        if chat is None:
-            chat = self.chats[name] = self._model(source).chat(instructions)
-        elif source is not None and chat.model is not self._model(source):
-            raise UsageError(f"the chat {name!r} runs on {chat.model.source}; `%oss reset {name}` ends it")
-        elif instructions is not None and instructions != chat.instructions:
+    def _conversation(self, name: str, source: str | None, instructions: str | None) -> Conversation:
+        kept = self.chats.get(name)
+        if kept is None:
+            kept = self.chats[name] = Conversation(name, self._model(source).chat(instructions))
+        elif source is not None and kept.chat.model is not self._model(source):
+            raise UsageError(
+                f"the chat {name!r} runs on {kept.chat.model.source}; `%oss reset {name}` ends it"
+            )
+        elif instructions is not None and instructions != kept.chat.instructions:
             raise UsageError(f"the chat {name!r} has other instructions; `%oss reset {name}` ends it")
-        return chat
+        return kept
 
-    def _answer(self, stream: Stream, out: str | None) -> None:
+    def _answer(self, stream: Stream, options: CellOptions, turn: Turn | None) -> None:
         """Show the stream as it comes; whatever ends it, show and keep what was written."""
         view = view_for(self.shell)
         interrupted = False
@@ -117,15 +157,22 @@ class OssMagics(Magics):
             interrupted = True
         except BaseException:
             stream.close("error")
-            self._keep(stream.reply, out)
+            self._keep(stream.reply, options.out)
+            if turn is not None:
+                turn.end(stream.reply)
             view.abandon()
             raise
-        with _interrupts_held() as pressed:
+        with interrupts_held() as pressed:
             stream.close("interrupted")  # does nothing to a stream that has ended
-            self._keep(stream.reply, out)
-            view.finish(stream.reply)
+            self._keep(stream.reply, options.out)
+            note, record = turn.end(stream.reply) if turn is not None else ("", {})
+            if options.code and not code_blocks(stream.reply.text):
+                note = f"{note} · no code to put into a cell".lstrip(" ·")
+            view.finish(stream.reply, note, record)
         if interrupted or pressed:
             raise Stopped(stream.reply)
+        if options.code and code_blocks(stream.reply.text):
+            self._put_code(stream.reply, None)
 
     def _keep(self, reply: Reply, out: str | None) -> None:
         """Put the reply where a result would be, without the display hook's printing."""
@@ -137,18 +184,97 @@ class OssMagics(Magics):
     # ---- %oss ----------------------------------------------------------------------------------------------
 
     def _command(self, line: str) -> None:
+        name, _, rest = line.strip().partition(" ")
+        takes_flags: dict[str, Callable[[str], None]] = {"again": self._again, "fix": self._fix}
+        takes_words: dict[str, Callable[[list[str]], None]] = {
+            "code": lambda words: self._put_code(self.shell.user_ns.get("_oss"), block_number(words)),
+            "effort": self._effort,
+            "history": self._history,
+            "load": self._load,
+            "reset": self._reset,
+            "restore": self._restore,
+        }
         with _usage_errors():
-            name, *words = shlex.split(line) or ["help"]
-            if name == "load":
-                self._load(words)
-            elif name == "reset":
-                self._reset(words)
+            if name in ("", "help", "-h", "--help") or wants_help(rest):
+                print(LINE_HELP)
+            elif name in takes_flags:
+                takes_flags[name](rest)
+            elif name in takes_words:
+                takes_words[name](shlex.split(rest))
             elif name == "status":
                 print("\n".join(status_lines(ossnb.default_model(), self.models, self.chats)))
-            elif name in ("help", "-h", "--help"):
-                print(LINE_HELP)
             else:
                 raise ValueError(f"unknown command %oss {name}{suggestion(name, SUBCOMMANDS)}")
+
+    def _again(self, line: str) -> None:
+        if self._asked is None:
+            raise ValueError("there is no question yet to ask again")
+        options = again_options(self._asked.options, line, self._insert)
+        defaults = cell_defaults(options.raw)
+        defaults.pop("seed", None)  # the same seed would give the same answer
+        self._ask(Question(self._asked.prompt, options, self._asked.place), defaults)
+
+    def _fix(self, line: str) -> None:
+        if self._failure is None:
+            raise ValueError("no cell has failed since ossnb was imported (in `%%oss` cells: ask there)")
+        options = parse_cell_line(line, self._insert)
+        if options.raw:
+            raise ValueError("%oss fix asks a question, which --raw text cannot")
+        context = self._model(options.model).context
+        self._ask(Question(self._failure.question(context), options), cell_defaults())
+
+    def _put_code(self, reply: Any, number: int | None) -> None:
+        if not isinstance(reply, ossnb.Reply):
+            raise ValueError("there is no answer yet to take code from")
+        blocks = code_blocks(reply.text)
+        number, block = choose(blocks, number)
+        self.shell.set_next_input(as_cell(block), replace=False)
+        if len(blocks) > 1:
+            print(f"block {number} of {len(blocks)}; `%oss code N` takes another")
+
+    def _effort(self, words: list[str]) -> None:
+        level = one_word(words, "effort")
+        if level is not None:
+            if level not in EFFORTS:
+                raise ValueError(f"%oss effort is one of {', '.join(EFFORTS)}, got {level!r}")
+            set_cell_defaults({**cell_defaults(), "effort": level})
+        print(f"effort {cell_defaults().get('effort', 'medium')} for the cells that do not say")
+
+    def _history(self, words: list[str]) -> None:
+        name = one_word(words, "history")
+        if name is None and len(self.chats) != 1:
+            print(history.overview(self.chats))
+        else:
+            history.show(self._known(name or next(iter(self.chats))), in_notebook(self.shell))
+
+    def _known(self, name: str) -> Conversation:
+        if name not in self.chats:
+            raise ValueError(f"there is no chat {name!r}{suggestion(name, list(self.chats))}")
+        return self.chats[name]
+
+    def _restore(self, words: list[str]) -> None:
+        given = one_word(words, "restore")
+        path = Path(given).expanduser() if given else restore.find_notebook(self.shell.user_ns, os.environ)
+        found, problems = restore.read_notebook(path)
+        lines = [f"from {path.name}, as it was saved:"] if found else [f"{path} has no conversation in it"]
+        for name, saved in found.items():
+            if name in self.chats and self.chats[name].chat.messages:
+                lines.append(f"{name}: goes on already; `%oss reset {name}` ends it")
+                continue
+            model = self._model_named(saved.turns[-1].model if saved.turns else "")
+            lines.append(restored_text(name, saved, model))
+            if saved.turns:
+                chat = model.chat(saved.turns[-1].instructions)
+                chat.messages = [message for turn in saved.turns for message in turn.messages]
+                self.chats[name] = Conversation(name, chat, {t.place: t.messages[0] for t in saved.turns})
+        print(safe_terminal("\n".join([*lines, *(f"left out: {problem}" for problem in problems)])))
+
+    def _model_named(self, source: str) -> Model:
+        """The model of that name among those at hand, else the default one: nothing is downloaded for it."""
+        default = ossnb.default_model()
+        return next(
+            (model for model in self.models.values() if model.source == source != default.source), default
+        )
 
     def _load(self, words: list[str]) -> None:
         source, settings = parse_load_line(words)
@@ -158,9 +284,8 @@ class OssMagics(Magics):
         print(repr(model))
 
     def _reset(self, words: list[str]) -> None:
-        unknown = [name for name in words if name not in self.chats]
-        if unknown:
-            raise ValueError(f"there is no chat {unknown[0]!r}{suggestion(unknown[0], list(self.chats))}")
+        for name in words:
+            self._known(name)
         ended = words or list(self.chats)
         for name in ended:
             del self.chats[name]
@@ -180,20 +305,6 @@ def _usage_errors() -> Iterator[None]:
         raise
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[list[object]]:
-    """Put Stop off for a moment, and list its presses: a second one must not lose what the first saved."""
-    pressed: list[object] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-    previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, previous or signal.default_int_handler)
 
 
 def _with_body(lines: list[str]) -> list[str]:
@@ -216,6 +327,7 @@ def register(shell: InteractiveShell) -> None:
         set_progress_factory(NotebookProgress)
     magics = OssMagics(shell)
     shell.register_magics(magics)
+    shell.events.register("post_run_cell", magics.after_cell)
     shell.input_transformers_cleanup.insert(0, _with_body)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(make_matcher(magics.names))
@@ -223,8 +335,10 @@ def register(shell: InteractiveShell) -> None:
 
 def unregister(shell: InteractiveShell) -> None:
     """Take away what `register` added."""
-    if _registered(shell) is None:
+    magics = _registered(shell)
+    if magics is None:
         return
+    shell.events.unregister("post_run_cell", magics.after_cell)
     set_progress_factory(TerminalProgress)
     for kind in ("line", "cell"):
         del shell.magics_manager.magics[kind]["oss"]

@@ -7,8 +7,11 @@ agree where code ends. So no `<` of the model leaves here except in fenced block
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-_FENCE = re.compile(r"(?P<lead>(?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(?P<fence>`{3,}(?=[^`]*$)|~{3,}).*")
+_FENCE = re.compile(
+    r"(?P<lead>(?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)"
+)
 _INLINE = re.compile(
     r"""
       (?P<code>(?P<ticks>`+)(?P<code_text>(?!`)[^\n]{1,1000}?(?<!`))(?P=ticks)(?!`))
@@ -43,32 +46,73 @@ def safe_markdown(text: str) -> str:
     Raw HTML is shown as text, images become links, links keep only http, https and mailto targets, `\( \)`
     and `\[ \]` become the `$` that notebooks typeset, and a `$` that is no formula stays a dollar sign.
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(_blocks(lines))
+    return "\n".join(_blocks(text))
 
 
-def _blocks(lines: list[str]) -> Iterator[str]:
-    """Yield prose, made safe, and fenced blocks, indented so that no renderer ends them early."""
-    prose: list[str] = []
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """A fenced block: the first word beside its fence, in lower case, and the code without indentation."""
+
+    language: str
+    code: str
+
+
+def code_blocks(text: str) -> list[CodeBlock]:
+    r"""List the fenced blocks of a Markdown text, as `safe_markdown` shows them; the last may be unclosed.
+
+    >>> code_blocks("So:\n```python\nx = 1\n```")
+    [CodeBlock(language='python', code='x = 1')]
+    """
+    blocks: list[CodeBlock] = []
+    language, lines = "", list[str]()
+    for kind, _, content in _scan(text):
+        if kind == "open":
+            language, lines = content, []
+        elif kind == "code":
+            lines.append(content)
+        elif kind == "close" and any(line.strip() for line in lines):
+            blocks.append(CodeBlock(language, "\n".join(lines).rstrip("\n")))
+    return blocks
+
+
+def _scan(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (kind, line to show, content) for each line: prose, or open, code and close of a fenced block.
+
+    Code is indented as its fence is, so that no renderer ends it early. The content is the language of what
+    opens, and the line of the code itself.
+    """
     fence = indent = ""
-    for line in lines:
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         if fence:
-            body = line.strip(" \t")
-            depth = len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip())
+            body, expanded = line.strip(" \t"), line.expandtabs(4)
+            depth = len(expanded) - len(expanded.lstrip())
             closes = set(body) == {fence[0]} and len(body) >= len(fence) and depth <= len(indent) + 3
-            yield line if body and depth >= len(indent) and not closes else indent + body
+            is_inside = bool(body) and depth >= len(indent)
+            shown = line if is_inside and not closes else indent + body
+            own = expanded if "\t" in line[: len(indent)] else line
+            yield "close" if closes else "code", shown, own[len(indent) :] if is_inside else body
             if closes:
                 fence = ""
         elif opener := _FENCE.fullmatch(line):
-            if prose:  # and a blank line, since some renderers would let the paragraph swallow the fence
-                yield _safe_prose("\n".join(prose).rstrip() + "\n")
-                prose = []
-            yield line.replace("<", "&lt;")
             fence, indent = opener["fence"], " " * len(opener["lead"].expandtabs(4))
+            yield "open", line.replace("<", "&lt;"), "".join(opener["info"].split()[:1]).strip("{}.").lower()
         else:
-            prose.append(line)
+            yield "prose", line, ""
     if fence:
-        yield indent + fence  # what comes below the answer is not part of its code
+        yield "close", indent + fence, ""  # what comes below the answer is not part of its code
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Yield prose, made safe, and the lines of fenced blocks."""
+    prose: list[str] = []
+    for kind, line, _ in _scan(text):
+        if kind == "prose":
+            prose.append(line)
+            continue
+        if prose:  # and a blank line, since some renderers would let the paragraph swallow the fence
+            yield _safe_prose("\n".join(prose).rstrip() + "\n")
+            prose = []
+        yield line
     if prose:
         yield _safe_prose("\n".join(prose))
 

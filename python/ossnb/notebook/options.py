@@ -13,17 +13,26 @@ from ..sampling import Sampling
 
 EFFORTS = ("low", "medium", "high")
 MODELS = ("demo", "20b", "120b")
-SUBCOMMANDS = ("help", "load", "reset", "status")
+SUBCOMMANDS = (
+    "again", "code", "effort", "fix", "help", "history", "load", "reset", "restore", "status",
+)  # fmt: skip
+RESERVED = {
+    "--schema": "no answer can be held to a schema yet; say in the prompt what it should look like",
+    "--tool": "cells do not call tools yet; model.generate(..., tools=[...]) takes them",
+}
 
 _EXAMPLES = """examples:
   %%oss                                  ask the default model
   %%oss --effort high --seed 7           think longer; the same seed gives the same text
   %%oss answer << --temperature 0        put the reply into the variable `answer`
   %%oss --chat tutor                     go on with the conversation named tutor
+  %%oss --code                           put the answer's code into the next cell
 
 The prompt is the text below. {{expr}} in it inserts a value of the notebook, {{{{ writes {{; everything else
 is taken as it stands. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats.
-Interrupting the kernel stops the model and keeps what it wrote. `%oss help` tells of load, status, reset."""
+Interrupting the kernel stops the model and keeps what it wrote. A chat cell that runs again, edited or not,
+says its turn anew: what followed it is dropped. --schema and --tool are reserved.
+`%oss help` tells of the small commands: again, code, effort, fix, history, load, reset, restore, status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,11 @@ FLAGS = (
     Flag("--stop", r"end the answer before this text; may be repeated; \n and \t are understood", _unescaped),
     Flag("--out", "put the reply into this variable, as `NAME <<` before the flags does", metavar="NAME"),
     Flag("--chat", "go on with the conversation of this name, or begin it", metavar="NAME"),
+    Flag(
+        "--code",
+        "put the answer's code, its first block of Python, into the next cell; it is not run",
+        metavar="",
+    ),
     Flag("--raw", "continue the text as it stands: no chat format, and {{expr}} inserts nothing", metavar=""),
 )
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop")
@@ -73,6 +87,7 @@ class CellOptions:
     chat: str | None = None
     out: str | None = None
     raw: bool = False
+    code: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,7 +106,7 @@ def _parser() -> _Parser:
     )
     parser._optionals.title = "flags"
     for flag in FLAGS:
-        if flag.name == "--raw":
+        if not flag.metavar:
             parser.add_argument(flag.name, action="store_true", help=flag.meaning)
         else:
             parser.add_argument(
@@ -127,6 +142,10 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     except ValueError as error:
         advice = 'put text with spaces or apostrophes in "double quotes"'
         raise ValueError(f"{error} in {line!r}: {advice}") from None
+    if reserved := next(
+        (word.partition("=")[0] for word in words if word.partition("=")[0] in RESERVED), None
+    ):
+        raise ValueError(f"{reserved} is reserved: {RESERVED[reserved]}")
     found, unknown = _parser().parse_known_args([insert(word) for word in words])
     if unknown:
         raise ValueError(_unknown_word(unknown[0]))
@@ -136,11 +155,35 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     if out := given.get("out", name):
         _check_name(out)
     _check_effort(given.get("effort"))
-    if "raw" in given and (chatty := {"chat", "effort", "instructions"} & given.keys()):
-        raise ValueError(f"--raw continues plain text, which has no --{min(chatty)}")
+    _check_raw("raw" in given, given)
     Sampling(**{key: given[key] for key in _SAMPLING if key in given})
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
-    return CellOptions(settings, given.get("model"), given.get("chat"), out, given.get("raw", False))
+    flags = {key: given[key] for key in ("model", "chat", "raw", "code") if key in given}
+    return CellOptions(settings, out=out, **flags)
+
+
+def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = str) -> CellOptions:
+    """Return the options of a question that is asked again, changed by those of `line`; the seed is not kept.
+
+    >>> again_options(CellOptions({"seed": 7, "effort": "low"}), "--temperature 0.5").settings
+    {'effort': 'low', 'temperature': 0.5}
+    """
+    more = parse_cell_line(line, insert)
+    if more.chat is not None or more.raw:
+        raise ValueError(
+            "%oss again asks where the question was asked first: it takes no --chat and no --raw"
+        )
+    if first.chat is not None and "instructions" in more.settings:
+        raise ValueError(f"the chat {first.chat!r} keeps its instructions; `%oss reset {first.chat}` ends it")
+    _check_raw(first.raw, more.settings)
+    kept = {key: value for key, value in first.settings.items() if key != "seed"}
+    settings = {**kept, **more.settings}
+    return CellOptions(settings, more.model or first.model, first.chat, more.out, first.raw, more.code)
+
+
+def _check_raw(raw: bool, given: Mapping[str, Any]) -> None:
+    if raw and (chatty := {"chat", "effort", "instructions"} & given.keys()):
+        raise ValueError(f"--raw continues plain text, which has no --{min(chatty)}")
 
 
 def _assigned_name(line: str) -> tuple[str | None, str]:

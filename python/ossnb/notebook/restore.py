@@ -1,0 +1,138 @@
+"""Conversations out of a saved notebook: `%oss restore` after the kernel was restarted.
+
+Every answer of a chat has its turn in its metadata, with the hash of the history before and after it. Outputs
+of a notebook may be stale: a cell that ran again dropped the turns below it, whose outputs still stand there.
+So a conversation is followed from its latest turn back to its beginning, hash by hash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..chat import messages_from_json
+from ..messages import Message
+from .conversations import history_id
+
+MAX_BYTES = 500_000_000  # a larger file is no notebook
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTurn:
+    """One turn as an answer's metadata has it."""
+
+    name: str
+    id: str
+    after: str
+    time: str
+    place: str
+    model: str
+    instructions: str | None
+    messages: tuple[Message, ...]
+
+    @classmethod
+    def read(cls, metadata: Mapping[str, Any]) -> SavedTurn:
+        """Check and read the metadata of an answer; ValueError where it is not what ossnb writes."""
+        record = metadata["chat"]
+        if not isinstance(record, dict):
+            raise ValueError("chat must be an object")
+        fields = {**record, "model": metadata.get("model")}
+        texts: dict[str, str] = {}
+        for key in ("name", "id", "after", "time", "place", "model"):
+            if not isinstance(value := fields.get(key), str):
+                raise ValueError(f"{key} must be text, got {value!r:.80}")
+            texts[key] = value
+        instructions = record.get("instructions")
+        if instructions is not None and not isinstance(instructions, str):
+            raise ValueError(f"instructions must be text, got {instructions!r:.80}")
+        messages = messages_from_json(record.get("messages"))
+        if not messages:
+            raise ValueError("a turn has at least one message")
+        return cls(instructions=instructions, messages=tuple(messages), **texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A conversation as a notebook has it: its turns in order, and how many later ones hang in the air."""
+
+    turns: tuple[SavedTurn, ...]
+    n_left_out: int
+
+
+def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
+    """Return the notebook that this kernel belongs to, as far as the front end tells.
+
+    VS Code puts the path into a variable, Jupyter's server into JPY_SESSION_NAME. ValueError asks for it.
+    """
+    told = variables.get("__vsc_ipynb_file__") or environment.get("JPY_SESSION_NAME")
+    if isinstance(told, str) and told.endswith(".ipynb"):
+        if (path := Path(told)).is_file():
+            return path
+        raise ValueError(f"{told} is not there (any more); give the path: `%oss restore NOTEBOOK.ipynb`")
+    raise ValueError(
+        "this front end does not tell its notebook; give the path: `%oss restore NOTEBOOK.ipynb`"
+    )
+
+
+def read_notebook(path: Path) -> tuple[dict[str, Saved], list[str]]:
+    """Return the conversations of a notebook by name, and what could not be read.
+
+    >>> read_notebook(Path("lesson.ipynb"))[0]["tutor"].turns[0].messages  # doctest: +SKIP
+    """
+    found: dict[str, list[SavedTurn]] = {}
+    problems: list[str] = []
+    for where, metadata in _answers(_read_json(path)):
+        try:
+            turn = SavedTurn.read(metadata)
+            found.setdefault(turn.name, []).append(turn)
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+    return {name: _follow(turns) for name, turns in found.items()}, problems
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"there is no notebook {path}; the path is taken from {Path.cwd()}")
+    if (n_bytes := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{path} has {n_bytes:,} bytes, more than a notebook can have")
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not a notebook, which is a JSON file: {error}") from None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise ValueError(f"{path} is not a notebook of format 4: it has no list of cells")
+    return notebook
+
+
+def _answers(notebook: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (where, metadata) of every answer that belongs to a conversation."""
+    for i, cell in enumerate(notebook["cells"], 1):
+        outputs = cell.get("outputs") if isinstance(cell, dict) else None
+        for output in outputs if isinstance(outputs, list) else []:
+            metadata = output.get("metadata") if isinstance(output, dict) else None
+            ours = metadata.get("ossnb") if isinstance(metadata, dict) else None
+            if isinstance(ours, dict) and "chat" in ours:
+                yield f"cell {i}", ours
+
+
+def _follow(found: list[SavedTurn]) -> Saved:
+    """Follow the latest turn whose history is all there back to the beginning."""
+    by_id = {turn.id: turn for turn in sorted(found, key=lambda turn: turn.time)}
+    latest_first = sorted(by_id.values(), key=lambda turn: turn.time, reverse=True)
+    for n_left_out, last in enumerate(latest_first):
+        chain = [last]
+        while chain[-1].after in by_id and len(chain) <= len(by_id):
+            chain.append(by_id[chain[-1].after])
+        chain.reverse()
+        if chain[0].after == "" and _is_true(chain):
+            return Saved(tuple(chain), n_left_out)
+    return Saved((), len(latest_first))
+
+
+def _is_true(chain: list[SavedTurn]) -> bool:
+    """Whether the messages are those that the hashes were taken of: a turn may have been edited by hand."""
+    messages = [message for turn in chain for message in turn.messages]
+    return history_id(messages) == chain[-1].id
