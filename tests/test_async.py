@@ -16,6 +16,7 @@ import pytest
 import ossnb
 from fakes import random_model, scripted_model
 from ossnb import default
+from ossnb.messages import as_messages
 from ossnb.testing import write_random_checkpoint
 
 TURN = "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>"
@@ -99,6 +100,29 @@ def test_module_functions_load_the_default_model_once_and_not_in_the_loops_threa
         ossnb.set_default_model(None)
     assert len(loaded) == 1
     assert loaded[0] is not threading.main_thread()
+
+
+def test_a_chat_can_be_awaited_and_remembers():
+    model = scripted_model(HELLO)
+    chat = model.chat()
+
+    async def talk():
+        first = await chat.asay("Hi")
+        texts = [event.text async for event in chat.astream("And?") if event.kind == "answer"]
+        stream = chat.astream("More?")
+        async for event in stream:
+            if event.kind == "answer":
+                break
+        await stream.aclose()
+        return first.text, "".join(texts)
+
+    assert run(talk()) == ("Hello there, friend.",) * 2
+    assert [as_messages([m])[0].content for m in chat.messages if as_messages([m])[0].role == "user"] == [
+        "Hi",
+        "And?",
+        "More?",
+    ]
+    assert chat.messages[-1].content == "Hello"
 
 
 # ---- the loop goes on -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
+from .aio import AsyncStream
 from .generation import Stream
 from .harmony import check_effort
 from .messages import Message, ToolCall, as_messages, tool_result
@@ -101,6 +102,31 @@ class Chat:
             on_end=remember,
             **options,
         )
+
+    async def asay(
+        self,
+        text: str | None = None,
+        *,
+        at: int | None = None,
+        effort: str | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Reply:
+        """Say something as `say` does, for `await`; a cancelled turn keeps what had been written.
+
+        >>> reply = await chat.asay("Hello")  # doctest: +SKIP
+        """
+        return await self.astream(text, at=at, effort=effort, **sampling).run()
+
+    def astream(
+        self,
+        text: str | None = None,
+        *,
+        at: int | None = None,
+        effort: str | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> AsyncStream:
+        """Say something as `stream` does, for `async for`."""
+        return AsyncStream(lambda: self.stream(text, at=at, effort=effort, **sampling))
 
     def tool_result(self, call: ToolCall | str, output: str) -> None:
         """Give the result of a call the model made; `say()` then lets it go on.
