@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,7 @@ EXAMPLE_PROMPTS: tuple[str, ...] = (
 EXAMPLES = EXAMPLE_PROMPTS
 
 _MARKER = "complete.json"  # written last: file sizes of a finished folder
+_PIECE_BYTES = 1 << 18
 _STALE_SECONDS = 600.0  # expanding takes a second; older temporary folders are leftovers of a killed process
 
 
@@ -151,9 +153,43 @@ def _write_checkpoint(folder: Path, compact: bytes) -> None:
     with (folder / "model.safetensors").open("wb") as file:
         _write_safetensors(file, tensors, config["vocab_size"])
         file.flush()
-        os.fsync(file.fileno())  # the marker must not survive a crash that the data did not
+        _sync(file)  # the marker must not survive a crash that the data did not
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     (folder / _MARKER).write_text(json.dumps(sizes) + "\n", encoding="utf-8")
+
+
+def _sync(file: BinaryIO) -> None:
+    """Wait until the disk has the file, in a thread, so that an interrupt need not wait for the disk."""
+    descriptor = os.dup(file.fileno())  # the thread's own: an interrupt closes the file
+    errors: list[OSError] = []
+
+    def sync() -> None:
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            errors.append(error)
+        finally:
+            os.close(descriptor)
+
+    thread = threading.Thread(target=sync, daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _decompress(compact: bytes) -> bytes:
+    """Decompress piece by piece: an interrupt is seen between two."""
+    import lzma
+
+    decompressor = lzma.LZMADecompressor()
+    raw = b"".join(
+        decompressor.decompress(compact[at : at + _PIECE_BYTES])
+        for at in range(0, len(compact), _PIECE_BYTES)
+    )
+    if not decompressor.eof:
+        raise ValueError("it is cut short")
+    return raw
 
 
 def _unpack(compact: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -164,7 +200,7 @@ def _unpack(compact: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
     dtypes = {"BF16": "<u2", "U8": "u1", "I32": "<i4"}
     try:
-        raw = lzma.decompress(compact)
+        raw = _decompress(compact)
         start = 8 + int.from_bytes(raw[:8], "little")
         header = json.loads(raw[8:start])
         config: dict[str, Any] = json.loads(header.pop("__metadata__")["config"])
@@ -173,7 +209,7 @@ def _unpack(compact: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             begin, end = entry["data_offsets"]
             array = np.frombuffer(raw[start + begin : start + end], dtypes[entry["dtype"]])
             tensors[name] = array.reshape(entry["shape"])
-    except (lzma.LZMAError, ValueError, KeyError, TypeError) as error:
+    except (lzma.LZMAError, EOFError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{COMPACT_FILE}: the embedded model is damaged ({error}); reinstall ossnb"
         ) from error
