@@ -35,7 +35,14 @@ def test_the_sliders_are_the_settings(panel):
     controls = panel.widget and panel._controls
     controls.sliders["temperature"].value = 0.7
     controls.sliders["top_k"].value = 5
-    assert panel.settings == {"temperature": 0.7, "top_k": 5, "max_tokens": 512, "seed": 1}
+    controls.sliders["top_p"].value = 0.9000000000000001
+    assert panel.settings == {
+        "temperature": 0.7,
+        "top_k": 5,
+        "top_p": 0.9,
+        "max_tokens": 512,
+        "seed": 1,
+    }
     assert panel.sampling.top_k == 5
     assert "temperature=0.7" in panel.code
     assert panel.code == controls.code.value

@@ -76,7 +76,8 @@ class Controls:
                 slider = self.sliders[name]
                 if hasattr(slider, "max"):  # one who writes code may leave the range that is usual
                     slider.min, slider.max = min(slider.min, value), max(slider.max, value)
-                slider.value = value
+                if isinstance(value, str) or abs(slider.value - value) > 1e-9:
+                    slider.value = value
         finally:
             self._is_following = False
         self.draw()
@@ -92,7 +93,8 @@ class Controls:
 
     def _on_setting(self, name: str, value: Any) -> None:
         if not self._is_following:
-            self._panel.set(**{name: value})
+            # A page adds steps up: 0.9 comes as 0.9000000000000001.
+            self._panel.set(**{name: round(value, 9) if isinstance(value, float) else value})
 
     def _on_position(self, change: Any) -> None:
         self._panel.position = change["new"]
