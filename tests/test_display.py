@@ -92,7 +92,7 @@ FRAGMENTS = st.one_of(
         ["`", "``", "```", "~~~", "```html", "$", "$$", "\\", "\\(", "\\)", "\\[", "\\]", "|", "---", "# "]
     ),
     st.sampled_from(
-        ["a", "[a]", "[", "]", "](", "]:", "(", ")", "!", "<", "&lt;", "*", "<!--", "![i](http://e/x)"]
+        ["a", "א", "[a]", "[", "]", "](", "]:", "(", ")", "!", "<", "&lt;", "*", "<!--", "![i](http://e/x)"]
     ),
     st.sampled_from(["<script>", "<img src=x onerror=y>", "<a href=javascript:x>"]),
     st.sampled_from(["[a](javascript:x)", "[a](&#106;avascript:x)", "[a]: javascript:x", "javascript:x"]),

@@ -179,7 +179,7 @@ def _thinking_bundle(text: str, summary: str) -> dict[str, str]:
     """The last lines of a running thought, at a steady height so that the page below does not jump."""
     tail = text if len(text) <= N_TAIL else "…" + text[-N_TAIL:]
     block = f"height:4.5em;overflow:hidden;white-space:pre-wrap;margin:0.3em 0 0 1em;{QUIET}"
-    page = f'<div style="{QUIET}">{html.escape(summary)}</div><div style="{block}">{html.escape(tail)}</div>'
+    page = f'<div style="{QUIET}">{html.escape(summary)}</div><div dir="auto" style="{block}">{html.escape(tail)}</div>'
     return {"text/html": page, "text/plain": f"{summary}\n{tail}"}
 
 
@@ -187,7 +187,7 @@ def _folded_bundle(text: str, summary: str) -> dict[str, str]:
     block = "white-space:pre-wrap;margin:0.3em 0 0 1em;font-family:inherit;background:none;color:inherit"
     page = (
         f'<details style="{QUIET}"><summary style="cursor:pointer">{html.escape(summary)}</summary>'
-        f'<pre style="{block}">{html.escape(text)}</pre></details>'
+        f'<pre dir="auto" style="{block}">{html.escape(text)}</pre></details>'
     )
     return {"text/html": page, "text/plain": f"[{summary}]\n{text}"}
 

@@ -63,7 +63,7 @@ def _as_markdown(conversation: Conversation) -> str:
         if number or message.role != "assistant":
             text = as_entities(f"{message.name}: " * (message.name is not None) + message.content)
             lines = text.replace("\r", "").replace("\n", "&#10;")  # an empty line would end the block
-            blocks.append(f'<div style="{_SAID}"><b>{number}</b> {lines}</div>')
+            blocks.append(f'<div dir="auto" style="{_SAID}"><b>{number}</b> {lines}</div>')
         elif call := message.tool_call:
             blocks.append(f"Calls **{as_entities(call.name)}** with <code>{as_entities(call.raw)}</code>")
         else:

@@ -6,6 +6,7 @@ agree where code ends. So no `<` of the model leaves here except in fenced block
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,11 +111,19 @@ def _blocks(text: str) -> Iterator[str]:
             prose.append(line)
             continue
         if prose:  # and a blank line, since some renderers would let the paragraph swallow the fence
-            yield _safe_prose("\n".join(prose).rstrip() + "\n")
+            yield _directed(_safe_prose("\n".join(prose).rstrip() + "\n"))
             prose = []
         yield line
     if prose:
-        yield _safe_prose("\n".join(prose))
+        yield _directed(_safe_prose("\n".join(prose)))
+
+
+def _directed(prose: str) -> str:
+    """Lay prose out from right to left where its first letter is of such a script; code stays as it is."""
+    letters = map(unicodedata.bidirectional, prose)
+    if next((kind for kind in letters if kind in ("L", "R", "AL")), "L") == "L":
+        return prose
+    return f'<div dir="rtl">\n\n{prose.rstrip()}\n\n</div>\n'
 
 
 def _safe_prose(text: str) -> str:
