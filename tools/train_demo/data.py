@@ -57,6 +57,13 @@ SPECIAL = {"tool calls": 18.0, "tool results": 4.0, "missing tool": 2.5, "follow
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 DRILL = tuple(60.0 if t == "repeat" else w for t, w in zip(TASKS, WEIGHTS, strict=True))  # copying first
+# From the middle of the run on, more of what takes longest: tables of digits, order, letters.
+_LATE = {
+    "add": 10, "subtract": 11, "multiply": 10, "divide": 10, "compare": 6, "parity": 4, "lists": 15,
+    "word problems": 12, "letters": 18, "small talk": 4.5, "repeat": 4, "out of scope": 6, "too big": 2,
+    "tool calls": 14, "tool results": 3, "missing tool": 5, "follow-ups": 6,
+}  # fmt: skip
+LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
 
 
 @dataclass

@@ -23,11 +23,12 @@ from model import DemoModel, Shape, compile_ops
 from optim import Muon
 from vocab import VOCAB_SIZE, Vocab, build_vocab
 
-from data import DRILL, WEIGHTS, Generator, count_tokens, rare_words
+from data import DRILL, LATE, WEIGHTS, Generator, count_tokens, rare_words
 
 MUON_LR, TABLE_LR, SMALL_LR = 0.02, 0.004, 0.002
 WARM_UP = 40  # steps
 DRILL_UNTIL = 0.03  # share of the run in which repeating words is drawn most
+LATE_FROM = 0.55  # share from which the mixture favours what takes longest to learn
 QUANTISE_FROM = 0.5  # share of the run from which experts are trained as MXFP4
 BALANCE = 0.01
 
@@ -120,7 +121,9 @@ def main() -> None:
         if share >= 1:
             break
         scale = min(1.0, (step + 1) / WARM_UP, max(0.0, (1 - share) / (1 - args.decay_from)))
-        generator.weights = DRILL if share < DRILL_UNTIL and not args.init else WEIGHTS
+        generator.weights = DRILL if share < DRILL_UNTIL else WEIGHTS if share < LATE_FROM else LATE
+        if args.init:
+            generator.weights = LATE
         batch = batcher.draw(Random(f"{args.seed}/{step}"), args.batch)
         loss, uneven = model.loss(batch, quantise=bool(args.init) or share >= QUANTISE_FROM)
         (loss + BALANCE * uneven).backward()
