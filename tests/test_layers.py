@@ -16,7 +16,7 @@ LAYERS = [
     ["errors"],
     ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops"],
     ["attention", "checkpoint", "harmony", "demo"],
-    ["hub", "parser", "reply", "testing"],
+    ["derived", "hub", "parser", "reply", "testing"],
     ["prefix", "trace"],
     ["generation"],
     ["model"],
@@ -28,7 +28,7 @@ LAYERS = [
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-USES_CORE = {"generation", "model", "doctor", "bench"}
+USES_CORE = {"generation", "derived", "model", "doctor", "bench"}
 # Doors to a room above, which import it when they are called: Model.chat(), Reply.inspect() and its like.
 UPWARD_BY_INTENT = {("model", "chat"), ("reply", "views")}
 

@@ -21,7 +21,7 @@ Model::Model(const Config& config, const Weights::Find& find, Precision precisio
       kernels_(kernels::choose(isa.c_str())),
       weights_(config_, find),
       pool_(n_threads),
-      ops_(make_cpu_ops(config_, weights_, precision, kernels_, pool_)) {}
+      ops_(make_cpu_ops(config_, weights_, Derived(config_, find), precision, kernels_, pool_)) {}
 
 Batch Model::batch_of(const std::vector<Feed>& feeds) const {
   Batch batch;

@@ -26,38 +26,37 @@ void add_bias(float* y, const bf16* bias, int n) {
 struct Dense {
   const bf16* w = nullptr;
   int n_rows = 0, k = 0;
-  Buffer<std::uint8_t> tiles;  // empty in exact
-  std::uint64_t n_bytes = 0;   // that a product reads
+  const std::uint8_t* tiles = nullptr;  // null in exact
+  Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
+  std::uint64_t n_bytes = 0;            // that a product reads
 
-  Dense(const bf16* weights, int rows, int width, const kernels::Table* packer, ThreadPool& pool)
+  Dense(const bf16* weights, int rows, int width, const Derived& derived, const kernels::Table* packer,
+        ThreadPool& pool)
       : w(weights), n_rows(rows), k(width) {
     n_bytes = static_cast<std::uint64_t>(n_rows) * k * sizeof(bf16);
     if (!packer || k % kGroup != 0) return;
-    const int n_tiles = n_blocks(n_rows, kernels::kQ8Rows);
-    const std::size_t tile_bytes = kernels::q8_tile_bytes(k);
-    n_bytes = n_tiles * tile_bytes;
-    tiles.reserve(n_bytes);
-    pool.parallel_for(n_tiles, [&](int i, int) {
-      const int row = i * kernels::kQ8Rows;
-      packer->q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
-                      tiles.data() + i * tile_bytes);
-    });
+    n_bytes = n_blocks(n_rows, kernels::kQ8Rows) * kernels::q8_tile_bytes(k);
+    tiles = derived.of(w).q8;
+    if (tiles) return;
+    tiles = own_tiles.reserve(n_bytes);
+    pack_q8(*packer, w, n_rows, k, own_tiles.data(), nullptr, pool);
   }
 };
 
 struct DenseLayer {
   Dense q, k, v, o;
-  DenseLayer(const LayerWeights& w, const Config& c, const kernels::Table* packer, ThreadPool& pool)
-      : q(w.q_weight, c.q_size(), c.hidden_size, packer, pool),
-        k(w.k_weight, c.kv_size(), c.hidden_size, packer, pool),
-        v(w.v_weight, c.kv_size(), c.hidden_size, packer, pool),
-        o(w.o_weight, c.hidden_size, c.q_size(), packer, pool) {}
+  DenseLayer(const LayerWeights& w, const Config& c, const Derived& derived, const kernels::Table* packer,
+             ThreadPool& pool)
+      : q(w.q_weight, c.q_size(), c.hidden_size, derived, packer, pool),
+        k(w.k_weight, c.kv_size(), c.hidden_size, derived, packer, pool),
+        v(w.v_weight, c.kv_size(), c.hidden_size, derived, packer, pool),
+        o(w.o_weight, c.hidden_size, c.q_size(), derived, packer, pool) {}
 };
 
 class CpuOps final : public Ops {
  public:
-  CpuOps(const Config& config, const Weights& weights, Precision precision, const kernels::Table& kernels,
-         ThreadPool& pool)
+  CpuOps(const Config& config, const Weights& weights, const Derived& derived, Precision precision,
+         const kernels::Table& kernels, ThreadPool& pool)
       : c_(config),
         w_(weights),
         k_(kernels),
@@ -68,10 +67,10 @@ class CpuOps final : public Ops {
         hidden_layout_(config.hidden_size, terms_),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),
-        head_(weights.lm_head, config.vocab_size, config.hidden_size,
+        head_(weights.lm_head, config.vocab_size, config.hidden_size, derived,
               precision == Precision::fast ? &kernels : nullptr, pool) {
     for (const LayerWeights& layer : weights.layers) {
-      dense_.emplace_back(layer, config, precision == Precision::fast ? &kernels : nullptr, pool);
+      dense_.emplace_back(layer, config, derived, precision == Precision::fast ? &kernels : nullptr, pool);
     }
   }
 
@@ -218,8 +217,8 @@ void CpuOps::embed() {
 // y[t, r] = m x for rows row .. row + n_rows; row is a multiple of 16.
 void CpuOps::matmul(const Dense& m, int row, int n_rows, const float* x, const std::uint8_t* quant,
                     int n_tokens, float* y, std::size_t y_stride) {
-  if (m.tiles.data()) {
-    const std::uint8_t* tiles = m.tiles.data() + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
+  if (m.tiles) {
+    const std::uint8_t* tiles = m.tiles + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
     k_.q8_matmul(tiles, n_rows, m.k, {quant, pair_self_.data(), n_tokens}, y, y_stride);
   } else {
     k_.bf16_matmul(m.w + static_cast<std::size_t>(row) * m.k, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
@@ -237,7 +236,7 @@ void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float*
 // Rows of x [n_rows, m.k] in the integers that m's product wants, if it wants any.
 void CpuOps::quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
                            std::uint8_t* out) {
-  if (!m.tiles.data()) return;
+  if (!m.tiles) return;
   pool_.parallel_for(n_rows, [&](int t, int) {
     integer_.quantize(x + static_cast<std::size_t>(t) * m.k, m.k, out + t * layout.bytes);
   });
@@ -510,9 +509,9 @@ void CpuOps::lm_head(float* logits) {
 
 }  // namespace
 
-std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, Precision precision,
-                                  const kernels::Table& kernels, ThreadPool& pool) {
-  return std::make_unique<CpuOps>(config, weights, precision, kernels, pool);
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const Derived& derived,
+                                  Precision precision, const kernels::Table& kernels, ThreadPool& pool) {
+  return std::make_unique<CpuOps>(config, weights, derived, precision, kernels, pool);
 }
 
 }  // namespace ossnb

@@ -11,6 +11,7 @@
 #include "data/kv.h"
 #include "data/weights.h"
 #include "kernels/kernels.h"
+#include "ops/derive.h"
 
 namespace ossnb {
 
@@ -46,11 +47,11 @@ class Ops {
 };
 
 // exact: weights as stored, activations of float32 grade. fast: activations of one int8 term a group of 32
-// wherever weights are integers, and the dense matrices packed to int8 (Q8), made here at the cost of 1.06
-// bytes a weight.
+// wherever weights are integers, and the dense matrices packed to int8 (Q8): those in `derived`, or made here
+// at the cost of 1.06 bytes a weight.
 enum class Precision { exact, fast };
 
-std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, Precision precision,
-                                  const kernels::Table& kernels, ThreadPool& pool);
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const Derived& derived,
+                                  Precision precision, const kernels::Table& kernels, ThreadPool& pool);
 
 }  // namespace ossnb

@@ -1,4 +1,5 @@
-"""The C++ engine. Only the model layer (model.py, generation.py, bench.py, doctor.py) imports it."""
+"""The C++ engine. Only the model layer (model.py, generation.py, derived.py, bench.py,
+doctor.py) imports it."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
@@ -118,6 +119,14 @@ class Sampler:
         change the sampler."""
     def accept(self, token: int) -> None:
         """Count a chosen token for the penalties."""
+
+def pack_q8(w: NDArray[np.uint16], threads: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Pack bfloat16 rows [R, K], K a multiple of 32, into Q8 tiles [R / 16 rounded up, bytes of a tile]; and
+    of each row, rounded up, the norm of what that lost and of what it kept [R, 2]."""
+
+def checksum(data: NDArray[np.uint8], threads: int) -> int:
+    """A 64-bit sum of a C-contiguous array's bytes, at memory speed, that any change of a word changes. Not
+    meant against forgery."""
 
 def max_byte(data: NDArray[np.uint8]) -> int:
     """Largest byte of a C-contiguous array, at memory speed (the scale check of the loader)."""

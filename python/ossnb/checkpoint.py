@@ -35,6 +35,7 @@ class Checkpoint:
     quantized: bool
     n_bytes: int
     fingerprint: str
+    files: tuple[Path, ...]
     source: str = ""
     revision: str | None = None
 
@@ -87,6 +88,7 @@ def open_checkpoint(
         quantized=quantized,
         n_bytes=sum(tensor.nbytes for tensor in stored.values()),
         fingerprint=_fingerprint(path, headers, stored),
+        files=tuple(path / name for name in sorted(headers)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The command `ossnb`: demo, run, doctor, verify, bench. Results go to stdout, talk about them to stderr."""
+"""The command `ossnb` and its parts. Results go to stdout, talk about them to stderr."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"ossnb {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_demo, _add_run, _add_doctor, _add_verify, _add_bench):
+    for add in (_add_demo, _add_run, _add_doctor, _add_cache, _add_verify, _add_bench):
         add(commands)
     return top
 
@@ -286,7 +286,7 @@ def _as_json(reply: Reply) -> dict[str, Any]:
     }
 
 
-# ---- doctor, verify, bench --------------------------------------------------------------------------------
+# ---- doctor, cache, verify, bench -------------------------------------------------------------------------
 
 
 def _add_doctor(commands: Any) -> None:
@@ -299,6 +299,31 @@ def _doctor(args: argparse.Namespace) -> int:
 
     report = doctor.examine()
     print(json.dumps(report, indent=1) if args.json else doctor.render(report))
+    return 0
+
+
+def _add_cache(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "cache",
+        _cache,
+        "show the packed copies of weights that were made on this machine, or remove them",
+        "They are made again when needed. OSSNB_CACHE names the folder, OSSNB_CACHE_LIMIT its size.",
+    )
+    parser.add_argument("--clear", action="store_true", help="remove them all")
+
+
+def _cache(args: argparse.Namespace) -> int:
+    from . import derived
+    from .progress import size_text
+
+    if args.clear:
+        print(f"{size_text(derived.clear())} removed from {derived.folder()}")
+        return 0
+    for path in derived.files():
+        print(f"{size_text(path.stat().st_size):>9}  {path.name}")
+    used, allowed = size_text(derived.used_bytes()), size_text(derived.limit())
+    print(f"{used:>9}  of at most {allowed} in {derived.folder()}")
     return 0
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, demo, hub, machine
+from . import _core, checkpoint, demo, derived, hub, machine
 from .config import Config
 from .errors import ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
@@ -52,8 +52,9 @@ def load(
     demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
     None as many tokens as half of the free memory holds, at most what the model was made for; `revision` pins
     a hub revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast"
-    rounds activations to int8 per 32 and holds the dense weights as int8, in memory of its own (about a byte
-    for each: 1.3 GB for 20b); docs/NUMERICS.md compares them. CheckpointError for files that are missing or
+    rounds activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
+    20b): packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on;
+    docs/NUMERICS.md compares them. CheckpointError for files that are missing or
     wrong, MemoryError where the context cannot fit, ValueError else.
     """
     if precision not in PRECISIONS:
@@ -68,10 +69,11 @@ def load(
             "they are read from the disk again and again, which is slow",
             stacklevel=2,
         )
+    threads = threads or machine.physical_cores()
     core = _core.Model(
         dataclasses.asdict(opened.config),
-        opened.tensors,
-        threads=threads or machine.physical_cores(),
+        opened.tensors | derived.prepare(opened, precision, threads),
+        threads=threads,
         precision=precision,
     )
     return Model(
