@@ -363,10 +363,19 @@ def _add_bench(commands: Any) -> None:
         commands,
         "bench",
         _bench,
-        "measure speed and memory beside this machine's own limits",
-        "examples:\n  ossnb bench demo\n  ossnb bench 20b --prompt 2048 --depth 4096 --threads 8 --json",
+        "measure speed and memory beside this machine's own limits, or what fast costs",
+        "examples:\n  ossnb bench demo\n  ossnb bench 20b --prompt 2048 --depth 4096 --threads 8 --json\n"
+        "  ossnb bench demo --quality",
     )
     parser.add_argument("model", metavar="MODEL", help="20b, 120b, a hub id, a folder or demo")
+    parser.add_argument(
+        "--quality",
+        action="store_true",
+        help="compare what fast and llama.cpp's arithmetic predict with exact, instead of measuring speed",
+    )
+    parser.add_argument(
+        "--conversations", type=int, metavar="N", help="with --quality: of the fixed set (default: all 72)"
+    )
     for name, default, meaning in (
         ("prompt", 512, "tokens to prefill"),
         ("new", 64, "tokens to decode"),
@@ -384,6 +393,14 @@ def _add_bench(commands: Any) -> None:
 
 
 def _bench(args: argparse.Namespace) -> int:
+    if args.quality:
+        from . import quality
+
+        found = quality.measure(args.model, conversations=args.conversations, threads=args.threads)
+        print(json.dumps(found, indent=1) if args.json else quality.render_report(found))
+        return 0
+    if args.conversations is not None:
+        raise UsageError("--conversations counts those of --quality")
     from . import bench
 
     names = ("prompt", "new", "depth", "threads", "runs", "precision")
