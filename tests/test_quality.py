@@ -1,4 +1,4 @@
-"""`ossnb bench --quality`: the emulated arithmetic against independent ones, the figures against plain formulas."""
+"""`ossnb bench --quality`: the arithmetic against independent ones, the figures against plain formulas."""
 
 import json
 

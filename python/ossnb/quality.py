@@ -48,10 +48,10 @@ def measure(
     >>> report["fast"]["top1_agreement"] > 0.9  # doctest: +SKIP
     True
 
-    The places compared are those before each token of the answers in a fixed set of conversations, whose
-    wordings the embedded model was not trained on; `conversations` takes fewer, spread over all tasks. A model
-    with a smaller vocabulary gets random tokens of the same lengths. llama.cpp's arithmetic is emulated in
-    NumPy on the same weights: activations in int8 per block of 32 with a scale in half precision, MXFP4
+    The places compared are those before each token of the answers in a fixed set of conversations, in
+    wordings that the embedded model was not trained on; `conversations` takes fewer, spread over all tasks. A
+    model with a smaller vocabulary gets random tokens of the same lengths. llama.cpp's arithmetic is emulated
+    in NumPy on the same weights: activations in int8 per block of 32 with a scale in half precision, MXFP4
     experts, Q8_0 for the other matrices.
     """
     exact = load(source, precision="exact", threads=threads)
