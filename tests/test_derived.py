@@ -209,12 +209,21 @@ def test_without_room_on_the_disk_too(folder, cache, monkeypatch):
 def test_a_limit_of_nothing_stores_nothing(folder, cache, monkeypatch):
     expected = without_files(folder, monkeypatch)
     monkeypatch.setenv("OSSNB_CACHE_LIMIT", "0")
-    expect_a_note_and_the_same_bits(folder, expected, "the limit is 0 B")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it was asked for
+        np.testing.assert_array_equal(logits(folder), expected)
     assert not cache.exists()
 
 
+def test_a_limit_too_small_is_said(folder, cache, monkeypatch):
+    expected = without_files(folder, monkeypatch)
+    monkeypatch.setenv("OSSNB_CACHE_LIMIT", "1 kB")
+    expect_a_note_and_the_same_bits(folder, expected, "the limit is 1.0 kB")
+    assert names(cache) == []
+
+
 def test_said_once_a_process(folder, monkeypatch):
-    monkeypatch.setenv("OSSNB_CACHE_LIMIT", "0")
+    monkeypatch.setenv("OSSNB_CACHE_LIMIT", "1")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
         for _ in range(3):

@@ -1,5 +1,6 @@
 // Making derived data, for python/ossnb/derived.py, which keeps it.
 #include "base/error.h"
+#include "base/pages.h"
 #include "bindings/bind.h"
 #include "ops/derive.h"
 
@@ -36,10 +37,18 @@ std::uint64_t checksum_of(const Bytes& data, int threads) {
   return checksum(p, n, pool);
 }
 
+double resident_share_of(const py::array& data, int samples) {
+  if (!(data.flags() & py::array::c_style)) throw ValueError("expected a C-contiguous array");
+  return resident_share(data.data(), data.nbytes(), samples);
+}
+
 }  // namespace
 
 void bind_derive(py::module_& m) {
   m.def("pack_q8", &pack_q8_rows, py::arg("w"), py::arg("threads"));
+  m.def("resident_share", &resident_share_of, py::arg("data"), py::arg("samples") = 4096);
+  m.def("prefetch_if_absent",
+        [](const py::array& data) { return prefetch_if_absent(data.data(), data.nbytes()); }, py::arg("data"));
   m.def("checksum", &checksum_of, py::arg("data").noconvert(), py::arg("threads"));
 }
 

@@ -12,6 +12,7 @@
 #include "data/weights.h"
 #include "kernels/kernels.h"
 #include "ops/derive.h"
+#include "ops/screen.h"
 
 namespace ossnb {
 
@@ -36,6 +37,12 @@ class Ops {
   virtual void route(int layer) = 0;        // norm(x); choose experts
   virtual void experts(int layer) = 0;      // x += weighted sum of the chosen experts
   virtual void lm_head(float* logits) = 0;  // [logit_rows, V], after keep_logit_rows
+
+  // In place of lm_head(), where there is a Q8 copy of it and one row: bounds of all logits from that, and
+  // any logits as lm_head() gives them, bit for bit. `rows` may be called by any thread, at any time.
+  virtual bool has_screen() const = 0;
+  virtual void screen(Screen& out) = 0;
+  virtual void lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const = 0;
 
   // What the last calls left, for those who look inside; none of it is computed for their sake.
   virtual void read_hidden(float* out) const = 0;                              // [T, D] the residual stream

@@ -33,7 +33,7 @@ from .progress import size_text, start_progress
 
 Arrays = dict[str, NDArray[Any]]
 
-VERSION = 1  # of what the kinds below write; a change makes every older file stale
+VERSION = 2  # of what the kinds below write; a change makes every older file stale
 DEFAULT_LIMIT = 20_000_000_000
 LEAST_BYTES = 32_000_000  # smaller matrices are packed at every load: it takes no time
 _DISK_RESERVE_BYTES = 1_000_000_000
@@ -48,8 +48,9 @@ _DTYPES = {np.dtype("u1"): "U8", np.dtype("<f4"): "F32"}
 
 
 def _attention(config: Config) -> list[str]:
-    layers = range(config.num_hidden_layers)
-    return [f"model.layers.{i}.self_attn.{part}_proj.weight" for i in layers for part in "qkvo"]
+    is_whole = config.num_attention_heads * config.head_dim % 32 == 0  # K of o_proj: Q8 is in groups of 32
+    layers, parts = range(config.num_hidden_layers), "qkvo" if is_whole else "qkv"
+    return [f"model.layers.{i}.self_attn.{part}_proj.weight" for i in layers for part in parts]
 
 
 class Kind(NamedTuple):
@@ -62,16 +63,12 @@ class Kind(NamedTuple):
 
 
 def kinds(config: Config, precision: str) -> list[Kind]:
-    """List what a model of this shape is helped by; matrices that Q8 cannot hold (K % 32) are left out."""
-    if precision != "fast":
-        return []
-    attention = [] if config.hidden_size % 32 else _attention(config)
-    head = [] if config.hidden_size % 32 else ["lm_head.weight"]
-    found = [
-        Kind("q8_head", "the output layer in 8 bits", tuple(head), True),
-        Kind("q8_attention", "the attention matrices in 8 bits", tuple(attention), False),
-    ]
-    return [kind for kind in found if kind.sources]
+    """List what a model of this shape is helped by."""
+    head = Kind("q8_head", "the output layer in 8 bits", ("lm_head.weight",), True)
+    if precision == "exact":
+        return [head]  # to screen tokens with: NUMERICS.md
+    attention = _attention(config)
+    return [head, Kind("q8_attention", "the attention matrices in 8 bits", tuple(attention), False)]
 
 
 def _packed(kind: Kind, tensors: Arrays, threads: int) -> Iterator[tuple[str, Iterator[NDArray[Any]]]]:
@@ -152,8 +149,9 @@ def prepare(opened: Checkpoint, precision: str, threads: int) -> Arrays:
     """Return the derived arrays of a checkpoint, mapped, under "NAME.q8" and the like; build what is missing.
 
     A file that is stale or damaged is built anew. Where it cannot be stored (no room, no permission, the
-    limit) nothing is returned for it, and a warning says so once: the engine then packs in memory of its own.
-    Any number of processes may do this at once: one builds, the others wait for it.
+    limit) nothing is returned for it, and a warning says so once: in `fast` the engine then packs in memory
+    of its own, in `exact` it does without. Any number of processes may do this at once: one builds, the
+    others wait for it.
     """
     arrays: Arrays = {}
     left_out: list[str] = []
@@ -166,10 +164,15 @@ def prepare(opened: Checkpoint, precision: str, threads: int) -> Arrays:
         except OSError as error:
             left_out.append(kind.text)
             reason = error.strerror or str(error)
-    if left_out:
+    if left_out and limit():
+        instead = (
+            "packed at every load, in memory of this process's own"
+            if precision == "fast"
+            else "every token reads the output layer in full"
+        )
         warnings.warn(
-            f"{' and '.join(left_out)} cannot be kept in {folder()} ({reason}): packed at every load, in "
-            "memory of this process's own. OSSNB_CACHE names another folder, OSSNB_CACHE_LIMIT its size",
+            f"{' and '.join(left_out)} cannot be kept in {folder()} ({reason}): {instead}. OSSNB_CACHE names "
+            "another folder, OSSNB_CACHE_LIMIT its size (0: without, and without this note)",
             stacklevel=3,
         )
     return arrays
