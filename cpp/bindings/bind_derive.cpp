@@ -47,8 +47,9 @@ double resident_share_of(const py::array& data, int samples) {
 void bind_derive(py::module_& m) {
   m.def("pack_q8", &pack_q8_rows, py::arg("w"), py::arg("threads"));
   m.def("resident_share", &resident_share_of, py::arg("data"), py::arg("samples") = 4096);
-  m.def("prefetch_if_absent",
-        [](const py::array& data) { return prefetch_if_absent(data.data(), data.nbytes()); }, py::arg("data"));
+  m.def(
+      "prefetch_if_absent",
+      [](const py::array& data) { return prefetch_if_absent(data.data(), data.nbytes()); }, py::arg("data"));
   m.def("checksum", &checksum_of, py::arg("data").noconvert(), py::arg("threads"));
 }
 

@@ -14,8 +14,8 @@ constexpr std::int32_t kScaleBias = 126 + 22 + 1 - 127;  // 2^((exponent - 126) 
 // quantize() in one term: kTop / largest must stay finite.
 constexpr float kSmallestLargest = 1e-30f;
 
-// Int8 scales are chosen among a few, by how little a group's 32 roundings lose: kTop down to kLeastTop units to
-// the largest activation; the least bfloat16 scale that holds a weight group and the next ones up.
+// Int8 scales are chosen among a few, by how little a group's 32 roundings lose: kTop down to kLeastTop units
+// to the largest activation; the least bfloat16 scale that holds a weight group and the next ones up.
 constexpr int kTop = 127, kLeastTop = 120;
 constexpr int kWeightScales = 12;
 

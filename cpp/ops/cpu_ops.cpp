@@ -398,8 +398,8 @@ void CpuOps::route(int layer) {
   bytes_ += static_cast<std::uint64_t>(E) * (D + 1) * sizeof(bf16) + D * sizeof(bf16);
 }
 
-// Where memory is smaller than the model, the chosen experts are on the disk: all of them are asked for at once,
-// so that the disk works on many requests while the first expert is waited for.
+// Where memory is smaller than the model, the chosen experts are on the disk: all of them are asked for at
+// once, so that the disk works on many requests while the first expert is waited for.
 void CpuOps::prefetch_chosen(const ExpertMatrix& m, int n_out, int k) const {
   const std::size_t weights = static_cast<std::size_t>(n_out) * k;
   for (const Bucket& b : buckets_) {
