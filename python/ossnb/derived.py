@@ -35,7 +35,7 @@ Arrays = dict[str, NDArray[Any]]
 
 VERSION = 2  # of what the kinds below write; a change makes every older file stale
 DEFAULT_LIMIT = 20_000_000_000
-LEAST_BYTES = 32_000_000  # smaller matrices are packed at every load: it takes no time
+LEAST_BYTES = 100_000_000  # smaller matrices are packed at every load, in a blink, or not at all
 _DISK_RESERVE_BYTES = 1_000_000_000
 _KNOWN_SOURCES = 16  # copies of one checkpoint whose files are remembered as seen
 _ROWS = 4096  # of a matrix packed at a time, so that little memory is private
