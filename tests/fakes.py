@@ -51,6 +51,7 @@ class Core:
     kv_bytes_per_token = 100
     bytes_touched = 1000
     isa = "reference"
+    has_screen = False
 
     def __init__(self, logits_after: Callable[[list[int]], np.ndarray], n_vocab: int):
         self.logits_after, self.n_vocab = logits_after, n_vocab

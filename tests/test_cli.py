@@ -17,7 +17,7 @@ import ossnb
 from ossnb import cli
 from ossnb.testing import write_random_checkpoint
 
-COMMANDS = ("demo", "run", "doctor", "verify", "bench")
+COMMANDS = ("demo", "run", "doctor", "cache", "verify", "bench")
 
 Main = Callable[..., tuple[int, str, str]]
 
@@ -280,6 +280,26 @@ def test_doctor_tells_what_fits(main: Main) -> None:
     assert report["kernels"]["chosen"] in text
     assert report["hub_cache"]["folder"] in text
     assert re.search(r"^20b +13\.8 GB", text, re.MULTILINE)
+
+
+def test_cache_is_shown_and_cleared(main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OSSNB_CACHE", str(tmp_path))
+    monkeypatch.setenv("OSSNB_CACHE_LIMIT", "2 GB")
+    monkeypatch.setattr("ossnb.derived.LEAST_BYTES", 32_000_000)  # the embedded model's output layer is above
+    assert main("cache")[:2] == (0, f"      0 B  of at most 2.0 GB in {tmp_path / 'derived'}\n")
+    ossnb.load("demo", precision="fast").close()
+    (name,) = (path.name for path in (tmp_path / "derived").glob("*.safetensors"))
+    out = main("cache")[1]
+    assert out == f"  42.6 MB  {name}\n  42.6 MB  of at most 2.0 GB in {tmp_path / 'derived'}\n"
+    report = json.loads(main("doctor", "--json")[1])["derived"]
+    assert report == {
+        "folder": str(tmp_path / "derived"),
+        "used_bytes": (tmp_path / "derived" / name).stat().st_size,
+        "limit_bytes": 2_000_000_000,
+    }
+    assert f"{tmp_path / 'derived'}, 42.6 MB of at most 2.0 GB" in main("doctor")[1]
+    assert main("cache", "--clear")[:2] == (0, f"42.6 MB removed from {tmp_path / 'derived'}\n")
+    assert list((tmp_path / "derived").iterdir()) == []
 
 
 def test_doctor_judges_machines_of_every_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ LAYERS = [
     ["errors"],
     ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops", "turns"],
     ["attention", "checkpoint", "harmony", "demo"],
-    ["hub", "parser", "reply", "testing"],
+    ["derived", "emulate", "hub", "parser", "reply", "testing"],
     ["engine", "prefix"],
     ["trace"],
     ["generation"],
@@ -24,13 +24,13 @@ LAYERS = [
     ["model"],
     ["chat", "default"],
     ["doctor"],
-    ["bench", "verify"],
+    ["bench", "quality", "verify"],
     ["notebook", "cli"],
     ["views"],
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-USES_CORE = {"engine", "generation", "model", "doctor", "bench"}
+USES_CORE = {"engine", "generation", "derived", "model", "doctor", "bench"}
 # Doors to a room above, which import it when they are called: Model.chat(), Reply.inspect() and its like.
 UPWARD_BY_INTENT = {("model", "chat"), ("reply", "views")}
 

@@ -10,6 +10,7 @@ namespace ossnb {
 
 namespace py = pybind11;
 
+void bind_derive(py::module_& m);
 void bind_kernels(py::module_& m);
 void bind_machine(py::module_& m);
 void bind_model(py::module_& m);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "bindings/bind.h"
+#include "bindings/bound_sampler.h"
 #include "model/forward.h"
 
 namespace ossnb {
@@ -71,6 +72,11 @@ Precision precision_from(const std::string& name) {
   throw ValueError("precision must be 'exact' or 'fast', got '" + name + "'");
 }
 
+// Bounds of the logits after a sequence's last token. Holds what it was computed from.
+struct Screened {
+  Screen screen;
+};
+
 class BoundModel {
  public:
   BoundModel(const py::dict& config, py::dict tensors, int threads, const std::string& precision,
@@ -94,6 +100,34 @@ class BoundModel {
 
   py::array_t<float> forward(const py::iterable& batch, const CancelFlag* cancel) {
     return run(Call(batch, cancel), nullptr);
+  }
+
+  std::unique_ptr<Screened> forward_screened(const SequencePtr& sequence, const Tokens& tokens,
+                                             const CancelFlag* cancel) {
+    if (!model_.has_screen())
+      throw ValueError("this model has no packed copy of lm_head to screen with; use forward()");
+    if (tokens.size() < 1) throw ValueError("a sequence was given no tokens; expected at least one");
+    auto screened = std::make_unique<Screened>();
+    const Call call(py::list(py::make_tuple(py::make_tuple(sequence, tokens, 1))), cancel);
+    in_turn(call,
+            [&](const auto& poll) { model_.forward_screened(call.feeds()[0], screened->screen, poll); });
+    return screened;
+  }
+
+  // (token, bytes of lm_head that were read to be sure of it)
+  py::tuple choose(const Screened& screened, const BoundSampler& sampler, std::int64_t position) {
+    if (sampler.n_vocab != model_.config().vocab_size || screened.screen.approx.empty())
+      throw ValueError("the sampler was made for another vocabulary");
+    if (sampler.sampler.needs_all_logits())
+      throw ValueError("this sampler's filters or penalties need all logits: use forward() and sample()");
+    int n_rescored = 0;
+    std::int32_t token;
+    {
+      py::gil_scoped_release unlocked;
+      std::lock_guard turn(turn_);
+      token = model_.choose(screened.screen, sampler.sampler, position, n_rescored);
+    }
+    return py::make_tuple(token, std::int64_t{n_rescored} * model_.config().hidden_size * 2);
   }
 
   // forward() of one sequence with all logits, and what the layers did on the way.
@@ -158,6 +192,13 @@ class BoundModel {
   py::array_t<float> run(const Call& call, const Model::Observer& observe) {
     py::array_t<float> logits({call.n_logits(), static_cast<py::ssize_t>(model_.config().vocab_size)});
     float* data = logits.mutable_data();
+    in_turn(call, [&](const auto& poll) { model_.forward(call.feeds(), data, poll, observe); });
+    return logits;
+  }
+
+  // Waits until no other thread computes with this model, then calls compute(poll) without the GIL.
+  template <class Compute>
+  void in_turn(const Call& call, Compute compute) {
     try {
       py::gil_scoped_release unlocked;
       const std::function<bool()> poll = [&] { return call.should_stop(); };
@@ -165,12 +206,11 @@ class BoundModel {
       while (!turn.try_lock_for(std::chrono::milliseconds(10))) {
         if (poll()) throw Cancelled();
       }
-      model_.forward(call.feeds(), data, poll, observe);
+      compute(poll);
     } catch (const Cancelled&) {
       if (PyErr_Occurred()) throw py::error_already_set();  // a signal handler raised: KeyboardInterrupt
       throw;
     }
-    return logits;
   }
 
   py::dict tensors_;
@@ -194,6 +234,8 @@ void bind_model(py::module_& m) {
            [](BoundSequence& s) { return std::make_shared<BoundSequence>(BoundSequence{s.idle().fork()}); })
       .def("rewind", [](BoundSequence& s, int length) { s.idle().rewind(length); }, py::arg("length"));
 
+  py::class_<Screened>(m, "Screened");
+
   py::class_<BoundModel>(m, "Model")
       .def(py::init<const py::dict&, py::dict, int, const std::string&, const std::string&>(),
            py::arg("config"), py::arg("tensors"), py::kw_only(), py::arg("threads"),
@@ -207,6 +249,11 @@ void bind_model(py::module_& m) {
       .def_property_readonly("bytes_touched", [](BoundModel& b) { return b.model().bytes_touched(); })
       .def("sequence", &BoundModel::sequence)
       .def("forward", &BoundModel::forward, py::arg("batch"), py::arg("cancel") = py::none())
+      .def_property_readonly("n_vocab", [](BoundModel& b) { return b.model().config().vocab_size; })
+      .def_property_readonly("has_screen", [](BoundModel& b) { return b.model().has_screen(); })
+      .def("forward_screened", &BoundModel::forward_screened, py::arg("sequence"), py::arg("tokens"),
+           py::arg("cancel") = py::none(), py::keep_alive<0, 1>())
+      .def("choose", &BoundModel::choose, py::arg("screened"), py::arg("sampler"), py::arg("position"))
       .def("trace", &BoundModel::trace, py::arg("sequence"), py::arg("tokens"),
            py::arg("cancel") = py::none());
 }

@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "bindings/bind.h"
-#include "model/sampler.h"
+#include "bindings/bound_sampler.h"
 
 namespace ossnb {
 
@@ -8,30 +8,24 @@ namespace {
 
 using Logits = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
-// A Sampler that knows how many logits to expect.
-struct BoundSampler {
-  Sampler sampler;
-  int n_vocab;
-
-  py::tuple sample(const Logits& logits, std::int64_t position, int n_top) const {
-    if (logits.ndim() != 1 || logits.shape(0) != n_vocab) {
-      throw ValueError("logits must be one row of " + std::to_string(n_vocab) + " numbers (n_vocab)");
-    }
-    const float* data = logits.data();
-    Choice choice;
-    {
-      py::gil_scoped_release unlocked;
-      choice = sampler.sample(data, position, n_top);
-    }
-    py::array_t<std::int32_t> ids(static_cast<py::ssize_t>(choice.top.size()));
-    py::array_t<float> logprobs(static_cast<py::ssize_t>(choice.top.size()));
-    for (std::size_t i = 0; i < choice.top.size(); ++i) {
-      ids.mutable_at(i) = choice.top[i].first;
-      logprobs.mutable_at(i) = choice.top[i].second;
-    }
-    return py::make_tuple(choice.token, choice.logprob, ids, logprobs);
+py::tuple sample(const BoundSampler& s, const Logits& logits, std::int64_t position, int n_top) {
+  if (logits.ndim() != 1 || logits.shape(0) != s.n_vocab) {
+    throw ValueError("logits must be one row of " + std::to_string(s.n_vocab) + " numbers (n_vocab)");
   }
-};
+  const float* data = logits.data();
+  Choice choice;
+  {
+    py::gil_scoped_release unlocked;
+    choice = s.sampler.sample(data, position, n_top);
+  }
+  py::array_t<std::int32_t> ids(static_cast<py::ssize_t>(choice.top.size()));
+  py::array_t<float> logprobs(static_cast<py::ssize_t>(choice.top.size()));
+  for (std::size_t i = 0; i < choice.top.size(); ++i) {
+    ids.mutable_at(i) = choice.top[i].first;
+    logprobs.mutable_at(i) = choice.top[i].second;
+  }
+  return py::make_tuple(choice.token, choice.logprob, ids, logprobs);
+}
 
 }  // namespace
 
@@ -58,7 +52,9 @@ void bind_sampler(py::module_& m) {
            py::arg("top_p") = 1.0, py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
            py::arg("presence_penalty") = 0.0, py::arg("frequency_penalty") = 0.0,
            py::arg("logit_bias") = py::none(), py::arg("seed") = 0, py::arg("prompt") = py::none())
-      .def("sample", &BoundSampler::sample, py::arg("logits"), py::arg("position"), py::arg("n_top") = 0)
+      .def("sample", &sample, py::arg("logits"), py::arg("position"), py::arg("n_top") = 0)
+      .def_property_readonly("needs_all_logits",
+                             [](const BoundSampler& s) { return s.sampler.needs_all_logits(); })
       .def("accept", [](BoundSampler& s, std::int32_t token) { s.sampler.accept(token); }, py::arg("token"));
 }
 

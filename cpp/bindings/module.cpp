@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = OSSNB_VERSION;
   pybind11::register_exception<ossnb::Cancelled>(m,
                                                  "Cancelled");  // std::invalid_argument is ValueError already
+  ossnb::bind_derive(m);
   ossnb::bind_kernels(m);
   ossnb::bind_machine(m);
   ossnb::bind_model(m);

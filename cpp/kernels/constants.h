@@ -11,8 +11,13 @@ constexpr std::int32_t kMinExponent = 50;
 constexpr std::int32_t kToIntBias = 127 + 22 + 126;      // 2^(22 - (exponent - 126))
 constexpr std::int32_t kScaleBias = 126 + 22 + 1 - 127;  // 2^((exponent - 126) - 22) / 2
 
-// quantize() in one term: 127 / largest must stay finite.
+// quantize() in one term: kTop / largest must stay finite.
 constexpr float kSmallestLargest = 1e-30f;
+
+// Int8 scales are chosen among a few, by how little a group's 32 roundings lose: kTop down to kLeastTop units
+// to the largest activation; the least bfloat16 scale that holds a weight group and the next ones up.
+constexpr int kTop = 127, kLeastTop = 120;
+constexpr int kWeightScales = 12;
 
 // exp(): below kExpMin the result is zero, above kExpMax it stays at exp(kExpMax). ln 2 is split so that n *
 // kLn2High is exact. The polynomial is (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, highest power first (Cephes'

@@ -286,6 +286,14 @@ static void attend(const AttendArgs& a) {
   }
 }
 
+// What rounding a group's numbers times to_int to integers loses, squared, in units.
+static inline float rounding_loss(V lo, V hi, float to_int) {
+  const V f = V::set1(to_int);
+  const V a = V::mul(lo, f), b = V::mul(hi, f);
+  const V ea = V::sub(a, V::nearest(a)), eb = V::sub(b, V::nearest(b));
+  return tree16(V::fma(eb, eb, V::mul(ea, ea)));
+}
+
 // Activations to int8 terms; the integer part is scalar code that a compiler turns into vectors of its own.
 template <Terms terms>
 static void quantize(const float* x, int k, std::uint8_t* out) {
@@ -305,8 +313,18 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
       scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
     } else if (finite) {
       const float largest = std::max(std::bit_cast<float>(bits), kSmallestLargest);
-      to_int = 127.0f / largest;
-      scale[g] = largest / 254.0f;
+      const V lo = V::load(xs), hi = V::load(xs + kLanes);
+      int best_top = kTop;
+      float best = std::numeric_limits<float>::infinity();
+      for (int top = kTop; top >= kLeastTop; --top) {
+        const float loss = rounding_loss(lo, hi, top / largest) / static_cast<float>(top * top);
+        if (loss < best) {
+          best = loss;
+          best_top = top;
+        }
+      }
+      to_int = best_top / largest;
+      scale[g] = largest / static_cast<float>(2 * best_top);
     }
     alignas(64) std::int32_t v[kGroup] = {};
     if (finite) {
@@ -347,7 +365,18 @@ static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
         for (int i = 0; i < half; ++i) lane[i] = std::max(lane[i], lane[i + half]);
       }
       const auto bits = std::bit_cast<std::uint32_t>(lane[0] / 63.5f);
-      const bf16 twice = static_cast<bf16>((bits + 0xffff) >> 16);
+      const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
+      bf16 twice = least;
+      float best = std::numeric_limits<float>::infinity();
+      for (int i = 0; i < kWeightScales && lane[0] > kSmallestLargest; ++i) {
+        const bf16 wider = static_cast<bf16>(least + i);
+        const float ratio = bf16_to_f32(wider) / bf16_to_f32(least);
+        const float loss = rounding_loss(lo, hi, 2.0f / bf16_to_f32(wider)) * (ratio * ratio);
+        if (loss < best) {
+          best = loss;
+          twice = wider;
+        }
+      }
       const V to_code = V::set1(lane[0] > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f);
       scale[g * kQ8Rows + r] = twice;
       alignas(64) std::int32_t code[kGroup];

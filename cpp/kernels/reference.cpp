@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "kernels/constants.h"
 #include "kernels/kernels.h"
@@ -50,6 +51,16 @@ void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, int k, c
   }
 }
 
+// What rounding x[j] * to_int to integers loses, squared, in units.
+float rounding_loss(const float* x, float to_int) {
+  float lane[16];
+  for (int j = 0; j < kGroup; ++j) {
+    const float v = x[j] * to_int, e = v - std::nearbyint(v);
+    lane[j % 16] = j < 16 ? e * e : std::fma(e, e, lane[j % 16]);
+  }
+  return tree16(lane);
+}
+
 // Stores integers v[32] of a group in the terms of the layout.
 void store_group(const std::int32_t* v, int g, const QuantLayout& layout, std::uint8_t* out) {
   std::int32_t sum = 0;
@@ -86,8 +97,17 @@ void quantize(const float* x, int k, std::uint8_t* out) {
       scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
     } else {
       const float largest = std::max(std::bit_cast<float>(bits), kSmallestLargest);
-      to_int = 127.0f / largest;
-      scale[g] = largest / 254.0f;
+      int best_top = kTop;
+      float best = std::numeric_limits<float>::infinity();
+      for (int top = kTop; top >= kLeastTop; --top) {
+        const float loss = rounding_loss(x + g * kGroup, top / largest) / static_cast<float>(top * top);
+        if (loss < best) {
+          best = loss;
+          best_top = top;
+        }
+      }
+      to_int = best_top / largest;
+      scale[g] = largest / static_cast<float>(2 * best_top);
     }
     std::int32_t v[kGroup];
     for (int j = 0; j < kGroup; ++j)
@@ -144,7 +164,18 @@ void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
       // Rounded up to bf16, so that no code passes 127; stored doubled, since activations carry half their
       // unit.
       const auto bits = std::bit_cast<std::uint32_t>(largest / 63.5f);
-      const bf16 twice = static_cast<bf16>((bits + 0xffff) >> 16);
+      const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
+      bf16 twice = least;
+      float best = std::numeric_limits<float>::infinity();
+      for (int i = 0; i < kWeightScales && largest > kSmallestLargest; ++i) {
+        const bf16 wider = static_cast<bf16>(least + i);
+        const float ratio = bf16_to_f32(wider) / bf16_to_f32(least);
+        const float loss = rounding_loss(x, 2.0f / bf16_to_f32(wider)) * (ratio * ratio);
+        if (loss < best) {
+          best = loss;
+          twice = wider;
+        }
+      }
       const float to_code = largest > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f;
       scale[g * kQ8Rows + r] = twice;
       for (int j = 0; j < kGroup; ++j) {

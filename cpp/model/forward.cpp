@@ -1,5 +1,7 @@
 #include "model/forward.h"
 
+#include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "base/error.h"
@@ -21,7 +23,7 @@ Model::Model(const Config& config, const Weights::Find& find, Precision precisio
       kernels_(kernels::choose(isa.c_str())),
       weights_(config_, find),
       pool_(n_threads),
-      ops_(make_cpu_ops(config_, weights_, precision, kernels_, pool_)) {}
+      ops_(make_cpu_ops(config_, weights_, Derived(config_, find), precision, kernels_, pool_)) {}
 
 Batch Model::batch_of(const std::vector<Feed>& feeds) const {
   Batch batch;
@@ -49,6 +51,39 @@ Batch Model::batch_of(const std::vector<Feed>& feeds) const {
 
 void Model::forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll,
                     const Observer& observe) {
+  run(feeds, poll, observe, [&] { ops_->lm_head(logits); });
+}
+
+void Model::forward_screened(const Feed& feed, Screen& screen, const std::function<bool()>& poll) {
+  run({feed}, poll, nullptr, [&] { ops_->screen(screen); });
+}
+
+std::int32_t Model::choose(const Screen& screen, const Sampler& sampler, std::int64_t position,
+                           int& n_rescored) {
+  n_rescored = 0;
+  const auto rescore = [&](const std::int32_t* rows, int n, float* logits) {
+    constexpr int kRows = 32;  // a task's
+    n_rescored += n;
+    const auto some = [&](int i, int) {
+      const int first = i * kRows;
+      ops_->lm_head_rows(screen.x.data(), rows + first, std::min(kRows, n - first), logits + first);
+    };
+    if (n <= kRows) {
+      some(0, 0);  // not worth waking a thread
+    } else {
+      pool_.parallel_for((n + kRows - 1) / kRows, some);
+    }
+  };
+  if (const auto token = sampler.choose(screen, position, rescore)) return *token;
+  std::vector<std::int32_t> all(config_.vocab_size);
+  std::iota(all.begin(), all.end(), 0);
+  std::vector<float> logits(all.size());
+  rescore(all.data(), config_.vocab_size, logits.data());
+  return sampler.sample(logits.data(), position, 0).token;
+}
+
+void Model::run(const std::vector<Feed>& feeds, const std::function<bool()>& poll, const Observer& observe,
+                const std::function<void()>& head) {
   const Batch batch = batch_of(feeds);
   if (batch.n_rows() == 0) return;
   for (const Feed& feed : feeds) feed.sequence->prepare(feed.n_tokens);
@@ -71,7 +106,7 @@ void Model::forward(const std::vector<Feed>& feeds, float* logits, const std::fu
     ops_->experts(layer);
     if (observe) observe(layer, *ops_);
   }
-  ops_->lm_head(logits);
+  head();
 
   bytes_touched_ = ops_->bytes_touched();
   for (const Feed& feed : feeds) feed.sequence->commit(feed.n_tokens);

@@ -10,6 +10,7 @@
 #include "data/kv.h"
 #include "data/weights.h"
 #include "kernels/kernels.h"
+#include "model/sampler.h"
 #include "ops/ops.h"
 
 namespace ossnb {
@@ -42,7 +43,16 @@ class Model {
   void forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll,
                const Observer& observe = nullptr);
 
+  // forward() of one feed with one logit row, up to bounds of its logits; and the token that the sampler
+  // would choose from the logits themselves. Only if has_screen(). `n_rescored`: rows of lm_head that
+  // choose() read.
+  bool has_screen() const { return ops_->has_screen(); }
+  void forward_screened(const Feed& feed, Screen& screen, const std::function<bool()>& poll);
+  std::int32_t choose(const Screen& screen, const Sampler& sampler, std::int64_t position, int& n_rescored);
+
  private:
+  void run(const std::vector<Feed>& feeds, const std::function<bool()>& poll, const Observer& observe,
+           const std::function<void()>& head);
   Batch batch_of(const std::vector<Feed>& feeds) const;
 
   Config config_;

@@ -14,6 +14,7 @@ namespace ossnb {
 
 namespace {
 
+constexpr double kLargestInverse = 1e12;  // of a temperature whose scores keep digits enough to compare
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 void require(bool holds, const char* name, double got, const char* expected) {
@@ -137,6 +138,12 @@ std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, f
   return tokens;
 }
 
+// The random words of four tokens, `token` among them.
+std::array<std::uint32_t, 4> Sampler::words(std::int32_t token, std::int64_t position) const {
+  return philox(s_.seed, {static_cast<std::uint32_t>(token / 4), static_cast<std::uint32_t>(position),
+                          static_cast<std::uint32_t>(position >> 32), 0});
+}
+
 std::int32_t Sampler::draw(const std::vector<float>& logits, const std::vector<std::int32_t>* allowed,
                            float top, std::int64_t position) const {
   const double inverse = 1 / s_.temperature;
@@ -152,21 +159,87 @@ std::int32_t Sampler::draw(const std::vector<float>& logits, const std::vector<s
       best = token;
     }
   };
-  const auto words = [&](std::int32_t token) {
-    return philox(s_.seed, {static_cast<std::uint32_t>(token / 4), static_cast<std::uint32_t>(position),
-                            static_cast<std::uint32_t>(position >> 32), 0});
-  };
   if (allowed) {
-    for (const std::int32_t token : *allowed) consider(token, words(token)[token % 4]);
+    for (const std::int32_t token : *allowed) consider(token, words(token, position)[token % 4]);
   } else {
     const std::int32_t likeliest = argmax(logits.data(), n_vocab_);
-    consider(likeliest, words(likeliest)[likeliest % 4]);  // first, so that the bound bites at once
+    consider(likeliest, words(likeliest, position)[likeliest % 4]);  // first, so that the bound bites at once
     for (std::int32_t token = 0; token < n_vocab_; token += 4) {
-      const auto word = words(token);
+      const auto word = words(token, position);
       for (int i = 0; i < 4 && token + i < n_vocab_; ++i) consider(token + i, word[i]);
     }
   }
   return best < 0 ? 0 : best;  // -1: every logit was NaN
+}
+
+bool Sampler::needs_all_logits() const {
+  const bool penalised = s_.repetition_penalty != 1 || s_.presence_penalty != 0 ||
+                         s_.frequency_penalty != 0 || !s_.logit_bias.empty();
+  const bool filtered = s_.top_k > 0 || s_.top_p < 1 || s_.min_p > 0;
+  const bool overflows = s_.temperature != 0 && !(1 / s_.temperature < kLargestInverse);
+  return penalised || filtered || overflows;
+}
+
+std::optional<std::int32_t> Sampler::choose(const Screen& screen, std::int64_t position,
+                                            const Rescore& rescore) const {
+  const std::size_t most = std::max(64, n_vocab_ / 8);
+  std::vector<std::int32_t> rows;
+  std::vector<float> logits;
+  const auto low = [&](int i) { return screen.approx[i] - screen.radius(i); };
+  const auto high = [&](int i) { return screen.approx[i] + screen.radius(i); };
+
+  // First the likeliest token: no row whose upper bound is below another's lower bound.
+  double floor = -std::numeric_limits<double>::infinity();
+  for (int i = 0; i < n_vocab_; ++i) floor = std::max(floor, low(i));
+  if (!std::isfinite(floor)) return {};
+  for (int i = 0; i < n_vocab_; ++i) {
+    if (!(high(i) < floor)) rows.push_back(i);
+  }
+  if (rows.size() > most) return {};
+  logits.resize(rows.size());
+  rescore(rows.data(), static_cast<int>(rows.size()), logits.data());
+  const std::int32_t at = argmax(logits.data(), static_cast<int>(logits.size()));
+  if (!std::isfinite(logits[at])) return {};
+  if (s_.temperature == 0) return rows[at];
+
+  // Then the race: the noise is known exactly, so bounds of the logits are bounds of the scores.
+  const float top = logits[at];
+  const double inverse = 1 / s_.temperature;
+  double best = noise(words(rows[at], position)[rows[at] % 4]);  // a score that is reached
+  // More than the rounding of the few operations below and in draw().
+  const double logit_slack = 1e-14 * (1 + std::fabs(top)) * inverse;
+  const auto bar = [&] { return best - 1e-9 * (1 + std::fabs(best)) - logit_slack; };
+  std::vector<std::pair<double, std::int32_t>> rivals;  // upper bound of the score, token
+  for (std::int32_t token = 0; token < n_vocab_; token += 4) {
+    const auto word = words(token, position);
+    for (std::int32_t i = token; i < std::min(token + 4, n_vocab_); ++i) {
+      const double base = (high(i) - top) * inverse;
+      if (base + (std::countl_one(word[i - token]) + 1) * kLn2 < bar()) continue;  // as in draw()
+      const double gumbel = noise(word[i - token]);
+      if (base + gumbel < bar()) continue;
+      best = std::max(best, (low(i) - top) * inverse + gumbel);
+      rivals.emplace_back(base + gumbel, i);
+    }
+  }
+  rows.clear();
+  for (const auto& [bound, token] : rivals) {
+    if (!(bound < bar())) rows.push_back(token);
+  }
+  if (rows.size() > most) return {};
+  logits.resize(rows.size());
+  rescore(rows.data(), static_cast<int>(rows.size()), logits.data());
+  double best_score = -std::numeric_limits<double>::infinity();
+  std::int32_t winner = -1;
+  for (std::size_t i = 0; i < rows.size(); ++i) {  // rising tokens, so a tie stays with the lower one
+    const double base = (static_cast<double>(logits[i]) - top) * inverse;
+    const double score = base + noise(words(rows[i], position)[rows[i] % 4]);
+    if (score > best_score) {
+      best_score = score;
+      winner = rows[i];
+    }
+  }
+  if (winner < 0) return {};
+  return winner;
 }
 
 Choice Sampler::sample(const float* logits, std::int64_t position, int n_top) const {

@@ -3,13 +3,17 @@
 // softmax's distribution, and the noise depends on nothing else.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "ops/screen.h"
 
 namespace ossnb {
 
@@ -35,10 +39,19 @@ class Sampler {
   Choice sample(const float* logits, std::int64_t position, int n_top) const;
   void accept(std::int32_t token);
 
+  // sample(...).token from bounds of the logits and, by `rescore`, the true ones of those rows that can still
+  // win. Nothing when there are too many of them for that to pay, or a number is not finite.
+  using Rescore = std::function<void(const std::int32_t* rows, int n, float* logits)>;
+  std::optional<std::int32_t> choose(const Screen& screen, std::int64_t position,
+                                     const Rescore& rescore) const;
+  // Whether a setting asks for more than the winner of one race: a filter or a penalty.
+  bool needs_all_logits() const;
+
  private:
   using Candidate = std::pair<float, std::int32_t>;  // (logit, token)
   void penalise(std::vector<float>& logits) const;
   std::vector<std::int32_t> survivors(const std::vector<float>& logits, float top) const;
+  std::array<std::uint32_t, 4> words(std::int32_t token, std::int64_t position) const;
   std::int32_t draw(const std::vector<float>& logits, const std::vector<std::int32_t>* allowed, float top,
                     std::int64_t position) const;
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/buffer.h"
+#include "base/pages.h"
 #include "data/rope.h"
 #include "ops/ops.h"
 
@@ -26,38 +27,37 @@ void add_bias(float* y, const bf16* bias, int n) {
 struct Dense {
   const bf16* w = nullptr;
   int n_rows = 0, k = 0;
-  Buffer<std::uint8_t> tiles;  // empty in exact
-  std::uint64_t n_bytes = 0;   // that a product reads
+  const std::uint8_t* tiles = nullptr;  // null in exact
+  Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
+  std::uint64_t n_bytes = 0;            // that a product reads
 
-  Dense(const bf16* weights, int rows, int width, const kernels::Table* packer, ThreadPool& pool)
+  Dense(const bf16* weights, int rows, int width, const Derived& derived, const kernels::Table* packer,
+        ThreadPool& pool)
       : w(weights), n_rows(rows), k(width) {
     n_bytes = static_cast<std::uint64_t>(n_rows) * k * sizeof(bf16);
     if (!packer || k % kGroup != 0) return;
-    const int n_tiles = n_blocks(n_rows, kernels::kQ8Rows);
-    const std::size_t tile_bytes = kernels::q8_tile_bytes(k);
-    n_bytes = n_tiles * tile_bytes;
-    tiles.reserve(n_bytes);
-    pool.parallel_for(n_tiles, [&](int i, int) {
-      const int row = i * kernels::kQ8Rows;
-      packer->q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
-                      tiles.data() + i * tile_bytes);
-    });
+    n_bytes = n_blocks(n_rows, kernels::kQ8Rows) * kernels::q8_tile_bytes(k);
+    tiles = derived.of(w).q8;
+    if (tiles) return;
+    tiles = own_tiles.reserve(n_bytes);
+    pack_q8(*packer, w, n_rows, k, own_tiles.data(), nullptr, pool);
   }
 };
 
 struct DenseLayer {
   Dense q, k, v, o;
-  DenseLayer(const LayerWeights& w, const Config& c, const kernels::Table* packer, ThreadPool& pool)
-      : q(w.q_weight, c.q_size(), c.hidden_size, packer, pool),
-        k(w.k_weight, c.kv_size(), c.hidden_size, packer, pool),
-        v(w.v_weight, c.kv_size(), c.hidden_size, packer, pool),
-        o(w.o_weight, c.hidden_size, c.q_size(), packer, pool) {}
+  DenseLayer(const LayerWeights& w, const Config& c, const Derived& derived, const kernels::Table* packer,
+             ThreadPool& pool)
+      : q(w.q_weight, c.q_size(), c.hidden_size, derived, packer, pool),
+        k(w.k_weight, c.kv_size(), c.hidden_size, derived, packer, pool),
+        v(w.v_weight, c.kv_size(), c.hidden_size, derived, packer, pool),
+        o(w.o_weight, c.hidden_size, c.q_size(), derived, packer, pool) {}
 };
 
 class CpuOps final : public Ops {
  public:
-  CpuOps(const Config& config, const Weights& weights, Precision precision, const kernels::Table& kernels,
-         ThreadPool& pool)
+  CpuOps(const Config& config, const Weights& weights, const Derived& derived, Precision precision,
+         const kernels::Table& kernels, ThreadPool& pool)
       : c_(config),
         w_(weights),
         k_(kernels),
@@ -66,12 +66,14 @@ class CpuOps final : public Ops {
         terms_(precision == Precision::fast ? kernels::Terms::one : kernels::Terms::three),
         integer_(kernels.integer(terms_)),
         hidden_layout_(config.hidden_size, terms_),
+        screen_layout_(config.hidden_size, kernels::Terms::one),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),
-        head_(weights.lm_head, config.vocab_size, config.hidden_size,
-              precision == Precision::fast ? &kernels : nullptr, pool) {
+        head_(weights.lm_head, config.vocab_size, config.hidden_size, derived,
+              precision == Precision::fast ? &kernels : nullptr, pool),
+        head_packed_(derived.of(weights.lm_head)) {
     for (const LayerWeights& layer : weights.layers) {
-      dense_.emplace_back(layer, config, precision == Precision::fast ? &kernels : nullptr, pool);
+      dense_.emplace_back(layer, config, derived, precision == Precision::fast ? &kernels : nullptr, pool);
     }
   }
 
@@ -84,6 +86,9 @@ class CpuOps final : public Ops {
   void route(int layer) override;
   void experts(int layer) override;
   void lm_head(float* logits) override;
+  bool has_screen() const override { return !head_.tiles && head_packed_.q8 && head_packed_.q8_norms; }
+  void screen(Screen& out) override;
+  void lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const override;
   std::uint64_t bytes_touched() const override { return bytes_; }
 
   void read_hidden(float* out) const override { copy(x_, c_.hidden_size, out); }
@@ -119,6 +124,7 @@ class CpuOps final : public Ops {
   void expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& task, int n_rows,
                    const std::uint8_t* quant, const float* x, const std::int32_t* index, float* y,
                    std::size_t y_stride, int worker);
+  void prefetch_chosen(const ExpertMatrix& m, int n_out, int k) const;
   void count_matrix(const ExpertMatrix& m, int n_out, int k);
 
   const Config& c_;
@@ -128,9 +134,10 @@ class CpuOps final : public Ops {
   Rope rope_;
   kernels::Terms terms_;
   const kernels::IntegerKernels& integer_;
-  kernels::QuantLayout hidden_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
+  kernels::QuantLayout hidden_layout_, screen_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
   std::vector<DenseLayer> dense_;
   Dense head_;
+  Packed head_packed_;
 
   const Batch* batch_ = nullptr;
   int T_ = 0;                      // rows at work: the batch's, in the end only those with logits
@@ -150,11 +157,12 @@ class CpuOps final : public Ops {
   std::vector<std::int32_t> pair_of_;               // [T, A] place among the pairs
   std::vector<std::int32_t> pair_row_, pair_self_;  // [T * A] row of each pair; 0, 1, 2, ...
   std::vector<Bucket> buckets_;
-  Buffer<std::uint8_t> heads_q_;  // [T] rows of heads_layout_, in fast
-  Buffer<std::uint8_t> norm_q_;   // [T] rows of hidden_layout_
-  Buffer<float> act_;             // [T * A, I]
-  Buffer<std::uint8_t> act_q_;    // [T * A] rows of inter_layout_
-  Buffer<float> expert_out_;      // [T * A, D]
+  Buffer<std::uint8_t> heads_q_;   // [T] rows of heads_layout_, in fast
+  Buffer<std::uint8_t> norm_q_;    // [T] rows of hidden_layout_
+  Buffer<std::uint8_t> screen_q_;  // a row of screen_layout_
+  Buffer<float> act_;              // [T * A, I]
+  Buffer<std::uint8_t> act_q_;     // [T * A] rows of inter_layout_
+  Buffer<float> expert_out_;       // [T * A, D]
 
   struct Scratch {  // of one worker
     Buffer<std::uint8_t> tile;
@@ -218,8 +226,8 @@ void CpuOps::embed() {
 // y[t, r] = m x for rows row .. row + n_rows; row is a multiple of 16.
 void CpuOps::matmul(const Dense& m, int row, int n_rows, const float* x, const std::uint8_t* quant,
                     int n_tokens, float* y, std::size_t y_stride) {
-  if (m.tiles.data()) {
-    const std::uint8_t* tiles = m.tiles.data() + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
+  if (m.tiles) {
+    const std::uint8_t* tiles = m.tiles + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
     k_.q8_matmul(tiles, n_rows, m.k, {quant, pair_self_.data(), n_tokens}, y, y_stride);
   } else {
     k_.bf16_matmul(m.w + static_cast<std::size_t>(row) * m.k, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
@@ -237,7 +245,7 @@ void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float*
 // Rows of x [n_rows, m.k] in the integers that m's product wants, if it wants any.
 void CpuOps::quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
                            std::uint8_t* out) {
-  if (!m.tiles.data()) return;
+  if (!m.tiles) return;
   pool_.parallel_for(n_rows, [&](int t, int) {
     integer_.quantize(x + static_cast<std::size_t>(t) * m.k, m.k, out + t * layout.bytes);
   });
@@ -385,7 +393,22 @@ void CpuOps::route(int layer) {
     if (w.gate_up.blocks) integer_.quantize(norm, D, norm_q_.data() + t * hidden_layout_.bytes);
   });
   sort_by_expert();
+  prefetch_chosen(w.gate_up, 2 * c_.intermediate_size, D);
+  prefetch_chosen(w.down, D, c_.intermediate_size);
   bytes_ += static_cast<std::uint64_t>(E) * (D + 1) * sizeof(bf16) + D * sizeof(bf16);
+}
+
+// Where memory is smaller than the model, the chosen experts are on the disk: all of them are asked for at
+// once, so that the disk works on many requests while the first expert is waited for.
+void CpuOps::prefetch_chosen(const ExpertMatrix& m, int n_out, int k) const {
+  const std::size_t weights = static_cast<std::size_t>(n_out) * k;
+  for (const Bucket& b : buckets_) {
+    if (!m.blocks) {
+      prefetch_if_absent(m.in_out + b.expert * weights, weights * sizeof(bf16));
+    } else if (prefetch_if_absent(m.blocks + b.expert * (weights / 2), weights / 2)) {
+      prefetch_if_absent(m.scales + b.expert * (weights / kGroup), weights / kGroup);
+    }
+  }
 }
 
 void CpuOps::sort_by_expert() {
@@ -508,11 +531,48 @@ void CpuOps::lm_head(float* logits) {
   bytes_ += head_.n_bytes + D * sizeof(bf16);
 }
 
+void CpuOps::screen(Screen& out) {
+  const int D = c_.hidden_size, V = c_.vocab_size;
+  out.x.resize(D);
+  out.approx.resize(V);
+  k_.rms_norm(x_.data(), w_.norm, c_.rms_norm_eps, D, out.x.data());
+  std::uint8_t* quant = screen_q_.reserve(screen_layout_.bytes);
+  k_.one.quantize(out.x.data(), D, quant);
+  const std::size_t tile_bytes = kernels::q8_tile_bytes(D);
+  pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
+    const int row = i * kHeadBlock;
+    k_.q8_matmul(head_packed_.q8 + row / kernels::kQ8Rows * tile_bytes, std::min(kHeadBlock, V - row), D,
+                 {quant, pair_self_.data(), 1}, out.approx.data() + row, V);
+  });
+  out.norms = head_packed_.q8_norms;
+  out.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
+  const auto* unit = reinterpret_cast<const float*>(quant + screen_layout_.scale_offset);  // halved
+  double norm = 0, lost = 0;
+  for (int i = 0; i < D; ++i) {
+    const auto* v =
+        reinterpret_cast<const std::int8_t*>(quant) + (i & 1) * screen_layout_.half_stride + i / 2;
+    const double x = out.x[i], difference = x - 2.0 * unit[i / kGroup] * *v;
+    norm += x * x;
+    lost += difference * difference;
+  }
+  out.x_norm = std::sqrt(norm);
+  out.x_lost = std::sqrt(lost);
+  bytes_ += n_blocks(V, kernels::kQ8Rows) * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float) +
+            D * sizeof(bf16);
+}
+
+void CpuOps::lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const {
+  const int D = c_.hidden_size;
+  for (int i = 0; i < n; ++i) {
+    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(rows[i]) * D, 1, D, x, D, 1, logits + i, 1);
+  }
+}
+
 }  // namespace
 
-std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, Precision precision,
-                                  const kernels::Table& kernels, ThreadPool& pool) {
-  return std::make_unique<CpuOps>(config, weights, precision, kernels, pool);
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const Derived& derived,
+                                  Precision precision, const kernels::Table& kernels, ThreadPool& pool) {
+  return std::make_unique<CpuOps>(config, weights, derived, precision, kernels, pool);
 }
 
 }  // namespace ossnb

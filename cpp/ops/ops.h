@@ -11,6 +11,8 @@
 #include "data/kv.h"
 #include "data/weights.h"
 #include "kernels/kernels.h"
+#include "ops/derive.h"
+#include "ops/screen.h"
 
 namespace ossnb {
 
@@ -36,6 +38,12 @@ class Ops {
   virtual void experts(int layer) = 0;      // x += weighted sum of the chosen experts
   virtual void lm_head(float* logits) = 0;  // [logit_rows, V], after keep_logit_rows
 
+  // In place of lm_head(), where there is a Q8 copy of it and one row: bounds of all logits from that, and
+  // any logits as lm_head() gives them, bit for bit. `rows` may be called by any thread, at any time.
+  virtual bool has_screen() const = 0;
+  virtual void screen(Screen& out) = 0;
+  virtual void lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const = 0;
+
   // What the last calls left, for those who look inside; none of it is computed for their sake.
   virtual void read_hidden(float* out) const = 0;                              // [T, D] the residual stream
   virtual void read_router_logits(float* out) const = 0;                       // [T, E]
@@ -46,11 +54,11 @@ class Ops {
 };
 
 // exact: weights as stored, activations of float32 grade. fast: activations of one int8 term a group of 32
-// wherever weights are integers, and the dense matrices packed to int8 (Q8), made here at the cost of 1.06
-// bytes a weight.
+// wherever weights are integers, and the dense matrices packed to int8 (Q8): those in `derived`, or made here
+// at the cost of 1.06 bytes a weight.
 enum class Precision { exact, fast };
 
-std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, Precision precision,
-                                  const kernels::Table& kernels, ThreadPool& pool);
+std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const Derived& derived,
+                                  Precision precision, const kernels::Table& kernels, ThreadPool& pool);
 
 }  // namespace ossnb

@@ -1,4 +1,5 @@
-"""The C++ engine. Only the model layer (model.py, generation.py, bench.py, doctor.py) imports it."""
+"""The C++ engine. Only the model layer (model.py, generation.py, derived.py, bench.py,
+doctor.py) imports it."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
@@ -83,12 +84,28 @@ class Model:
         sequence as before the call. Calls from several threads take turns. ValueError for a token
         outside 0..V-1, an empty id list or too many wanted rows."""
 
+    @property
+    def n_vocab(self) -> int: ...
+    @property
+    def has_screen(self) -> bool:
+        """Whether forward_screened() can be used: `tensors` held lm_head.weight.q8 and its norms, and the
+        precision is exact."""
+    def forward_screened(
+        self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
+    ) -> Screened:
+        """forward() of one sequence, without reading lm_head: for choose(), which reads the rows it needs."""
+    def choose(self, screened: Screened, sampler: Sampler, position: int) -> tuple[int, int]:
+        """(the token that sampler.sample() chooses from the logits of forward(), bytes of lm_head that were
+        read for it). ValueError for a sampler that needs_all_logits."""
     def trace(
         self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
     ) -> dict[str, NDArray[Any]]:
         """forward() with all logits, and what the layers did: "logits" [T, V], "hidden" [L + 1, T, D]
         (the residual stream, entry 0 the embedding), "router_logits" [L, T, E], "experts" int32 [L,
         T, A] likeliest first and "expert_weights" [L, T, A]."""
+
+class Screened:
+    """Bounds of the logits after a sequence's last token, from a packed copy of lm_head."""
 
 class Sampler:
     """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max
@@ -116,8 +133,26 @@ class Sampler:
         """(token, its log-probability, ids of the n_top likeliest, their log-probabilities), for logits
         [V]. The log-probabilities are of the untouched logits (no penalties, temperature 1). Does not
         change the sampler."""
+    @property
+    def needs_all_logits(self) -> bool:
+        """Whether a filter or a penalty asks for more than Model.choose() can tell."""
     def accept(self, token: int) -> None:
         """Count a chosen token for the penalties."""
+
+def pack_q8(w: NDArray[np.uint16], threads: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Pack bfloat16 rows [R, K], K a multiple of 32, into Q8 tiles [R / 16 rounded up, bytes of a tile]; and
+    of each row, rounded up, the norm of what that lost and of what it kept [R, 2]."""
+
+def checksum(data: NDArray[np.uint8], threads: int) -> int:
+    """A 64-bit sum of a C-contiguous array's bytes, at memory speed, that any change of a word changes. Not
+    meant against forgery."""
+
+def resident_share(data: NDArray[Any], samples: int = 4096) -> float:
+    """The share of a mapped array's pages in memory, by a sample; 1 where the system does not tell."""
+
+def prefetch_if_absent(data: NDArray[Any]) -> bool:
+    """Ask the system to read a mapped array's file in the background, if some of it is not in memory; say
+    whether that was so."""
 
 def max_byte(data: NDArray[np.uint8]) -> int:
     """Largest byte of a C-contiguous array, at memory speed (the scale check of the loader)."""

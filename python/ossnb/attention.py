@@ -57,9 +57,9 @@ def attention_weights(
         return np.asarray(x @ weight.T + bias).reshape(len(x), -1, config.head_dim).transpose(1, 0, 2)
 
     n = len(inputs)
-    angles = _angles(config, n)
-    queries = _rotated(heads("q_proj", normed[start:]), angles[start:], config)
-    keys = _rotated(heads("k_proj", normed), angles, config)
+    angles = rotation_angles(config, n)
+    queries = rotated(heads("q_proj", normed[start:]), angles[start:], config)
+    keys = rotated(heads("k_proj", normed), angles, config)
     keys = np.repeat(keys, config.num_attention_heads // config.num_key_value_heads, axis=0)
     scores = queries @ keys.transpose(0, 2, 1) / math.sqrt(config.head_dim)
     distance = np.arange(start, n)[:, None] - np.arange(n)
@@ -71,7 +71,7 @@ def attention_weights(
     return np.asarray(weights / (weights.sum(axis=-1, keepdims=True) + np.exp(sinks - top)), np.float32)
 
 
-def _angles(config: Config, n_positions: int) -> Floats:
+def rotation_angles(config: Config, n_positions: int) -> Floats:
     """YaRN's angles [n, head_dim / 2]: fast ones as trained, slow ones stretched, a ramp between."""
     half = config.head_dim // 2
     base = math.log(config.rope_theta)
@@ -87,7 +87,7 @@ def _angles(config: Config, n_positions: int) -> Floats:
     return np.asarray(np.arange(n_positions, dtype=np.float32)[:, None] * frequencies)
 
 
-def _rotated(x: Floats, angles: Floats, config: Config) -> Floats:
+def rotated(x: Floats, angles: Floats, config: Config) -> Floats:
     """Turn element i of each head with element i + head_dim / 2; YaRN lengthens them a little too."""
     concentration = np.float32(0.1 * math.log(config.rope_factor) + 1)
     cos, sin = np.cos(angles) * concentration, np.sin(angles) * concentration

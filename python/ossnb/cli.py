@@ -1,4 +1,4 @@
-"""The command `ossnb`: demo, run, doctor, verify, bench. Results go to stdout, talk about them to stderr."""
+"""The command `ossnb` and its parts. Results go to stdout, talk about them to stderr."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"ossnb {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_demo, _add_run, _add_doctor, _add_verify, _add_bench):
+    for add in (_add_demo, _add_run, _add_doctor, _add_cache, _add_verify, _add_bench):
         add(commands)
     return top
 
@@ -286,7 +286,7 @@ def _as_json(reply: Reply) -> dict[str, Any]:
     }
 
 
-# ---- doctor, verify, bench --------------------------------------------------------------------------------
+# ---- doctor, cache, verify, bench -------------------------------------------------------------------------
 
 
 def _add_doctor(commands: Any) -> None:
@@ -299,6 +299,31 @@ def _doctor(args: argparse.Namespace) -> int:
 
     report = doctor.examine()
     print(json.dumps(report, indent=1) if args.json else doctor.render(report))
+    return 0
+
+
+def _add_cache(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "cache",
+        _cache,
+        "show the packed copies of weights that were made on this machine, or remove them",
+        "They are made again when needed. OSSNB_CACHE names the folder, OSSNB_CACHE_LIMIT its size.",
+    )
+    parser.add_argument("--clear", action="store_true", help="remove them all")
+
+
+def _cache(args: argparse.Namespace) -> int:
+    from . import derived
+    from .progress import size_text
+
+    if args.clear:
+        print(f"{size_text(derived.clear())} removed from {derived.folder()}")
+        return 0
+    for path in derived.files():
+        print(f"{size_text(path.stat().st_size):>9}  {path.name}")
+    used, allowed = size_text(derived.used_bytes()), size_text(derived.limit())
+    print(f"{used:>9}  of at most {allowed} in {derived.folder()}")
     return 0
 
 
@@ -338,10 +363,19 @@ def _add_bench(commands: Any) -> None:
         commands,
         "bench",
         _bench,
-        "measure speed and memory beside this machine's own limits",
-        "examples:\n  ossnb bench demo\n  ossnb bench 20b --prompt 2048 --depth 4096 --threads 8 --json",
+        "measure speed and memory beside this machine's own limits, or what fast costs",
+        "examples:\n  ossnb bench demo\n  ossnb bench 20b --prompt 2048 --depth 4096 --threads 8 --json\n"
+        "  ossnb bench demo --quality",
     )
     parser.add_argument("model", metavar="MODEL", help="20b, 120b, a hub id, a folder or demo")
+    parser.add_argument(
+        "--quality",
+        action="store_true",
+        help="compare what fast and llama.cpp's arithmetic predict with exact, instead of measuring speed",
+    )
+    parser.add_argument(
+        "--conversations", type=int, metavar="N", help="with --quality: of the fixed set (default: all 72)"
+    )
     for name, default, meaning in (
         ("prompt", 512, "tokens to prefill"),
         ("new", 64, "tokens to decode"),
@@ -359,6 +393,14 @@ def _add_bench(commands: Any) -> None:
 
 
 def _bench(args: argparse.Namespace) -> int:
+    if args.quality:
+        from . import quality
+
+        found = quality.measure(args.model, conversations=args.conversations, threads=args.threads)
+        print(json.dumps(found, indent=1) if args.json else quality.render_report(found))
+        return 0
+    if args.conversations is not None:
+        raise UsageError("--conversations counts those of --quality")
     from . import bench
 
     names = ("prompt", "new", "depth", "threads", "runs", "precision")

@@ -7,7 +7,8 @@ import platform
 import sys
 from typing import Any
 
-from . import __version__, _core, hub, machine
+from . import __version__, _core, derived, hub, machine
+from .progress import size_text
 
 WEIGHTS_BYTES = {"20b": 13_761_264_768, "120b": 65_248_815_744}  # total_size of the published checkpoints
 SPARE_BYTES = 1_000_000_000  # to be left beside the weights, on the disk and in memory
@@ -31,6 +32,11 @@ def examine() -> dict[str, Any]:
         },
         "memory": {"total_bytes": machine.total_memory(), "available_bytes": machine.available_memory()},
         "hub_cache": {"folder": str(hub.cache_folder()), "free_bytes": machine.free_disk(hub.cache_folder())},
+        "derived": {
+            "folder": str(derived.folder()),
+            "used_bytes": derived.used_bytes(),
+            "limit_bytes": derived.limit(),
+        },
         "models": [_model(name, n_bytes) for name, n_bytes in WEIGHTS_BYTES.items()],
         "default_model": hub.default_source()[0],
     }
@@ -67,6 +73,7 @@ def _model(name: str, n_bytes: int) -> dict[str, Any]:
 def render(report: dict[str, Any]) -> str:
     """Lay a report of `examine` out for people."""
     host, kernels, memory, cache = (report[key] for key in ("machine", "kernels", "memory", "hub_cache"))
+    packed = report["derived"]
     others = ", ".join(level for level in kernels["levels"] if level != kernels["chosen"])
     rows = {
         "ossnb": f"{report['ossnb']}, Python {host['python']} ({sys.executable})",
@@ -76,6 +83,8 @@ def render(report: dict[str, Any]) -> str:
         "kernels": f"{kernels['chosen']}, {kernels['threads']} threads (OSSNB_ISA can force {others})",
         "memory": f"{_gb(memory['total_bytes'])}, {_gb(memory['available_bytes'])} free",
         "hub cache": f"{cache['folder']}, {_gb(cache['free_bytes'])} free on its disk",
+        "packed": f"{packed['folder']}, {size_text(packed['used_bytes'])} of at most "
+        f"{size_text(packed['limit_bytes'])} (`ossnb cache --clear` empties it)",
         "default": f"{report['default_model']} (what `load()` takes; OSSNB_MODEL names another)",
     }
     lines = [f"{name:11}{text}" for name, text in rows.items()]

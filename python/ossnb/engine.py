@@ -85,6 +85,11 @@ class Use:
         """Tell those who wait what is going on."""
         self._turn.doing = doing
 
+    @property
+    def n_vocab(self) -> int:
+        """Number of tokens the model knows."""
+        return self._core.n_vocab
+
     def sequence(self) -> _core.Sequence:
         """Make an empty sequence."""
         return self._core.sequence()
@@ -97,6 +102,14 @@ class Use:
     def forward(self, batch: Sequence[tuple[_core.Sequence, NDArray[np.int32], int]]) -> NDArray[np.float32]:
         """Call _core.Model.forward when it is this use's turn; `cancel` ends the call and the wait."""
         return self._in_turn(lambda: self._core.forward(batch, self.cancel))
+
+    def forward_screened(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> _core.Screened:
+        """Call _core.Model.forward_screened when it is this use's turn."""
+        return self._in_turn(lambda: self._core.forward_screened(sequence, tokens, self.cancel))
+
+    def choose(self, screened: _core.Screened, sampler: _core.Sampler, position: int) -> tuple[int, int]:
+        """Call _core.Model.choose when it is this use's turn."""
+        return self._in_turn(lambda: self._core.choose(screened, sampler, position))
 
     def trace(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
         """Call _core.Model.trace when it is this use's turn."""

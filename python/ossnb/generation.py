@@ -26,6 +26,8 @@ from .reply import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
 from .stops import StopStrings
 
+Logits = NDArray[np.float32] | _core.Screened  # after the last token: all of them [V], or their bounds
+
 PREFILL_CHUNK = 512  # tokens of a prompt in one forward call
 
 
@@ -102,6 +104,11 @@ class Generation:
         )
         self._tokens = list(request.prompt)  # what the sequence holds, and at most one token more
         self._sequence: _core.Sequence | None = None
+        self._sampler = self._make_sampler()
+        # One token is wanted and no more is told of it: it can be found without all logits.
+        self._screens = (
+            engine.core.has_screen and not request.sampling.logprobs and not self._sampler.needs_all_logits
+        )
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._tool_calls: list[ToolCall] = []
@@ -146,7 +153,7 @@ class Generation:
         yield from self._end(reason)
         yield Event("done", reply=self._reply)
 
-    def _read_prompt(self) -> Generator[Event, None, NDArray[np.float32]]:
+    def _read_prompt(self) -> Generator[Event, None, Logits]:
         """Compute the prompt, and what was begun, from where it differs from earlier ones; return the last
         logits."""
         prompt = np.asarray([*self._request.prompt, *self._request.begun], np.int32)
@@ -154,39 +161,48 @@ class Generation:
         for start in range(self._n_cached, len(prompt), PREFILL_CHUNK):
             stop = min(start + PREFILL_CHUNK, len(prompt))
             self._engine.now(f"reading a prompt, {start:,} of {len(prompt):,} tokens done")
-            logits = self._engine.forward([(self._sequence, prompt[start:stop], int(stop == len(prompt)))])
+            if stop < len(prompt):
+                self._engine.forward([(self._sequence, prompt[start:stop], 0)])
+            else:
+                logits = self._forward(prompt[start:stop])
             self._prefill_s += self._engine.call_s
             if stop < len(prompt):
                 yield Event("progress", fraction=stop / len(prompt))
-        return np.asarray(logits[0])
+        return logits
 
-    def _write(self, logits: NDArray[np.float32]) -> Generator[Event, None, FinishReason]:
-        """Choose tokens until one of the reasons to stop."""
+    def _forward(self, ids: NDArray[np.int32]) -> Logits:
+        """Append tokens to the sequence and return the logits after the last."""
         assert self._sequence is not None
-        sampler, n_prompt = self._make_sampler(len(logits)), len(self._request.prompt)
+        if self._screens and self.on_logits is None:
+            return self._engine.forward_screened(self._sequence, ids)
+        return np.asarray(self._engine.forward([(self._sequence, ids, 1)])[0])
+
+    def _write(self, logits: Logits) -> Generator[Event, None, FinishReason]:
+        """Choose tokens until one of the reasons to stop."""
+        n_prompt = len(self._request.prompt)
         for token in self._request.begun:
-            sampler.accept(token)
+            self._sampler.accept(token)
             self._tokens.append(token)
             yield from self._say(token)
             if (reason := self._reason_to_stop(token)) is not None:
                 return reason
         while True:
-            if self.on_logits is not None:
+            if self.on_logits is not None and not isinstance(logits, _core.Screened):
                 self.on_logits(logits)
             began = time.perf_counter()
-            token = self._choose(sampler, logits)
+            token = self._choose(logits)
             self._decode_s += time.perf_counter() - began
             yield from self._say(token)
             if (reason := self._reason_to_stop(token)) is not None:
                 return reason
             self._engine.now(f"writing an answer, {len(self._tokens) - n_prompt:,} tokens so far")
-            logits = self._engine.forward([(self._sequence, np.array([token], np.int32), 1)])[0]
+            logits = self._forward(np.array([token], np.int32))
             self._decode_s += self._engine.call_s
             self._n_decode_steps += 1
             self._decode_bytes += self._engine.bytes_touched
 
-    def _make_sampler(self, n_vocab: int) -> _core.Sampler:
-        s = self._request.sampling
+    def _make_sampler(self) -> _core.Sampler:
+        s, n_vocab = self._request.sampling, self._engine.n_vocab
         assert s.seed is not None
         return _core.Sampler(
             n_vocab=n_vocab,
@@ -202,10 +218,14 @@ class Generation:
             prompt=np.asarray(self._request.prompt, np.int32),
         )
 
-    def _choose(self, sampler: _core.Sampler, logits: NDArray[np.float32]) -> int:
-        n_top = self._request.sampling.logprobs
-        token, logprob, top_ids, top_logprobs = sampler.sample(logits, len(self._tokens), n_top)
-        sampler.accept(token)
+    def _choose(self, logits: Logits) -> int:
+        n_top, position = self._request.sampling.logprobs, len(self._tokens)
+        if isinstance(logits, _core.Screened):
+            token, n_bytes = self._engine.choose(logits, self._sampler, position)
+            self._decode_bytes += n_bytes
+        else:
+            token, logprob, top_ids, top_logprobs = self._sampler.sample(logits, position, n_top)
+        self._sampler.accept(token)
         if n_top:
             top = tuple(
                 TokenLogprob(int(i), token_bytes(int(i)), float(p))

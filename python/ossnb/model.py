@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, demo, hub, machine
+from . import _core, checkpoint, demo, derived, hub, machine
 from .aio import AsyncStream
 from .config import Config
 from .engine import SharedEngine, Use
@@ -55,8 +55,9 @@ def load(
     demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
     None as many tokens as half of the free memory holds, at most what the model was made for; `revision` pins
     a hub revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast"
-    rounds activations to int8 per 32 and holds the dense weights as int8, in memory of its own (about a byte
-    for each: 1.3 GB for 20b); docs/NUMERICS.md compares them. CheckpointError for files that are missing or
+    rounds activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
+    20b): packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on;
+    docs/NUMERICS.md compares them. CheckpointError for files that are missing or
     wrong, MemoryError where the context cannot fit, ValueError else.
     """
     if precision not in PRECISIONS:
@@ -71,17 +72,22 @@ def load(
             "they are read from the disk again and again, which is slow",
             stacklevel=2,
         )
+    threads = threads or machine.physical_cores()
+    packed = derived.prepare(opened, precision, threads)
+    tensors = opened.tensors.copy()
+    for file in packed:
+        tensors |= file.tensors
     core = _core.Model(
         dataclasses.asdict(opened.config),
-        opened.tensors,
-        threads=threads or machine.physical_cores(),
+        tensors,
+        threads=threads,
         precision=precision,
     )
     return Model(
         core,
         opened.config,
         tensors=opened.tensors,
-        files=opened.files,
+        files=[*opened.files, *packed],
         source=where.source,
         revision=where.revision,
         fingerprint=opened.fingerprint,

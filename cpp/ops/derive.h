@@ -1,0 +1,40 @@
+// What is made from a checkpoint's dense matrices once and kept in a cache file (python/ossnb/derived.py):
+// packed copies, and the norms that bound what packing lost.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "base/thread_pool.h"
+#include "data/config.h"
+#include "data/weights.h"
+#include "kernels/kernels.h"
+
+namespace ossnb {
+
+// Packed copies of one matrix [R, K], borrowed; each may be absent.
+struct Packed {
+  const std::uint8_t* q8 = nullptr;  // Q8 tiles, "NAME.q8"
+  const float* q8_norms = nullptr;   // [R, 2] of each row: |w - q8|, |q8|, rounded up; "NAME.q8_norms"
+};
+
+// The packed copies that came with the weights. ValueError when one has another shape than its matrix asks
+// for.
+class Derived {
+ public:
+  Derived(const Config& config, const Weights::Find& find);
+  Packed of(const bf16* stored) const;
+
+ private:
+  void read(const Weights::Find& find, const std::string& name, std::int64_t rows, std::int64_t k);
+  std::map<const bf16*, Packed> by_matrix_;
+};
+
+// Packs w [R, K] into Q8 tiles and, unless `norms` is null, writes Packed::q8_norms.
+void pack_q8(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
+             float* norms, ThreadPool& pool);
+
+// Tells damaged data from whole: any change of a single word changes it. Not meant against forgery.
+std::uint64_t checksum(const std::uint8_t* data, std::size_t n, ThreadPool& pool);
+
+}  // namespace ossnb
