@@ -146,6 +146,24 @@ def test_mxfp4_matmul(isa, terms, k):
         same_bits(got, kernels.mxfp4_matmul("reference", terms, blocks, scales, q, rows))
 
 
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("terms", [1, 3])
+def test_mxfp4_matmul_of_the_largest_integers(isa, terms):
+    """Every code 6 or -6, every byte of every term at its end: no partial sum may overflow."""
+    blocks = np.repeat(np.array([0x77, 0xFF, 0x7F], np.uint8), 16 * 16 * 4).reshape(48, 4, 16)
+    scales = np.full((48, 4), 127, np.uint8)
+    v = np.array([65536 * 63 - 32768 - 128, -(65536 * 63) - 32768 - 128, 65536 * 63 + 127 * 257, 2**22])
+    x = np.repeat(v / 2**22, 128).reshape(4, 128).astype(np.float32)
+    q = kernels.quantize("reference", terms, x)
+    ends = q[:, : 512 * terms].view(np.int8)
+    assert (ends.min(), ends.max()) == (-128 if terms == 3 else -127, 127)
+    rows = np.arange(4, dtype=np.int32)
+    got = kernels.mxfp4_matmul(isa, terms, blocks, scales, q, rows)
+    same_bits(got, kernels.mxfp4_matmul("reference", terms, blocks, scales, q, rows))
+    exact = x.astype(np.float64) @ truth.dequantize(blocks, scales).reshape(48, -1).T
+    np.testing.assert_allclose(got, exact, rtol=1e-6)
+
+
 def test_mxfp4_matmul_is_float32_grade():
     rng = rng_of(7)
     blocks, scales = mxfp4(rng, 64, 2880, 118, 122)
@@ -263,24 +281,34 @@ def plain_attention(q, keys, values, sinks, first, last):
 @pytest.mark.parametrize(("n_heads", "head_dim"), [(8, 64), (2, 32), (1, 16), (5, 48), (16, 80)])
 def test_attend(isa, n_heads, head_dim):
     rng = rng_of(12, n_heads, head_dim)
-    q = 3 * rng.standard_normal((n_heads, head_dim), np.float32)
+    q = 3 * rng.standard_normal((4, n_heads, head_dim), np.float32)
     keys, values = rng.standard_normal((2, 150, head_dim), np.float32)
+    keys[149], values[149] = np.nan, np.inf  # nobody's yet
     sinks = bf16(rng, n_heads)
-    for first, last in [
-        (0, 0),
-        (0, 15),
-        (0, 16),
-        (3, 3),
-        (15, 16),
-        (20, 147),
-        (0, 149),
-        (31, 32),
-        (100, 111),
+    for n, last, window in [
+        (1, 0, 1),
+        (1, 15, 16),
+        (1, 16, 99),
+        (1, 3, 1),
+        (1, 16, 2),
+        (1, 147, 128),
+        (1, 111, 12),
+        (4, 0, 150),
+        (4, 0, 2),
+        (3, 14, 2),
+        (4, 29, 128),
+        (4, 62, 33),
+        (4, 145, 128),
+        (2, 147, 150),
     ]:
-        got = kernels.attend(isa, q, keys, values, sinks, first, last, 32)
-        same_bits(got, kernels.attend("reference", q, keys, values, sinks, first, last, 32))
-        exact = plain_attention(q, keys, values, sinks, first, last)
-        np.testing.assert_allclose(got, exact, atol=5e-6)
+        got = kernels.attend(isa, q[:n], keys, values, sinks, last, window, 32)
+        same_bits(got, kernels.attend("reference", q[:n], keys, values, sinks, last, window, 32))
+        for i in range(n):
+            first = max(0, last + i - window + 1)
+            exact = plain_attention(q[i], keys, values, sinks, first, last + i)
+            np.testing.assert_allclose(got[i], exact, atol=5e-6)
+            alone = kernels.attend(isa, q[i : i + 1], keys, values, sinks, last + i, window, 32)
+            same_bits(got[i], alone[0])
 
 
 def test_unknown_level_is_a_clear_error():

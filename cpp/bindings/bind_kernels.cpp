@@ -132,11 +132,12 @@ float sum_exp(const std::string& isa, const Floats& x, float shift) {
 }
 
 // q [G, Dh]; keys and values [n, Dh] in plain order, put into blocks here.
+// q [Q, G, Dh], the first query at position last; keys and values [n, Dh]
 Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const Floats& values,
-              const Bf16& sinks, int first, int last, int block_tokens) {
-  const int G = static_cast<int>(q.shape(0)), Dh = static_cast<int>(q.shape(1)),
-            n = static_cast<int>(keys.shape(0));
-  require(0 <= first && first <= last && last < n && Dh % 16 == 0 && block_tokens % 16 == 0,
+              const Bf16& sinks, int last, int window, int block_tokens) {
+  const int Q = static_cast<int>(q.shape(0)), G = static_cast<int>(q.shape(1)),
+            Dh = static_cast<int>(q.shape(2)), n = static_cast<int>(keys.shape(0));
+  require(0 <= last && Q > 0 && last + Q <= n && window > 0 && Dh % 16 == 0 && block_tokens % 16 == 0,
           "bad range or sizes");
   const int blocks = (n + block_tokens - 1) / block_tokens;
   std::vector<std::vector<float>> k(blocks), v(blocks);
@@ -153,17 +154,19 @@ Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const
     kp.push_back(k[b].data());
     vp.push_back(v[b].data());
   }
-  Floats out({G, Dh});
-  Buffer<float> weights(static_cast<std::size_t>(G) * (blocks + 1) * block_tokens);
+  Floats out({Q, G, Dh});
+  Buffer<float> weights(Q * G * kernels::attend_row_floats(0, n - 1));
   kernels::choose(isa.c_str())
       .attend({.q = q.data(),
+               .stride = static_cast<std::size_t>(G) * Dh,
+               .n_queries = Q,
                .n_heads = G,
                .head_dim = Dh,
                .keys = kp.data(),
                .values = vp.data(),
                .block_tokens = block_tokens,
-               .first = first,
                .last = last,
+               .window = window,
                .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
                .sinks = sinks.data(),
                .weights = weights.data(),

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "kernels/constants.h"
 
@@ -19,9 +20,18 @@
 namespace ossnb::kernels {
 namespace avx2_level {
 
-constexpr int kRows = 2, kTokens = 2, kPrefetchBf16 = 512;
+constexpr int kSums = 12, kRows = 4, kTokens = 3, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512;
 
 struct V {
+  struct Part {
+    __m256 v;
+    static Part load(const float* p) { return {_mm256_loadu_ps(p)}; }
+    static Part load_bf16(const bf16* p) { return {widen(p)}; }
+    static void store(float* p, Part a) { _mm256_storeu_ps(p, a.v); }
+    static Part fma(Part a, Part b, Part c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  };
+  static constexpr int kPartLanes = 8;
+
   __m256 lo, hi;
   static V zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
   static V set1(float f) { return {_mm256_set1_ps(f), _mm256_set1_ps(f)}; }
@@ -44,6 +54,12 @@ struct V {
   static V div(V a, V b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
   static V min(V a, V b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
   static V max(V a, V b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+  static float tree(V a) {
+    const __m256 eight = _mm256_add_ps(a.lo, a.hi);
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+  }
   static V nearest(V a) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     return {_mm256_round_ps(a.lo, kNearest), _mm256_round_ps(a.hi, kNearest)};
@@ -85,16 +101,20 @@ static inline __m256i lifted_table() {
       _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
 }
 
-// Two bytes of scales of each of four rows, as floats: [group 0: rows 0-3 | group 1: rows 0-3].
-static inline __m256 scales_of(const std::uint8_t* scales, int g, int n_groups) {
-  alignas(8) std::uint8_t s[8];
+// The scale bytes of four groups of four rows, [group, row]; what lies past the last group is zero.
+static inline __m128i scale_bytes(const std::uint8_t* scales, int g, int n_groups) {
+  std::int32_t s[4] = {};
+  const std::size_t left = std::min(4, n_groups - g);
   for (int r = 0; r < 4; ++r) {
-    const std::uint8_t* row = scales + static_cast<std::size_t>(r) * n_groups + g;
-    s[r] = row[0];
-    s[4 + r] = g + 1 < n_groups ? row[1] : 0;
+    const std::uint8_t* p = scales + static_cast<std::size_t>(r) * n_groups + g;
+    left == 4 ? std::memcpy(&s[r], p, 4) : std::memcpy(&s[r], p, left);
   }
-  const __m256i bits =
-      _mm256_slli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<__m128i*>(s))), 23);
+  return _mm_shuffle_epi8(_mm_setr_epi32(s[0], s[1], s[2], s[3]),
+                          _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+}
+
+static inline __m256 e8m0_to_f32(__m128i bytes) {  // the lower eight
+  const __m256i bits = _mm256_slli_epi32(_mm256_cvtepu8_epi32(bytes), 23);
   return _mm256_castsi256_ps(_mm256_max_epi32(bits, _mm256_set1_epi32(0x00400000)));
 }
 
@@ -111,6 +131,7 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     part[t][0] = part[t][1] = _mm256_setzero_ps();
     xs[t] = x.row(t0 + t, layout.bytes);
   }
+  __m128i scale;  // bytes of groups g, g + 1, ...
   for (int g = 0; g < layout.n_groups; g += 2) {
     __m256i dot[N][4];
     for (int r = 0; r < 4; ++r) {
@@ -125,15 +146,16 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
         dot[t][r] = dot_pair<terms>(even, odd, reinterpret_cast<const std::int8_t*>(xs[t]) + g * 16, layout);
       }
     }
-    const __m256 ws = scales_of(scales, g, layout.n_groups);
+    scale = g % 4 ? _mm_srli_si128(scale, 8) : scale_bytes(scales, g, layout.n_groups);
+    const __m256 ws = e8m0_to_f32(scale);
     for (int t = 0; t < N; ++t) {
       const auto* sums = reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset) + g;
-      const auto* scale = reinterpret_cast<const float*>(xs[t] + layout.scale_offset) + g;
+      const auto* unit = reinterpret_cast<const float*>(xs[t] + layout.scale_offset) + g;
       __m256i sum =
           _mm256_hadd_epi32(_mm256_hadd_epi32(dot[t][0], dot[t][1]), _mm256_hadd_epi32(dot[t][2], dot[t][3]));
       sum = _mm256_add_epi32(
           sum, _mm256_set_m128i(_mm_set1_epi32(kLift * sums[1]), _mm_set1_epi32(kLift * sums[0])));
-      const __m256 as = _mm256_set_m128(_mm_set1_ps(scale[1]), _mm_set1_ps(scale[0]));
+      const __m256 as = _mm256_set_m128(_mm_set1_ps(unit[1]), _mm_set1_ps(unit[0]));
       __m256& acc = part[t][g / 2 % 2];
       acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(ws, as), acc);
     }
@@ -146,11 +168,26 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
   }
 }
 
+#include "kernels/avx2_tiles-inl.h"
+
+// Up to so many tokens the weights are used where they lie; beyond, expanding a tile pays.
+constexpr int kFewTokens = 2;
+
 template <Terms terms>
 static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k,
                          QuantRows x, float* y, std::size_t y_stride, std::uint8_t* scratch) {
   const QuantLayout layout(k, terms);
   int r = 0;
+  if (x.n > kFewTokens) {
+    const Tile tile(scratch, k);
+    for (; r + kTileRows <= n_rows; r += kTileRows) {
+      const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
+      expand_tile(blocks + group * kGroupBytes, scales + group, layout.n_groups, tile);
+      for_steps<kStepTokens>(x.n, [&]<int N>(int t) {
+        tile_tokens<terms, N>(tile, layout, x, t, y + t * y_stride + r, y_stride);
+      });
+    }
+  }
   for (; r + 4 <= n_rows; r += 4) {
     const std::size_t group = static_cast<std::size_t>(r) * layout.n_groups;
     const std::uint8_t *b = blocks + group * kGroupBytes, *s = scales + group;
@@ -165,79 +202,25 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
   }
 }
 
-// One tile of 16 rows by N tokens: lane = row, so nothing is summed across lanes.
-template <int N>
-static inline void q8_tile(const std::uint8_t* tile, const QuantLayout& layout, const QuantRows& x, int t0,
-                           float* y, std::size_t y_stride, int n_rows) {
-  const auto* w_scale =
-      reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(layout.n_groups) * kQ8Rows * kGroup);
-  const std::uint8_t* xs[N];
-  V sum[N];
-  for (int t = 0; t < N; ++t) {
-    xs[t] = x.row(t0 + t, layout.bytes);
-    sum[t] = V::zero();
-  }
-  for (int g = 0; g < layout.n_groups; ++g) {
-    __m256i dot[N][2];
-    for (int t = 0; t < N; ++t) {
-      const std::int32_t lift = kQ8Lift * reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset)[g];
-      dot[t][0] = dot[t][1] = _mm256_set1_epi32(lift);
-    }
-    const auto* words =
-        reinterpret_cast<const __m256i*>(tile + static_cast<std::size_t>(g) * kQ8Rows * kGroup);
-    for (int q = 0; q < 8; ++q) {
-      for (int t = 0; t < N; ++t) {
-        std::int32_t word;
-        std::memcpy(&word, xs[t] + (q / 4) * layout.half_stride + g * 16 + (q % 4) * 4, 4);
-        const __m256i b = _mm256_set1_epi32(word);
-        for (int h = 0; h < 2; ++h) {
-          // 255 * 127 twice passes 16 bits, so even and odd bytes are multiplied as words.
-          const __m256i w = _mm256_loadu_si256(words + 2 * q + h);
-          const __m256i even = _mm256_madd_epi16(_mm256_and_si256(w, _mm256_set1_epi16(255)),
-                                                 _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8));
-          const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(w, 8), _mm256_srai_epi16(b, 8));
-          dot[t][h] = _mm256_add_epi32(dot[t][h], _mm256_add_epi32(even, odd));
-        }
-      }
-    }
-    const V ws = V::load_bf16(w_scale + g * kQ8Rows);
-    for (int t = 0; t < N; ++t) {
-      const V as = V::set1(reinterpret_cast<const float*>(xs[t] + layout.scale_offset)[g]);
-      const V d = {_mm256_cvtepi32_ps(dot[t][0]), _mm256_cvtepi32_ps(dot[t][1])};
-      sum[t] = V::fma(d, V::mul(ws, as), sum[t]);
-    }
-  }
-  for (int t = 0; t < N; ++t) {
-    alignas(32) float rows[kQ8Rows];
-    V::store(rows, sum[t]);
-    std::copy(rows, rows + n_rows, y + t * y_stride);
-  }
-}
-
-static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
-                      std::size_t y_stride) {
-  const QuantLayout layout(k, Terms::one);
-  for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q8_tile_bytes(k)) {
-    const int n = std::min(kQ8Rows, n_rows - r);
-    int t = 0;
-    for (; t + 2 <= x.n; t += 2) q8_tile<2>(tiles, layout, x, t, y + t * y_stride + r, y_stride, n);
-    if (t < x.n) q8_tile<1>(tiles, layout, x, t, y + t * y_stride + r, y_stride, n);
-  }
-}
-
-// Accumulators are named one by one: in an array the compiler keeps them in memory.
-#define OSSNB_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+// The mix that tile_tokens multiplies with: four products to a widening. Accumulators are named one by one:
+// in an array the compiler keeps them in memory.
+#define OSSNB_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5)
 static double int8_peak(long n) {
   __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
 #define OSSNB_DECLARE(i) __m256i acc##i = _mm256_setzero_si256();
   OSSNB_EACH(OSSNB_DECLARE)
   for (long i = 0; i < n; ++i) {
-#define OSSNB_STEP(i)                                                                     \
-  acc##i = _mm256_add_epi32(acc##i, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones)); \
+#define OSSNB_STEP(i)                                                   \
+  __m256i pairs##i = _mm256_maddubs_epi16(a, b);                        \
+  for (int j = 0; j < 3; ++j) {                                         \
+    asm volatile("" : "+x"(pairs##i), "+x"(a));                         \
+    pairs##i = _mm256_add_epi16(pairs##i, _mm256_maddubs_epi16(a, b));  \
+  }                                                                     \
+  acc##i = _mm256_add_epi32(acc##i, _mm256_madd_epi16(pairs##i, ones)); \
   asm volatile("" : "+x"(acc##i), "+x"(a));
     OSSNB_EACH(OSSNB_STEP)
   }
-  return 8 * 32 * 2;
+  return 6 * 4 * 32 * 2;
 }
 #undef OSSNB_EACH
 #undef OSSNB_DECLARE

@@ -1,9 +1,12 @@
 // The AVX-512 kernels, compiled once with VNNI and once without. Included inside a target region and a
 // namespace that defines dpbusd(sum, unsigned bytes, signed bytes).
 
-constexpr int kRows = 4, kTokens = 6, kPrefetchBf16 = 512;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kWidth = 2, kPrefetchBf16 = 512;
 
 struct V {
+  using Part = V;
+  static constexpr int kPartLanes = 16;
+
   __m512 v;
   static V zero() { return {_mm512_setzero_ps()}; }
   static V set1(float f) { return {_mm512_set1_ps(f)}; }
@@ -20,6 +23,12 @@ struct V {
   static V div(V a, V b) { return {_mm512_div_ps(a.v, b.v)}; }
   static V min(V a, V b) { return {_mm512_min_ps(a.v, b.v)}; }
   static V max(V a, V b) { return {_mm512_max_ps(a.v, b.v)}; }
+  static float tree(V a) {
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+  }
   static V nearest(V a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   static void store_nearest_int(std::int32_t* p, V a) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(a.v)); }
   static V pow2(V n) {

@@ -4,71 +4,117 @@
 // namespace that defines V:
 //   V::zero() set1(f) load(p) load_bf16(p) store(p, v) fma(a, b, c) add sub mul div min max
 //   V::nearest(a) store_nearest_int(p, a) pow2(n) greater_or_zero(x, limit, v)
-// and kRows, kTokens (the register block of a matmul) and kPrefetchBf16 (elements ahead).
-// No include guard: it is meant to be included once in each level's file.
+//   V::tree(v), which adds lanes i and i + 8, then i and i + 4, i + 2, i + 1
+//   V::Part, one register of kPartLanes lanes: zero() load(p) load_bf16(p) store(p, v) fma(a, b, c)
+// and how much fits its registers: kSums sums at once; kRows by kTokens of a matmul; kHeads of attention,
+// kWidth V of each one's output. kPrefetchBf16 is in elements ahead. No include guard: it is meant to be
+// included once in each level's file.
 
-static inline float tree16(V v) {
-  alignas(64) float r[16];
-  V::store(r, v);
-  for (int half = 8; half >= 1; half /= 2) {
-    for (int i = 0; i < half; ++i) r[i] = r[i] + r[i + half];
+// Calls body.operator()<N>(t) for steps of N tokens, N at most kMost and all about the same, until all n are
+// served.
+template <int kMost, class Body>
+static inline void for_steps(int n, Body body) {
+  for (int t = 0, steps = (n + kMost - 1) / kMost; steps > 0; --steps) {
+    const int step = (n - t + steps - 1) / steps;
+    [&]<int... I>(std::integer_sequence<int, I...>) {
+      ((step == I + 1 ? body.template operator()<I + 1>(t) : void()), ...);
+    }(std::make_integer_sequence<int, kMost>());
+    t += step;
   }
-  return r[0];
 }
 
-// R rows of weights by N tokens, all sums in registers.
-template <int R, int N>
-static inline void bf16_tile(const bf16* w, int k, const float* x, std::size_t x_stride, float* y,
+static inline V::Part load_weights(const bf16* w) { return V::Part::load_bf16(w); }
+static inline V::Part load_weights(const float* w) { return V::Part::load(w); }
+
+// n elements of R rows of weights, bf16 or widened, by N tokens, added to sums [R, N, 16]. Lanes never meet
+// before the end, so a level whose sixteen lanes take several registers may walk one part of them after the
+// other: that leaves registers for more rows and tokens, and more products for each load.
+template <int R, int N, class W>
+static inline void dense_tile(const W* w, std::size_t w_stride, int n, const float* x, std::size_t x_stride,
+                              float* sums) {
+  using Part = V::Part;
+  constexpr int kParts = kLanes / V::kPartLanes, kTogether = R * N * kParts <= kSums ? kParts : 1;
+  for (int p0 = 0; p0 < kParts; p0 += kTogether) {
+    Part sum[kTogether][R][N];
+    const auto each = [&](auto body) {
+#pragma GCC unroll 4
+      for (int p = 0; p < kTogether; ++p) {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+          for (int t = 0; t < N; ++t)
+            body(sum[p][r][t], sums + (r * N + t) * kLanes + (p0 + p) * V::kPartLanes);
+        }
+      }
+    };
+    each([](Part& s, const float* at) { s = Part::load(at); });
+    for (int i = 0; i < n; i += kLanes) {
+      if (N == 1 && p0 == 0) {
+        for (int r = 0; r < R; ++r) __builtin_prefetch(w + r * w_stride + i + kPrefetchBf16);
+      }
+#pragma GCC unroll 4
+      for (int p = 0; p < kTogether; ++p) {
+        const int at = i + (p0 + p) * V::kPartLanes;
+        Part xs[N];
+#pragma GCC unroll 8
+        for (int t = 0; t < N; ++t) xs[t] = Part::load(x + t * x_stride + at);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          const Part wr = load_weights(w + r * w_stride + at);
+#pragma GCC unroll 8
+          for (int t = 0; t < N; ++t) sum[p][r][t] = Part::fma(wr, xs[t], sum[p][r][t]);
+        }
+      }
+    }
+    each([](Part& s, float* at) { Part::store(at, s); });
+  }
+}
+
+// A block of weights is widened once where it serves several steps of tokens, so many at most: widening takes
+// the same ports as multiplying.
+constexpr int kTokenSteps = 8, kBlockK = 512;
+
+// R rows by n tokens, at most kTokenSteps steps of at most kTokens.
+template <int R>
+static inline void bf16_rows(const bf16* w, int k, const float* x, std::size_t x_stride, int n, float* y,
                              std::size_t y_stride) {
-  V sum[R][N];
-  for (int r = 0; r < R; ++r) {
-    for (int t = 0; t < N; ++t) sum[r][t] = V::zero();
+  alignas(64) float sums[kTokenSteps * kTokens * R * kLanes];
+  std::fill_n(sums, n * R * kLanes, 0.0f);
+  if (n <= kTokens) {
+    for_steps<kTokens>(n, [&]<int N>(int) { dense_tile<R, N>(w, k, k, x, x_stride, sums); });
   }
-  for (int i = 0; i < k; i += kLanes) {
-    V wr[R];
-    for (int r = 0; r < R; ++r) wr[r] = V::load_bf16(w + static_cast<std::size_t>(r) * k + i);
-    if (N == 1) {
-      for (int r = 0; r < R; ++r) __builtin_prefetch(w + static_cast<std::size_t>(r) * k + i + kPrefetchBf16);
+  for (int start = 0; n > kTokens && start < k; start += kBlockK) {
+    alignas(64) float wide[R * kBlockK];
+    const int n_k = std::min(kBlockK, k - start);
+    for (int r = 0; r < R; ++r) {
+      const bf16* row = w + static_cast<std::size_t>(r) * k + start;
+      for (int i = 0; i < n_k; i += kLanes) V::store(wide + r * kBlockK + i, V::load_bf16(row + i));
     }
-    for (int t = 0; t < N; ++t) {
-      const V xt = V::load(x + t * x_stride + i);
-      for (int r = 0; r < R; ++r) sum[r][t] = V::fma(wr[r], xt, sum[r][t]);
+    for_steps<kTokens>(n, [&]<int N>(int t) {
+      dense_tile<R, N>(wide, kBlockK, n_k, x + t * x_stride + start, x_stride, sums + t * R * kLanes);
+    });
+  }
+  for_steps<kTokens>(n, [&]<int N>(int t0) {
+    for (int r = 0; r < R; ++r) {
+      for (int t = 0; t < N; ++t)
+        y[(t0 + t) * y_stride + r] = V::tree(V::load(sums + (t0 * R + r * N + t) * kLanes));
     }
-  }
-  for (int t = 0; t < N; ++t) {
-    for (int r = 0; r < R; ++r) y[t * y_stride + r] = tree16(sum[r][t]);
-  }
-}
-
-// All tokens by R rows; the last few tokens in ever narrower tiles.
-template <int R, int N>
-static inline void bf16_rows(const bf16* w, int k, const float* x, std::size_t x_stride, int n_tokens,
-                             float* y, std::size_t y_stride) {
-  int t = 0;
-  for (; t + N <= n_tokens; t += N)
-    bf16_tile<R, N>(w, k, x + t * x_stride, x_stride, y + t * y_stride, y_stride);
-  if constexpr (N > 1) {
-    if (t < n_tokens) {
-      bf16_rows<R, N / 2>(w, k, x + t * x_stride, x_stride, n_tokens - t, y + t * y_stride, y_stride);
-    }
-  }
+  });
 }
 
 static void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
                         float* y, std::size_t y_stride) {
   // Tokens are taken in panels that stay in the second-level cache while all rows pass by.
-  constexpr int kPanel = 8 * kTokens;
+  constexpr int kPanel = kTokenSteps * kTokens;
   for (int t = 0; t < n_tokens; t += kPanel) {
     const int n = std::min(kPanel, n_tokens - t);
     const float* xp = x + t * x_stride;
     float* yp = y + t * y_stride;
     int r = 0;
-    for (; r + kRows <= n_rows; r += kRows) {
-      bf16_rows<kRows, kTokens>(w + static_cast<std::size_t>(r) * k, k, xp, x_stride, n, yp + r, y_stride);
-    }
-    for (; r < n_rows; ++r) {
-      bf16_rows<1, kTokens>(w + static_cast<std::size_t>(r) * k, k, xp, x_stride, n, yp + r, y_stride);
-    }
+    for (; r + kRows <= n_rows; r += kRows)
+      bf16_rows<kRows>(w + static_cast<std::size_t>(r) * k, k, xp, x_stride, n, yp + r, y_stride);
+    for (; r < n_rows; ++r)
+      bf16_rows<1>(w + static_cast<std::size_t>(r) * k, k, xp, x_stride, n, yp + r, y_stride);
   }
 }
 
@@ -128,7 +174,7 @@ static void rms_norm(const float* x, const bf16* w, float eps, int n, float* y) 
     const V v = V::load(x + i);
     sum = V::fma(v, v, sum);
   }
-  const V r = V::set1(1.0f / std::sqrt(tree16(sum) / static_cast<float>(n) + eps));
+  const V r = V::set1(1.0f / std::sqrt(V::tree(sum) / static_cast<float>(n) + eps));
   for (int i = 0; i < n; i += kLanes) V::store(y + i, V::mul(V::mul(V::load(x + i), r), V::load_bf16(w + i)));
 }
 
@@ -168,7 +214,7 @@ static float sum_exp(const float* x, int n, float shift) {
   const V s = V::set1(shift);
   for_lanes(x, n, -std::numeric_limits<float>::infinity(),
             [&](V v, int, int) { sum = V::add(sum, exp16(V::sub(v, s))); });
-  return tree16(sum);
+  return V::tree(sum);
 }
 
 static void swiglu(const float* h, int n, float limit, float alpha, float* out) {
@@ -185,104 +231,6 @@ static void swiglu(const float* h, int n, float limit, float alpha, float* out) 
     const V e = exp16(V::sub(V::zero(), V::mul(V::set1(alpha), gate)));
     V::store(gates, V::div(V::mul(V::add(up, one), gate), V::add(one, e)));
     for (int j = 0; j < m; ++j) out[i + j] = gates[j];
-  }
-}
-
-// Scores of one tile of 16 keys for H heads: lane = key, summed over d in rising order.
-template <int H>
-static inline void score_tile(const float* q, int head_dim, const float* tile, float scale, float* w,
-                              std::size_t w_stride) {
-  V dot[H];
-  for (int h = 0; h < H; ++h) dot[h] = V::zero();
-  for (int d = 0; d < head_dim; ++d) {
-    const V key = V::load(tile + d * kKeyTile);
-    for (int h = 0; h < H; ++h) dot[h] = V::fma(V::set1(q[h * head_dim + d]), key, dot[h]);
-  }
-  for (int h = 0; h < H; ++h) V::store(w + h * w_stride, V::mul(dot[h], V::set1(scale)));
-}
-
-// out[h, d .. d+16*D) for H heads: values added in rising key order.
-template <int H, int D>
-static inline void mix_values(const AttendArgs& a, int h0, int d0, std::size_t w_stride, int base,
-                              const float* sums) {
-  V acc[H][D];
-  for (int h = 0; h < H; ++h) {
-    for (int i = 0; i < D; ++i) acc[h][i] = V::zero();
-  }
-  for (int j = a.first; j <= a.last;) {
-    const int block = j / a.block_tokens;
-    const int end = std::min(a.last + 1, (block + 1) * a.block_tokens);
-    const float* value = a.values[block] + static_cast<std::size_t>(j % a.block_tokens) * a.head_dim + d0;
-    for (; j < end; ++j, value += a.head_dim) {
-      V v[D];
-      for (int i = 0; i < D; ++i) v[i] = V::load(value + i * kLanes);
-      for (int h = 0; h < H; ++h) {
-        const V w = V::set1(a.weights[(h0 + h) * w_stride + (j - base)]);
-        for (int i = 0; i < D; ++i) acc[h][i] = V::fma(w, v[i], acc[h][i]);
-      }
-    }
-  }
-  for (int h = 0; h < H; ++h) {
-    for (int i = 0; i < D; ++i) {
-      V::store(a.out + (h0 + h) * a.head_dim + d0 + i * kLanes, V::div(acc[h][i], V::set1(sums[h0 + h])));
-    }
-  }
-}
-
-// Turns a head's scores into exp(score - max) and returns their sum with the sink's; what lies outside the
-// visible range becomes zero.
-static inline float soften(const AttendArgs& a, int h, float* w, int n, int base) {
-  const int from = a.first - base, to = a.last + 1 - base;
-  std::fill(w, w + from, -std::numeric_limits<float>::infinity());
-  std::fill(w + to, w + n, -std::numeric_limits<float>::infinity());
-  const float sink = bf16_to_f32(a.sinks[h]);
-  V top = V::set1(sink);
-  for (int j = 0; j < n; j += kLanes) top = V::max(V::load(w + j), top);
-  alignas(64) float lane[kLanes];
-  V::store(lane, top);
-  const float m = *std::max_element(lane, lane + kLanes);
-  V sum = V::zero();
-  for (int j = 0; j < n; j += kLanes) {
-    const V e = exp16(V::sub(V::load(w + j), V::set1(m)));
-    V::store(w + j, e);
-    sum = V::add(sum, e);
-  }
-  V::store(lane, exp16(V::set1(sink - m)));
-  return tree16(sum) + lane[0];
-}
-
-static void attend(const AttendArgs& a) {
-  const int first_tile = a.first / kKeyTile, last_tile = a.last / kKeyTile;
-  const int base = first_tile * kKeyTile, n = (last_tile - first_tile + 1) * kKeyTile;
-  const int tiles_per_block = a.block_tokens / kKeyTile;
-  const std::size_t stride = n;
-  for (int tile = first_tile; tile <= last_tile; ++tile) {
-    const float* keys = a.keys[tile / tiles_per_block] +
-                        static_cast<std::size_t>(tile % tiles_per_block) * a.head_dim * kKeyTile;
-    float* w = a.weights + (tile - first_tile) * kKeyTile;
-    int h = 0;
-    for (; h + 8 <= a.n_heads; h += 8) {
-      score_tile<8>(a.q + h * a.head_dim, a.head_dim, keys, a.scale, w + h * stride, stride);
-    }
-    for (; h < a.n_heads; ++h) {
-      score_tile<1>(a.q + h * a.head_dim, a.head_dim, keys, a.scale, w + h * stride, stride);
-    }
-  }
-  for (int h0 = 0; h0 < a.n_heads;) {
-    const int heads = a.n_heads - h0 >= 4 ? 4 : 1;
-    float sums[8];  // of the heads of this step
-    for (int h = 0; h < heads; ++h) sums[h] = soften(a, h0 + h, a.weights + (h0 + h) * stride, n, base);
-    int d = 0;
-    const float* by_head = sums - h0;
-    for (; d + 4 * kLanes <= a.head_dim; d += 4 * kLanes) {
-      heads == 4 ? mix_values<4, 4>(a, h0, d, stride, base, by_head)
-                 : mix_values<1, 4>(a, h0, d, stride, base, by_head);
-    }
-    for (; d < a.head_dim; d += kLanes) {
-      heads == 4 ? mix_values<4, 1>(a, h0, d, stride, base, by_head)
-                 : mix_values<1, 1>(a, h0, d, stride, base, by_head);
-    }
-    h0 += heads;
   }
 }
 
@@ -392,3 +340,5 @@ static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
     }
   }
 }
+
+#include "kernels/attention-inl.h"

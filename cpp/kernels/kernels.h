@@ -52,20 +52,30 @@ struct QuantRows {
   const std::uint8_t* row(int t, std::size_t bytes) const { return data + index[t] * bytes; }
 };
 
-// One query position and one key/value head: G query heads that share it.
+// A few queries at rising positions, and one key/value head: G query heads that share it. Query i stands at
+// position last + i and sees at most `window` keys up to itself.
 struct AttendArgs {
-  const float* q;              // [G, Dh], rotated
+  const float* q;      // [n_queries] rows of [G, Dh], rotated
+  std::size_t stride;  // floats from one query's row to the next, of q and out
+  int n_queries;
   int n_heads;                 // G
   int head_dim;                // Dh, a multiple of 16
   const float* const* keys;    // per block: [block_tokens / 16, Dh, 16]
   const float* const* values;  // per block: [block_tokens, Dh]
   int block_tokens;            // a multiple of 16
-  int first, last;             // visible key positions, both included
-  float scale;                 // of the scores
-  const bf16* sinks;           // [G]
-  float* weights;              // scratch [G, round_up(last + 1, 16) - round_down(first, 16)]
-  float* out;                  // [G, Dh]
+  int last, window;
+  float scale;        // of the scores
+  const bf16* sinks;  // [G]
+  float* weights;     // scratch [n_queries, G, attend_row_floats(first(0), last + n_queries - 1)]
+  float* out;         // like q, and may be q: scores are finished before the first output is written
+
+  int first(int query) const { return last + query < window ? 0 : last + query - window + 1; }
 };
+
+// Room for the scores of keys first .. last in whole tiles, and for their sum.
+constexpr std::size_t attend_row_floats(int first, int last) {
+  return static_cast<std::size_t>(last / kKeyTile - first / kKeyTile + 2) * kKeyTile;
+}
 
 // Products with quantised activations.
 struct IntegerKernels {

@@ -5,9 +5,18 @@
 //                                are MXFP4 codes, at most 12
 // Signed times signed: nothing has to be lifted as on x86.
 
-constexpr int kRows = 2, kTokens = 2, kPrefetchBf16 = 512;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512;
 
 struct V {
+  struct Part {
+    float32x4_t v;
+    static Part load(const float* p) { return {vld1q_f32(p)}; }
+    static Part load_bf16(const bf16* p) { return {vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16))}; }
+    static void store(float* p, Part x) { vst1q_f32(p, x.v); }
+    static Part fma(Part x, Part y, Part z) { return {vfmaq_f32(z.v, x.v, y.v)}; }
+  };
+  static constexpr int kPartLanes = 4;
+
   float32x4_t a, b, c, d;
 
   template <class F, class... Vs>
@@ -51,6 +60,10 @@ struct V {
   }
   static V max(V x, V y) {
     return map([](auto p, auto q) { return vbslq_f32(vcgtq_f32(p, q), p, q); }, x, y);
+  }
+  static float tree(V x) {
+    const float32x4_t four = vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d));
+    return vpadds_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
   }
   static V nearest(V x) {
     return map([](auto p) { return vrndnq_f32(p); }, x);

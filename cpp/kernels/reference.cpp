@@ -243,35 +243,37 @@ void swiglu(const float* h, int n, float limit, float alpha, float* out) {
   }
 }
 
+void attend_one(const AttendArgs& a, const float* q, int first, int last, float sink, float* out) {
+  const int base = first / kKeyTile * kKeyTile;
+  float *w = a.weights, m = sink;
+  for (int j = first; j <= last; ++j) {
+    const float* tile =
+        a.keys[j / a.block_tokens] + (j % a.block_tokens) / kKeyTile * (a.head_dim * kKeyTile);
+    float dot = 0;
+    for (int d = 0; d < a.head_dim; ++d) dot = std::fma(q[d], tile[d * kKeyTile + j % kKeyTile], dot);
+    w[j - base] = dot * a.scale;
+    m = w[j - base] > m ? w[j - base] : m;
+  }
+  float lane[16] = {};  // of the softmax sum: lane = key position mod 16
+  for (int j = first; j <= last; ++j) {
+    w[j - base] = exp1(w[j - base] - m);
+    lane[j % 16] = lane[j % 16] + w[j - base];
+  }
+  const float sum = tree16(lane) + exp1(sink - m);
+  for (int d = 0; d < a.head_dim; ++d) {
+    float acc = 0;
+    for (int j = first; j <= last; ++j) {
+      acc = std::fma(w[j - base], a.values[j / a.block_tokens][(j % a.block_tokens) * a.head_dim + d], acc);
+    }
+    out[d] = acc / sum;
+  }
+}
+
 void attend(const AttendArgs& a) {
-  const int first_tile = a.first / kKeyTile, last_tile = a.last / kKeyTile;
-  const int base = first_tile * kKeyTile;
-  for (int h = 0; h < a.n_heads; ++h) {
-    float* w = a.weights + static_cast<std::size_t>(h) * (last_tile - first_tile + 1) * kKeyTile;
-    const float sink = bf16_to_f32(a.sinks[h]);
-    float m = sink;
-    for (int j = a.first; j <= a.last; ++j) {
-      const float* tile =
-          a.keys[j / a.block_tokens] + (j % a.block_tokens) / kKeyTile * (a.head_dim * kKeyTile);
-      float dot = 0;
-      for (int d = 0; d < a.head_dim; ++d)
-        dot = std::fma(a.q[h * a.head_dim + d], tile[d * kKeyTile + j % kKeyTile], dot);
-      w[j - base] = dot * a.scale;
-      m = w[j - base] > m ? w[j - base] : m;
-    }
-    float lane[16] = {};  // of the softmax sum: lane = key position mod 16
-    for (int j = a.first; j <= a.last; ++j) {
-      w[j - base] = exp1(w[j - base] - m);
-      lane[j % 16] = lane[j % 16] + w[j - base];
-    }
-    const float sum = tree16(lane) + exp1(sink - m);
-    float* out = a.out + h * a.head_dim;
-    for (int d = 0; d < a.head_dim; ++d) {
-      float acc = 0;
-      for (int j = a.first; j <= a.last; ++j) {
-        acc = std::fma(w[j - base], a.values[j / a.block_tokens][(j % a.block_tokens) * a.head_dim + d], acc);
-      }
-      out[d] = acc / sum;
+  for (int i = 0; i < a.n_queries; ++i) {
+    for (int h = 0; h < a.n_heads; ++h) {
+      const std::size_t at = i * a.stride + h * a.head_dim;
+      attend_one(a, a.q + at, a.first(i), a.last + i, bf16_to_f32(a.sinks[h]), a.out + at);
     }
   }
 }

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kRowBlock = 64;    // rows of a weight matrix a task multiplies: two tiles of 32
 constexpr int kHeadBlock = 256;  // rows of lm_head a task multiplies
+constexpr int kQueryBlock = 4;   // queries that share what is read of the keys and values
 
 constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
 
@@ -103,6 +104,10 @@ class CpuOps final : public Ops {
   struct Bucket {
     int expert, first_pair, n_pairs;
   };
+  // Rows that attend together: n of them from `row` on, at rising positions of one sequence.
+  struct Queries {
+    int row, n;
+  };
   struct Task {
     int bucket, row;  // first of kRowBlock rows of the expert's matrix
   };
@@ -119,6 +124,7 @@ class CpuOps final : public Ops {
                    float* y, std::size_t y_stride);
   void quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
                      std::uint8_t* out);
+  void group_queries();
   void sort_by_expert();
   std::vector<Task> tasks_of(int n_rows) const;
   void expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& task, int n_rows,
@@ -157,6 +163,7 @@ class CpuOps final : public Ops {
   std::vector<std::int32_t> pair_of_;               // [T, A] place among the pairs
   std::vector<std::int32_t> pair_row_, pair_self_;  // [T * A] row of each pair; 0, 1, 2, ...
   std::vector<Bucket> buckets_;
+  std::vector<Queries> queries_;
   Buffer<std::uint8_t> heads_q_;   // [T] rows of heads_layout_, in fast
   Buffer<std::uint8_t> norm_q_;    // [T] rows of hidden_layout_
   Buffer<std::uint8_t> screen_q_;  // a row of screen_layout_
@@ -305,17 +312,35 @@ void CpuOps::keep_logit_rows() {
   }
 }
 
+// Cuts the rows into runs of neighbours in one sequence.
+void CpuOps::group_queries() {
+  queries_.clear();
+  for (int t = 0; t < T_; ++t) {
+    const bool follows = t > 0 && queries_.back().n < kQueryBlock &&
+                         batch_->sequences[row_[t]] == batch_->sequences[row_[t - 1]] &&
+                         batch_->positions[row_[t]] == batch_->positions[row_[t - 1]] + 1;
+    if (follows) {
+      ++queries_.back().n;
+    } else {
+      queries_.push_back({t, 1});
+    }
+  }
+}
+
 void CpuOps::attend(int layer) {
   if (T_ == 0) return;
   const LayerWeights& w = w_.layers[layer];
   const int Hk = c_.num_key_value_heads, G = c_.num_attention_heads / Hk, Dh = c_.head_dim;
   const float scale = 1.0f / std::sqrt(static_cast<float>(Dh));
+  group_queries();
+  const int n_runs = static_cast<int>(queries_.size());
   // Later positions see more, so they come first: the last tasks are then short ones.
-  pool_.parallel_for(T_ * Hk, [&](int i, int worker) {
-    const int t = T_ - 1 - i / Hk, head = i % Hk;
+  pool_.parallel_for(n_runs * Hk, [&](int i, int worker) {
+    const Queries& run = queries_[n_runs - 1 - i / Hk];
+    const int t = run.row, head = i % Hk, position = batch_->positions[row_[t]];
     Scratch& s = scratch_[worker];
     Sequence& sequence = *batch_->sequences[row_[t]];
-    const int last = batch_->positions[row_[t]], first = first_visible(layer, last);
+    const int first = first_visible(layer, position), last = position + run.n - 1;
     const int n_blocks = last / kBlockTokens + 1;
     s.keys.resize(n_blocks);
     s.values.resize(n_blocks);
@@ -324,22 +349,22 @@ void CpuOps::attend(int layer) {
       s.keys[b] = block + sequence.layout().keys(layer, head);
       s.values[b] = block + sequence.layout().values(layer, head);
     }
-    const int n_keys = round_up(last + 1, kernels::kKeyTile) - first / kernels::kKeyTile * kernels::kKeyTile;
-    float* q =
-        q_.data() + static_cast<std::size_t>(t) * c_.q_size() + static_cast<std::size_t>(head) * G * Dh;
-    kernels::AttendArgs args{.q = q,
-                             .n_heads = G,
-                             .head_dim = Dh,
-                             .keys = s.keys.data(),
-                             .values = s.values.data(),
-                             .block_tokens = kBlockTokens,
-                             .first = first,
-                             .last = last,
-                             .scale = scale,
-                             .sinks = w.sinks + head * G,
-                             .weights = s.weights.reserve(static_cast<std::size_t>(G) * n_keys),
-                             .out = q};  // scores are finished before the first output is written
-    k_.attend(args);
+    const std::size_t stride = c_.q_size();
+    float* q = q_.data() + t * stride + static_cast<std::size_t>(head) * G * Dh;
+    k_.attend({.q = q,
+               .stride = stride,
+               .n_queries = run.n,
+               .n_heads = G,
+               .head_dim = Dh,
+               .keys = s.keys.data(),
+               .values = s.values.data(),
+               .block_tokens = kBlockTokens,
+               .last = position,
+               .window = c_.layer_is_sliding[layer] ? c_.sliding_window : last + 1,
+               .scale = scale,
+               .sinks = w.sinks + head * G,
+               .weights = s.weights.reserve(run.n * G * kernels::attend_row_floats(first, last)),
+               .out = q});
   });
   for (const auto& [sequence, last] : last_position_) {
     bytes_ +=

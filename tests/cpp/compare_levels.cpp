@@ -12,6 +12,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <tuple>
 
 #include "kernels/kernels.h"
 #include "seeded.h"
@@ -250,30 +251,34 @@ Case sum_exp(int n) {
           }};
 }
 
-Case attend(int n_heads, int head_dim, int first, int last) {
-  return {text("attend", {n_heads, head_dim, first, last}), [=](const Table& level) {
+Case attend(int n_heads, int head_dim, int n_queries, int last, int window) {
+  return {text("attend", {n_heads, head_dim, n_queries, last, window}), [=](const Table& level) {
             constexpr int kBlock = 32;
-            Random random(6000003 * n_heads + 1009 * head_dim + 31 * first + last);
-            const std::vector<float> q = random.floats(static_cast<std::size_t>(n_heads) * head_dim, 3);
+            Random random(6000003 * n_heads + 1009 * head_dim + 31 * n_queries + 17 * window + last);
+            const std::size_t width = static_cast<std::size_t>(n_heads) * head_dim;
+            const std::vector<float> q = random.floats(n_queries * width, 3);
             std::vector<std::vector<float>> blocks;
             std::vector<const float*> keys, values;
-            for (int b = 0; b <= last / kBlock; ++b) {
+            for (int b = 0; b <= (last + n_queries - 1) / kBlock; ++b) {
               for (auto* of : {&keys, &values}) {
                 blocks.push_back(random.floats(static_cast<std::size_t>(kBlock) * head_dim));
                 of->push_back(blocks.back().data());
               }
             }
             const std::vector<bf16> sinks = random.bf16s(n_heads);
-            std::vector<float> weights(static_cast<std::size_t>(n_heads) * (last + 32));
-            std::vector<float> out = untouched(static_cast<std::size_t>(n_heads) * head_dim + 3);
+            std::vector<float> weights(n_queries * n_heads *
+                                       ossnb::kernels::attend_row_floats(0, last + n_queries - 1));
+            std::vector<float> out = untouched(n_queries * width + 3);
             level.attend({.q = q.data(),
+                          .stride = width,
+                          .n_queries = n_queries,
                           .n_heads = n_heads,
                           .head_dim = head_dim,
                           .keys = keys.data(),
                           .values = values.data(),
                           .block_tokens = kBlock,
-                          .first = first,
                           .last = last,
+                          .window = window,
                           .scale = 0.125f,
                           .sinks = sinks.data(),
                           .weights = weights.data(),
@@ -314,9 +319,17 @@ std::vector<Case> all_cases() {
     cases.push_back(sum_exp(n));
   }
   for (const auto& [heads, head_dim] : {std::pair{8, 64}, {2, 32}, {1, 16}, {5, 48}, {16, 80}}) {
-    for (const auto& [first, last] :
-         {std::pair{0, 0}, {0, 15}, {0, 16}, {3, 3}, {15, 16}, {20, 147}, {31, 32}})
-      cases.push_back(attend(heads, head_dim, first, last));
+    for (const auto& [n, last, window] : {std::tuple{1, 0, 1},
+                                          {1, 15, 16},
+                                          {1, 16, 17},
+                                          {1, 3, 1},
+                                          {1, 16, 2},
+                                          {1, 147, 128},
+                                          {4, 0, 150},
+                                          {3, 14, 2},
+                                          {4, 62, 33},
+                                          {4, 145, 128}})
+      cases.push_back(attend(heads, head_dim, n, last, window));
   }
   return cases;
 }

@@ -1,0 +1,125 @@
+// Attention over V, sixteen float lanes, for a few queries at a time: what is read of the keys and values
+// serves them all. Included at the end of float_kernels-inl.h.
+
+// Scores of one tile of 16 keys for H heads: lane = key, summed over d in rising order.
+template <int H>
+static inline void score_tile(const float* q, int head_dim, const float* tile, float scale, float* w,
+                              std::size_t w_stride) {
+  V dot[H];
+  for (int h = 0; h < H; ++h) dot[h] = V::zero();
+  for (int d = 0; d < head_dim; ++d) {
+    const V key = V::load(tile + d * kKeyTile);
+    for (int h = 0; h < H; ++h) dot[h] = V::fma(V::set1(q[h * head_dim + d]), key, dot[h]);
+  }
+  for (int h = 0; h < H; ++h) V::store(w + h * w_stride, V::mul(dot[h], V::set1(scale)));
+}
+
+// Adds n values to out[h, 0 .. 16 * D) for H heads, in rising key order.
+template <int H, int D>
+static inline void mix_values(const float* w, std::size_t w_stride, const float* value, int head_dim, int n,
+                              float* out) {
+  V acc[H][D];
+  for (int h = 0; h < H; ++h) {
+    for (int i = 0; i < D; ++i) acc[h][i] = V::load(out + h * head_dim + i * kLanes);
+  }
+  for (int j = 0; j < n; ++j, value += head_dim) {
+    V v[D];
+    for (int i = 0; i < D; ++i) v[i] = V::load(value + i * kLanes);
+    for (int h = 0; h < H; ++h) {
+      const V wj = V::set1(w[h * w_stride + j]);
+      for (int i = 0; i < D; ++i) acc[h][i] = V::fma(wj, v[i], acc[h][i]);
+    }
+  }
+  for (int h = 0; h < H; ++h) {
+    for (int i = 0; i < D; ++i) V::store(out + h * head_dim + i * kLanes, acc[h][i]);
+  }
+}
+
+template <int H>
+static inline void mix_heads(const float* w, std::size_t w_stride, const float* value, int head_dim, int n,
+                             float* out) {
+  int d = 0;
+  for (; d + kWidth * kLanes <= head_dim; d += kWidth * kLanes)
+    mix_values<H, kWidth>(w, w_stride, value + d, head_dim, n, out + d);
+  for (; d < head_dim; d += kLanes) mix_values<H, 1>(w, w_stride, value + d, head_dim, n, out + d);
+}
+
+// Turns scores w[from .. to) into exp(score - max) and returns their sum with the sink's; what lies beside
+// them in their tiles becomes zero. w starts at a multiple of 16 positions.
+static inline float soften(float* w, int from, int to, bf16 sink_bits) {
+  const int begin = from / kKeyTile * kKeyTile, end = (to + kKeyTile - 1) / kKeyTile * kKeyTile;
+  std::fill(w + begin, w + from, -std::numeric_limits<float>::infinity());
+  std::fill(w + to, w + end, -std::numeric_limits<float>::infinity());
+  const float sink = bf16_to_f32(sink_bits);
+  V top = V::set1(sink);
+  for (int j = begin; j < end; j += kLanes) top = V::max(V::load(w + j), top);
+  alignas(64) float lane[kLanes];
+  V::store(lane, top);
+  const float m = *std::max_element(lane, lane + kLanes);
+  V sum = V::zero();
+  for (int j = begin; j < end; j += kLanes) {
+    const V e = exp16(V::sub(V::load(w + j), V::set1(m)));
+    V::store(w + j, e);
+    sum = V::add(sum, e);
+  }
+  V::store(lane, exp16(V::set1(sink - m)));
+  return V::tree(sum) + lane[0];
+}
+
+// What the steps of attend() share: a row of scores for each query and head, its sum behind it.
+struct Attention {
+  const AttendArgs& a;
+  const int base = a.first(0) / kKeyTile * kKeyTile;  // position of a row's first score
+  const std::size_t stride = attend_row_floats(a.first(0), a.last + a.n_queries - 1);
+  const std::size_t q_heads = static_cast<std::size_t>(a.n_heads) * stride;  // from query to query
+
+  float* row(int query, int head) const { return a.weights + query * q_heads + head * stride; }
+  float& sum(int query, int head) const { return row(query, head)[stride - 1]; }
+
+  void score() const {
+    for (int at = base; at < a.last + a.n_queries; at += kKeyTile) {
+      const float* tile =
+          a.keys[at / a.block_tokens] + static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
+      for (int i = 0; i < a.n_queries; ++i) {
+        if (at > a.last + i || at + kKeyTile <= a.first(i)) continue;
+        for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
+          score_tile<H>(a.q + i * a.stride + h * a.head_dim, a.head_dim, tile, a.scale, row(i, h) + at - base,
+                        stride);
+        });
+      }
+    }
+  }
+
+  void mix() const {
+    for (int block = base / a.block_tokens; block * a.block_tokens < a.last + a.n_queries; ++block) {
+      const int start = block * a.block_tokens;
+      for (int i = 0; i < a.n_queries; ++i) {
+        const int from = std::max(start, a.first(i)), to = std::min(start + a.block_tokens, a.last + i + 1);
+        if (from >= to) continue;
+        const float* value = a.values[block] + static_cast<std::size_t>(from - start) * a.head_dim;
+        for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
+          mix_heads<H>(row(i, h) + from - base, stride, value, a.head_dim, to - from,
+                       a.out + i * a.stride + h * a.head_dim);
+        });
+      }
+    }
+  }
+};
+
+static void attend(const AttendArgs& a) {
+  const Attention at{a};
+  at.score();
+  for (int i = 0; i < a.n_queries; ++i) {
+    for (int h = 0; h < a.n_heads; ++h)
+      at.sum(i, h) = soften(at.row(i, h), a.first(i) - at.base, a.last + i + 1 - at.base, a.sinks[h]);
+    std::fill_n(a.out + i * a.stride, a.n_heads * a.head_dim, 0.0f);
+  }
+  at.mix();
+  for (int i = 0; i < a.n_queries; ++i) {
+    for (int h = 0; h < a.n_heads; ++h) {
+      float* out = a.out + i * a.stride + h * a.head_dim;
+      const V sum = V::set1(at.sum(i, h));
+      for (int d = 0; d < a.head_dim; d += kLanes) V::store(out + d, V::div(V::load(out + d), sum));
+    }
+  }
+}

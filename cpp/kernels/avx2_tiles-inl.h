@@ -1,0 +1,207 @@
+// Products of many tokens on AVX2. Sixteen rows of weights make a tile whose lanes are rows: word q of group
+// g holds four codes of each row, in two registers, so one broadcast word of activations meets all sixteen
+// rows and nothing is summed across lanes. Q8 matrices lie in memory like that; MXFP4 rows are expanded into
+// it once and then serve every token. Sixteen-bit sums are kept as long as they cannot overflow, because
+// widening costs as much as multiplying.
+
+constexpr int kTileRows = 16, kTileGroup = kTileRows * kGroup;  // bytes of a group in a tile
+constexpr int kStepTokens = 4;                                  // multiplied at once, in registers
+
+// The MXFP4 tile: codes lifted by 12, and a scale for each row and group.
+struct Tile {
+  std::uint8_t* codes;  // [n_groups, 8 words, 16 rows, 4]
+  float* scales;        // [n_groups, 16]
+  std::int32_t* lifts;  // [n_groups, tokens of a step]: what takes the lift off again
+  Tile(std::uint8_t* scratch, int k) {
+    const auto at = (reinterpret_cast<std::uintptr_t>(scratch) + 63) / 64 * 64;
+    codes = reinterpret_cast<std::uint8_t*>(at);
+    scales = reinterpret_cast<float*>(codes + static_cast<std::size_t>(kTileRows) * k);
+    lifts = reinterpret_cast<std::int32_t*>(scales + k / kGroup * kTileRows);
+  }
+};
+
+static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, int n_groups,
+                        const Tile& tile) {
+  const __m256i nibble = _mm256_set1_epi8(15), table = lifted_table();
+  const std::size_t row_bytes = static_cast<std::size_t>(n_groups) * kGroupBytes;
+  for (int half = 0; half < 2; ++half) {
+    for (int g = 0; g < n_groups; ++g) {
+      const std::uint8_t* base = blocks + half * 8 * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
+      const auto row = [&](int r) {
+        __builtin_prefetch(base + r * row_bytes + 512);
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * row_bytes));
+      };
+      __m256i in[4];  // rows i and i + 4
+      for (int i = 0; i < 4; ++i) in[i] = _mm256_set_m128i(row(i + 4), row(i));
+      const __m256i ab_lo = _mm256_unpacklo_epi32(in[0], in[1]), ab_hi = _mm256_unpackhi_epi32(in[0], in[1]);
+      const __m256i cd_lo = _mm256_unpacklo_epi32(in[2], in[3]), cd_hi = _mm256_unpackhi_epi32(in[2], in[3]);
+      const __m256i word[4] = {_mm256_unpacklo_epi64(ab_lo, cd_lo), _mm256_unpackhi_epi64(ab_lo, cd_lo),
+                               _mm256_unpacklo_epi64(ab_hi, cd_hi), _mm256_unpackhi_epi64(ab_hi, cd_hi)};
+      auto* out = reinterpret_cast<__m256i*>(tile.codes + static_cast<std::size_t>(g) * kTileGroup) + half;
+      for (int q = 0; q < 4; ++q) {
+        const __m256i even = _mm256_and_si256(word[q], nibble);
+        const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(word[q], 4), nibble);
+        _mm256_store_si256(out + 2 * q, _mm256_shuffle_epi8(table, even));
+        _mm256_store_si256(out + 2 * (q + 4), _mm256_shuffle_epi8(table, odd));
+      }
+    }
+  }
+  for (int r = 0; r < kTileRows; r += 8) {
+    const std::uint8_t* from = scales + static_cast<std::size_t>(r) * n_groups;
+    for (int g = 0; g < n_groups; g += 4) {
+      const __m128i lo = scale_bytes(from, g, n_groups), hi = scale_bytes(from + 4 * n_groups, g, n_groups);
+      const __m128i groups[2] = {_mm_unpacklo_epi32(lo, hi), _mm_unpackhi_epi32(lo, hi)};
+      for (int i = 0; i < std::min(4, n_groups - g); ++i) {
+        const __m128i pair = groups[i / 2];
+        const __m256 f = e8m0_to_f32(i % 2 ? _mm_srli_si128(pair, 8) : pair);
+        _mm256_storeu_ps(tile.scales + (g + i) * kTileRows + r, f);
+      }
+    }
+  }
+}
+
+static inline __m256i broadcast4(const std::uint8_t* p) {
+  std::int32_t word;
+  std::memcpy(&word, p, 4);
+  return _mm256_set1_epi32(word);
+}
+
+// Holds a value in its register: left alone, the compiler loads weights again for each token and reorders
+// sums until they no longer fit the registers.
+static inline void pin(__m256i& v) { asm volatile("" : "+x"(v)); }
+
+// Sixteen rows by N tokens. A word's pair sums are at most 2 * 24 * 128, so four fit in 16 bits.
+template <Terms terms, int N>
+static void tile_tokens(const Tile& tile, const QuantLayout& layout, const QuantRows& x, int t0, float* y,
+                        std::size_t y_stride) {
+  const std::uint8_t* xs[N];
+  for (int t = 0; t < N; ++t) {
+    xs[t] = x.row(t0 + t, layout.bytes);
+    const auto* sums = reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset);
+    for (int g = 0; g < layout.n_groups; ++g) tile.lifts[g * N + t] = kLift * sums[g];
+  }
+  alignas(32) float part[4][N][kTileRows] = {};  // groups 0, 1, 2, 3 (mod 4): the written order
+  for (int g = 0; g < layout.n_groups; ++g) {
+    const auto* codes =
+        reinterpret_cast<const __m256i*>(tile.codes + static_cast<std::size_t>(g) * kTileGroup);
+    __m256i dot[N][2];
+#pragma GCC unroll 6
+    for (int step = 0; step < 2 * static_cast<int>(terms); ++step) {
+      const int term = step / 2, half = step % 2;
+      const std::size_t at = term * layout.term_stride + half * layout.half_stride + g * 16;
+      __m256i pairs[N][2];
+#pragma GCC unroll 4
+      for (int q = 0; q < 4; ++q) {
+        __m256i w0 = codes[2 * (4 * half + q)], w1 = codes[2 * (4 * half + q) + 1];
+        pin(w0);
+        pin(w1);
+#pragma GCC unroll 8
+        for (int t = 0; t < N; ++t) {
+          const __m256i b = broadcast4(xs[t] + at + 4 * q);
+          const __m256i p0 = _mm256_maddubs_epi16(w0, b), p1 = _mm256_maddubs_epi16(w1, b);
+          pairs[t][0] = q == 0 ? p0 : _mm256_add_epi16(pairs[t][0], p0);
+          pairs[t][1] = q == 0 ? p1 : _mm256_add_epi16(pairs[t][1], p1);
+          pin(pairs[t][0]);
+          pin(pairs[t][1]);
+        }
+      }
+      // The first of three terms is worth 256 of the second, and both together 256 of the third.
+      const __m256i worth = _mm256_set1_epi16(term == 0 && terms == Terms::three ? 256 : 1);
+#pragma GCC unroll 8
+      for (int t = 0; t < N; ++t) {
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) {
+          const __m256i wide = _mm256_madd_epi16(pairs[t][i], worth);
+          if (step == 0) {
+            dot[t][i] = wide;
+          } else {
+            if (step == 4) dot[t][i] = _mm256_slli_epi32(dot[t][i], 8);
+            dot[t][i] = _mm256_add_epi32(dot[t][i], wide);
+          }
+        }
+      }
+    }
+    const float* scales = tile.scales + static_cast<std::size_t>(g) * kTileRows;
+#pragma GCC unroll 8
+    for (int t = 0; t < N; ++t) {
+      const __m256i lift = _mm256_set1_epi32(tile.lifts[g * N + t]);
+      const __m256 as = _mm256_broadcast_ss(reinterpret_cast<const float*>(xs[t] + layout.scale_offset) + g);
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        float* to = part[g % 4][t] + 8 * i;
+        const __m256 d = _mm256_cvtepi32_ps(_mm256_add_epi32(dot[t][i], lift));
+        const __m256 scale = _mm256_mul_ps(_mm256_load_ps(scales + 8 * i), as);
+        _mm256_store_ps(to, _mm256_fmadd_ps(d, scale, _mm256_load_ps(to)));
+      }
+    }
+  }
+  for (int t = 0; t < N; ++t) {
+    const auto load = [&](int j) { return V::load(part[j][t]); };
+    V::store(y + t * y_stride, V::add(V::add(load(0), load(1)), V::add(load(2), load(3))));
+  }
+}
+
+// Q8: one tile of 16 rows by N tokens. Codes and activations are at most 127 in magnitude, so a code's sign
+// is moved to the activation and a pair sum still fits 16 bits.
+template <int N>
+static void q8_tile(const std::uint8_t* tile, const QuantLayout& layout, const QuantRows& x, int t0, float* y,
+                    std::size_t y_stride, int n_rows) {
+  const __m256i lift = _mm256_set1_epi8(static_cast<char>(kQ8Lift)), ones = _mm256_set1_epi16(1);
+  const auto* w_scale =
+      reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(layout.n_groups) * kTileGroup);
+  const std::uint8_t* xs[N];
+  V sum[N];
+  for (int t = 0; t < N; ++t) {
+    xs[t] = x.row(t0 + t, layout.bytes);
+    sum[t] = V::zero();
+  }
+  for (int g = 0; g < layout.n_groups; ++g) {
+    const auto* words = reinterpret_cast<const __m256i*>(tile + static_cast<std::size_t>(g) * kTileGroup);
+    __m256i dot[N][2];
+#pragma GCC unroll 8
+    for (int q = 0; q < 8; ++q) {
+      __m256i w[2], magnitude[2];
+      if (N == 1) __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(words + 2 * q) + 4096);
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        w[i] = _mm256_xor_si256(_mm256_loadu_si256(words + 2 * q + i), lift);
+        magnitude[i] = _mm256_abs_epi8(w[i]);
+        pin(w[i]);
+        pin(magnitude[i]);
+      }
+#pragma GCC unroll 8
+      for (int t = 0; t < N; ++t) {
+        const __m256i b = broadcast4(xs[t] + (q / 4) * layout.half_stride + g * 16 + (q % 4) * 4);
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) {
+          const __m256i pairs = _mm256_maddubs_epi16(magnitude[i], _mm256_sign_epi8(b, w[i]));
+          const __m256i wide = _mm256_madd_epi16(pairs, ones);
+          dot[t][i] = q == 0 ? wide : _mm256_add_epi32(dot[t][i], wide);
+          pin(dot[t][i]);
+        }
+      }
+    }
+    const V ws = V::load_bf16(w_scale + g * kTileRows);
+#pragma GCC unroll 8
+    for (int t = 0; t < N; ++t) {
+      const V as = V::set1(reinterpret_cast<const float*>(xs[t] + layout.scale_offset)[g]);
+      const V d = {_mm256_cvtepi32_ps(dot[t][0]), _mm256_cvtepi32_ps(dot[t][1])};
+      sum[t] = V::fma(d, V::mul(ws, as), sum[t]);
+    }
+  }
+  for (int t = 0; t < N; ++t) {
+    alignas(32) float rows[kTileRows];
+    V::store(rows, sum[t]);
+    std::copy(rows, rows + n_rows, y + t * y_stride);
+  }
+}
+
+static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
+                      std::size_t y_stride) {
+  const QuantLayout layout(k, Terms::one);
+  for (int r = 0; r < n_rows; r += kTileRows, tiles += q8_tile_bytes(k)) {
+    for_steps<kStepTokens>(x.n, [&]<int N>(int t) {
+      q8_tile<N>(tiles, layout, x, t, y + t * y_stride + r, y_stride, std::min(kTileRows, n_rows - r));
+    });
+  }
+}
