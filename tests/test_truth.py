@@ -98,4 +98,4 @@ def test_the_window_is_sixteen_keys_wide(tmp_path):
 
     assert (moved[:10] == 0).all()
     assert (moved[10:26] > 0).all()
-    assert (moved[26:] == 0).all()
+    assert (moved[26:] < 1e-12).all()  # a product sums in another order when its rows move

@@ -239,7 +239,7 @@ static inline float rounding_loss(V lo, V hi, float to_int) {
   const V f = V::set1(to_int);
   const V a = V::mul(lo, f), b = V::mul(hi, f);
   const V ea = V::sub(a, V::nearest(a)), eb = V::sub(b, V::nearest(b));
-  return tree16(V::fma(eb, eb, V::mul(ea, ea)));
+  return V::tree(V::fma(eb, eb, V::mul(ea, ea)));
 }
 
 // Activations to int8 terms; the integer part is scalar code that a compiler turns into vectors of its own.
