@@ -179,7 +179,8 @@ def _thinking_bundle(text: str, summary: str) -> dict[str, str]:
     """The last lines of a running thought, at a steady height so that the page below does not jump."""
     tail = text if len(text) <= N_TAIL else "…" + text[-N_TAIL:]
     block = f"height:4.5em;overflow:hidden;white-space:pre-wrap;margin:0.3em 0 0 1em;{QUIET}"
-    page = f'<div style="{QUIET}">{html.escape(summary)}</div><div dir="auto" style="{block}">{html.escape(tail)}</div>'
+    shown = f'<div dir="auto" style="{block}">{html.escape(tail)}</div>'
+    page = f'<div style="{QUIET}">{html.escape(summary)}</div>{shown}'
     return {"text/html": page, "text/plain": f"{summary}\n{tail}"}
 
 
