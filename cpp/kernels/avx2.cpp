@@ -81,19 +81,48 @@ struct V {
 
 #include "kernels/float_kernels-inl.h"
 
+// Pair sums of a term in 32 bits: the first of three terms is worth 256 of the second, and both together 256
+// of the third.
+template <Terms terms>
+static inline __m256i widened(int term, __m256i pairs) {
+  const bool first_of_three = terms == Terms::three && term == 0;
+  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(first_of_three ? 256 : 1));
+}
+
+// A term's first pair sums beside those of the terms before it.
+template <Terms terms>
+static inline __m256i add_term(__m256i sum, int term, __m256i pairs) {
+  const __m256i wide = widened<terms>(term, pairs);
+  return term == 0 ? wide : _mm256_add_epi32(term == 2 ? _mm256_slli_epi32(sum, 8) : sum, wide);
+}
+
 // Integer dots of two groups (one 32-byte load) with one row of activations: eight lanes, four for each
 // group.
 template <Terms terms>
 static inline __m256i dot_pair(__m256i even, __m256i odd, const std::int8_t* q, const QuantLayout& layout) {
-  const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum = _mm256_setzero_si256();
+#pragma GCC unroll 3
   for (int term = 0; term < static_cast<int>(terms); ++term, q += layout.term_stride) {
     const __m256i xe = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
     const __m256i xo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + layout.half_stride));
     const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(even, xe), _mm256_maddubs_epi16(odd, xo));
-    sum = _mm256_add_epi32(_mm256_slli_epi32(sum, 8), _mm256_madd_epi16(pairs, ones));
+    sum = add_term<terms>(sum, term, pairs);
   }
   return sum;
+}
+
+// Sums the four lanes of each half of a, b, c, d: half i becomes [a_i b_i c_i d_i].
+static inline __m256i sum_halves(__m256i a, __m256i b, __m256i c, __m256i d) {
+  const __m256i ab = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+  const __m256i cd = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+  return _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+}
+
+// Two 32-bit values, each to the four lanes of one half.
+static inline __m256i spread2(const void* two) {
+  return _mm256_permutevar8x32_epi32(
+      _mm256_castsi128_si256(_mm_loadl_epi64(static_cast<const __m128i*>(two))),
+      _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
 }
 
 static inline __m256i lifted_table() {
@@ -120,9 +149,9 @@ static inline __m256 e8m0_to_f32(__m128i bytes) {  // the lower eight
 
 // Four rows by one to two tokens straight from the checkpoint's layout.
 template <Terms terms, int N>
-static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
-                               const QuantLayout& layout, const QuantRows& x, int t0, float* y,
-                               std::size_t y_stride) {
+[[gnu::noinline]] static void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
+                                          const QuantLayout& layout, const QuantRows& x, int t0, float* y,
+                                          std::size_t y_stride) {
   const __m256i nibble = _mm256_set1_epi8(15), table = lifted_table();
   const std::size_t row_bytes = static_cast<std::size_t>(layout.n_groups) * kGroupBytes;
   __m256 part[N][2];  // groups 0, 1 and groups 2, 3 (mod 4); four rows in each half
@@ -131,9 +160,10 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     part[t][0] = part[t][1] = _mm256_setzero_ps();
     xs[t] = x.row(t0 + t, layout.bytes);
   }
-  __m128i scale;  // bytes of groups g, g + 1, ...
-  for (int g = 0; g < layout.n_groups; g += 2) {
+  const auto two_groups = [&]<int at>(int g, __m128i scale) {  // g + 2 * at and the next, if it is there
+    g += 2 * at;
     __m256i dot[N][4];
+#pragma GCC unroll 4
     for (int r = 0; r < 4; ++r) {
       const std::uint8_t* p = blocks + r * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
       __builtin_prefetch(p + 1024);
@@ -146,19 +176,19 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
         dot[t][r] = dot_pair<terms>(even, odd, reinterpret_cast<const std::int8_t*>(xs[t]) + g * 16, layout);
       }
     }
-    scale = g % 4 ? _mm_srli_si128(scale, 8) : scale_bytes(scales, g, layout.n_groups);
-    const __m256 ws = e8m0_to_f32(scale);
+    const __m256 ws = e8m0_to_f32(at ? _mm_srli_si128(scale, 8) : scale);
     for (int t = 0; t < N; ++t) {
-      const auto* sums = reinterpret_cast<const std::int32_t*>(xs[t] + layout.sum_offset) + g;
-      const auto* unit = reinterpret_cast<const float*>(xs[t] + layout.scale_offset) + g;
-      __m256i sum =
-          _mm256_hadd_epi32(_mm256_hadd_epi32(dot[t][0], dot[t][1]), _mm256_hadd_epi32(dot[t][2], dot[t][3]));
-      sum = _mm256_add_epi32(
-          sum, _mm256_set_m128i(_mm_set1_epi32(kLift * sums[1]), _mm_set1_epi32(kLift * sums[0])));
-      const __m256 as = _mm256_set_m128(_mm_set1_ps(unit[1]), _mm_set1_ps(unit[0]));
-      __m256& acc = part[t][g / 2 % 2];
-      acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(ws, as), acc);
+      const __m256i sums = spread2(xs[t] + layout.sum_offset + g * 4);
+      const __m256 unit = _mm256_castsi256_ps(spread2(xs[t] + layout.scale_offset + g * 4));
+      const __m256i sum = _mm256_add_epi32(sum_halves(dot[t][0], dot[t][1], dot[t][2], dot[t][3]),
+                                           _mm256_mullo_epi32(sums, _mm256_set1_epi32(kLift)));
+      part[t][at] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(ws, unit), part[t][at]);
     }
+  };
+  for (int g = 0; g < layout.n_groups; g += 4) {
+    const __m128i scale = scale_bytes(scales, g, layout.n_groups);
+    two_groups.template operator()<0>(g, scale);
+    if (g + 2 < layout.n_groups) two_groups.template operator()<1>(g, scale);
   }
   for (int t = 0; t < N; ++t) {
     const auto halves = [](__m256 p) {

@@ -72,8 +72,8 @@ static inline void pin(__m256i& v) { asm volatile("" : "+x"(v)); }
 
 // Sixteen rows by N tokens. A word's pair sums are at most 2 * 24 * 128, so four fit in 16 bits.
 template <Terms terms, int N>
-static void tile_tokens(const Tile& tile, const QuantLayout& layout, const QuantRows& x, int t0, float* y,
-                        std::size_t y_stride) {
+[[gnu::noinline]] static void tile_tokens(const Tile& tile, const QuantLayout& layout, const QuantRows& x,
+                                          int t0, float* y, std::size_t y_stride) {
   const std::uint8_t* xs[N];
   for (int t = 0; t < N; ++t) {
     xs[t] = x.row(t0 + t, layout.bytes);
@@ -105,18 +105,14 @@ static void tile_tokens(const Tile& tile, const QuantLayout& layout, const Quant
           pin(pairs[t][1]);
         }
       }
-      // The first of three terms is worth 256 of the second, and both together 256 of the third.
-      const __m256i worth = _mm256_set1_epi16(term == 0 && terms == Terms::three ? 256 : 1);
 #pragma GCC unroll 8
       for (int t = 0; t < N; ++t) {
 #pragma GCC unroll 2
         for (int i = 0; i < 2; ++i) {
-          const __m256i wide = _mm256_madd_epi16(pairs[t][i], worth);
-          if (step == 0) {
-            dot[t][i] = wide;
+          if (half == 0) {
+            dot[t][i] = add_term<terms>(dot[t][i], term, pairs[t][i]);
           } else {
-            if (step == 4) dot[t][i] = _mm256_slli_epi32(dot[t][i], 8);
-            dot[t][i] = _mm256_add_epi32(dot[t][i], wide);
+            dot[t][i] = _mm256_add_epi32(dot[t][i], widened<terms>(term, pairs[t][i]));
           }
         }
       }
@@ -144,8 +140,8 @@ static void tile_tokens(const Tile& tile, const QuantLayout& layout, const Quant
 // Q8: one tile of 16 rows by N tokens. Codes and activations are at most 127 in magnitude, so a code's sign
 // is moved to the activation and a pair sum still fits 16 bits.
 template <int N>
-static void q8_tile(const std::uint8_t* tile, const QuantLayout& layout, const QuantRows& x, int t0, float* y,
-                    std::size_t y_stride, int n_rows) {
+[[gnu::noinline]] static void q8_tile(const std::uint8_t* tile, const QuantLayout& layout, const QuantRows& x,
+                                      int t0, float* y, std::size_t y_stride, int n_rows) {
   const __m256i lift = _mm256_set1_epi8(static_cast<char>(kQ8Lift)), ones = _mm256_set1_epi16(1);
   const auto* w_scale =
       reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(layout.n_groups) * kTileGroup);
