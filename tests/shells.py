@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import json
+import sys
 
 import nbformat
 import pytest
@@ -23,11 +24,12 @@ _requests = itertools.count()
 
 @pytest.fixture(scope="module")
 def ipython():
-    builtin_names = dict(vars(builtins))
+    builtin_names, main = dict(vars(builtins)), sys.modules["__main__"]
     config = Config()
     config.HistoryManager.hist_file = ":memory:"
     yield InteractiveShell.instance(config=config)
     InteractiveShell.clear_instance()
+    sys.modules["__main__"] = main  # a shell puts its own module there; multiprocessing wants the real one
     for name in set(vars(builtins)) - set(builtin_names):
         delattr(builtins, name)
 

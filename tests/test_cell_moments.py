@@ -64,7 +64,7 @@ def test_thinking_after_speaking_leaves_what_is_above_alone(page):
 
 @pytest.mark.parametrize("n_chars", [64_000, 100_000])
 def test_a_long_answer_never_keeps_the_model_waiting(page, monkeypatch, n_chars):
-    """50 tokens a second, as the answer ends: what the page draws, and the server passes on, stays bearable."""
+    """50 tokens a second, as the answer ends: what the page draws and the server passes on stays bearable."""
     paragraph = "The *quick* brown fox, `x<y`, $a<b$, [a](https://x.org) for $5.\n\n```python\nx < 1\n```\n\n"
     answer = (paragraph * (n_chars // len(paragraph) + 1))[:n_chars]
     clock, sent = Clock(), []

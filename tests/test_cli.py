@@ -150,7 +150,7 @@ def test_reasoning_is_shown_on_request_and_never_on_stdout(
     main: Main, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analysis = [200005, 35644, 200008, 5003, 200007, 200006, 173781, 200005, 17196, 200008, 25, 200002]
-    monkeypatch.setattr("ossnb.generation.Stream._choose", _speak(analysis))
+    monkeypatch.setattr("ossnb.generation.Generation._choose", _speak(analysis))
     code, out, err = main("run", "--model", folder, "--show-reasoning", "Hi")
     hidden = main("run", "--model", folder, "Hi")
     thought = ossnb.load(folder).tokenizer.decode([5003])
@@ -163,7 +163,7 @@ def test_reasoning_is_shown_on_request_and_never_on_stdout(
 def _speak(tokens: list[int]) -> Callable[..., int]:
     """A model that says `tokens`, whatever its weights would have chosen."""
 
-    def choose(self: object, sampler: object, logits: object) -> int:
+    def choose(self: object, logits: object) -> int:
         written = len(self._tokens) - len(self._request.prompt)
         self._tokens.append(tokens[written])
         return tokens[written]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -230,6 +231,7 @@ def test_cells_begin_with_the_applied_settings(monkeypatch):
 
     model = scripted_model("<|channel|>final<|message|>Hi")
     ossnb.set_default_model(model)
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # a shell puts its own there
     shell = InteractiveShell.instance()
     load_ipython_extension(shell)
     try:

@@ -206,6 +206,7 @@ class BoundModel {
       while (!turn.try_lock_for(std::chrono::milliseconds(10))) {
         if (poll()) throw Cancelled();
       }
+      if (poll()) throw Cancelled();  // a short call may end before the pool asks for the first time
       compute(poll);
     } catch (const Cancelled&) {
       if (PyErr_Occurred()) throw py::error_already_set();  // a signal handler raised: KeyboardInterrupt
