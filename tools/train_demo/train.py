@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from random import Random
 
+import shipped
 import torch
 import words
 from batch import Batcher
@@ -33,10 +34,15 @@ QUANTISE_FROM = 0.5  # share of the run from which experts are trained as MXFP4
 BALANCE = 0.01
 
 
-def get_vocab(path: Path, tokenizer: Tokenizer, seed: int, n: int = 60_000) -> Vocab:
-    """Count the tokens of n samples once; set the rare words that stand for everything unknown."""
+def get_vocab(path: Path, tokenizer: Tokenizer, seed: int, init: Path | None, n: int = 60_000) -> Vocab:
+    """Count the tokens of n samples once, or take those of the weights to begin with; set the rare words that
+    stand for everything unknown."""
     if path.exists():
         state = pickle.loads(path.read_bytes())
+    elif init is not None:
+        vocab = shipped.vocabulary(shipped.read(init), tokenizer)
+        state = {"vocab": vocab, "rare": rare_words(tokenizer, set(vocab.ids_in.tolist()))}
+        path.write_bytes(pickle.dumps(state))
     else:
         print(f"counting the tokens of {n} samples", flush=True)
         words.set_rare(["unknown"] * 50)
@@ -74,7 +80,7 @@ def main() -> None:
         "--vocabulary", type=Path, help="o200k_base.tiktoken (default: slowly through oss-harmony)"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
-    parser.add_argument("--init", type=Path, help="start from this checkpoint's weights (fine-tuning)")
+    parser.add_argument("--init", type=Path, help="train on from these finished weights (demo.ossnb)")
     parser.add_argument("--lr", type=float, default=1.0, help="scale of all learning rates")
     parser.add_argument("--decay-from", type=float, default=0.45, help="share from which the rate falls to 0")
     parser.add_argument("--no-compile", action="store_true")
@@ -84,7 +90,7 @@ def main() -> None:
         compile_ops()
 
     tokenizer = Tokenizer(args.vocabulary)
-    vocab = get_vocab(args.out / "vocab.pkl", tokenizer, args.seed)
+    vocab = get_vocab(args.out / "vocab.pkl", tokenizer, args.seed, args.init)
     generator = Generator(tokenizer)
     batcher = Batcher(generator, vocab)
     torch.manual_seed(args.seed)
@@ -107,7 +113,7 @@ def main() -> None:
         step, spent = state["step"], state["spent"]
         print(f"resumed at step {step}", flush=True)
     elif args.init:
-        model.load_state_dict(torch.load(args.init, weights_only=True)["model"])
+        shipped.fill(model, shipped.read(args.init))
 
     def save() -> None:
         state = {"model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict()}
@@ -121,9 +127,9 @@ def main() -> None:
         if share >= 1:
             break
         scale = min(1.0, (step + 1) / WARM_UP, max(0.0, (1 - share) / (1 - args.decay_from)))
-        generator.weights = DRILL if share < DRILL_UNTIL else WEIGHTS if share < LATE_FROM else LATE
-        if args.init:
-            generator.weights = LATE
+        generator.weights = LATE if args.init or share >= LATE_FROM else WEIGHTS
+        if share < DRILL_UNTIL and not args.init:
+            generator.weights = DRILL
         batch = batcher.draw(Random(f"{args.seed}/{step}"), args.batch)
         loss, uneven = model.loss(batch, quantise=bool(args.init) or share >= QUANTISE_FROM)
         (loss + BALANCE * uneven).backward()

@@ -57,13 +57,7 @@ def build_vocab(
     """Keep tokens met `threshold` times as input or twice as target, and the variants of the former."""
     used_out = sorted(t for t, n in targets.items() if n >= 2)
     seen = {t for t, n in inputs.items() if n >= threshold} | set(used_out)
-    words: dict[str, int] = {}
     id_of = {text: token for token, text in token_text.items()}
-
-    def group(token: int) -> int:
-        word = token_text.get(token, "").strip().lower()
-        return words.setdefault(word, len(words) + 1) if word.isalpha() else 0
-
     used_in = set(seen)
     for token in seen:
         word = token_text.get(token, "").strip().lower()
@@ -73,6 +67,19 @@ def build_vocab(
     used_in |= {t for t, text in token_text.items() if text.isascii() and text.isdigit()}
     ids_in = np.array([-1, *sorted(used_in)])
     ids_out = np.array([*used_out, -1])
+    return describe(ids_in, ids_out, np.array([t in seen or t == -1 for t in ids_in.tolist()]), token_text)
+
+
+def describe(
+    ids_in: np.ndarray, ids_out: np.ndarray, seen_in: np.ndarray, token_text: dict[int, str]
+) -> Vocab:
+    """Find which rows share a word, and which digits each has."""
+    words: dict[str, int] = {}
+
+    def group(token: int) -> int:
+        word = token_text.get(token, "").strip().lower()
+        return words.setdefault(word, len(words) + 1) if word.isalpha() else 0
+
     return Vocab(
         ids_in,
         ids_out,
@@ -80,7 +87,7 @@ def build_vocab(
         np.array([group(int(t)) for t in ids_out]),
         _digits(ids_in, token_text),
         _digits(ids_out, token_text),
-        np.array([t in seen or t == -1 for t in ids_in.tolist()]),
+        seen_in,
     )
 
 
