@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -17,6 +18,7 @@
 #include "kernels/kernels.h"
 #include "seeded.h"
 #include "tiny_model.h"
+#include "work.h"
 
 namespace ossnb::testing {
 namespace {
@@ -370,6 +372,9 @@ int compare() {
 int main(int argc, char** argv) {
   if (argc == 1) return ossnb::testing::compare();
   if (argc == 2 && std::strcmp(argv[1], "--forward") == 0) return ossnb::testing::print_forward_hashes();
-  std::fprintf(stderr, "usage: %s [--forward]\n", argv[0]);
+  if (argc == 5 && std::strcmp(argv[1], "--work") == 0) {
+    if (ossnb::testing::work(argv[2], argv[3], std::atoi(argv[4]))) return 0;
+  }
+  std::fprintf(stderr, "usage: %s [--forward | --work LEVEL KERNEL ROUNDS]\n", argv[0]);
   return 2;
 }

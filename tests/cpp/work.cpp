@@ -1,0 +1,122 @@
+// One kernel at work on many tokens, for a tool that counts instructions.
+#include "work.h"
+
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <string>
+
+#include "kernels/kernels.h"
+#include "seeded.h"
+
+namespace ossnb::testing {
+namespace {
+
+using kernels::Table;
+using kernels::Terms;
+
+constexpr int kWidth = 2880, kRows = 32, kTokens = 24;
+
+struct Work {
+  double multiply_adds;  // of a round
+  std::function<void()> round;
+};
+
+std::vector<std::uint8_t> quantized_tokens(const Table& level, Terms terms) {
+  Random random(1);
+  const kernels::QuantLayout layout(kWidth, terms);
+  const std::vector<float> x = random.floats(kTokens * kWidth);
+  std::vector<std::uint8_t> q(kTokens * layout.bytes);
+  for (int t = 0; t < kTokens; ++t)
+    level.integer(terms).quantize(x.data() + t * kWidth, kWidth, q.data() + t * layout.bytes);
+  return q;
+}
+
+std::vector<std::int32_t> in_order() {
+  std::vector<std::int32_t> index(kTokens);
+  std::iota(index.begin(), index.end(), 0);
+  return index;
+}
+
+Work mxfp4(const Table& level, Terms terms) {
+  Random random(2);
+  return {1.0 * kRows * kWidth * kTokens,
+          [=, &level, blocks = random.bytes(kRows * kWidth / 2, 0, 256),
+           scales = random.bytes(kRows * kWidth / kGroup, 120, 130), q = quantized_tokens(level, terms),
+           index = in_order(), y = std::vector<float>(kRows * kTokens),
+           scratch = std::vector<std::uint8_t>(kernels::mxfp4_scratch_bytes(kWidth))]() mutable {
+            level.integer(terms).mxfp4_matmul(blocks.data(), scales.data(), kRows, kWidth,
+                                              {q.data(), index.data(), kTokens}, y.data(), kRows,
+                                              scratch.data());
+          }};
+}
+
+Work q8(const Table& level) {
+  Random random(3);
+  const std::vector<bf16> w = random.bf16s(kRows * kWidth);
+  const std::size_t tile = kernels::q8_tile_bytes(kWidth);
+  std::vector<std::uint8_t> tiles(kRows / kernels::kQ8Rows * tile);
+  for (int r = 0; r < kRows; r += kernels::kQ8Rows)
+    level.q8_pack(w.data() + r * kWidth, kernels::kQ8Rows, kWidth,
+                  tiles.data() + r / kernels::kQ8Rows * tile);
+  return {1.0 * kRows * kWidth * kTokens,
+          [=, &level, q = quantized_tokens(level, Terms::one), index = in_order(),
+           y = std::vector<float>(kRows * kTokens)]() mutable {
+            level.q8_matmul(tiles.data(), kRows, kWidth, {q.data(), index.data(), kTokens}, y.data(), kRows);
+          }};
+}
+
+Work bf16_dense(const Table& level) {
+  Random random(4);
+  return {1.0 * kRows * kWidth * kTokens,
+          [=, &level, w = random.bf16s(kRows * kWidth), x = random.floats(kTokens * kWidth),
+           y = std::vector<float>(kRows * kTokens)]() mutable {
+            level.bf16_matmul(w.data(), kRows, kWidth, x.data(), kWidth, kTokens, y.data(), kRows);
+          }};
+}
+
+Work attend(const Table& level) {
+  constexpr int kHeads = 8, kHeadDim = 64, kQueries = 4, kKeys = 512;
+  Random random(5);
+  return {2.0 * kQueries * kHeads * kHeadDim * kKeys,
+          [=, &level, q = random.floats(kQueries * kHeads * kHeadDim), keys = random.floats(kKeys * kHeadDim),
+           values = random.floats(kKeys * kHeadDim), sinks = random.bf16s(kHeads),
+           weights = std::vector<float>(kQueries * kHeads * kernels::attend_row_floats(0, kKeys - 1)),
+           out = std::vector<float>(kQueries * kHeads * kHeadDim)]() mutable {
+            const float *k = keys.data(), *v = values.data();
+            level.attend({.q = q.data(),
+                          .stride = kHeads * kHeadDim,
+                          .n_queries = kQueries,
+                          .n_heads = kHeads,
+                          .head_dim = kHeadDim,
+                          .keys = &k,
+                          .values = &v,
+                          .block_tokens = kKeys,
+                          .last = kKeys - kQueries,
+                          .window = kKeys,
+                          .scale = 0.125f,
+                          .sinks = sinks.data(),
+                          .weights = weights.data(),
+                          .out = out.data()});
+          }};
+}
+
+}  // namespace
+
+bool work(const char* level, const char* kernel, int rounds) {
+  const Table& table = kernels::choose(level);
+  const std::string name = kernel;
+  Work work;
+  if (name == "mxfp4_exact") work = mxfp4(table, Terms::three);
+  if (name == "mxfp4_fast") work = mxfp4(table, Terms::one);
+  if (name == "q8") work = q8(table);
+  if (name == "bf16") work = bf16_dense(table);
+  if (name == "attend") work = attend(table);
+  if (!work.round) return false;
+  for (int i = 0; i < rounds; ++i) work.round();
+  std::printf("%.0f\n", work.multiply_adds);
+  return true;
+}
+
+}  // namespace ossnb::testing
