@@ -14,7 +14,7 @@ CPP_TESTS := $(wildcard tests/cpp/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test pictures arm lint format oracle bench clean
+.PHONY: help demo lab test browser pictures arm lint format oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -29,6 +29,9 @@ lab: $(STAMP)-lab  ## open the first notebook in JupyterLab
 
 test: $(STAMP)-test  ## run the tests
 	$(RUN) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+browser: $(STAMP)-test  ## run the tests in JupyterLab and Chromium (apt install chromium)
+	OSSNB_BROWSER=required $(RUN) -m pytest -v tests/test_views_in_browser.py tests/test_lab.py $(ARGS)
 
 pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab and Chromium
 	OSSNB_PICTURES=docs/img OSSNB_BROWSER=required $(RUN) -m pytest -q tests/test_lab.py
