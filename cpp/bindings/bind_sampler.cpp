@@ -12,12 +12,9 @@ py::tuple sample(const BoundSampler& s, const Logits& logits, std::int64_t posit
   if (logits.ndim() != 1 || logits.shape(0) != s.n_vocab) {
     throw ValueError("logits must be one row of " + std::to_string(s.n_vocab) + " numbers (n_vocab)");
   }
-  const float* data = logits.data();
-  Choice choice;
-  {
-    py::gil_scoped_release unlocked;
-    choice = s.sampler.sample(data, position, n_top);
-  }
+  // About a millisecond, so the GIL is kept: a thread that waits for it here when the interpreter is gone
+  // would abort the process. Calls of the engine are told to end before (python/ossnb/engine.py).
+  const Choice choice = s.sampler.sample(logits.data(), position, n_top);
   py::array_t<std::int32_t> ids(static_cast<py::ssize_t>(choice.top.size()));
   py::array_t<float> logprobs(static_cast<py::ssize_t>(choice.top.size()));
   for (std::size_t i = 0; i < choice.top.size(); ++i) {

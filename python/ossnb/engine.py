@@ -124,9 +124,9 @@ class Use:
         self._in_turn(change)
 
     def _in_turn(self, call: Callable[[], T]) -> T:
-        if _is_ending and threading.current_thread() is not threading.main_thread():
-            raise _core.Cancelled("the process is ending")
         with self._turn.held:
+            if _is_ending and threading.current_thread() is not threading.main_thread():  # asked while held:
+                raise _core.Cancelled("the process is ending")  # _end_calls sees this use, or is seen here
             self._engine.check_usable()
             if not self._turn.wait(self.cancel.is_set):
                 raise _core.Cancelled("cancelled while it waited for its turn")
