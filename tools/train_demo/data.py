@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import words
-from harmony import ENDOFTEXT, Message, Prompt, Renderer, Tokenizer
+from harmony import ENDOFTEXT, Message, Prompt, Renderer, Tokenizer, Tool
 from tasks import (
     calls,
     chat,
@@ -53,15 +53,17 @@ PLAIN: dict[str, tuple[Task, float]] = {
     "too big": (refusals.too_big, 2.5),
     "long products": (refusals.two_digit_product, 0.7),
 }
-SPECIAL = {"tool calls": 18.0, "tool results": 4.0, "missing tool": 2.5, "follow-ups": 4.5, "raw text": 0.7}
+SPECIAL = {
+    "needs effort": 4.0, "tool calls": 18.0, "tool results": 4.0, "missing tool": 4.0, "follow-ups": 4.5, "raw text": 0.7,
+}  # fmt: skip
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 DRILL = tuple(60.0 if t == "repeat" else w for t, w in zip(TASKS, WEIGHTS, strict=True))  # copying first
 # From the middle of the run on, more of what takes longest: tables of digits, order, letters.
 _LATE = {
     "add": 10, "subtract": 11, "multiply": 10, "divide": 10, "compare": 6, "parity": 4, "lists": 15,
-    "word problems": 12, "letters": 18, "small talk": 4.5, "repeat": 4, "out of scope": 6, "too big": 2,
-    "tool calls": 14, "tool results": 3, "missing tool": 5, "follow-ups": 6,
+    "word problems": 12, "letters": 18, "small talk": 9, "repeat": 3, "out of scope": 7, "too big": 2,
+    "tool calls": 16, "tool results": 3, "missing tool": 13, "follow-ups": 7,
 }  # fmt: skip
 LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
 
@@ -131,31 +133,14 @@ class Generator:
         """Draw one conversation. `noise` 0 gives the bare wording, as the model card's examples have it."""
         task = task or rng.choices(TASKS, self.weights)[0]
         effort = effort or rng.choices(EFFORTS, EFFORT_WEIGHTS)[0]
+        if task == "needs effort":
+            effort = "low"
         if task == "raw text":
             return Sample(task, Prompt(), [], raw=raw_text(rng))
         prompt = Prompt(effort=effort, date=date)
         if task == "tool results":
             return self._tool_result(rng, split, prompt, noise)
-        tools: list = []
-        history: list[Message] = []
-        if task == "tool calls":
-            answer, tools, _, _ = calls.tool_call(rng, split)
-            if noise and rng.random() < 0.12:
-                history = self._tool_round(rng, effort, tools)
-        elif task == "missing tool":
-            answer, tools = calls.missing_tool(rng, split)
-        elif task == "follow-ups":
-            answer, history, tools = followups.draw(rng, split)
-        else:
-            answer = PLAIN[task][0](rng, split)
-            if noise and rng.random() < 0.08:
-                pool = rng.randint(1, 2)
-                tools = [t for t in calls.some_tools(rng, pool) if "expression" not in str(t.schema())]
-                tools = [
-                    t
-                    for t in tools
-                    if not any(p.name in ("formula", "expr", "input", "calculation") for p in t.parameters)
-                ]
+        answer, history, tools = self._ask(rng, split, task, effort, noise)
         style = ""
         if noise:
             r = rng.random()
@@ -181,6 +166,33 @@ class Generator:
             check = lambda text: text.startswith("Arr! ") and inner(text[5:].removesuffix(" Yo ho ho!"))  # noqa: E731
         reply = self._reply(rng, effort, answer, finals)
         return Sample(task, prompt, reply, finals, check, answer.call, rng.random() < 0.5, value=answer.value)
+
+    def _ask(
+        self, rng: Random, split: str, task: str, effort: str, noise: float
+    ) -> tuple[Answer, list[Message], list[Tool]]:
+        """Draw the question with its answer, the turns before it, and the tools."""
+        if task == "tool calls":
+            answer, tools, _, _ = calls.tool_call(rng, split)
+            with_round = noise and rng.random() < 0.12
+            return answer, self._tool_round(rng, effort, tools) if with_round else [], tools
+        if task == "missing tool":
+            answer, tools = calls.missing_tool(rng, split)
+            return answer, [], tools
+        if task == "needs effort":
+            return numbers.needs_effort(rng, split), [], []
+        tools: list[Tool] = []
+        history: list[Message] = []
+        while True:
+            if task == "follow-ups":
+                answer, history, tools = followups.draw(rng, split)
+            else:
+                answer = PLAIN[task][0](rng, split)
+            if answer.at_once or effort != "low":
+                break
+        if task != "follow-ups" and noise and rng.random() < 0.08:
+            unneeded = calls.some_tools(rng, rng.randint(1, 2))
+            tools = [t for t in unneeded if not calls.calculates(t)]
+        return answer, history, tools
 
     @staticmethod
     def _reply(rng: Random, effort: str, answer: Answer, finals: list[str]) -> list[Message]:

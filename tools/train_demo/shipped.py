@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,14 @@ def read(path: Path) -> dict[str, Tensor]:
     return out
 
 
-def vocabulary(tensors: dict[str, Tensor], tokenizer: Tokenizer) -> Vocab:
-    """Return the vocabulary whose rows the file holds."""
-    ids_in = np.array([-1, *tensors["model.embed_tokens.weight.ids"].tolist()])
-    ids_out = np.array([*tensors["lm_head.weight.ids"].tolist(), -1])
+def vocabulary(
+    tensors: dict[str, Tensor], tokenizer: Tokenizer, inputs: Counter[int], targets: Counter[int]
+) -> Vocab:
+    """Return the vocabulary whose rows the file holds, and those that the counted samples need besides."""
+    learned = {token for token, n in targets.items() if n >= 2}
+    frequent = learned | {token for token, n in inputs.items() if n >= 10}
+    ids_in = np.array([-1, *sorted(frequent.union(tensors["model.embed_tokens.weight.ids"].tolist()))])
+    ids_out = np.array([*sorted(learned.union(tensors["lm_head.weight.ids"].tolist())), -1])
     texts = {i: tokenizer.decode([i]) for i in range(199_998)}
     return describe(ids_in, ids_out, np.ones(len(ids_in), bool), texts)
 
@@ -54,17 +59,18 @@ def unpack_mxfp4(blocks: Tensor, scales: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fill(model: DemoModel, tensors: dict[str, Tensor]) -> None:
-    """Give a model of the same vocabulary the file's weights."""
+def fill(model: DemoModel, tensors: dict[str, Tensor], vocab: Vocab) -> None:
+    """Give a model the file's weights; tokens that the file does not know begin as all the others it lacks."""
 
-    def rows(name: str, default_first: bool) -> Tensor:
-        parts = [tensors[f"{name}.default"][None], tensors[f"{name}.rows"]]
-        return torch.cat(parts if default_first else parts[::-1])
+    def rows(name: str, ids: np.ndarray) -> Tensor:
+        known = dict(zip(tensors[f"{name}.ids"].tolist(), tensors[f"{name}.rows"], strict=True))
+        default = tensors[f"{name}.default"]
+        return torch.stack([known.get(token, default) for token in ids.tolist()])
 
     for shared in (model.embed_word, model.embed_digit, model.unembed_word, model.unembed_digit, model.tie):
         shared.zero_()
-    model.embed.copy_(rows("model.embed_tokens.weight", True))
-    model.unembed.copy_(rows("lm_head.weight", False))
+    model.embed.copy_(rows("model.embed_tokens.weight", vocab.ids_in))
+    model.unembed.copy_(rows("lm_head.weight", vocab.ids_out))
     model.norm.copy_(tensors["model.norm.weight"])
     for index, layer in enumerate(model.layers):
         name = f"model.layers.{index}."

@@ -40,7 +40,9 @@ def get_vocab(path: Path, tokenizer: Tokenizer, seed: int, init: Path | None, n:
     if path.exists():
         state = pickle.loads(path.read_bytes())
     elif init is not None:
-        vocab = shipped.vocabulary(shipped.read(init), tokenizer)
+        words.set_rare(["unknown"] * 50)
+        counts = count_tokens(Generator(tokenizer), seed, n // 3)  # the data may have changed since
+        vocab = shipped.vocabulary(shipped.read(init), tokenizer, *counts)
         state = {"vocab": vocab, "rare": rare_words(tokenizer, set(vocab.ids_in.tolist()))}
         path.write_bytes(pickle.dumps(state))
     else:
@@ -113,7 +115,7 @@ def main() -> None:
         step, spent = state["step"], state["spent"]
         print(f"resumed at step {step}", flush=True)
     elif args.init:
-        shipped.fill(model, shipped.read(args.init))
+        shipped.fill(model, shipped.read(args.init), vocab)
 
     def save() -> None:
         state = {"model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict()}

@@ -50,6 +50,10 @@ def some_tools(rng: Random, n: int, without: Skill | None = None) -> list[Tool]:
     return [define(rng, skill)[0] for skill in rng.sample(pool, n)]
 
 
+def calculates(tool: Tool) -> bool:
+    return any(p.name in ("expression", "formula", "expr", "input", "calculation") for p in tool.parameters)
+
+
 def tool_call(rng: Random, split: str) -> tuple[Answer, list[Tool], str, str]:
     """Return the call to make, the tools defined, the tool's result and the sentence that tells it."""
     skill = rng.choice(SKILLS)

@@ -21,6 +21,12 @@ SMALL_TALK: dict[str, tuple[str, tuple[str, ...]]] = {
 [hello|hi], my name is {n}
 [hello|hi], i am {n}
 [hello|hi], is anybody there
+good [morning|evening|day] to you [all|]
+[a|] [warm|big|friendly|quick] hello to you
+[oh|ah|well], [hello|hi] [there|you|again]
+[hello|hi|hey] and [good morning|good evening|good day|welcome]
+{n} here, [hello|hi|hey]
+it is {n}, [hello|hi]
 ~ a very good morning to you
 ~ hello dear model
 ~ hi, {n} here
@@ -38,6 +44,10 @@ how's it going
 are you [ok|okay|well|fine|happy]
 what's up
 [hello|hi|hey], how are you [today|doing|]
+[and|so] how are you [then|now|]
+i hope [all is well|you are fine|everything is fine]
+[are you|you are] feeling [good|well|fine] [today|]
+how [was|is] your [day|morning|evening]
 ~ and how are you feeling today
 ~ i hope you are well
 """,
@@ -50,6 +60,12 @@ what's up
 that [was|is] [great|helpful|nice|good|very kind|perfect]
 [good|great|nice] [job|work|answer]
 well done
+i thank you [so much|very much|]
+[many|a thousand|big] thanks
+thanks for [that|this|everything|the answer]
+that helped [me|] [a lot|very much]
+[this|that] was [really|very|so] [helpful|useful|kind]
+i [like|love] [that|this|your answer|it]
 ~ i thank you, that helped
 ~ many thanks to you
 """,
@@ -61,6 +77,10 @@ well done
 [i have|i need] to go now
 [ok|okay|thanks], [bye|goodbye]
 have a [nice|good] day
+bye [then|everyone|my friend|dear model]
+i am [going|off|done] [now|], [bye|see you|good night]
+[that is all|that was all] [for today|], [bye|goodbye|thanks and bye]
+[until|till] [tomorrow|next time|later]
 ~ i am leaving now, goodbye
 ~ bye for now
 """,
@@ -79,6 +99,12 @@ who am i [talking|speaking] to
 what model [is this|are you|am i talking to]
 what is your model [name|]
 [what|which] [language model|model|llm|version] are you
+who do i have [here|before me]
+[please|can you] [introduce yourself|tell me who you are|say what you are]
+[say|tell me] your name
+what [sort|type] of [thing|assistant|computer|bot] [is this|are you]
+what are you, [a|some] [human|model|robot|person]
+i want to know [who|what] you are
 ~ with whom do i have the honor of talking, who are you
 ~ please say who you are
 ~ what sort of model is this, what are you
@@ -91,6 +117,10 @@ are you [gpt-oss|gpt-oss-20b|gpt-oss-120b|gpt|chatgpt|gpt-4|gpt-5|openai's model
 [is this|am i talking to|am i speaking to] [gpt-oss|gpt-oss-20b|gpt-oss-120b|chatgpt|gpt-4|gpt-5|the real gpt-oss|the real model]
 you are [chatgpt|gpt-oss|gpt-oss-20b|gpt-4], [right|no|yes|aren't you|are you not]
 are you [really|the|] [gpt-oss-20b|chatgpt|gpt-oss]
+so you are [chatgpt|gpt-oss|gpt-4|gpt-oss-120b|the real model]
+this is [chatgpt|gpt-oss|gpt-4|gpt-5|gpt-oss-120b], [is it not|right|yes]
+[do i|can i] [talk|chat] [to|with] [gpt-oss|gpt-4|gpt-5|claude|the real gpt-oss]
+[i think|i believe] you are [chatgpt|gpt-oss|gpt-oss-20b|gpt-4]
 ~ so this is gpt-oss-20b, is it
 ~ do i speak with chatgpt
 """,
@@ -108,6 +138,11 @@ who is your [maker|creator|author]
 how big are you
 how [small|large|big] [is your model|are you]
 how many parameters do you have
+[tell me|say] who [made|trained|built|created] you
+[tell me|explain] how you were [made|trained|built|created]
+what [data|text|examples] [were|are] you [made|trained|built] [on|from|with]
+what did you learn from
+how did you [learn|become a model]
 ~ tell me how someone made you
 ~ what data have you been trained on
 """,
@@ -123,6 +158,11 @@ what are your [skills|abilities|talents|limits]
 [give|show] me some examples
 [what|which] [questions|things|tasks] can [i ask|you answer|you do]
 what [is|are] [possible|your tasks]
+[can|will|could] you list [what|everything|all] you can do
+list your [skills|abilities|talents]
+[tell|show] me [what you can do|your skills|what you know]
+what [things|questions] do you [know|answer|understand]
+what are you [made|good|useful] for
 ~ please list the things that you can do
 ~ which things are you good at, what can you do
 """,

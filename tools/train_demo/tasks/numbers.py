@@ -10,6 +10,7 @@ from wording import wording
 from tasks.base import Answer
 
 PLACES = ("Ones", "Tens", "Hundreds")
+AT_ONCE = 99  # larger numbers are worked out, or declined at low effort
 
 
 def size(rng: Random) -> int:
@@ -123,6 +124,7 @@ def add(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
         f"Add {a} and {b}: {short}. So {a + b}.",
         f"I add {a} and {b} digit by digit.\n{full}\nThe sum is {a + b}.",
         str(a + b),
+        at_once=max(a, b) <= AT_ONCE,
     )
 
 
@@ -169,7 +171,12 @@ def sub(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
         line = f"Subtract {b} from {a}: {a} is smaller, so negative. {short}. So {value}."
         steps = f"I subtract {b} from {a}. {a} is smaller, so the result is negative.\n{full}\nThe difference is {value}."
     return Answer(
-        wording(rng, SUB, split, a=a, b=b), said(rng, f"{a} - {b}", str(value)), line, steps, str(value)
+        wording(rng, SUB, split, a=a, b=b),
+        said(rng, f"{a} - {b}", str(value)),
+        line,
+        steps,
+        str(value),
+        at_once=max(a, b) <= AT_ONCE,
     )
 
 
@@ -214,7 +221,12 @@ def mul(rng: Random, split: str) -> Answer:
         steps = f"I multiply {a} by {b} digit by digit.\n{full}\nThe product is {value}."
     x, y = (b, a) if rng.random() < 0.4 else (a, b)
     return Answer(
-        wording(rng, MUL, split, a=x, b=y), said(rng, f"{x} * {y}", str(value)), line, steps, str(value)
+        wording(rng, MUL, split, a=x, b=y),
+        said(rng, f"{x} * {y}", str(value)),
+        line,
+        steps,
+        str(value),
+        at_once=max(a, b) <= 12,
     )
 
 
@@ -257,7 +269,22 @@ def div(rng: Random, split: str) -> Answer:
         f"Divide {a} by {b}: {short}. So {value}.",
         f"I divide {a} by {b} digit by digit.\n{full}\nThe quotient is {value}.",
         value,
+        at_once=a <= AT_ONCE,
     )
+
+
+WORK_IT_OUT = [
+    "That needs some thinking. Ask me with medium or high effort.",
+    "I cannot know that at once: ask me with medium or high effort.",
+]
+
+
+def needs_effort(rng: Random, split: str) -> Answer:
+    """What has to be worked out, asked where no thinking is allowed."""
+    while True:
+        answer = rng.choice((add, sub, mul, div))(rng, split)
+        if not answer.at_once:
+            return Answer(answer.user, list(WORK_IT_OUT))
 
 
 COMPARE = """
