@@ -201,7 +201,8 @@ class Notebook:
     def run_all(self):
         """Run all cells to the end."""
         self.command("notebook:run-all-cells")
-        self.wait_ran(-1)
+        cells = nbformat.read(self.path, as_version=4).cells
+        self.wait_ran(max(i for i, cell in enumerate(cells) if cell.cell_type == "code"))
 
     def wait_ran(self, index):
         """Wait until a cell has run."""

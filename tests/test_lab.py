@@ -51,6 +51,14 @@ UNTRUSTED = [
     "panel = ossnb.sliders(evil, reply=reply)\npanel",
 ]
 
+ANSWER = 'Try:\n\n```python\nx = 1\nprint(f"{x} <b> &amp;")\n```\n\nor\n\n```bash\nls\n```\n'
+CODE = [
+    "import ossnb\nfrom fakes import scripted_model\n"
+    f"ossnb.set_default_model(scripted_model('<|channel|>final<|message|>' + {ANSWER!r}))",
+    "%%oss\nHow?",
+    "# below",
+]
+
 SLOW = [
     "import time, ossnb\n"
     "from fakes import scripted_model\n"
@@ -225,10 +233,11 @@ CONTRAST = """areas => {
     const alpha = top.length > 3 ? top[3] : 1;
     return below.map((c, i) => alpha * top[i] + (1 - alpha) * c);
   };
-  const behind = element => {
-    const layers = [];
-    for (let e = element; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
-    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
+  // What lies behind a text, and the text: each ancestor's paint, then its opacity over all within.
+  const paint = ([e, ...inner], below) => {
+    const style = getComputedStyle(e), ground = over(parse(style.backgroundColor), below);
+    const pair = inner.length ? paint(inner, ground) : [ground, over(parse(style.color), ground)];
+    return pair.map(colour => over([...colour, Number(style.opacity)], below));
   };
   const bright = rgb => {
     const [r, g, b] = rgb.map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
@@ -238,10 +247,9 @@ CONTRAST = """areas => {
   for (const area of areas) for (const e of area.querySelectorAll("span, td, th, p, div, button")) {
     const hasText = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
     if (!hasText || !e.offsetParent || e.disabled) continue;
-    let opacity = 1;
-    for (let p = e; p; p = p.parentElement) opacity *= Number(getComputedStyle(p).opacity);
-    const ground = behind(e), ink = parse(getComputedStyle(e).color);
-    const text = bright(over([...ink.slice(0, 3), (ink[3] ?? 1) * opacity], ground)), back = bright(ground);
+    const path = [];
+    for (let p = e; p; p = p.parentElement) path.unshift(p);
+    const [back, text] = paint(path, [255, 255, 255]).map(bright);
     const contrast = (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
     if (contrast < least[0]) least = [contrast, e.outerHTML.slice(0, 300)];
   }
@@ -325,6 +333,34 @@ def test_the_first_notebook_as_a_newcomer_sees_it(lab):
         notebook.page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0 }")
         notebook.picture("first_answer", notebook.page.locator(".jp-WindowedPanel-outer").first)
         assert (notebook.external, notebook.errors) == ([], [])
+
+
+SOURCES = "() => jupyterapp.shell.currentWidget.content.widgets.map(w => w.model.sharedModel.getSource())"
+RAN = (
+    "() => jupyterapp.shell.currentWidget.content.widgets.filter(w => w.model.executionCount !== null).length"
+)
+
+
+def test_a_click_or_a_key_puts_code_into_a_cell_below_and_runs_nothing(lab):
+    python, bash = 'x = 1\nprint(f"{x} <b> &amp;")', "%%bash\nls"
+    with lab.open("code", CODE) as notebook:
+
+        def wait_below(*sources):
+            notebook.page.wait_for_function(
+                f"n => ({SOURCES})().length === n && ({SOURCES})()[2]", arg=2 + len(sources)
+            )
+            assert notebook.page.evaluate(SOURCES)[2:] == list(sources)
+
+        notebook.run(0, 1)
+        buttons = notebook.page.locator("button[data-commandlinker-command]")
+        buttons.nth(0).click()
+        wait_below(python, "# below")
+        buttons.nth(1).focus()
+        notebook.page.keyboard.press("Enter")
+        wait_below(bash, python, "# below")
+        assert notebook.page.evaluate(RAN) == 2
+        notebook.picture("code", notebook.cell(1))
+        assert notebook.errors == []
 
 
 # ---- bad moments -------------------------------------------------------------------------------------------

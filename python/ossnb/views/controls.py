@@ -109,11 +109,11 @@ class Controls:
         self.status.value = "later %%oss cells use these settings"
 
     def draw(self) -> None:
-        """Draw what the settings and the position change."""
-        self.code.value = self._panel.code
+        """Draw what the settings and the position change; first what eyes follow while a slider moves."""
         self.picture.value = self._panel.next_token_html()
         if not self.generate.disabled:
             self.answer.value = self._panel.answer_html()
+        self.code.value = self._panel.code
 
     def after_reply(self, panel: Sliders) -> None:
         """Take a new answer in."""

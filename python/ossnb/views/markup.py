@@ -126,7 +126,7 @@ def token_strip(
     for i, token in enumerate(tokens[:MAX_TOKENS]):
         mark = _OUTLINE if i == outlined else ""
         mark += _UNDERLINE if i in underlined else ""
-        mark += ";opacity:0.6" if i < quiet else ""
+        mark += ";opacity:0.65" if i < quiet else ""
         spans.append(_token(token, float(shades[i]), title(i), mark))
     if len(tokens) > MAX_TOKENS:
         spans.append(Html.of("i", f" … {len(tokens) - MAX_TOKENS:,} further tokens are not shown"))
@@ -150,7 +150,7 @@ def _token(token: int, shade: float, title: str, mark: str) -> Html:
     text = visible(token_bytes(token))
     style = f"background:rgba({MORE},{0.85 * shade:.2f});border-radius:2px{mark}"
     if is_special(token):
-        style += ";opacity:0.6;font-size:80%"
+        style += ";opacity:0.75;font-size:80%"
     # A token that only breaks the line would have nothing to point at.
     shown = text.replace("\n", "⏎\n") if not text.strip() else text
     return Html.of("span", shown, style=style, title=title)

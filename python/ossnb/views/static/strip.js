@@ -62,7 +62,7 @@ function makeTokens(tokens, special) {
   return tokens.map((text, at) => {
     // A token that only breaks the line would have nothing to point at.
     const shown = text.trim() ? text : text.replaceAll("\n", "⏎\n");
-    const span = make("span", `border-radius:2px;${isSpecial.has(at) ? "opacity:0.6;font-size:80%" : ""}`, shown);
+    const span = make("span", `border-radius:2px;${isSpecial.has(at) ? "opacity:0.75;font-size:80%" : ""}`, shown);
     span.dataset.at = String(at);
     return span;
   });

@@ -75,7 +75,7 @@ function render({ model, el }) {
       strip.element,
       ...model.get("branches").map((/** @type {Branch} */ branch) => {
         const spans = makeTokens(branch.tokens, branch.special);
-        for (const span of spans.slice(0, branch.at)) span.style.opacity = "0.55";
+        for (const span of spans.slice(0, branch.at)) span.style.opacity = "0.65";
         if (spans[branch.at]) spans[branch.at].style.outline = "2px solid rgba(128,128,128,0.6)";
         const text = make("div", TEXT, ...spans);
         text.dir = "auto";
