@@ -11,6 +11,7 @@ NOTEBOOK := notebooks/01_first_answer.ipynb
 ORACLE := build/oracle-venv
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.h')
 CPP_TESTS := $(wildcard tests/cpp/*)
+IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -28,10 +29,11 @@ lab: $(STAMP)-lab  ## open the first notebook in JupyterLab
 	$(RUN) -m jupyterlab $(NOTEBOOK) $(ARGS)
 
 test: $(STAMP)-test  ## run the tests
-	$(RUN) -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadgroup $(IN_BROWSER:%=--ignore=%) $(ARGS)
+	$(if $(ARGS),,$(RUN) -m pytest $(IN_BROWSER))
 
-browser: $(STAMP)-test  ## run the tests in JupyterLab and Chromium (apt install chromium)
-	OSSNB_BROWSER=required $(RUN) -m pytest -v tests/test_views_in_browser.py tests/test_lab.py $(ARGS)
+browser: $(STAMP)-test  ## run the tests in JupyterLab and Chromium (apt install chromium), a part of `test`
+	OSSNB_BROWSER=required $(RUN) -m pytest -v $(IN_BROWSER) $(ARGS)
 
 pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab and Chromium
 	OSSNB_PICTURES=docs/img OSSNB_BROWSER=required $(RUN) -m pytest -q tests/test_lab.py

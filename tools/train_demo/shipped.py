@@ -60,7 +60,7 @@ def unpack_mxfp4(blocks: Tensor, scales: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fill(model: DemoModel, tensors: dict[str, Tensor], vocab: Vocab) -> None:
-    """Give a model the file's weights; tokens that the file does not know begin as all the others it lacks."""
+    """Give a model the file's weights; tokens unknown to the file begin as all the others it lacks."""
 
     def rows(name: str, ids: np.ndarray) -> Tensor:
         known = dict(zip(tensors[f"{name}.ids"].tolist(), tensors[f"{name}.rows"], strict=True))
