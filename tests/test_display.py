@@ -328,10 +328,18 @@ def test_progress_vanishes_when_the_text_begins(page):
     assert page.shown == [], "a prompt that is read at once needs no progress"
     clock.now = 1.0
     view.on(Event("progress", fraction=0.5))
-    assert "50%" in page.shown[0][0]["text/plain"]
+    assert page.shown[0][0]["text/plain"] == "reading the prompt … 50%"
     clock.now = 2.0
     play(view, ("answer", "Hi"))
     assert [data["text/plain"] for data, _ in page.shown] == ["Hi"]
+
+
+def test_how_long_a_prompt_takes_is_shown_at_once(page):
+    view = CellView(Clock())
+    view.on(Event("progress", "9,000 tokens, about 2 min", fraction=0.0))
+    ((shown, _),) = page.shown
+    assert shown["text/plain"] == "reading the prompt … 0% · 9,000 tokens, about 2 min"
+    assert "about 2 min" in shown["text/html"]
 
 
 @pytest.mark.parametrize(
@@ -416,7 +424,8 @@ def test_terminal_dims_the_thinking_and_clears_the_progress():
     view = TerminalView(out)
     view.on(Event("progress", fraction=0.5))
     play(view, ("reasoning", "hm\x1b[31m"), ("answer", "42"))
-    assert out.getvalue() == "\r\x1b[2mreading the prompt … 50%\x1b[0m\r\x1b[K\x1b[2mhm␛[31m\x1b[0m\n\n42"
+    progress = "\r\x1b[K\x1b[2mreading the prompt … 50%\x1b[0m"
+    assert out.getvalue() == progress + "\r\x1b[K\x1b[2mhm␛[31m\x1b[0m\n\n42"
 
 
 def test_terminal_view_is_chosen_without_a_kernel():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import random_model, scripted_model, wait_until
+from ossnb import generation
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.generation import PREFILL_CHUNK
 from ossnb.harmony import ENDOFTEXT, RETURN, Tokenizer
@@ -438,7 +440,28 @@ def test_a_long_prompt_is_read_in_chunks_with_progress():
         (PREFILL_CHUNK, PREFILL_CHUNK),
         (2 * PREFILL_CHUNK, 10),
     ]
-    assert [e.fraction for e in events if e.kind == "progress"] == [PREFILL_CHUNK / n, 2 * PREFILL_CHUNK / n]
+    told = [e for e in events if e.kind == "progress" and e.fraction]
+    assert [e.fraction for e in told] == [PREFILL_CHUNK / n, 2 * PREFILL_CHUNK / n]
+
+
+def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(monkeypatch):
+    calls = []
+
+    def estimate(config, n_tokens, depth, precision, isa, threads):
+        calls.append((precision, isa, threads))
+        return n_tokens * (0.01 if precision == "fast" else 0.02)
+
+    monkeypatch.setattr(generation, "prefill_seconds", estimate)
+    model = random_model()
+    model.core.before_forward = lambda n: time.sleep(0.05)  # much faster than foretold
+    events = model.stream_complete([3] * (4 * PREFILL_CHUNK), max_tokens=1)
+    first = next(events)
+    assert (first.kind, first.fraction, model.core.computed) == ("progress", 0, [])
+    assert "2,048 tokens, about 41 s (about 20 s" in first.text
+    assert 'precision="fast"' in first.text
+    assert [e.text for e in events if e.kind == "progress"] == [""] * 3
+    assert set(calls) == {("exact", "reference", 1), ("fast", "reference", 1)}
+    assert not [e for e in model.stream_complete([4] * 512, max_tokens=1) if e.kind == "progress"]
 
 
 def test_what_was_read_before_an_interrupt_is_kept():

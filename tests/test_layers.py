@@ -18,7 +18,7 @@ LAYERS = [
     ["attention", "checkpoint", "harmony", "demo"],
     ["derived", "emulate", "hub", "parser", "reply", "testing"],
     ["engine", "prefix"],
-    ["trace"],
+    ["estimate", "trace"],
     ["generation"],
     ["aio"],
     ["model"],
@@ -30,7 +30,7 @@ LAYERS = [
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-USES_CORE = {"engine", "generation", "derived", "model", "doctor", "bench"}
+USES_CORE = {"engine", "estimate", "generation", "derived", "model", "doctor", "bench"}
 # Doors to a room above, which import it when they are called: Model.chat(), Reply.inspect() and its like.
 UPWARD_BY_INTENT = {("model", "chat"), ("reply", "views")}
 

@@ -163,3 +163,26 @@ def measure_read_gb_s(threads: int, megabytes: int = 256) -> float:
 def measure_int8_gop_s(threads: int, isa: str = "") -> float:
     """Measured peak of the int8 dot product the chosen level uses, 1e9 operations (2 a multiply-add) a
     second."""
+
+class kernels:
+    """Single kernels by level, for tests and for measuring; cpp/bindings/bind_kernels.cpp has them all."""
+
+    @staticmethod
+    def quantize(isa: str, terms: int, x: NDArray[np.float32]) -> NDArray[np.uint8]: ...
+    @staticmethod
+    def mxfp4_matmul(
+        isa: str,
+        terms: int,
+        blocks: NDArray[np.uint8],
+        scales: NDArray[np.uint8],
+        quantized: NDArray[np.uint8],
+        rows: NDArray[np.int32],
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
+    def bf16_matmul(isa: str, w: NDArray[np.uint16], x: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    @staticmethod
+    def q8_pack(isa: str, w: NDArray[np.uint16]) -> NDArray[np.uint8]: ...
+    @staticmethod
+    def q8_matmul(
+        isa: str, tiles: NDArray[np.uint8], n_rows: int, k: int, x: NDArray[np.uint8], rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]: ...

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__
 from .errors import DeviceError
+from .progress import reading_text
 
 if TYPE_CHECKING:
     from .generation import Stream
@@ -210,7 +211,8 @@ def _show(stream: Stream, show_reasoning: bool) -> bool:
         for event in stream:
             if event.kind == "progress":
                 reading = sys.stderr.isatty()
-                _write(sys.stderr, f"\rreading the prompt: {event.fraction or 0:.0%}" if reading else "")
+                line = reading_text(event.fraction or 0, event.text)
+                _write(sys.stderr, f"\r\x1b[K{line}" if reading else "")
                 continue
             if reading:
                 _write(sys.stderr, "\r\x1b[K")

@@ -90,6 +90,11 @@ class Use:
         """Number of tokens the model knows."""
         return self._core.n_vocab
 
+    @property
+    def kernels(self) -> tuple[str, int]:
+        """The instruction-set level that computes, and the number of threads."""
+        return self._core.isa, self._core.threads
+
     def sequence(self) -> _core.Sequence:
         """Make an empty sequence."""
         return self._core.sequence()

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from .config import Config
 from .engine import SharedEngine
 from .errors import Interrupted
+from .estimate import duration, prefill_seconds
 from .harmony import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from .messages import Message, ToolCall
 from .parser import ENDS, Parser, Piece
@@ -29,6 +31,7 @@ from .stops import StopStrings
 Logits = NDArray[np.float32] | _core.Screened  # after the last token: all of them [V], or their bounds
 
 PREFILL_CHUNK = 512  # tokens of a prompt in one forward call
+TELL_FROM_S = 3.0  # how long reading a prompt takes, where it takes longer than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Request:
     sampling: Sampling
     effort: str | None
     context: int
+    config: Config
     model: str = ""
     revision: str | None = None
     precision: str = "exact"
@@ -158,6 +162,7 @@ class Generation:
         logits."""
         prompt = np.asarray([*self._request.prompt, *self._request.begun], np.int32)
         self._sequence, self._n_cached = self._cache.longest(prompt) or (self._engine.sequence(), 0)
+        yield from self._foretell(self._n_cached, len(prompt))
         for start in range(self._n_cached, len(prompt), PREFILL_CHUNK):
             stop = min(start + PREFILL_CHUNK, len(prompt))
             self._engine.now(f"reading a prompt, {start:,} of {len(prompt):,} tokens done")
@@ -167,8 +172,29 @@ class Generation:
                 logits = self._forward(prompt[start:stop])
             self._prefill_s += self._engine.call_s
             if stop < len(prompt):
-                yield Event("progress", fraction=stop / len(prompt))
+                yield Event("progress", self._time_left(stop, len(prompt)), fraction=stop / len(prompt))
         return logits
+
+    def _foretell(self, start: int, stop: int) -> Iterator[Event]:
+        """Tell how long it takes to read a long prompt, before it is read."""
+        if stop - start <= PREFILL_CHUNK or (seconds := self._estimate(start, stop)) < TELL_FROM_S:
+            return
+        text = f"{stop - start:,} tokens, about {duration(seconds)}"
+        fast = self._estimate(start, stop, "fast")
+        if fast < 0.8 * seconds:
+            text += f' (about {duration(fast)} in a model loaded with precision="fast")'
+        yield Event("progress", text, fraction=start / stop)
+
+    def _time_left(self, start: int, stop: int) -> str:
+        """How long the rest takes: the estimate, put right by what the tokens so far took; "" if short."""
+        expected = self._estimate(self._n_cached, start)
+        left = self._estimate(start, stop) * self._prefill_s / expected
+        return f"about {duration(left)} left" if left >= 1 else ""
+
+    def _estimate(self, start: int, stop: int, precision: str = "") -> float:
+        request, (isa, threads) = self._request, self._engine.kernels
+        precision = precision or request.precision
+        return prefill_seconds(request.config, stop - start, start, precision, isa, threads)
 
     def _forward(self, ids: NDArray[np.int32]) -> Logits:
         """Append tokens to the sequence and return the logits after the last."""

@@ -381,6 +381,7 @@ class Model:
             settings.with_seed(),
             effort,
             self.context,
+            self.config,
             self.source,
             self.revision,
             self.precision,

@@ -70,3 +70,12 @@ def size_text(n_bytes: int) -> str:
             figure = n_bytes / scale
             return f"{figure:.1f} {unit}" if figure < 100 else f"{figure:.0f} {unit}"
     return f"{n_bytes} B"
+
+
+def reading_text(fraction: float, more: str = "") -> str:
+    """Say how far a prompt is read.
+
+    >>> reading_text(0.25, "about 9 s left")
+    'reading the prompt … 25% · about 9 s left'
+    """
+    return " · ".join(filter(None, (f"reading the prompt … {fraction:.0%}", more)))

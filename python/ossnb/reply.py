@@ -231,8 +231,9 @@ class Event:
 
     `kind` tells what `text` is: a further bit of "reasoning" or "answer", a whole "tool_call" (parsed in
     `tool_call`) or "tool_result", a "note" about an oddity. "progress" comes while a long prompt is read
-    (`fraction`, 0 to 1) and "done" at the end (`reply`). `token` is the id that completed the text, None
-    where none did. The answer events, joined, are the reply's text; the reasoning events its reasoning.
+    (`fraction`, 0 to 1; `text` says how long it takes, where that is long) and "done" at the end (`reply`).
+    `token` is the id that completed the text, None where none did. The answer events, joined, are the reply's
+    text; the reasoning events its reasoning.
     """
 
     kind: Kind

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TextIO
 
 from .. import __version__
 from ..messages import ToolCall
+from ..progress import reading_text
 from ..reply import Event, Reply
 from .limiter import RateLimiter
 from .markup import as_entities, code_blocks, safe_markdown, safe_terminal
@@ -72,7 +73,7 @@ class CellView:
     def on(self, event: Event) -> None:
         """Take one event; most only add to what the next update draws."""
         if event.kind == "progress" and event.fraction is not None:
-            self._on_progress(event.fraction)
+            self._on_progress(event)
         elif event.kind == "reasoning":
             self._on_reasoning(event)
         elif event.kind in ("answer", "tool_call"):
@@ -98,12 +99,14 @@ class CellView:
         elif self._status is not None:
             self._status.show({"text/html": "", "text/plain": ""})
 
-    def _on_progress(self, fraction: float) -> None:
-        if self._clock() - self._began < PROGRESS_AFTER_S or not self._limiter.ready(0):
+    def _on_progress(self, event: Event) -> None:
+        is_early = self._clock() - self._began < PROGRESS_AFTER_S
+        if (is_early and not event.text) or not self._limiter.ready(0):
             return
         self._status = self._status or Output()
-        line = f"reading the prompt … {fraction:.0%}"
-        self._status.show({"text/html": f'<div style="{QUIET}">{line}</div>', "text/plain": line})
+        line = reading_text(event.fraction or 0, event.text)
+        page = f'<div style="{QUIET}">{html.escape(line)}</div>'
+        self._status.show({"text/html": page, "text/plain": line})
 
     def _on_reasoning(self, event: Event) -> None:
         if self._is_folded:
@@ -217,7 +220,7 @@ class TerminalView:
     def on(self, event: Event) -> None:
         """Write one event's text."""
         if event.kind == "progress" and event.fraction is not None and self._is_tty:
-            self._out.write(f"\r{self._dim(f'reading the prompt … {event.fraction:.0%}')}")
+            self._out.write(f"\r\x1b[K{self._dim(reading_text(event.fraction, event.text))}")
         elif event.kind in ("reasoning", "answer", "tool_call"):
             self._begin(event.kind)
             text = event.text
