@@ -87,8 +87,8 @@ def test_report_of_a_small_model(tmp_path):
 
 def test_more_conversations_than_there_are_is_an_error(tmp_path):
     folder = write_random_checkpoint(tmp_path / "m", SHAPE, seed=4)
-    with pytest.raises(ValueError, match=r"conversations must be in 1\.\.72, got 73"):
-        quality.measure(folder, conversations=73)
+    with pytest.raises(ValueError, match=r"conversations must be in 1\.\.144, got 145"):
+        quality.measure(folder, conversations=145)
 
 
 def test_conversations_end_where_their_answers_do():

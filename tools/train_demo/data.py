@@ -30,7 +30,8 @@ from tasks.base import Answer, Task
 from wording import noisy, sentence
 
 EFFORTS = ("low", "medium", "high")
-EFFORT_WEIGHTS = (0.34, 0.36, 0.30)  # low is the hardest: what others write down must be done at once
+EFFORT_WEIGHTS = (0.34, 0.36, 0.30)
+LATE_EFFORTS = (0.50, 0.27, 0.23)  # low is the hardest: what others write down must be done at once
 # task, weight in the mixture
 PLAIN: dict[str, tuple[Task, float]] = {
     "add": (numbers.add, 6),
@@ -61,9 +62,9 @@ WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 DRILL = tuple(60.0 if t == "repeat" else w for t, w in zip(TASKS, WEIGHTS, strict=True))  # copying first
 # From the middle of the run on, more of what takes longest: tables of digits, order, letters.
 _LATE = {
-    "add": 10, "subtract": 11, "multiply": 10, "divide": 10, "compare": 6, "parity": 4, "lists": 15,
-    "word problems": 12, "letters": 18, "small talk": 9, "repeat": 3, "out of scope": 7, "too big": 2,
-    "tool calls": 16, "tool results": 3, "missing tool": 13, "follow-ups": 7,
+    "add": 14, "subtract": 18, "multiply": 8, "divide": 11, "compare": 9, "parity": 3, "lists": 24,
+    "word problems": 13, "letters": 20, "small talk": 6, "repeat": 2, "out of scope": 5, "too big": 2,
+    "tool calls": 13, "tool results": 3, "missing tool": 8, "follow-ups": 7,
 }  # fmt: skip
 LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
 
@@ -118,7 +119,7 @@ class Generator:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.renderer = Renderer(tokenizer)
         self.encode = tokenizer.encode
-        self.weights = WEIGHTS
+        self.weights, self.efforts = WEIGHTS, EFFORT_WEIGHTS
 
     # -- drawing -------------------------------------------------------------------------------------------
     def sample(
@@ -132,7 +133,7 @@ class Generator:
     ) -> Sample:
         """Draw one conversation. `noise` 0 gives the bare wording, as the model card's examples have it."""
         task = task or rng.choices(TASKS, self.weights)[0]
-        effort = effort or rng.choices(EFFORTS, EFFORT_WEIGHTS)[0]
+        effort = effort or rng.choices(EFFORTS, self.efforts)[0]
         if task == "needs effort":
             effort = "low"
         if task == "raw text":

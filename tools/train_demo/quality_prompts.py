@@ -17,7 +17,7 @@ from harmony import Message, Tokenizer
 from data import EFFORTS, PLAIN, Generator, Sample
 
 OUT = Path(__file__).parents[2] / "python" / "ossnb" / "data" / "quality_prompts.json"
-EACH = 4
+EACH = 8
 SEED = 20_000_003
 
 
