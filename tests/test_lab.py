@@ -108,6 +108,17 @@ def setting(notebook, name):
     return json.loads(notebook.kernel(f"print(json.dumps(panel._values[{name!r}]))"))
 
 
+def wait_temperature(notebook, holds):
+    """Wait until the kernel knows a temperature for which that holds, and the page its code."""
+    code = notebook.cell(SLIDERS).locator("textarea").last
+    for _ in range(100):
+        notebook.page.wait_for_timeout(100)
+        now = setting(notebook, "temperature")
+        if holds(now) and f"temperature={now!r}" in code.input_value():
+            return
+    raise AssertionError(f"the temperature is {now}, the code {code.input_value()}")
+
+
 # ---- tokens, experts, attention ----------------------------------------------------------------------------
 
 
@@ -172,13 +183,7 @@ def test_a_slider_moves_by_mouse(panels):
     panels.page.mouse.down()
     panels.page.mouse.move(middle[0] + 30, middle[1], steps=3)
     panels.page.mouse.up()
-    code = panels.cell(SLIDERS).locator("textarea").last
-    for _ in range(100):
-        panels.page.wait_for_timeout(100)
-        after = setting(panels, "temperature")
-        if after > before and f"temperature={after!r}" in code.input_value():
-            return
-    raise AssertionError(f"{before} became {after}; the code is {code.input_value()}")
+    wait_temperature(panels, lambda after: after > before)
 
 
 # From the key to the frame that shows the new picture.
@@ -361,6 +366,23 @@ def test_a_click_or_a_key_puts_code_into_a_cell_below_and_runs_nothing(lab):
         assert notebook.page.evaluate(RAN) == 2
         notebook.picture("code", notebook.cell(1))
         assert notebook.errors == []
+
+
+def test_the_panels_live_in_notebook_too(tmp_path):
+    need_browser()
+    with Lab.start(tmp_path, "notebook") as app, app.open("panels", PANELS) as notebook:
+        notebook.run_all()
+        wait_for_panels(notebook)
+        notebook.cell(INSPECT).locator("[role=group]").focus()
+        notebook.page.keyboard.press("ArrowRight")
+        at = notebook.kernel("print(view.widget.selected)")
+        wait_facts(notebook, EXPERTS, f"token {at};")
+        notebook.cell(SLIDERS).locator(".noUi-handle").first.focus()
+        notebook.page.keyboard.press("ArrowLeft")
+        wait_temperature(notebook, lambda now: now == 0.95)
+        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block"]
+        notebook.picture("notebook", notebook.cell(INSPECT))
+        assert (notebook.external, notebook.errors) == ([], [])
 
 
 # ---- bad moments -------------------------------------------------------------------------------------------

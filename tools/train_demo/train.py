@@ -24,7 +24,7 @@ from model import DemoModel, Shape, compile_ops
 from optim import Muon
 from vocab import VOCAB_SIZE, Vocab, build_vocab
 
-from data import DRILL, LATE, LATE_EFFORTS, WEIGHTS, Generator, count_tokens, rare_words
+from data import DRILL, EFFORT_WEIGHTS, LATE, LATE_EFFORTS, WEIGHTS, Generator, count_tokens, rare_words
 
 MUON_LR, TABLE_LR, SMALL_LR = 0.02, 0.004, 0.002
 WARM_UP = 40  # steps
@@ -129,9 +129,10 @@ def main() -> None:
         if share >= 1:
             break
         scale = min(1.0, (step + 1) / WARM_UP, max(0.0, (1 - share) / (1 - args.decay_from)))
+        generator.weights, generator.efforts = WEIGHTS, EFFORT_WEIGHTS
         if args.init or share >= LATE_FROM:
             generator.weights, generator.efforts = LATE, LATE_EFFORTS
-        if share < DRILL_UNTIL and not args.init:
+        elif share < DRILL_UNTIL:
             generator.weights = DRILL
         batch = batcher.draw(Random(f"{args.seed}/{step}"), args.batch)
         loss, uneven = model.loss(batch, quantise=bool(args.init) or share >= QUANTISE_FROM)
