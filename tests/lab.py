@@ -1,9 +1,9 @@
 """A real JupyterLab (or Notebook) in a real browser, for tests that look at a page as a reader does.
 
 Needs jupyterlab, notebook and playwright (the extra `test`) and a Chromium of the system's, on the path or
-named by CHROMIUM. Where something is missing the tests are skipped; OSSNB_BROWSER=required makes that a failure.
-They want a quiet machine, so `make test` runs them after the others. OSSNB_PICTURES=FOLDER keeps the
-screenshots.
+named by CHROMIUM. Where something is missing the tests are skipped; OSSNB_BROWSER=required makes that a
+failure. They want a quiet machine, so `make test` runs them after the others. OSSNB_PICTURES=FOLDER keeps
+the screenshots.
 """
 
 from __future__ import annotations
