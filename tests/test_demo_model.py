@@ -210,6 +210,17 @@ def test_it_calls_a_tool_and_tells_the_result(model: ossnb.Model) -> None:
     assert told.finish_reason == "stop"
 
 
+def test_it_says_what_it_cannot_do_at_once(model: ossnb.Model) -> None:
+    assert "effort" in ask(model, "What is 347 + 285?", effort="low").text
+    assert "632" in ask(model, "What is 347 + 285?", effort="medium").text
+
+
+def test_it_says_that_no_tool_fits(model: ossnb.Model) -> None:
+    reply = ask(model, "Set a timer for 10 minutes", tools=[WEATHER])
+    assert reply.tool_calls == []
+    assert "tool" in reply.text
+
+
 def test_temperature_varies_a_story(model: ossnb.Model) -> None:
     prompt = "Tell me a story"
     fixed = {ask(model, prompt, effort="low").text for _ in range(2)}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from export import GRID
+from export import GRID, SHARPEN
 from harmony import Tokenizer
 from model import DemoModel
 from torch import Tensor
@@ -71,7 +71,7 @@ def fill(model: DemoModel, tensors: dict[str, Tensor], vocab: Vocab) -> None:
         shared.zero_()
     model.embed.copy_(rows("model.embed_tokens.weight", vocab.ids_in))
     model.unembed.copy_(rows("lm_head.weight", vocab.ids_out))
-    model.norm.copy_(tensors["model.norm.weight"])
+    model.norm.copy_(tensors["model.norm.weight"] / SHARPEN)
     for index, layer in enumerate(model.layers):
         name = f"model.layers.{index}."
         layer.input_norm.copy_(tensors[name + "input_layernorm.weight"])
