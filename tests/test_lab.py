@@ -368,23 +368,6 @@ def test_a_click_or_a_key_puts_code_into_a_cell_below_and_runs_nothing(lab):
         assert notebook.errors == []
 
 
-def test_the_panels_live_in_notebook_too(tmp_path):
-    need_browser()
-    with Lab.start(tmp_path, "notebook") as app, app.open("panels", PANELS) as notebook:
-        notebook.run_all()
-        wait_for_panels(notebook)
-        notebook.cell(INSPECT).locator("[role=group]").focus()
-        notebook.page.keyboard.press("ArrowRight")
-        at = notebook.kernel("print(view.widget.selected)")
-        wait_facts(notebook, EXPERTS, f"token {at};")
-        notebook.cell(SLIDERS).locator(".noUi-handle").first.focus()
-        notebook.page.keyboard.press("ArrowLeft")
-        wait_temperature(notebook, lambda now: now == 0.95)
-        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block"]
-        notebook.picture("notebook", notebook.cell(INSPECT))
-        assert (notebook.external, notebook.errors) == ([], [])
-
-
 # ---- bad moments -------------------------------------------------------------------------------------------
 
 
