@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from . import _core
 from .config import Config
 from .doctor import describe_machine
+from .estimate import multiply_adds
 from .generation import PREFILL_CHUNK
 from .model import load
 
@@ -121,10 +122,7 @@ def matrix_operations(config: Config) -> int:
     >>> round(matrix_operations(Config()) / 1e9, 2)
     6.06
     """
-    heads = (2 * config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim  # q, o, k, v
-    router = config.num_local_experts
-    experts = config.num_experts_per_tok * 3 * config.intermediate_size  # gate, up, down
-    return 2 * config.num_hidden_layers * config.hidden_size * (heads + router + experts)
+    return 2 * sum(multiply_adds(config))
 
 
 def _prefill(config: Config, seconds: list[float], tokens: int, peak_gop_s: float) -> dict[str, Any]:

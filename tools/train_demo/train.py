@@ -35,23 +35,19 @@ BALANCE = 0.01
 
 
 def get_vocab(path: Path, tokenizer: Tokenizer, seed: int, init: Path | None, n: int = 60_000) -> Vocab:
-    """Count the tokens of n samples once, or take those of the weights to begin with; set the rare words that
+    """Count the tokens of n samples once, and add those of the weights to begin with; set the rare words that
     stand for everything unknown."""
     if path.exists():
         state = pickle.loads(path.read_bytes())
-    elif init is not None:
-        words.set_rare(["unknown"] * 50)
-        counts = count_tokens(Generator(tokenizer), seed, n // 3)  # the data may have changed since
-        vocab = shipped.vocabulary(shipped.read(init), tokenizer, *counts)
-        state = {"vocab": vocab, "rare": rare_words(tokenizer, set(vocab.ids_in.tolist()))}
-        path.write_bytes(pickle.dumps(state))
     else:
         print(f"counting the tokens of {n} samples", flush=True)
         words.set_rare(["unknown"] * 50)
-        generator = Generator(tokenizer)
-        inputs, targets = count_tokens(generator, seed, n)
-        texts = {i: tokenizer.decode([i]) for i in range(199_998)}
-        vocab = build_vocab(inputs, targets, texts, threshold=25)
+        counts = count_tokens(Generator(tokenizer), seed, n)
+        if init is not None:
+            vocab = shipped.vocabulary(shipped.read(init), tokenizer, *counts)
+        else:
+            texts = {i: tokenizer.decode([i]) for i in range(199_998)}
+            vocab = build_vocab(*counts, texts, threshold=25)
         state = {"vocab": vocab, "rare": rare_words(tokenizer, set(vocab.ids_in.tolist()))}
         path.write_bytes(pickle.dumps(state))
     words.set_rare(state["rare"])
