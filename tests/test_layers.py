@@ -13,7 +13,7 @@ PACKAGE = ROOT / "python" / "ossnb"
 
 # From the ground up; a module may import what stands in a line above its own.
 LAYERS = [
-    ["errors"],
+    ["errors", "files"],
     ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops", "turns"],
     ["attention", "checkpoint", "harmony", "demo"],
     ["derived", "emulate", "hub", "parser", "reply", "testing"],

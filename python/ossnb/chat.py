@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 from .aio import AsyncStream
+from .files import replacing
 from .generation import Stream
 from .harmony import check_effort
 from .messages import Message, ToolCall, as_messages, tool_result
@@ -164,7 +163,8 @@ class Chat:
             "sampling": {name: value for name, value in sampling.items() if value is not None},
             "messages": messages_to_json(self.messages),
         }
-        _replace(Path(path), json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        with replacing(Path(path), durable=True) as file:
+            file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: Model) -> Self:
@@ -234,20 +234,3 @@ def messages_from_json(items: Any) -> list[Message]:
             raise ValueError(f"message {i}: {odd[0]} must be text, got {item[odd[0]]!r:.80}")
         messages.append(Message(**item))
     return messages
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file beside `path` and put it in its place."""
-    target = path.resolve()  # a link stays a link
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, part)
-        os.replace(part, target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

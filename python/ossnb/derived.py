@@ -13,7 +13,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from .checkpoint import Checkpoint
 from .config import Config
 from .demo import default_cache_dir
 from .errors import CheckpointError
+from .files import replacing
 from .progress import size_text, start_progress
 
 Arrays = dict[str, NDArray[Any]]
@@ -262,7 +262,7 @@ class _Entry:
         identity, known = _identity(self.opened.files), self.known()
         if identity in known:
             return
-        with contextlib.suppress(OSError), _replacing(self.known_path) as file:
+        with contextlib.suppress(OSError), replacing(self.known_path) as file:
             file.write("\n".join([*known, identity][-_KNOWN_SOURCES:]).encode())
 
     # ---- building ----
@@ -276,7 +276,7 @@ class _Entry:
         try:
             with contextlib.suppress(OSError):
                 self.known_path.unlink()  # they were seen with another file
-            with _replacing(self.path) as file:
+            with replacing(self.path) as file:
                 self.write(file, progress.update)
         finally:
             progress.close()
@@ -329,21 +329,6 @@ def _identity(files: list[safetensors.MappedFile]) -> str:
             s = real.stat()
             parts.append(f"{s.st_dev} {s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that appears whole or not at all."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(descriptor)
-    try:
-        with open(name, "w+b") as file:
-            yield file
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 @contextlib.contextmanager
