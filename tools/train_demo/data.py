@@ -62,9 +62,9 @@ WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 DRILL = tuple(60.0 if t == "repeat" else w for t, w in zip(TASKS, WEIGHTS, strict=True))  # copying first
 # From the middle of the run on, more of what takes longest: tables of digits, order, letters.
 _LATE = {
-    "add": 14, "subtract": 18, "multiply": 8, "divide": 11, "compare": 9, "parity": 3, "lists": 24,
-    "word problems": 13, "letters": 20, "small talk": 6, "repeat": 2, "out of scope": 5, "too big": 2,
-    "tool calls": 13, "tool results": 3, "missing tool": 8, "follow-ups": 7,
+    "add": 20, "subtract": 28, "multiply": 8, "divide": 12, "compare": 13, "parity": 3, "lists": 30,
+    "word problems": 13, "letters": 26, "small talk": 6, "repeat": 2, "out of scope": 10, "too big": 2,
+    "tool calls": 17, "tool results": 4, "missing tool": 9, "follow-ups": 8,
 }  # fmt: skip
 LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
 

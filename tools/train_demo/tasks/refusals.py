@@ -54,6 +54,15 @@ how to {x} [a|the|] {y}
 [prove|show] that {x} [is|are] {y}
 what is the meaning of {x}
 [plan|book|order|buy] [me|] [a|the|] {x} [to|for] {y}
+do you [know|have|remember|see|own|play|hate|watch] [a|the|any|] {x} [{y}|]
+did [you|they|we] [{x}|see|hear|read about] [the|a|] {y}
+what [happens|changed] [to|with|in] [the|a|] {x} [{y}|]
+[tell|show] me your [thoughts|views] [on|about] {x}
+[say|write] [something|a few words|a word] [about|on] {x} [and {y}|]
+[any|some] [tips|ideas|news] [about|for|on] [my|the|] {x}
+{x} [or|and|with|versus] {y}
+what is the difference between {x} and {y}
+what [made|makes] [the|a|] {x} {y}
 ~ what happened to {x} in {y}
 ~ give me your opinion on {x}
 ~ compare {x} with {y}
