@@ -11,7 +11,7 @@ NOTEBOOK := notebooks/01_first_answer.ipynb
 ORACLE := build/oracle-venv
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.h')
 CPP_TESTS := $(wildcard tests/cpp/*)
-IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py
+IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py tests/test_notebook_app.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

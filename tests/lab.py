@@ -1,6 +1,6 @@
-"""A real JupyterLab in a real browser, for tests that look at a page as a reader does.
+"""A real JupyterLab (or Notebook) in a real browser, for tests that look at a page as a reader does.
 
-Needs jupyterlab and playwright (the extra `test`) and a Chromium of the system's, on the path or
+Needs jupyterlab, notebook and playwright (the extra `test`) and a Chromium of the system's, on the path or
 named by CHROMIUM. Where something is missing the tests are skipped; OSSNB_BROWSER=required makes that a
 failure. They want a quiet machine, so `make test` runs them after the others. OSSNB_PICTURES=FOLDER keeps
 the screenshots.
@@ -51,15 +51,23 @@ IS_READY = """() => {
 def need_browser():
     """Skip the test where there is no browser; fail it where OSSNB_BROWSER says that one is "required"."""
     lacking = [] if CHROMIUM else ["Chromium (apt install chromium, or CHROMIUM=path)"]
-    lacking += [name for name in ("playwright", "jupyterlab") if find_spec(name) is None]
+    lacking += [name for name in ("playwright", "jupyterlab", "notebook") if find_spec(name) is None]
     if lacking:
         tell = pytest.fail if os.environ.get("OSSNB_BROWSER") == "required" else pytest.skip
         tell(f"needs {' and '.join(lacking)}")
 
 
+# module to run, the class that exposes its application to the page, the path of a notebook's page
+APPS = {
+    "lab": ("jupyterlab", "LabApp", "lab/tree"),
+    "notebook": ("notebook", "JupyterNotebookApp", "notebooks"),
+}
+
+
 @contextmanager
-def jupyter_lab(folder):
+def serve(folder, app):
     """Serve notebooks of `folder / "root"` with nobody's settings; yields the address."""
+    module, exposing, _ = APPS[app]
     root, quiet = folder / "root", folder / "settings" / "@jupyterlab" / "apputils-extension"
     root.mkdir()
     quiet.mkdir(parents=True)
@@ -84,11 +92,12 @@ def jupyter_lab(folder):
     options = [
         "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
         "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
-        f"--ServerApp.root_dir={root}", "--ServerApp.allow_root=True", "--LabApp.expose_app_in_browser=True",
+        f"--ServerApp.root_dir={root}", "--ServerApp.allow_root=True",
+        f"--{exposing}.expose_app_in_browser=True",
     ]  # fmt: skip
     with open(folder / "server.log", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log
+            [sys.executable, "-m", module, *options], env=environment, stdout=log, stderr=log
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}", server, folder / "server.log")
@@ -111,20 +120,21 @@ def _wait_for(address, server, log):
 
 
 class Lab:
-    """A browser on a JupyterLab; `open` a notebook of some cells."""
+    """A browser on a JupyterLab or a Notebook; `open` a notebook of some cells."""
 
-    def __init__(self, address, folder, browser):
+    def __init__(self, address, app, folder, browser):
+        self.pages = f"{address}/{APPS[app][2]}"
         self.address, self.root, self.browser = address, folder / "root", browser
         self.pictures = Path(os.environ.get("OSSNB_PICTURES") or folder / "pictures")
 
     @classmethod
     @contextmanager
-    def start(cls, folder):
+    def start(cls, folder, app="lab"):
         from playwright.sync_api import sync_playwright
 
-        with jupyter_lab(folder) as address, sync_playwright() as playwright:
+        with serve(folder, app) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            yield cls(address, folder, browser)
+            yield cls(address, app, folder, browser)
             browser.close()
 
     @contextmanager
@@ -170,7 +180,7 @@ class Notebook:
 
     def load(self):
         """Load the page anew, as it is saved."""
-        self.page.goto(f"{self.lab.address}/lab/tree/{self.path.name}?reset", wait_until="domcontentloaded")
+        self.page.goto(f"{self.lab.pages}/{self.path.name}?reset", wait_until="domcontentloaded")
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
         self.page.evaluate("() => { jupyterapp.shell.collapseLeft(); jupyterapp.shell.collapseRight() }")
 

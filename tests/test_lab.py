@@ -184,10 +184,10 @@ def test_a_slider_moves_by_mouse(panels):
 # From the key to the frame that shows the new picture.
 DRAWN_MS = """async handle => {
   const area = handle.closest(".jp-OutputArea");
-  const host = area.querySelector(".jupyter-widgets table").closest(".widget-html-content");
+  const host = area.querySelector(".jupyter-widgets table");
   const drawn = new Promise(done => {
     const watch = new MutationObserver(() => { watch.disconnect(); requestAnimationFrame(() => done()) });
-    watch.observe(host, { childList: true, subtree: true });
+    watch.observe(host, { childList: true, subtree: true, attributes: true });
   });
   handle.focus();
   const began = performance.now();

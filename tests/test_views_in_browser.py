@@ -22,6 +22,7 @@ from lab import CHROMIUM, FLAGS, need_browser
 from ossnb.testing import write_random_checkpoint
 from ossnb.views.live import module
 from ossnb.views.markup import percent
+from ossnb.views.sliders import Sliders
 
 EVIL = "<script>hit()</script><img src=x onerror=hit()><svg onload=hit()> [a](javascript:hit())"
 
@@ -64,15 +65,14 @@ document.body.replaceChildren(out);
 
 @pytest.fixture
 def browse(tmp_path):
-    """Load a view with a panel's values, run a script, return what the page saw."""
+    """Load a view with a widget's values, run a script, return what the page saw."""
     need_browser()
     handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
     handler.log_message = lambda *args: None
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    def look(name, panel, script):
-        widget = panel.widget
+    def look(name, widget, script):
         values = {name: getattr(widget, name) for name in widget.trait_names(sync=True) if name[0] != "_"}
         values = {
             name: value for name, value in values.items() if name not in ("layout", "tooltip", "tabbable")
@@ -106,7 +106,7 @@ def browse(tmp_path):
 def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
     model = random_model()
     view = model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=3)
-    seen = browse("tokens", view, """
+    seen = browse("tokens", view.widget, """
       model.set("selected", 0);
       el.querySelector("[role=group]").focus();
       key("ArrowLeft"); key("ArrowRight"); key("ArrowRight"); key("ArrowRight"); key("ArrowLeft");
@@ -152,7 +152,7 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
 def test_what_a_model_wrote_is_text_in_every_view(browse):
     model = scripted_model(f"<|channel|>final<|message|>{EVIL}")
     view = model.generate("Hi", seed=1).inspect(n_top=2)
-    seen = browse("tokens", view, 'seen.text = el.querySelector("[role=group]").textContent;')
+    seen = browse("tokens", view.widget, 'seen.text = el.querySelector("[role=group]").textContent;')
     assert EVIL in seen["text"]
     assert seen["hits"] == 0
     assert set(seen["elements"]) <= {"div", "style", "select", "option", "span", "button", "b"}
@@ -162,7 +162,7 @@ def test_the_heat_map_follows_the_token(browse, tmp_path):
     folder = write_random_checkpoint(tmp_path / "model", "tiny", seed=3)
     with ossnb.load(folder, threads=1, context=64) as model:
         experts = model.complete([5, 9, 2], max_tokens=6, seed=1).experts()
-    seen = browse("experts", experts, """
+    seen = browse("experts", experts.widget, """
       el.querySelector("[role=group]").focus();
       key("ArrowRight"); key("ArrowRight");
       seen.selected = model.get("selected");
@@ -180,7 +180,7 @@ def test_attention_shades_what_the_selected_token_looked_at(browse, tmp_path):
     folder = write_random_checkpoint(tmp_path / "model", "tiny", seed=3)
     with ossnb.load(folder, threads=1, context=64) as model:
         attention = model.complete([5, 9, 2], max_tokens=6, seed=1).attention(layer=1)
-    seen = browse("attention", attention, """
+    seen = browse("attention", attention.widget, """
       seen.first = model.get("selected");
       el.querySelector("[role=group]").focus();
       key("ArrowRight"); key("ArrowLeft"); key("ArrowLeft");
@@ -192,3 +192,62 @@ def test_attention_shades_what_the_selected_token_looked_at(browse, tmp_path):
     assert "token 3 " in seen["facts"]
     assert seen["titles"] == [f"{i}: {percent(share)}" for i, share in enumerate(attention.weights[3])]
     assert (seen["hidden"], seen["shown"], seen["listeners"]) == ("none", "block", 0)
+
+
+SETTINGS = [
+    {},
+    {"temperature": 0.35},
+    {"temperature": 0.0},
+    {"temperature": 1.7, "top_k": 4},
+    {"top_p": 0.6},
+    {"top_p": 0.05},
+    {"temperature": 1.8, "top_p": 0.95, "min_p": 0.02},
+    {"repetition_penalty": 1.6},
+    {"repetition_penalty": 1.3, "temperature": 0.5, "top_k": 40, "top_p": 0.8, "min_p": 0.3},
+]
+
+
+def test_the_page_weighs_logits_as_the_kernel_does(browse):
+    model = random_model(n_vocab=700)
+    reply = model.complete([5, 9, 2], max_tokens=30, seed=1)
+    panel = Sliders(model, reply=reply)
+    first = dict.fromkeys(("temperature", "top_p", "repetition_penalty"), 1.0) | {"top_k": 0, "min_p": 0.0}
+    seen = browse("distribution", panel.widget and panel._controls.view, """
+      seen.told = [];
+      for (const settings of SETTINGS) {
+        for (const [name, value] of Object.entries(settings)) model.set(name, value);
+        for (const at of [0, 17, 29]) {
+          model.set("selected", at);
+          await new Promise((done) => setTimeout(done, 5));
+          const told = [...el.querySelectorAll("th, td, [aria-live]")].map((e) => e.textContent);
+          seen.told.push(told.filter((text) => text));
+        }
+        seen.titles = (seen.titles ?? []).concat([[...el.querySelectorAll("[data-at]")].map((e) => e.title)]);
+        seen.underlined = (seen.underlined ?? []).concat(el.querySelectorAll("[style*=underline]").length);
+      }
+    """.replace("SETTINGS", json.dumps([first | settings for settings in SETTINGS])))  # fmt: skip
+    told = iter(seen["told"])
+    for settings, titles, underlined in zip(SETTINGS, seen["titles"], seen["underlined"], strict=True):
+        panel.set(**first | settings)
+        shares = panel.written_shares()
+        assert underlined == (shares < 0.05).sum()
+        for t, title in enumerate(titles):
+            assert same(title, f"{t}: {percent(shares[t])} now"), settings
+        for at in (0, 17, 29):
+            panel.select(at)
+            for live, saved in zip(next(told), texts(panel.next_token_html()), strict=True):
+                assert same(live, saved), settings
+
+
+def texts(page):
+    """The texts of a piece of HTML."""
+    return [html.unescape(text) for text in re.findall(r">([^<]+)<", page)]
+
+
+def same(one, other):
+    """Equal but for the last digit of a percentage."""
+    number = re.compile(r"[\d.]+(?= %)")
+    if number.sub("", one) != number.sub("", other):
+        return False
+    pairs = zip(number.findall(one), number.findall(other), strict=True)
+    return all(abs(float(a) - float(b)) <= 0.011 * float(b) + 1e-3 for a, b in pairs)

@@ -10,21 +10,24 @@ import ipywidgets as w
 from ..harmony import EFFORTS
 from ..notebook.display import stats_line
 from .distribution import N_KEPT
+from .live import DistributionView
 from .markup import Html
 
 if TYPE_CHECKING:
     from .sliders import Sliders
 
+LINKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")  # what the live view weighs with
 _WIDE = {"description_width": "9em"}
 
 
 class Controls:
     """Widgets of one panel; `box` holds them all.
 
-    Stock sliders bring keyboard and screen readers along. HTML widgets show only what markup.py escaped.
+    Stock sliders bring keyboard and screen readers along. The page itself links them to the live view, with
+    no kernel in between. The HTML widget shows only what markup.py escaped.
     """
 
-    def __init__(self, panel: Sliders, twin: str) -> None:
+    def __init__(self, panel: Sliders, twin: str, threshold: float) -> None:
         self._panel = panel
         self.prompt = w.Textarea(panel.prompt, placeholder="prompt", layout=w.Layout(width="98%"))
         self.sliders: dict[str, Any] = {
@@ -41,24 +44,20 @@ class Controls:
                 options=list(EFFORTS), value="medium", description="effort", style={"button_width": "6em"}
             ),
         }
-        self.position = _int("position", 0, 0, 0)
         self.generate = w.Button(description="Generate", button_style="primary")
         self.stop = w.Button(description="■ Stop", disabled=True)
         self.apply = w.Button(description="Apply to %%oss cells", layout=w.Layout(width="auto"))
         self.code = w.Textarea(rows=4, layout=w.Layout(width="98%"))
         self.status = w.Label()
-        self.answer = w.HTML()
-        self.picture = w.HTML()
-        hider = w.HTML(f"<style>.{twin} {{ display: none }}</style>")
+        self.running = w.HTML()
+        self.view = DistributionView(twin=twin, threshold=threshold)
         left = w.VBox([*self.sliders.values(), self.code], layout=w.Layout(width="26em"))
-        right = w.VBox([self.position, self.picture], layout=w.Layout(flex="1 1 22em"))
+        right = w.VBox([self.running, self.view], layout=w.Layout(flex="1 1 22em"))
         self.box = w.VBox(
             [
-                hider,
                 self.prompt,
                 w.HBox([self.generate, self.stop, self.apply, self.status]),
                 w.HBox([left, right], layout=w.Layout(flex_flow="row wrap")),
-                self.answer,
             ]
         )
         self._is_following = False
@@ -69,7 +68,7 @@ class Controls:
         self.after_reply(panel)
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
-        """Move sliders without being told so, and draw what that changes; the model does not run."""
+        """Move sliders without being told so, and say the same as code."""
         self._is_following = True
         try:
             for name, value in values.items():
@@ -80,12 +79,15 @@ class Controls:
                     slider.value = value
         finally:
             self._is_following = False
-        self.draw()
+        self.code.value = self._panel.code
 
     def _connect(self) -> None:
         for name, slider in self.sliders.items():
             slider.observe(lambda change, name=name: self._on_setting(name, change["new"]), "value")
-        self.position.observe(self._on_position, "value")
+            if name in LINKED:
+                setattr(self.view, name, slider.value)
+                w.jsdlink((slider, "value"), (self.view, name))
+        self.view.observe(self._on_selected, "selected")
         self.prompt.observe(self._on_prompt, "value")
         self.generate.on_click(lambda button: self._panel.generate_in_thread())
         self.stop.on_click(lambda button: self._panel.stop())
@@ -96,9 +98,8 @@ class Controls:
             # A page adds steps up: 0.9 comes as 0.9000000000000001.
             self._panel.set(**{name: round(value, 9) if isinstance(value, float) else value})
 
-    def _on_position(self, change: Any) -> None:
-        self._panel.position = change["new"]
-        self.draw()
+    def _on_selected(self, change: Any) -> None:
+        self._panel.select(change["new"])
 
     def _on_prompt(self, change: Any) -> None:
         self._panel.prompt = change["new"]
@@ -108,27 +109,19 @@ class Controls:
         self._panel.apply()
         self.status.value = "later %%oss cells use these settings"
 
-    def draw(self) -> None:
-        """Draw what the settings and the position change; first what eyes follow while a slider moves."""
-        self.picture.value = self._panel.next_token_html()
-        if not self.generate.disabled:
-            self.answer.value = self._panel.answer_html()
-        self.code.value = self._panel.code
-
     def after_reply(self, panel: Sliders) -> None:
         """Take a new answer in."""
-        at = panel.position
-        self.position.max = max(len(panel.reply.tokens) - 1, 0) if panel.reply is not None else 0
-        self.position.value = at
-        self.code.value = panel.code
-        self.picture.value = panel.next_token_html()
-        self.answer.value = panel.answer_html()
+        self.running.value = ""
+        with self.view.hold_sync():
+            for name, value in panel.live_traits().items():
+                setattr(self.view, name, value)
+            self.view.answer += 1
         if panel.reply is not None:
             self.status.value = stats_line(panel.reply)
 
     def show_text(self, text: str) -> None:
         """Show an answer while it is written."""
-        self.answer.value = Html.of("div", text, style="white-space:pre-wrap")
+        self.running.value = Html.of("div", text, style="white-space:pre-wrap")
 
     def show_error(self, text: str) -> None:
         """Say what went wrong; a Label's text is shown as it stands."""

@@ -57,3 +57,27 @@ class AttentionView(LiveView):
     label = t.Unicode().tag(sync=True)
     n_prompt = t.Int().tag(sync=True)
     weights = t.Bytes().tag(sync=True)  # float32 [T, S], row after row
+
+
+class DistributionView(LiveView):
+    """The distributions an answer of T tokens was drawn from, as the settings make them.
+
+    The page weighs them itself. `answer` is another number for every answer. Bytes are rows of T: `logits`
+    float32 [T, K], `seen` uint8 [T, K], `rest` float32 [T, 3 + 3 bins]: the log of the total, how many of the
+    other tokens count for the repetition penalty, and counts, means and edges of their histogram.
+    """
+
+    _esm = module("distribution")
+
+    answer = t.Int().tag(sync=True)
+    labels: t.List[Any] = t.List().tag(sync=True)  # of the likeliest tokens, [T][bars]
+    logits = t.Bytes().tag(sync=True)
+    seen = t.Bytes().tag(sync=True)
+    rest = t.Bytes().tag(sync=True)
+    written = t.List(t.Int()).tag(sync=True)  # where each token is among its K; K where it is not
+    threshold = t.Float().tag(sync=True)  # of the shares that are called unlikely
+    temperature = t.Float(1.0).tag(sync=True)
+    top_k = t.Int(0).tag(sync=True)
+    top_p = t.Float(1.0).tag(sync=True)
+    min_p = t.Float(0.0).tag(sync=True)
+    repetition_penalty = t.Float(1.0).tag(sync=True)

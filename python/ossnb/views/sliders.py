@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..harmony import EFFORTS, token_bytes
 from ..notebook.defaults import set_cell_defaults
@@ -14,7 +15,7 @@ from ..notebook.limiter import RateLimiter
 from ..reply import Reply
 from ..sampling import Sampling
 from .distribution import N_KEPT, Distributions, Reduced, reduced
-from .markup import Html, distribution_bars, percent, quoted, token_strip, visible
+from .markup import Html, distribution_bars, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ class Sliders(Panel):
     {'temperature': 0.7, 'top_p': 0.9}
 
     Moving a slider weighs the logits of the last answer anew, without running the model, and marks the tokens
-    that would now be unlikely; `position` chooses the token whose alternatives are shown. Generate writes an
-    answer in a thread of its own, Stop ends it. `reply` is the last answer, `code` the settings as Python,
-    and `apply()` makes them the settings of later `%%oss` cells.
+    that would now be unlikely; the page does that by itself, so it follows at once. Hovering and the arrow
+    keys select a token, whose alternatives are shown: its `position`. Generate writes an answer in a thread
+    of its own, Stop ends it. `reply` is the last answer, `code` the settings as Python, `apply()` makes them
+    the settings of later `%%oss` cells.
     """
 
     def __init__(self, model: Model, prompt: str = "", reply: Reply | None = None) -> None:
@@ -79,6 +81,11 @@ class Sliders(Panel):
         self._values = changed
         if self._controls is not None:
             self._controls.show_settings(values)
+        self._refresh_soon()
+
+    def select(self, position: int) -> None:
+        """Choose the token whose alternatives are shown."""
+        self.position = position
         self._refresh_soon()
 
     @property
@@ -149,7 +156,7 @@ class Sliders(Panel):
 
     # ---- the pictures ------------------------------------------------------------------------------------
 
-    def written_shares(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def written_shares(self) -> NDArray[np.float64]:
         """The share each token of the answer would have with the settings as they are now, [T]."""
         if self._distributions is None:
             return np.zeros(0)
@@ -179,12 +186,8 @@ class Sliders(Panel):
         at = min(max(self.position, 0), len(kept.ids) - 1)
         shares, before = kept.under(self.sampling), kept.before()
         rows = [
-            (
-                quoted(visible(token_bytes(int(kept.ids[at, i])))),
-                float(before[at, i]),
-                float(shares.kept[at, i]),
-            )
-            for i in range(min(N_BARS, kept.ids.shape[1]))
+            (label, float(before[at, i]), float(shares.kept[at, i]))
+            for i, label in enumerate(_labels(kept.ids[at]))
         ]
         shown = sum(row[2] for row in rows)
         others = (float(1 - sum(row[1] for row in rows)), max(0.0, 1 - shown))
@@ -195,6 +198,23 @@ class Sliders(Panel):
             f"{percent(shares.error[at])}"
         )
         return Html.joined([picture, Html.of("p", note, quiet=True)])
+
+    def live_traits(self) -> dict[str, Any]:
+        """What the live view draws of the answer there is; see DistributionView."""
+        kept = self._distributions
+        if self.reply is None or kept is None:
+            return {}
+        rest = np.column_stack([kept.log_total, kept.n_seen_others, kept.counts, kept.means, kept.edges])
+        is_written = np.column_stack([kept.ids == kept.tokens[:, None], np.ones(len(kept.ids), np.bool_)])
+        return {
+            **token_traits(self.reply.tokens),
+            "selected": self.position,
+            "labels": [_labels(row) for row in kept.ids],
+            "logits": kept.logits.astype("<f4").tobytes(),
+            "seen": kept.is_seen.astype(np.uint8).tobytes(),
+            "rest": rest.astype("<f4").tobytes(),
+            "written": is_written.argmax(axis=1).tolist(),
+        }
 
     def _refresh_soon(self) -> None:
         """Let the saved picture follow; many moves of a slider make one new picture."""
@@ -219,7 +239,7 @@ class Sliders(Panel):
         """Make the sliders."""
         from .controls import Controls
 
-        self._controls = Controls(self, self._id)
+        self._controls = Controls(self, self._id, UNLIKELY)
         return self._controls.box
 
     def generate_in_thread(self) -> threading.Thread:
@@ -237,6 +257,11 @@ class Sliders(Panel):
         self._controls.set_busy(True)
         thread.start()
         return thread
+
+
+def _labels(ids: NDArray[np.int32]) -> list[str]:
+    """The tokens that get a bar, in quotes."""
+    return [quoted(visible(token_bytes(token))) for token in ids[:N_BARS].tolist()]
 
 
 def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:

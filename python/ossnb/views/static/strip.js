@@ -36,8 +36,19 @@ function make(tag, style, ...children) {
 function makeRoot(model, ...children) {
   const hider = make("style", "", `.${CSS.escape(model.get("twin"))} { display: none }`);
   const root = make("div", "color:inherit", hider, ...children);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take the arrow keys
+  keepKeys(root);
   return root;
+}
+
+/**
+ * Keep the keys for what is within an element. In command mode JupyterLab takes arrow keys and letters, unless
+ * what has the focus says otherwise; what stands around it is asked too late.
+ * @param {HTMLElement} element
+ */
+function keepKeys(element) {
+  element.addEventListener("focusin", (event) => {
+    /** @type {HTMLElement} */ (event.target).dataset.lmSuppressShortcuts = "true";
+  });
 }
 
 /**
