@@ -15,7 +15,7 @@ IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py tests/test_notebo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test browser pictures arm lint format oracle bench clean
+.PHONY: help demo lab test browser pictures arm wheel lint format oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -40,6 +40,11 @@ pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab an
 
 arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aarch64-linux-gnu qemu-user)
 	$(RUN) -m pytest -v tests/test_other_machines.py $(ARGS)
+
+wheel: $(STAMP)-core  ## build the wheel and check what is in it
+	@rm -rf build/wheel
+	$(RUN) -m pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w build/wheel .
+	$(RUN) tools/check_wheel.py build/wheel
 
 lint: $(STAMP)-lint  ## check style and types
 	$(RUN) -m ruff check .

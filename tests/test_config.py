@@ -147,6 +147,7 @@ def test_fields_that_change_nothing_are_ignored(path):
         ({"num_experts_per_tok": 5, "experts_per_token": 5}, "expected at most num_local_experts 4"),
         ({"vocab_size": None}, "vocab_size is None"),
         ({"sliding_window": None}, "sliding_window is None"),
+        ({"rope_scaling": None}, "rope_scaling is None, expected an object with rope_type 'yarn'"),
         ({"rms_norm_eps": 0}, "rms_norm_eps is 0, expected a number above 0"),
         ({"rms_norm_eps": float("nan")}, "rms_norm_eps is nan"),
         ({"rope_theta": float("inf")}, "rope_theta is inf"),

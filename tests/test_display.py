@@ -277,7 +277,7 @@ def test_metadata_tell_how_to_get_the_answer_again():
         "revision": None,
         "precision": "exact",
         "seed": 7,
-        "sampling": {"temperature": 0.5},
+        "sampling": {"temperature": 0.5, "top_p": 1.0, "top_k": 0, "min_p": 0.0},
         "effort": "low",
         "prompt_sha256": make_reply().prompt_sha256,
         "finish_reason": "stop",

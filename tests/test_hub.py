@@ -284,6 +284,12 @@ def test_names_that_are_nothing(fake, name):
     assert fake.calls == []
 
 
+@pytest.mark.parametrize("name", ["owner/foo--bar", "owner/foo.git", "owner/-x"])
+def test_a_name_the_hub_would_not_take_is_told_before_asking_it(name):
+    with pytest.raises(CheckpointError, match=f"{name} is not a hub id: "):
+        hub.resolve(name)
+
+
 def test_a_path_object_is_never_a_hub_id(fake):
     with pytest.raises(CheckpointError, match="no such folder"):
         hub.resolve(Path("openai/gpt-oss-20b"))

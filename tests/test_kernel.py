@@ -31,7 +31,7 @@ def test_messages_come_in_order(kernel):
         "revision": None,
         "precision": "exact",
         "seed": 1,
-        "sampling": {"max_tokens": 60},
+        "sampling": {"max_tokens": 60, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0},
         "effort": "low",
         "prompt_sha256": reply["sha"],
         "finish_reason": "length",

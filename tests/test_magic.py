@@ -94,7 +94,7 @@ def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
         ("--temperature -1", "temperature must be >= 0, got -1"),
         ("--temperature warm", "invalid float value: 'warm'"),
         ("--top-p 2", "top_p must be in (0, 1]"),
-        ("--seed 1.5", "invalid int value: '1.5'"),
+        ("--seed 1.5", "--seed: needs a whole number, got '1.5'"),
         ("--seed", "expected one argument"),
         ("--effort extreme", "--effort is one of low, medium, high, got 'extreme'"),
         ("--max-tokens 0", "max_tokens must be >= 1, got 0"),
@@ -126,6 +126,11 @@ def test_help_comes_before_everything(shell, capsys, source):
     assert out.startswith("%%oss [NAME <<] [flags]")
     assert all(flag.name in out and flag.meaning.split()[0] in out for flag in FLAGS)
     assert not shell.asked
+
+
+def test_help_in_quotes_is_text(shell, capsys):
+    run(shell, '%%oss --instructions "say what -h does"\nHi', capsys)
+    assert shell.asked == [("Hi", {"instructions": "say what -h does"})]
 
 
 def test_terminal_waits_for_the_body(shell):
@@ -190,6 +195,12 @@ def test_values_are_inserted(shell, capsys):
     shell.run_cell("n = 42\nrules = \"Don't say 'no'\"")
     run(shell, '%%oss --instructions "{{rules}}" --seed {{n}}\n{{n}} {n} $n ${n} {"a": 1} {{{{n}}', capsys)
     assert shell.asked == [('42 {n} $n ${n} {"a": 1} {{n}}', {"instructions": "Don't say 'no'", "seed": 42})]
+
+
+def test_an_expression_in_a_flag_is_one_word(shell, capsys):
+    shell.run_cell("n = 41\nd = {'seed of all': 6}")
+    run(shell, "%%oss --seed {{n + 1}} --top-k={{d['seed of all']}}\nHi", capsys)
+    assert shell.asked == [("Hi", {"seed": 42, "top_k": 6})]
 
 
 def test_raw_takes_the_prompt_as_it_stands(shell, capsys):
@@ -442,6 +453,10 @@ def complete(shell, text, line=0):
 )
 def test_completion(shell, text, expected):
     assert complete(shell, text) == expected
+
+
+def test_completion_knows_what_can_be_loaded(shell):
+    assert complete(shell, "%oss load ")[:3] == ["demo", "20b", "120b"]
 
 
 def test_completion_knows_the_chats_and_stays_out_of_prompts(shell, capsys):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ossnb
+from builders import edit_tensors
 from fakes import random_model, scripted_model
 from ossnb import default, demo, hub, machine
 from ossnb import model as model_module
@@ -181,11 +182,34 @@ def test_wrong_token_ids_are_refused_and_the_model_lives_on(model, ids, message)
     assert model.logits([1]).shape == (1, 512)
 
 
+@pytest.mark.parametrize("options", [{}, {"top_p": 0.9}], ids=["screened", "all logits"])
+def test_weights_that_are_no_numbers_are_an_error_not_an_answer(folder, tmp_path, options):
+    damaged = shutil.copytree(folder, tmp_path / "damaged")
+    edit_tensors(damaged, lambda tensors: tensors["model.norm.weight"].__setitem__(3, 0x7FC0))
+    with ossnb.load(damaged) as model, pytest.raises(CheckpointError, match="no numbers"):
+        model.complete([1, 2, 3], max_tokens=5, seed=1, **options)
+
+
+def test_the_variable_is_named_when_what_it_names_is_nothing(monkeypatch):
+    monkeypatch.setenv("OSSNB_MODEL", "nope")
+    with pytest.raises(CheckpointError, match="OSSNB_MODEL names 'nope': "):
+        ossnb.load()
+
+
+def test_the_prompt_the_instructions_and_the_effort_may_be_positions():
+    model = scripted_model("<|channel|>final<|message|>Hi")
+    first = model.generate("Hello", "Be brief.", "low", seed=1)
+    same = model.generate(prompt_or_messages="Hello", instructions="Be brief.", effort="low", seed=1)
+    assert (first.prompt_tokens, first.effort) == (same.prompt_tokens, "low")
+
+
 def test_too_many_tokens_and_too_little_memory(folder, monkeypatch):
     with ossnb.load(folder, context=64) as model:
         with pytest.raises(ContextFull, match="65 tokens are more than the context holds, 64"):
             model.logits([1] * 65)
         with pytest.raises(ContextFull, match="the prompt has 64 tokens and the context holds 64"):
+            model.complete([1] * 64)
+        with pytest.raises(ContextFull, match=r"or load with more context \(<= "):
             model.complete([1] * 64)
         assert model.complete([1] * 60).finish_reason == "context"
         monkeypatch.setattr(machine, "available_memory", lambda: 1000)

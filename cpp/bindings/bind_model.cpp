@@ -1,5 +1,6 @@
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <mutex>
 
 #include "base/error.h"
@@ -235,7 +236,10 @@ void bind_model(py::module_& m) {
            [](BoundSequence& s) { return std::make_shared<BoundSequence>(BoundSequence{s.idle().fork()}); })
       .def("rewind", [](BoundSequence& s, int length) { s.idle().rewind(length); }, py::arg("length"));
 
-  py::class_<Screened>(m, "Screened");
+  py::class_<Screened>(m, "Screened").def_property_readonly("is_finite", [](const Screened& screened) {
+    const auto& approx = screened.screen.approx;  // a NaN before lm_head makes all of them NaN
+    return !approx.empty() && std::isfinite(approx[0]);
+  });
 
   py::class_<BoundModel>(m, "Model")
       .def(py::init<const py::dict&, py::dict, int, const std::string&, const std::string&>(),

@@ -107,6 +107,10 @@ class Model:
 class Screened:
     """Bounds of the logits after a sequence's last token, from a packed copy of lm_head."""
 
+    @property
+    def is_finite(self) -> bool:
+        """False where a NaN or an infinity came before lm_head."""
+
 class Sampler:
     """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max
     noise keyed by (seed, position, token)."""

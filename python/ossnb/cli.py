@@ -337,7 +337,7 @@ def _add_verify(commands: Any) -> None:
         "check a model's files, its prompts and, for gpt-oss-20b, published answers",
         "example:\n  ossnb verify 20b",
     )
-    parser.add_argument("model", metavar="MODEL", help="20b, 120b, a hub id or a folder")
+    parser.add_argument("model", metavar="MODEL", help="20b, 120b, a hub id, a folder or demo")
     parser.add_argument("--threads", type=int, metavar="N", help="default: every core")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
 

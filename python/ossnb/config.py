@@ -73,6 +73,18 @@ class Config:
     max_position_embeddings: int = 131072
     initial_context_length: int = 4096
     eos_token_id: tuple[int, ...] = (200002,)
+
+    @property
+    def experts_per_token(self) -> int:
+        """num_experts_per_tok; config.json has it under both names."""
+        return self.num_experts_per_tok
+
+    @property
+    def rope_scaling(self) -> dict[str, Any]:
+        """The rope_* fields as the object that config.json has."""
+        names = ("factor", "beta_fast", "beta_slow", "original_max_position_embeddings")
+        return {"rope_type": "yarn", "truncate": False} | {n: getattr(self, "rope_" + n) for n in names}
+
     pad_token_id: int | None = 199999
 
     def __post_init__(self) -> None:
@@ -150,7 +162,7 @@ def _rope(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The YaRN numbers of rope_scaling or rope_parameters."""
     where = "rope_parameters" if raw.get("rope_parameters") is not None else "rope_scaling"
     rope = raw.get(where)
-    if rope is None:
+    if where not in raw:
         return {}
     if not isinstance(rope, dict):
         raise ValueError(f"{where} is {rope!r}, expected an object with rope_type 'yarn'")

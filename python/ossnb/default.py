@@ -20,6 +20,9 @@ _turns = Turns("the default model", "wait until it is loaded, or stop that")
 def default_model() -> Model:
     """Return the model that `ossnb.generate` and `%%oss` use, loading it (`load()`) when there is none yet.
 
+    >>> ossnb.default_model().source  # doctest: +SKIP
+    'demo'
+
     Busy if another thread has been loading it for seconds.
     """
     global _default
@@ -37,17 +40,20 @@ def default_model() -> Model:
 
 
 def set_default_model(model: Model | None) -> None:
-    """Make `model` the default; None lets the next use load it anew."""
+    """Make `model` the default; None lets the next use load it anew.
+
+    >>> ossnb.set_default_model(ossnb.load("demo", precision="fast"))  # doctest: +SKIP
+    """
     global _default
     _default = model
 
 
 @with_sampling_options
 def generate(
-    prompt: Prompt,
-    *,
+    prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
+    *,
     tools: Tools | None = None,
     **sampling: Unpack[SamplingOptions],
 ) -> Reply:
@@ -56,28 +62,32 @@ def generate(
     >>> ossnb.generate("What is 2 + 2?").text  # doctest: +SKIP
     '4'
     """
-    return default_model().generate(prompt, instructions=instructions, effort=effort, tools=tools, **sampling)
+    return default_model().generate(prompt_or_messages, instructions, effort, tools=tools, **sampling)
 
 
 @with_sampling_options
 def stream(
-    prompt: Prompt,
-    *,
+    prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
+    *,
     tools: Tools | None = None,
     **sampling: Unpack[SamplingOptions],
 ) -> Stream:
-    """Answer with the default model, event by event; see Model.stream."""
-    return default_model().stream(prompt, instructions=instructions, effort=effort, tools=tools, **sampling)
+    """Answer with the default model, event by event; see Model.stream.
+
+    >>> for event in ossnb.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
+    Hello!
+    """
+    return default_model().stream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
 
 
 @with_sampling_options
 async def agenerate(
-    prompt: Prompt,
-    *,
+    prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
+    *,
     tools: Tools | None = None,
     **sampling: Unpack[SamplingOptions],
 ) -> Reply:
@@ -85,15 +95,15 @@ async def agenerate(
 
     >>> reply = await ossnb.agenerate("What is 2 + 2?")  # doctest: +SKIP
     """
-    return await astream(prompt, instructions=instructions, effort=effort, tools=tools, **sampling).run()
+    return await astream(prompt_or_messages, instructions, effort, tools=tools, **sampling).run()
 
 
 @with_sampling_options
 def astream(
-    prompt: Prompt,
-    *,
+    prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
+    *,
     tools: Tools | None = None,
     **sampling: Unpack[SamplingOptions],
 ) -> AsyncStream:
@@ -103,13 +113,15 @@ def astream(
     Hello!
     """
     return AsyncStream(
-        lambda: default_model().stream(
-            prompt, instructions=instructions, effort=effort, tools=tools, **sampling
-        )
+        lambda: default_model().stream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
     )
 
 
 @with_sampling_options
 def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
-    """Continue raw text with the default model; see Model.complete."""
+    """Continue raw text with the default model; see Model.complete.
+
+    >>> ossnb.complete("Roses are red, violets", max_tokens=20).text  # doctest: +SKIP
+    ' are blue'
+    """
     return default_model().complete(prompt, **sampling)

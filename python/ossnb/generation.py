@@ -6,6 +6,7 @@ Named so, and not generate.py, because `ossnb.generate` is the function.
 from __future__ import annotations
 
 import codecs
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from . import _core
 from .config import Config
 from .engine import SharedEngine
-from .errors import Interrupted
+from .errors import CheckpointError, Interrupted
 from .estimate import duration, prefill_seconds
 from .harmony import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from .messages import Message, ToolCall
@@ -249,8 +250,15 @@ class Generation:
         if isinstance(logits, _core.Screened):
             token, n_bytes = self._engine.choose(logits, self._sampler, position)
             self._decode_bytes += n_bytes
+            is_number = logits.is_finite
         else:
             token, logprob, top_ids, top_logprobs = self._sampler.sample(logits, position, n_top)
+            is_number = math.isfinite(logits[token])
+        if not is_number:
+            raise CheckpointError(
+                f"the logits after {position:,} tokens are no numbers (NaN or infinite), so the weights of "
+                f"{self._request.model!r} are damaged, or not those of a gpt-oss: fetch them anew"
+            )
         self._sampler.accept(token)
         if n_top:
             top = tuple(

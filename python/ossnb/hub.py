@@ -72,16 +72,19 @@ def cached(source: str, revision: str | None = None) -> Path | None:
     True
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+    repo = ALIASES.get(source, source)
     try:
         folder = snapshot_download(
-            ALIASES.get(source, source),
+            repo,
             revision=revision,
             local_files_only=True,
             allow_patterns=_WANTED,
             ignore_patterns=_UNWANTED,
         )
+    except HFValidationError as error:
+        raise _explained(error, repo, revision) from error
     except (LocalEntryNotFoundError, OSError):
         return None
     path = Path(folder)

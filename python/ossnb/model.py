@@ -18,7 +18,7 @@ from . import _core, checkpoint, demo, derived, hub, machine
 from .aio import AsyncStream
 from .config import Config
 from .engine import SharedEngine, Use
-from .errors import ContextFull
+from .errors import CheckpointError, ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
 from .harmony import CALL, Tokenizer, check_effort, render
 from .messages import Prompt, as_messages
@@ -97,12 +97,19 @@ def load(
 
 
 def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:
+    named = False
     if source is None:
         source, notice = hub.default_source()
         if notice:
             print(notice, file=sys.stderr)
+        named = os.environ.get("OSSNB_MODEL") == source
     if source != "demo":
-        return hub.resolve(source, revision)
+        try:
+            return hub.resolve(source, revision)
+        except CheckpointError as error:
+            if named:
+                raise CheckpointError(f"OSSNB_MODEL names {source!r}: {error}") from error
+            raise
     if revision is not None:
         raise ValueError(f"the embedded model has no revisions to choose from, got {revision!r}")
     path = demo.expand()
@@ -203,10 +210,10 @@ class Model:
     @with_sampling_options
     def generate(
         self,
-        prompt: Prompt,
-        *,
+        prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
+        *,
         tools: Tools | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> Reply:
@@ -215,7 +222,7 @@ class Model:
         >>> model.generate("What is 2 + 2?", effort="low", seed=7).text  # doctest: +SKIP
         '4'
 
-        `messages` are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
+        Messages are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
         `reply.messages`. `instructions` is what others name the system prompt; `effort` is low, medium or
         high. `tools` are functions as JSON schemas; a call the model wants is in `reply.tool_calls`, none is
         executed. `max_tokens` None goes on until the model ends or the context is full (finish_reason
@@ -224,15 +231,16 @@ class Model:
         Interrupted, with the partial reply in `.reply`. ContextFull if the prompt leaves no room for an
         answer, ValueError for settings out of range.
         """
-        return self.stream(prompt, instructions=instructions, effort=effort, tools=tools, **sampling).run()
+        stream = self.stream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
+        return stream.run()
 
     @with_sampling_options
     def stream(
         self,
-        prompt: Prompt,
-        *,
+        prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
+        *,
         tools: Tools | None = None,
         on_end: Callable[[Reply], None] | None = None,
         **sampling: Unpack[SamplingOptions],
@@ -248,16 +256,17 @@ class Model:
         self._check_harmony()
         check_effort(effort)
         settings = Sampling.of(sampling)
-        tokens = render(as_messages(prompt), instructions=instructions, effort=effort, tools=tools)
+        messages = as_messages(prompt_or_messages)
+        tokens = render(messages, instructions=instructions, effort=effort, tools=tools)
         return self._start(tokens, settings, effort, on_end)
 
     @with_sampling_options
     async def agenerate(
         self,
-        prompt: Prompt,
-        *,
+        prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
+        *,
         tools: Tools | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> Reply:
@@ -269,17 +278,16 @@ class Model:
         partial reply in `.reply`; after a timeout, that is the TimeoutError's `__cause__`. To have the
         partial reply at hand in any case: `stream = model.astream(...)`, `await stream.run()`.
         """
-        return await self.astream(
-            prompt, instructions=instructions, effort=effort, tools=tools, **sampling
-        ).run()
+        stream = self.astream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
+        return await stream.run()
 
     @with_sampling_options
     def astream(
         self,
-        prompt: Prompt,
-        *,
+        prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
+        *,
         tools: Tools | None = None,
         on_end: Callable[[Reply], None] | None = None,
         **sampling: Unpack[SamplingOptions],
@@ -294,7 +302,7 @@ class Model:
         """
         return AsyncStream(
             lambda: self.stream(
-                prompt, instructions=instructions, effort=effort, tools=tools, on_end=on_end, **sampling
+                prompt_or_messages, instructions, effort, tools=tools, on_end=on_end, **sampling
             )
         )
 
@@ -372,9 +380,11 @@ class Model:
         settings.check_vocabulary(self.config.vocab_size)
         n_tokens = len(tokens) + len(begun)
         if n_tokens >= self.context:
+            most = self.config.max_position_embeddings
             raise ContextFull(
-                f"the prompt has {n_tokens:,} tokens and the context holds {self.context:,}: shorten it, "
-                f"start a new chat, or load with more context (<= {self.config.max_position_embeddings:,})"
+                f"the prompt has {n_tokens:,} tokens and the context holds {self.context:,}: shorten it, or "
+                + "start a new chat"
+                + (f", or load with more context (<= {most:,})" if self.context < most else "")
             )
         request = Request(
             tokens,

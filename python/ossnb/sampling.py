@@ -110,9 +110,10 @@ class Sampling:
                     raise ValueError(f"{name}: token id must be below {vocab_size} (vocab_size), got {token}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings that differ from the defaults, ready for JSON; the seed always."""
+        """Return the settings, ready for JSON: seed, temperature, top_p, top_k and min_p always, the others
+        where they differ from the defaults."""
         changed = {f.name: getattr(self, f.name) for f in fields(self)}
-        changed = {name: value for name, value in changed.items() if value != _DEFAULTS[name]}
+        changed = {n: value for n, value in changed.items() if n in _ALWAYS_TOLD or value != _DEFAULTS[n]}
         if "logit_bias" in changed:
             changed["logit_bias"] = {str(token): bias for token, bias in self.logit_bias.items()}
         if "stop" in changed:
@@ -120,6 +121,7 @@ class Sampling:
         return changed | {"seed": self.seed}
 
 
+_ALWAYS_TOLD = ("temperature", "top_p", "top_k", "min_p")  # whatever later versions take for granted
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Sampling)} | {"logit_bias": {}}
 
 

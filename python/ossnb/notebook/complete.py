@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .options import EFFORTS, FLAGS, SUBCOMMANDS
+from .options import EFFORTS, FLAGS, MODELS, SUBCOMMANDS
 
 
 def candidates(line: str, names: Callable[[str], Iterable[str]]) -> tuple[str, list[str]] | None:
@@ -35,7 +35,7 @@ def _line_options(words: list[str], names: Callable[[str], Iterable[str]]) -> li
         case []:
             return list(SUBCOMMANDS)
         case ["load"]:
-            return list(names("--model"))
+            return [*MODELS, *names("--model")]
         case ["load", *_, "--precision"]:
             return ["exact", "fast"]
         case ["load", *_]:

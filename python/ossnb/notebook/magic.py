@@ -249,7 +249,8 @@ class OssMagics(Magics):
 
     def _known(self, name: str) -> Conversation:
         if name not in self.chats:
-            raise ValueError(f"there is no chat {name!r}{suggestion(name, list(self.chats))}")
+            others = suggestion(name, list(self.chats)) if self.chats else ", nor any other"
+            raise ValueError(f"there is no chat {name!r}{others}")
         return self.chats[name]
 
     def _restore(self, words: list[str]) -> None:

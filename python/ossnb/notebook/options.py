@@ -55,16 +55,30 @@ def _unescaped(text: str) -> str:
     return text.replace(r"\n", "\n").replace(r"\t", "\t")
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"needs a whole number, got {text!r}") from None
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"needs a number, got {text!r}") from None
+
+
 FLAGS = (
     Flag("--model", "20b, 120b, a hub id, a folder or demo, for this cell", metavar="SOURCE", values=MODELS),
     Flag("--effort", "how long to think: low, medium (default) or high", metavar="LEVEL", values=EFFORTS),
     Flag("--instructions", "what the model should heed (the developer message)"),
-    Flag("--temperature", "0 takes the likeliest token (default 1.0)", float, "N"),
-    Flag("--top-p", "keep the likeliest tokens that make up this probability (default 1.0: all)", float, "N"),
-    Flag("--top-k", "keep the k likeliest tokens (default 0: all)", int, "N"),
-    Flag("--min-p", "drop tokens less likely than this share of the likeliest (default 0.0)", float, "N"),
-    Flag("--max-tokens", "stop after so many new tokens, thinking included", int, "N"),
-    Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", int, "N"),
+    Flag("--temperature", "0 takes the likeliest token (default 1.0)", _real, "N"),
+    Flag("--top-p", "keep the likeliest tokens that make up this probability (default 1.0: all)", _real, "N"),
+    Flag("--top-k", "keep the k likeliest tokens (default 0: all)", _whole, "N"),
+    Flag("--min-p", "drop tokens less likely than this share of the likeliest (default 0.0)", _real, "N"),
+    Flag("--max-tokens", "stop after so many new tokens, thinking included", _whole, "N"),
+    Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", _whole, "N"),
     Flag("--stop", r"end the answer before this text; may be repeated; \n and \t are understood", _unescaped),
     Flag("--out", "put the reply into this variable, as `NAME <<` before the flags does", metavar="NAME"),
     Flag("--chat", "go on with the conversation of this name, or begin it", metavar="NAME"),
@@ -75,6 +89,7 @@ FLAGS = (
     ),
     Flag("--raw", "continue the text as it stands: no chat format, and {{expr}} inserts nothing", metavar=""),
 )
+_INSERTED = re.compile(r"\{\{.*?\}\}")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop")
 
 
@@ -127,7 +142,11 @@ def cell_help() -> str:
 
 def wants_help(line: str) -> bool:
     """Whether the line asks for help, whatever else is wrong with it."""
-    return bool({"-h", "--help"} & set(line.split()))
+    try:
+        words = shlex.split(line)
+    except ValueError:  # an open quote
+        words = line.split()
+    return not {"-h", "--help"}.isdisjoint(words)
 
 
 def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOptions:
@@ -138,7 +157,7 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     """
     name, line = _assigned_name(line)
     try:
-        words = shlex.split(line)
+        words = _words(line)
     except ValueError as error:
         advice = 'put text with spaces or apostrophes in "double quotes"'
         raise ValueError(f"{error} in {line!r}: {advice}") from None
@@ -160,6 +179,12 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
     flags = {key: given[key] for key in ("model", "chat", "raw", "code") if key in given}
     return CellOptions(settings, out=out, **flags)
+
+
+def _words(line: str) -> list[str]:
+    """Split a line as a shell does; `{{expr}}` stays as it is, with its spaces and quotes."""
+    expressions, words = iter(_INSERTED.findall(line)), shlex.split(_INSERTED.sub("\0", line))
+    return [re.sub("\0", lambda _: next(expressions), word) for word in words]
 
 
 def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = str) -> CellOptions:
