@@ -92,7 +92,7 @@ def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
         ),
         ("--temp 1", "unknown flag --temp"),
         ("--temperature -1", "temperature must be >= 0, got -1"),
-        ("--temperature warm", "invalid float value: 'warm'"),
+        ("--temperature warm", "--temperature: needs a number, got 'warm'"),
         ("--top-p 2", "top_p must be in (0, 1]"),
         ("--seed 1.5", "--seed: needs a whole number, got '1.5'"),
         ("--seed", "expected one argument"),
@@ -363,7 +363,7 @@ def test_notebook_cell_gets_markdown_and_metadata(shell, capsys, monkeypatch):
         "seed": 5,
         "effort": "low",
         "finish_reason": "stop",
-        "sampling": {"temperature": 0.5},
+        "sampling": {"temperature": 0.5, "top_p": 1.0, "top_k": 0, "min_p": 0.0},
     }
     assert metadata["prompt_sha256"] == shell.user_ns["_oss"].prompt_sha256
 

@@ -166,7 +166,7 @@ template <Terms terms, int N>
 #pragma GCC unroll 4
     for (int r = 0; r < 4; ++r) {
       const std::uint8_t* p = blocks + r * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
-      __builtin_prefetch(p + 1024);
+      __builtin_prefetch(p + 4 * row_bytes);  // the next four rows
       const __m256i b = g + 1 < layout.n_groups
                             ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
                             : _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

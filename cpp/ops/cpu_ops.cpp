@@ -14,7 +14,10 @@ namespace ossnb {
 
 namespace {
 
-constexpr int kRowBlock = 64;    // rows of a weight matrix a task multiplies: two tiles of 32
+// Rows of a weight matrix that a task multiplies. Of many tokens, so few that their products stay in the
+// cache; of few, the weights stream from memory, each task's stream begins slowly, and long ones are worth it
+// as long as every thread gets several.
+constexpr int kRowBlock = 64, kLongRowBlock = 256, kFewTokens = 8;
 constexpr int kHeadBlock = 256;  // rows of lm_head a task multiplies
 constexpr int kQueryBlock = 4;   // queries that share what is read of the keys and values
 
@@ -109,7 +112,7 @@ class CpuOps final : public Ops {
     int row, n;
   };
   struct Task {
-    int bucket, row;  // first of kRowBlock rows of the expert's matrix
+    int bucket, row;  // first of row_block_ rows of the expert's matrix
   };
 
   void copy(const Buffer<float>& rows, int width, float* out) const {
@@ -173,7 +176,7 @@ class CpuOps final : public Ops {
 
   struct Scratch {  // of one worker
     Buffer<std::uint8_t> tile;
-    Buffer<float> hidden;   // [pairs of a bucket, kRowBlock]
+    Buffer<float> hidden;   // [pairs of a bucket, row_block_]
     Buffer<float> weights;  // attention: [G, keys]
     std::vector<const float*> keys, values;
   };
@@ -211,6 +214,9 @@ void CpuOps::begin(const Batch& batch) {
   for (Scratch& s : scratch_)
     s.tile.reserve(kernels::mxfp4_scratch_bytes(std::max(c_.hidden_size, c_.intermediate_size)));
 
+  row_block_ = kRowBlock;
+  if (T_ <= kFewTokens) row_block_ *= std::clamp(8 / pool_.size(), 1, kLongRowBlock / kRowBlock);
+
   last_position_.clear();
   for (int t = 0; t < T_; ++t) {
     rope_.angles(batch.positions[t], cos_.data() + t * half, sin_.data() + t * half);
@@ -241,10 +247,10 @@ void CpuOps::matmul(const Dense& m, int row, int n_rows, const float* x, const s
   }
 }
 
-// Rows row .. row + kRowBlock of y = m x + bias for all T rows.
+// Rows row .. row + row_block_ of y = m x + bias for all T rows.
 void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float* x, const std::uint8_t* quant,
                          float* y, std::size_t y_stride) {
-  const int n = std::min(kRowBlock, m.n_rows - row);
+  const int n = std::min(row_block_, m.n_rows - row);
   matmul(m, row, n, x, quant, T_, y + row, y_stride);
   for (int t = 0; t < T_; ++t) add_bias(y + t * y_stride + row, bias + row, n);
 }
@@ -267,17 +273,17 @@ void CpuOps::attn_in(int layer) {
   });
   const DenseLayer& dense = dense_[layer];
   quantize_rows(dense.q, norm_.data(), T_, hidden_layout_, norm_q_.data());
-  const int q_tasks = n_blocks(Q, kRowBlock), kv_tasks = n_blocks(KV, kRowBlock);
+  const int q_tasks = n_blocks(Q, row_block_), kv_tasks = n_blocks(KV, row_block_);
   pool_.parallel_for(q_tasks + 2 * kv_tasks, [&](int i, int) {
     const float* x = norm_.data();
     const std::uint8_t* quant = norm_q_.data();
     const int kv = i - q_tasks, value = kv - kv_tasks;
     if (kv < 0) {
-      matmul_bias(dense.q, w.q_bias, i * kRowBlock, x, quant, q_.data(), Q);
+      matmul_bias(dense.q, w.q_bias, i * row_block_, x, quant, q_.data(), Q);
     } else if (value < 0) {
-      matmul_bias(dense.k, w.k_bias, kv * kRowBlock, x, quant, kv_.data(), 2 * KV);
+      matmul_bias(dense.k, w.k_bias, kv * row_block_, x, quant, kv_.data(), 2 * KV);
     } else {
-      matmul_bias(dense.v, w.v_bias, value * kRowBlock, x, quant, kv_.data() + KV, 2 * KV);
+      matmul_bias(dense.v, w.v_bias, value * row_block_, x, quant, kv_.data() + KV, 2 * KV);
     }
   });
   pool_.parallel_for(T_, [&](int t, int) {
@@ -377,8 +383,8 @@ void CpuOps::attn_out(int layer) {
   const Dense& o = dense_[layer].o;
   const int D = c_.hidden_size;
   quantize_rows(o, q_.data(), T_, heads_layout_, heads_q_.data());
-  pool_.parallel_for(n_blocks(D, kRowBlock), [&](int i, int) {
-    const int row = i * kRowBlock, n = std::min(kRowBlock, D - row);
+  pool_.parallel_for(n_blocks(D, row_block_), [&](int i, int) {
+    const int row = i * row_block_, n = std::min(row_block_, D - row);
     matmul_bias(o, w_.layers[layer].o_bias, row, q_.data(), heads_q_.data(), out_.data(), D);
     for (int t = 0; t < T_; ++t) {
       const std::size_t at = static_cast<std::size_t>(t) * D + row;
@@ -461,7 +467,7 @@ std::vector<CpuOps::Task> CpuOps::tasks_of(int n_rows) const {
                    [&](int a, int b) { return buckets_[a].n_pairs > buckets_[b].n_pairs; });
   std::vector<Task> tasks;
   for (const int b : order) {
-    for (int row = 0; row < n_rows; row += kRowBlock) tasks.push_back({b, row});
+    for (int row = 0; row < n_rows; row += row_block_) tasks.push_back({b, row});
   }
   return tasks;
 }
@@ -500,13 +506,13 @@ void CpuOps::experts(int layer) {
   pool_.parallel_for(static_cast<int>(up_tasks.size()), [&](int i, int worker) {
     const Task& task = up_tasks[i];
     const Bucket& b = buckets_[task.bucket];
-    const int n = std::min(kRowBlock, 2 * I - task.row);
-    float* h = scratch_[worker].hidden.reserve(static_cast<std::size_t>(b.n_pairs) * kRowBlock);
-    expert_rows(w.gate_up, 2 * I, D, task, n, norm_q_.data(), norm_.data(), pair_row_.data(), h, kRowBlock,
+    const int n = std::min(row_block_, 2 * I - task.row);
+    float* h = scratch_[worker].hidden.reserve(static_cast<std::size_t>(b.n_pairs) * row_block_);
+    expert_rows(w.gate_up, 2 * I, D, task, n, norm_q_.data(), norm_.data(), pair_row_.data(), h, row_block_,
                 worker);
     for (int p = 0; p < b.n_pairs; ++p) {
       float* act = act_.data() + static_cast<std::size_t>(b.first_pair + p) * I + task.row / 2;
-      k_.swiglu(h + p * kRowBlock, n / 2, c_.swiglu_limit, c_.swiglu_alpha, act);
+      k_.swiglu(h + p * row_block_, n / 2, c_.swiglu_limit, c_.swiglu_alpha, act);
     }
   });
   if (w.down.blocks) {
@@ -519,7 +525,7 @@ void CpuOps::experts(int layer) {
   pool_.parallel_for(static_cast<int>(down_tasks.size()), [&](int i, int worker) {
     const Task& task = down_tasks[i];
     float* y = expert_out_.data() + static_cast<std::size_t>(buckets_[task.bucket].first_pair) * D + task.row;
-    expert_rows(w.down, D, I, task, std::min(kRowBlock, D - task.row), act_q_.data(), act_.data(),
+    expert_rows(w.down, D, I, task, std::min(row_block_, D - task.row), act_q_.data(), act_.data(),
                 pair_self_.data(), y, D, worker);
   });
   pool_.parallel_for(T_, [&](int t, int) {
