@@ -1,4 +1,4 @@
-"""Check the wheel in a folder: that it is small, and holds what is used at run time: `check_wheel.py FOLDER`."""
+"""Check that the wheel in a folder is small and holds what is used at run time: `check_wheel.py FOLDER`."""
 
 import fnmatch
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 
 LARGEST_BYTES = 15_000_000
 NEEDED = (
-    "ossnb/_core*.so", "ossnb/_core.pyi", "ossnb/py.typed", "ossnb/data/demo.ossnb", "ossnb/data/MODEL_CARD.md",
-    "ossnb/views/static/strip.js", "ossnb/views/static/tokens.js", "ossnb/views/static/distribution.js",
+    "ossnb/_core*.so", "ossnb/_core.pyi", "ossnb/py.typed", "ossnb/data/demo.ossnb",
+    "ossnb/data/MODEL_CARD.md", "ossnb/views/static/strip.js", "ossnb/views/static/tokens.js",
 )  # fmt: skip
 
 
@@ -18,9 +18,10 @@ def main() -> None:
     lacking = [pattern for pattern in NEEDED if not fnmatch.filter(names, pattern)]
     if lacking:
         raise SystemExit(f"{wheel.name} lacks {', '.join(lacking)}")
-    if wheel.stat().st_size > LARGEST_BYTES:
-        raise SystemExit(f"{wheel.name} has {wheel.stat().st_size:,} bytes, at most {LARGEST_BYTES:,} expected")
-    print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, {len(names)} files")
+    n_bytes = wheel.stat().st_size
+    if n_bytes > LARGEST_BYTES:
+        raise SystemExit(f"{wheel.name} has {n_bytes:,} bytes, expected at most {LARGEST_BYTES:,}")
+    print(f"{wheel.name}: {n_bytes / 1e6:.1f} MB, {len(names)} files")
 
 
 if __name__ == "__main__":
