@@ -81,10 +81,19 @@ def run_ossnb(folder: Path, precision: str, args: argparse.Namespace) -> dict[st
     return found | {f"{phase}_tok_s": found[phase]["runs"] for phase in PHASES}
 
 
-def run_llama(python: Path, gguf: Path, args: argparse.Namespace) -> dict[str, Any]:
-    settings = {name: getattr(args, name) for name in COUNTS}
-    settings |= {"gguf": str(gguf), "repack": not args.no_repack, "check": CHECK_TOKENS}
-    return output_of(python, HERE / "run_llama.py", json.dumps(settings))
+def run_llama(
+    python: Path, gguf: Path, cases: list[dict[str, int]], threads: int, repack: bool
+) -> dict[str, Any]:
+    settings = {"gguf": str(gguf), "threads": threads, "repack": repack, "check": CHECK_TOKENS}
+    return output_of(python, HERE / "run_llama.py", json.dumps(settings | {"cases": cases}))
+
+
+def run_llama_once(python: Path, gguf: Path, args: argparse.Namespace) -> dict[str, Any]:
+    case = {name: getattr(args, name) for name in COUNTS if name != "threads"}
+    found = run_llama(python, gguf, [case], args.threads, not args.no_repack)
+    counts = {"prefill": args.prompt, "decode": args.new}
+    rates = {f"{p}_tok_s": [n / s for s in found["cases"][0][f"{p}_s"]] for p, n in counts.items()}
+    return found | rates
 
 
 def ossnb_logits(folder: Path) -> list[float]:
@@ -122,7 +131,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
             print(f"round {number + 1} of {args.rounds}: ossnb {precision}", flush=True)
             turns.setdefault(f"ossnb {precision}", []).append(run_ossnb(folder, precision, args))
         print(f"round {number + 1} of {args.rounds}: {LLAMA}", flush=True)
-        turns.setdefault(LLAMA, []).append(run_llama(python, gguf, args))
+        turns.setdefault(LLAMA, []).append(run_llama_once(python, gguf, args))
     ours, theirs = [turn for name, some in turns.items() if name != LLAMA for turn in some], turns[LLAMA]
     return {
         "date": time.strftime("%Y-%m-%d"),

@@ -1,7 +1,8 @@
 """Time llama.cpp on a GGUF file as `ossnb bench` times ossnb: `python benchmarks/run_llama.py SETTINGS`.
 
 The same token ids and counts; prints JSON, medians are left to the caller. SETTINGS is JSON too: gguf,
-prompt, new, depth, runs, threads, repack, check (after how many tokens logits are wanted, 0 for none).
+threads, repack, check (after how many tokens logits are wanted), and cases, a list of prompt, new, depth and
+runs, all of them timed after one load.
 """
 
 import ctypes
@@ -13,7 +14,9 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
-from ossnb.bench import random_ids
+from ossnb.bench import PeakPrivateMemory, random_ids
+
+WARM_TOKENS = 64  # that many reach every expert
 
 
 @llama.llama_log_callback
@@ -56,41 +59,47 @@ class Llama:
         return np.ctypeslib.as_array(pointer, (self.vocab_size,)).copy()
 
 
-def timed_runs(
-    model: Llama, ids: np.ndarray, depth: int, prompt: int, runs: int
-) -> tuple[list[float], list[float]]:
-    prefill_s, decode_s = [], []
-    model.read(ids[:prompt])  # touch the weights once, outside the clock
-    for _ in range(runs):
+def timed(model: Llama, ids: np.ndarray, case: dict[str, int]) -> dict[str, list[float]]:
+    """One case: `prompt` tokens at once after `depth` earlier ones, then `new` one by one: seconds."""
+    depth, prompt = case["depth"], case["prompt"]
+    found: dict[str, list[float]] = {"prefill_s": [], "decode_s": []}
+    for _ in range(case["runs"]):
         model.clear()
         if depth:
             model.read(ids[:depth])
         start = time.perf_counter()
-        model.read(ids[depth : depth + prompt])
+        if prompt:
+            model.read(ids[depth : depth + prompt])
         middle = time.perf_counter()
-        for at in range(depth + prompt, len(ids)):
+        for at in range(depth + prompt, depth + prompt + case["new"]):
             model.read(ids[at : at + 1])
-        prefill_s.append(middle - start)
-        decode_s.append(time.perf_counter() - middle)
-    return prefill_s, decode_s
+        found["prefill_s"].append(middle - start)
+        found["decode_s"].append(time.perf_counter() - middle)
+    return found
 
 
 def main(settings: dict[str, Any]) -> dict[str, Any]:
-    prompt, new, depth = settings["prompt"], settings["new"], settings["depth"]
-    total = depth + prompt + new
-    start = time.perf_counter()
-    model = Llama(settings["gguf"], total, settings["threads"], settings["repack"])
-    load_s = time.perf_counter() - start
-    ids = random_ids(model.vocab_size, total)
-    prefill_s, decode_s = timed_runs(model, ids, depth, prompt, settings["runs"])
-    model.clear()
-    model.read(ids[: settings["check"]])
+    cases, check = settings["cases"], settings["check"]
+    total = max([WARM_TOKENS, *(case["depth"] + case["prompt"] + case["new"] for case in cases)])
+    with PeakPrivateMemory() as memory:
+        start = time.perf_counter()
+        model = Llama(settings["gguf"], total, settings["threads"], settings["repack"])
+        load_s = time.perf_counter() - start
+        ids = random_ids(model.vocab_size, total)
+        model.read(ids[:check])
+        logits = model.logits()
+        logits.argmax()
+        first_token_at = time.monotonic()  # the same clock in every process: the caller began earlier on it
+        model.clear()
+        model.read(ids[:WARM_TOKENS])  # touch the weights once, outside the clock
+        found = [timed(model, ids, case) for case in cases]
     return {
         "version": llama.__version__,
         "load_s": load_s,
-        "prefill_tok_s": [prompt / s for s in prefill_s],
-        "decode_tok_s": [new / s for s in decode_s],
-        "logits": model.logits().tolist() if settings["check"] else [],
+        "first_token_at": first_token_at,
+        "peak_private_bytes": memory.peak,
+        "cases": found,
+        "logits": logits.tolist(),
     }
 
 

@@ -88,6 +88,24 @@ def read_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int
         core.forward([(sequence, chunk, int(start + len(chunk) == len(ids)))])
 
 
+def decode_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32]) -> tuple[float, float]:
+    """Feed tokens one by one and choose a next one after each, as generation does: seconds, bytes a token.
+
+    What is chosen is not what is fed, so that every run and every engine computes the same tokens.
+    """
+    sampler = _core.Sampler(n_vocab=core.n_vocab, temperature=0)
+    start, touched = time.perf_counter(), 0
+    for at in range(len(ids)):
+        token = ids[at : at + 1]
+        if core.has_screen:
+            screened = core.forward_screened(sequence, token)
+            touched += core.bytes_touched + core.choose(screened, sampler, at)[1]
+        else:
+            sampler.sample(core.forward([(sequence, token, 1)])[0], at)
+            touched += core.bytes_touched
+    return time.perf_counter() - start, touched / max(1, len(ids))
+
+
 def _timed_runs(
     core: _core.Model, ids: NDArray[np.int32], depth: int, prompt: int, runs: int
 ) -> list[dict[str, float]]:
@@ -101,14 +119,9 @@ def _timed_runs(
         sequence.rewind(depth)
         start = time.perf_counter()
         read_tokens(core, sequence, ids[depth : depth + prompt])
-        middle = time.perf_counter()
-        touched = 0
-        for at in range(depth + prompt, len(ids)):
-            core.forward([(sequence, ids[at : at + 1], 1)])
-            touched += core.bytes_touched
-        decode_s = time.perf_counter() - middle
-        new = len(ids) - depth - prompt
-        times.append({"prefill_s": middle - start, "decode_s": decode_s, "bytes_per_token": touched / new})
+        prefill_s = time.perf_counter() - start
+        decode_s, n_bytes = decode_tokens(core, sequence, ids[depth + prompt :])
+        times.append({"prefill_s": prefill_s, "decode_s": decode_s, "bytes_per_token": n_bytes})
     return times
 
 

@@ -78,7 +78,13 @@ class Chat:
         effort: str | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> Stream:
-        """Say something and stream the reply; the history grows when the stream ends."""
+        """Say something and stream the reply; the history grows when the stream ends.
+
+        >>> for event in chat.stream("Hello"): print(event.text, end="")  # doctest: +SKIP
+        Hi!
+
+        As `say` otherwise.
+        """
         if at is not None and not 0 <= at <= len(self.messages):
             raise ValueError(f"at must be in 0..{len(self.messages)}, a place in the messages, got {at!r}")
         history = self.messages[:at]
@@ -124,7 +130,11 @@ class Chat:
         effort: str | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> AsyncStream:
-        """Say something as `stream` does, for `async for`."""
+        """Say something as `stream` does, for `async for`.
+
+        >>> async for event in chat.astream("Hello"): print(event.text, end="")  # doctest: +SKIP
+        Hi!
+        """
         return AsyncStream(lambda: self.stream(text, at=at, effort=effort, **sampling))
 
     def tool_result(self, call: ToolCall | str, output: str) -> None:
@@ -141,7 +151,11 @@ class Chat:
         self.messages.append(tool_result(call.recipient if isinstance(call, ToolCall) else call, output))
 
     def reset(self) -> None:
-        """Forget the conversation; instructions and settings stay."""
+        """Forget the conversation; instructions and settings stay.
+
+        >>> chat.reset(); chat.messages  # doctest: +SKIP
+        []
+        """
         self.messages.clear()
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
 
 class CheckpointError(OSError):
-    """A model file is missing, damaged or not gpt-oss; the message names file, tensor and what to do."""
+    """A model file is missing, damaged or not gpt-oss; the message names file, tensor and what to do.
+
+    >>> try: ossnb.load("no-such-folder")  # doctest: +SKIP
+    ... except ossnb.CheckpointError as error: print(error)
+    'no-such-folder': no such folder, nor a hub id such as openai/gpt-oss-20b
+    """
 
 
 class DeviceError(RuntimeError):
@@ -18,15 +23,27 @@ class DeviceError(RuntimeError):
 
 
 class ContextFull(ValueError):
-    """A prompt or a reply does not fit the context; the message says how to get more room."""
+    """A prompt or a reply does not fit the context; the message says how to get more room.
+
+    >>> try: chat.say(long_text)  # doctest: +SKIP
+    ... except ossnb.ContextFull: chat.reset()
+    """
 
 
 class Busy(RuntimeError):
-    """The model computes for somebody else; the message says where, what, and since when."""
+    """The model computes for somebody else; the message says where, what, and since when.
+
+    >>> model.patience_s = None  # doctest: +SKIP
+    >>> model.generate("Hi")  # waits for its turn, however long that takes  # doctest: +SKIP
+    """
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user interrupted a generation; `reply` holds everything that had been written until then."""
+    """The user interrupted a generation; `reply` holds everything that had been written until then.
+
+    >>> try: model.generate("Tell me a story")  # doctest: +SKIP
+    ... except ossnb.Interrupted as stopped: print(stopped.reply.text)
+    """
 
     def __init__(self, reply: Reply) -> None:
         super().__init__("generation interrupted; the partial reply is in .reply")

@@ -395,7 +395,11 @@ class Stream:
         return next(self._events)
 
     def run(self) -> Reply:
-        """Generate to the end and return the reply."""
+        """Generate to the end and return the reply; an interrupt raises Interrupted.
+
+        >>> model.stream("Hi").run().text  # doctest: +SKIP
+        'Hello!'
+        """
         try:
             for _ in self:
                 pass

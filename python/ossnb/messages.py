@@ -31,7 +31,11 @@ class ToolCall:
 
     @classmethod
     def parse(cls, recipient: str, raw: str) -> ToolCall:
-        """Read a call from a message's recipient and content."""
+        """Read a call from a message's recipient and content; `arguments` are None where it is no JSON.
+
+        >>> ToolCall.parse("functions.add", '{"a": 1}').name
+        'add'
+        """
         try:
             arguments = json.loads(raw)
         except (ValueError, RecursionError):

@@ -325,7 +325,10 @@ class Model:
         on_end: Callable[[Reply], None] | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> Stream:
-        """Continue raw text as `complete` does, event by event; every text is an "answer" event."""
+        """Continue raw text as `complete` does, event by event; every text is an "answer" event.
+
+        >>> for event in model.stream_complete("Roses are red,"): print(event.text, end="")  # doctest: +SKIP
+        """
         settings = Sampling.of(sampling)
         tokens = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
         return self._start(self._token_ids(tokens), settings, None, on_end)
@@ -359,6 +362,8 @@ class Model:
         **sampling: Unpack[SamplingOptions],
     ) -> Stream:
         """Go on from the middle of a reply as `Reply.branch` does, event by event.
+
+        >>> model.stream_branch(reply, 17, " not").run().text  # doctest: +SKIP
 
         The events begin with the tokens that stay. `logprobs` are not recorded: `inspect` has them.
         """
@@ -521,11 +526,18 @@ class Model:
         return self._cache.n_bytes
 
     def forget(self) -> None:
-        """Free the keys and values kept from earlier generations."""
+        """Free the keys and values kept from earlier generations.
+
+        >>> model.forget(); model.n_kept_bytes  # doctest: +SKIP
+        0
+        """
         self._cache.clear()
 
     def close(self) -> None:
-        """Free the memory; the model cannot be used any more."""
+        """Free the memory; the model cannot be used any more. The end of a `with` does the same.
+
+        >>> with ossnb.load("demo") as model: print(model.generate("Hi"))  # doctest: +SKIP
+        """
         self.forget()
         self.tensors.clear()
         self._engine = None

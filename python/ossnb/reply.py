@@ -53,6 +53,9 @@ class TokenLogprob:
 class Stats:
     """Counts and speeds of one generation.
 
+    >>> reply.stats.n_new_tokens, reply.stats.decode_tok_s  # doctest: +SKIP
+    (40, 95.2)
+
     Times are seconds inside the engine and the sampler: what the caller does between two events is not
     counted. `gb_s` counts the bytes of weights, keys and values that had to be read.
     """
@@ -228,6 +231,9 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened while generating.
+
+    >>> [event.text for event in model.stream("Hi") if event.kind == "answer"]  # doctest: +SKIP
+    ['Hello', '!']
 
     `kind` tells what `text` is: a further bit of "reasoning" or "answer", a whole "tool_call" (parsed in
     `tool_call`) or "tool_result", a "note" about an oddity. "progress" comes while a long prompt is read

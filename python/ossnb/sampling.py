@@ -80,7 +80,11 @@ class Sampling:
 
     @classmethod
     def of(cls, options: SamplingOptions) -> Sampling:
-        """Make settings from keywords; TypeError for one that does not exist."""
+        """Make settings from keywords; TypeError for one that does not exist.
+
+        >>> Sampling.of({"top_k": 40}).top_k
+        40
+        """
         unknown = sorted(set(options) - set(SamplingOptions.__annotations__))
         if unknown:
             known = ", ".join(SamplingOptions.__annotations__)

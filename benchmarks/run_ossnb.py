@@ -1,0 +1,118 @@
+"""Time ossnb in one process: `.venv/bin/python benchmarks/run_ossnb.py SETTINGS`, with SETTINGS as JSON.
+
+With `cases` it times each of them as run_llama.py does for llama.cpp; with `long` it reads one long prompt,
+and decodes early and late in it. Prints JSON; medians are left to the caller.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from ossnb import _core, load
+from ossnb.bench import PeakPrivateMemory, decode_tokens, matrix_operations, random_ids, read_tokens
+from ossnb.config import Config
+from ossnb.doctor import describe_machine
+from ossnb.generation import PREFILL_CHUNK
+from ossnb.model import PRECISIONS
+
+SHAPE = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_local_experts", "vocab_size")
+
+
+def limits(threads: int) -> dict[str, float]:
+    return {
+        "read_gb_s": _core.measure_read_gb_s(threads),
+        "int8_gop_s": _core.measure_int8_gop_s(threads),
+    }
+
+
+def read(core: _core.Model, sequence: _core.Sequence, ids: np.ndarray) -> float:
+    """Read a prompt, or the next part of it, and return the seconds."""
+    start = time.perf_counter()
+    read_tokens(core, sequence, ids)
+    return time.perf_counter() - start
+
+
+def timed(core: _core.Model, ids: np.ndarray, case: dict[str, int]) -> dict[str, Any]:
+    """One case: `prompt` tokens at once, then `new` one by one, from an empty context, `runs` times."""
+    prompt, total = case["prompt"], case["prompt"] + case["new"]
+    found: dict[str, Any] = {"prefill_s": [], "decode_s": []}
+    for _ in range(case["runs"]):
+        sequence = core.sequence()
+        if prompt:
+            found["prefill_s"].append(read(core, sequence, ids[:prompt]))
+            found["prefill_bytes"] = core.bytes_touched  # of the last chunk, so of the prompt if it is one
+        if case["new"]:
+            seconds, found["bytes_per_token"] = decode_tokens(core, sequence, ids[prompt:total])
+            found["decode_s"].append(seconds)
+    return found
+
+
+def run_cases(settings: dict[str, Any]) -> dict[str, Any]:
+    cases, threads = settings["cases"], settings["threads"]
+    total = max(case["prompt"] + case["new"] for case in cases)
+    seen = [limits(threads)]  # beside the watched memory: it takes some for itself
+    with PeakPrivateMemory() as memory:
+        start = time.perf_counter()
+        model = load(settings["folder"], precision=settings["precision"], threads=threads)
+        load_s = time.perf_counter() - start
+        core = model.core
+        ids = random_ids(model.config.vocab_size, total)
+        read(core, core.sequence(), ids[:PREFILL_CHUNK])  # touch the weights, grow the buffers: no part of it
+        found = [timed(core, ids, case) for case in cases]
+    seen.append(limits(threads))
+    return {
+        "load_s": load_s,
+        "peak_private_bytes": memory.peak,
+        "limits": {name: max(one[name] for one in seen) for name in seen[0]},
+        "cases": found,
+        "about": about(model.config, core),
+    }
+
+
+def about(config: Config, core: _core.Model) -> dict[str, Any]:
+    """What was measured, and where."""
+    return {
+        "version": _core.__version__,
+        "machine": describe_machine(),
+        "model": {name: getattr(config, name) for name in SHAPE},
+        "isa": core.isa,
+        "operations_per_token": matrix_operations(config),
+    }
+
+
+def run_long(settings: dict[str, Any]) -> dict[str, Any]:
+    """Read one prompt in `fast`, timing its first tokens as shorter prompts on the way, then decode in it.
+
+    Both precisions have the same layout of keys and values, so `exact` decodes after what `fast` has read:
+    how long a token takes does not depend on what they say, and reading as much in `exact` takes minutes.
+    """
+    prompts, depth, new = settings["prompts"], settings["depth"], settings["new"]
+    folder, threads = settings["folder"], settings["threads"]
+    models = {name: load(folder, precision=name, threads=threads) for name in PRECISIONS}
+    cores = {name: model.core for name, model in models.items()}
+    fast = cores["fast"]
+    ids = random_ids(fast.n_vocab, prompts[-1] + new)
+    read(fast, fast.sequence(), ids[: prompts[0]])
+    sequence, at, seconds = fast.sequence(), 0, 0.0
+    prefill: dict[str, list[float]] = {}
+    for prompt in prompts:
+        seconds += read(fast, sequence, ids[at:prompt])
+        at = prompt
+        prefill[str(prompt)] = [prompt / seconds]
+        print(f"  the first {prompt} tokens: {prompt / seconds:.1f} tok/s", file=sys.stderr, flush=True)
+    prefill[str(prompts[0])].append(prompts[0] / read(fast, fast.sequence(), ids[: prompts[0]]))
+    rates: dict[str, dict[str, list[float]]] = {name: {"0": [], str(depth): []} for name in cores}
+    for _ in range(settings["runs"]):
+        for name, core in cores.items():
+            sequence.rewind(depth)
+            for where, earlier in (("0", core.sequence()), (str(depth), sequence)):
+                rates[name][where].append(new / decode_tokens(core, earlier, ids[depth : depth + new])[0])
+    return {"prefill_tok_s": prefill, "decode_tok_s": rates, "about": about(models["fast"].config, fast)}
+
+
+if __name__ == "__main__":
+    chosen = json.loads(sys.argv[1])
+    print(json.dumps((run_long if "prompts" in chosen else run_cases)(chosen)))
