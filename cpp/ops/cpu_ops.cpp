@@ -150,6 +150,7 @@ class CpuOps final : public Ops {
 
   const Batch* batch_ = nullptr;
   int T_ = 0;                      // rows at work: the batch's, in the end only those with logits
+  int row_block_ = kRowBlock;      // rows of a weight matrix that a task multiplies
   std::vector<std::int32_t> row_;  // [T] their places in the batch
   std::uint64_t bytes_ = 0;
   std::vector<std::pair<Sequence*, int>> last_position_;  // of each sequence in the batch
