@@ -28,7 +28,7 @@ static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, 
     for (int g = 0; g < n_groups; ++g) {
       const std::uint8_t* base = blocks + half * 8 * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
       const auto row = [&](int r) {
-        __builtin_prefetch(base + r * row_bytes + 512);
+        __builtin_prefetch(base + (r + 8) * row_bytes);  // the next eight rows
         return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * row_bytes));
       };
       __m256i in[4];  // rows i and i + 4
