@@ -116,10 +116,12 @@ def test_settings_cannot_change_and_do_not_follow_the_callers_dict():
         settings.temperature = 0
 
 
-def test_to_dict_tells_what_differs_and_is_json():
-    assert Sampling().to_dict() == {"seed": None}
+def test_to_dict_tells_what_shapes_a_choice_and_what_differs_and_is_json():
+    always = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
+    assert Sampling().to_dict() == {"seed": None} | always
     told = Sampling(temperature=0.5, stop=("a", 7), logit_bias={5: 1}, seed=3).to_dict()
-    assert told == {"temperature": 0.5, "stop": ["a", 7], "logit_bias": {"5": 1.0}, "seed": 3}
+    differing = {"temperature": 0.5, "stop": ["a", 7], "logit_bias": {"5": 1.0}, "seed": 3}
+    assert told == always | differing
     assert json.loads(json.dumps(told)) == told
 
 
