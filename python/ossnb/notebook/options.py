@@ -143,7 +143,7 @@ def cell_help() -> str:
 def wants_help(line: str) -> bool:
     """Whether the line asks for help, whatever else is wrong with it."""
     try:
-        words = shlex.split(line)
+        words = _words(line)
     except ValueError:  # an open quote
         words = line.split()
     return not {"-h", "--help"}.isdisjoint(words)
