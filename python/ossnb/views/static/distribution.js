@@ -156,11 +156,12 @@ function makeBars(nRows) {
 /**
  * Draw an answer.
  * @param {Model} model
- * @returns {{elements: HTMLElement[], paint(): void}}
+ * @returns {{elements: HTMLElement[], paintToken(): void, paint(): void}} `paintToken` for another selection,
+ *   which changes no share of the answer's
  */
 function drawAnswer(model) {
   const steps = readSteps(model);
-  if (!steps.length) return { elements: [make("div", QUIET, "No answer yet.")], paint() {} };
+  if (!steps.length) return { elements: [make("div", QUIET, "No answer yet.")], paintToken() {}, paint() {} };
   /** @type {string[][]} */
   const labels = model.get("labels");
   /** @type {number} */
@@ -172,10 +173,19 @@ function drawAnswer(model) {
   facts.setAttribute("aria-live", "polite");
   const likely = make("div", QUIET);
 
-  function paintToken(/** @type {Settings} */ settings) {
+  /** @returns {Settings} */
+  const settings = () => ({
+    temperature: model.get("temperature"),
+    topK: model.get("top_k"),
+    topP: model.get("top_p"),
+    minP: model.get("min_p"),
+    penalty: model.get("repetition_penalty"),
+  });
+
+  function paintToken() {
     const at = strip.mark();
     const { logits, logTotal } = steps[at];
-    const { kept, error } = weigh(steps[at], settings);
+    const { kept, error } = weigh(steps[at], settings());
     const rows = labels[at].map((label, i) => [label, Math.exp(logits[i] - logTotal), kept[i]]);
     const others = [1, 2].map((column) => Math.max(0, 1 - sum(rows.map((row) => Number(row[column])))));
     bars.paint(/** @type {[string, number, number][]} */ ([...rows, ["all others", ...others]]));
@@ -183,10 +193,11 @@ function drawAnswer(model) {
       `token ${at}, ${quoted(model.get("tokens")[at])} was written; ` +
       `shares after the settings are right to within ${percent(error)}`;
   }
-  function paintAnswer(/** @type {Settings} */ settings) {
+  function paintAnswer() {
+    const now = settings();
     let nUnlikely = 0;
     steps.forEach((step, t) => {
-      const share = weigh(step, settings).kept[step.written] ?? 0;
+      const share = weigh(step, now).kept[step.written] ?? 0;
       const { style } = strip.spans[t];
       style.background = `rgba(${ORANGE},${(0.85 * (1 - share)).toFixed(2)})`;
       style.textDecoration = share < threshold ? "underline wavy 1px" : "";
@@ -199,20 +210,12 @@ function drawAnswer(model) {
 
   let timer = 0;
   function paint() {
-    /** @type {Settings} */
-    const settings = {
-      temperature: model.get("temperature"),
-      topK: model.get("top_k"),
-      topP: model.get("top_p"),
-      minP: model.get("min_p"),
-      penalty: model.get("repetition_penalty"),
-    };
-    paintToken(settings);
+    paintToken();
     // A long answer comes after what eyes follow while a slider moves.
     clearTimeout(timer);
-    timer = setTimeout(paintAnswer, 0, settings);
+    timer = setTimeout(paintAnswer, 0);
   }
-  return { elements: [strip.element, likely, bars.element, facts], paint };
+  return { elements: [strip.element, likely, bars.element, facts], paintToken, paint };
 }
 
 /**
@@ -240,8 +243,8 @@ function render({ model, el }) {
   }
   const paint = () => answer.paint();
   const settings = ["temperature", "top_k", "top_p", "min_p", "repetition_penalty"];
-  const painters = Object.fromEntries(["selected", ...settings].map((name) => [name, paint]));
-  return follow(model, root, { answer: draw, ...painters });
+  const painters = Object.fromEntries(settings.map((name) => [name, paint]));
+  return follow(model, root, { answer: draw, selected: () => answer.paintToken(), ...painters });
 }
 
 export default { render };
