@@ -187,6 +187,28 @@ def test_a_chat_is_what_it_was_after_a_restart(shell, page, restart, tmp_path, c
     assert said(shell) == ["I am Ada. 🙂 שלום", "What is my name?"]
 
 
+@pytest.mark.parametrize("n_calls", [4, 12], ids=["in its thoughts", "in its answer"])
+def test_a_turn_that_an_error_ended_comes_back_too(shell, page, restart, tmp_path, capsys, n_calls):
+    model = shell.use("<|channel|>analysis<|message|>Well, well.<|end|>"
+                      "<|start|>assistant<|channel|>final<|message|>It is so.")  # fmt: skip
+    page.run("c1", "%%oss --chat a\nfirst")
+    begun = len(model.core.computed)
+
+    def fail(n):
+        if n - begun == n_calls:
+            raise MemoryError("no room for the next block")
+
+    model.core.before_forward = fail
+    assert isinstance(page.run("c2", "%%oss --chat a\nsecond").error_in_exec, MemoryError)
+    before = list(shell.find_cell_magic("oss").__self__.chats["a"].chat.messages)
+    assert said(shell) == ["first", "second"]
+    path = page.save(tmp_path / "n.ipynb")
+    restart()
+    _, out, _ = run(shell, f"%oss restore {path}", capsys)
+    assert "a: 2 turns\n" in out
+    assert shell.find_cell_magic("oss").__self__.chats["a"].chat.messages == before
+
+
 def test_outputs_of_dropped_turns_stay_dropped(shell, page, restart, tmp_path, capsys):
     three_turns(page)
     page.run("c2", "%%oss --chat a\nsecond, edited")

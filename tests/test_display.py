@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import time
 from html.parser import HTMLParser
 
@@ -37,7 +38,14 @@ ATTACKS = [
     "| ` | <img src=x onerror=alert(1)> | ` |\n|-|-|-|\n",
     "$$\n<script>alert(1)</script>\n$$ and $<script>alert(1)</script>$",
     "$$![x](http://tracker.example)$$",
+    r"$\href{javascript:alert(1)}{x}$ \[\bbox[background:url(http://tracker.example)]{x}\]",
+    "\\begin{align}" + "x + " * 300 + r"\href{javascript:alert(1)}{x} \end{align}",
+    r"\\begin{align} \\href{javascript:alert(1)}{x} \\end{align} &#36;&#092;href{javascript:alert(1)}{x}&#36;",
+    r"$&#92;href{javascript:alert(1)}{x}$ and &bsol;url{javascript:alert(1)}",
 ]
+ACTIVE_TEX = re.compile(
+    r"\\(href|url|style|class|cssId|bbox|require|html[A-Z]|csname|includegraphics)(?![a-zA-Z])"
+)
 
 
 class Tags(HTMLParser):
@@ -46,16 +54,24 @@ class Tags(HTMLParser):
     def __init__(self, page):
         super().__init__()
         self.tags, self.links, self.handlers, self.text = [], [], [], ""
+        self.pieces = []  # of text outside of code
+        self._code = 0
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
+        self._code += tag == "code"
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
         self.links += [value or "" for name, value in attrs if name in ("href", "src")]
 
+    def handle_endtag(self, tag):
+        self._code -= tag == "code"
+
     def handle_data(self, data):
         self.text += data
+        if not self._code:
+            self.pieces.append(data)
 
 
 def rendered(text: str) -> Tags:
@@ -69,6 +85,7 @@ def assert_inert(page: Tags) -> None:
     assert not {"script", "img", "iframe", "style", "object", "embed", "form", "svg"} & set(page.tags)
     assert not page.handlers
     assert all(link.split(":")[0] in ("http", "https", "mailto") for link in page.links if ":" in link)
+    assert not any(ACTIVE_TEX.search(text) for text in page.pieces), "MathJax joins no text across elements"
 
 
 # ---- markup ------------------------------------------------------------------------------------------------
@@ -94,6 +111,7 @@ FRAGMENTS = st.one_of(
     st.sampled_from(
         ["a", "א", "[a]", "[", "]", "](", "]:", "(", ")", "!", "<", "&lt;", "*", "<!--", "![i](http://e/x)"]
     ),
+    st.sampled_from(["\\href{javascript:x}{y}", "\\href", "\\begin{align}", "\\end{align}", "&#92;", "url"]),
     st.sampled_from(["<script>", "<img src=x onerror=y>", "<a href=javascript:x>"]),
     st.sampled_from(["[a](javascript:x)", "[a](&#106;avascript:x)", "[a]: javascript:x", "javascript:x"]),
 )
@@ -382,8 +400,15 @@ def test_tool_call_is_not_swallowed_by_unclosed_code(page):
 def test_error_keeps_what_was_written(page):
     view = CellView(Clock())
     play(view, ("reasoning", "so"), ("answer", "half an "), ("answer", "answer"))
-    view.abandon()
-    assert page.shown[1][0]["text/plain"] == "half an answer"
+    view.abandon(make_reply(finish_reason="error"))
+    data, metadata = page.shown[1]
+    assert data["text/plain"] == "half an answer"
+    assert metadata["ossnb"]["finish_reason"] == "error"
+
+
+def test_what_a_formula_loses_is_seen():
+    assert safe_markdown(r"$\href{a}{b} + \hrefs$") == r"$\mathtt{href}{a}{b} + \hrefs$"
+    assert rendered(r"Write \href{a}{b}, or `\url{x}`.").text.strip() == r"Write \href{a}{b}, or \url{x}."
 
 
 # ---- a download --------------------------------------------------------------------------------------------

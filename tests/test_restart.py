@@ -43,8 +43,15 @@ class FrontEnd:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
 
-    def run(self, *cells):
-        """Send all cells at once, wait until the last is done; return what each printed."""
+    def restart(self):
+        """Restart the kernel, whatever it does."""
+        self.manager.restart_kernel(now=True)
+        self.client.wait_for_ready(timeout=TIMEOUT_S)
+        self.run(("setup", SET_UP))
+
+    def run(self, *cells, until=None):
+        """Send all cells at once, wait until the last is done or some output has the text `until`; return what
+        each printed."""
         session, waiting = self.client.session, {}
         for name, source in cells:
             content = {"code": source, "silent": False, "store_history": True, "stop_on_error": True}
@@ -66,6 +73,8 @@ class FrontEnd:
                 outputs = self.cells[name].outputs
                 at = places.setdefault(content["transient"]["display_id"], len(outputs))
                 outputs[at : at + 1] = [output]
+                if until is not None and until in content["data"]["text/plain"]:
+                    break
             elif kind == "stream":
                 printed[name] += content["text"]
             assert kind != "error", content
@@ -96,3 +105,23 @@ def test_a_conversation_outlives_its_kernel(tmp_path):
         kernel.run(("four", "%%oss --chat a\nfour, edited"))
         figures = kernel.cells["four"].outputs[-1].data["text/plain"]
         assert figures.startswith("a, turn 3 · "), "it is said anew, not once more"
+
+
+def test_a_restart_while_an_answer_is_written_loses_nothing_before_it(tmp_path):
+    path = tmp_path / "lesson.ipynb"
+    answer = "<|channel|>final<|message|>" + "one two three " * 300
+    with FrontEnd(tmp_path, session=path) as kernel:
+        kernel.run(
+            ("model", f"model = scripted_model({answer!r})\nossnb.set_default_model(model)"),
+            *((name, f"%%oss --chat a --max-tokens 20\n{name}") for name in ("one", "two")),
+            ("slow", "import time\nmodel.core.before_forward = lambda n_calls: time.sleep(0.02)"),
+        )
+        kernel.run(("three", "%%oss --chat a\nthree"), until="one two three one two three")
+        kernel.restart()
+        kernel.save(path)
+        assert "one two three" in kernel.cells["three"].outputs[-1].data["text/plain"]
+        told = kernel.run(("restore", "%oss restore"))
+        assert told["restore"] == "from lesson.ipynb, as it was saved:\na: 2 turns\n"
+        kernel.run(("three", "%%oss --chat a\nthree"))
+        assert kernel.cells["three"].outputs[0].data["text/plain"] == "Yes."
+        assert kernel.cells["three"].outputs[-1].data["text/plain"].startswith("a, turn 3 · ")

@@ -16,9 +16,9 @@ from ..messages import ToolCall
 from ..progress import reading_text
 from ..reply import Event, Reply
 from .limiter import RateLimiter
-from .markup import as_entities, code_blocks, safe_markdown, safe_terminal
+from .markup import as_entities, as_text, code_blocks, safe_markdown, safe_terminal
 from .next_cell import next_cell_row
-from .output import QUIET, Output
+from .output import QUIET, RUNNING_TEXT, Output
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
 N_TAIL = 240  # characters of the thinking in sight while it goes on
@@ -34,8 +34,8 @@ class View(Protocol):
         """Show the whole reply, whatever was shown before; `note` goes beside the figures, `record` into the
         saved output's metadata."""
 
-    def abandon(self) -> None:
-        """Show what there is: an error ended it."""
+    def abandon(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
+        """Show what there is: an error ended it. `reply` and `record` go into the saved output's metadata."""
 
 
 def view_for(shell: Any) -> View:
@@ -91,11 +91,11 @@ class CellView:
         page = f'<div style="{QUIET}">{next_cell_row(code_blocks(reply.text))}{html.escape(line)}</div>'
         Output().show({"text/html": page, "text/plain": line})
 
-    def abandon(self) -> None:
+    def abandon(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
         """Draw what is there and has not been drawn."""
         self._fold()
-        if self._answer_parts or self._calls:
-            self._draw_answer()
+        if self._answer_parts or self._calls or record:
+            self._draw_answer(reply, record)
         elif self._status is not None:
             self._status.show({"text/html": "", "text/plain": ""})
 
@@ -158,7 +158,7 @@ class CellView:
         markdown = [safe_markdown(text)] if text else []
         plain = [text] if text else []
         for call in self._calls:
-            markdown.append(f"Calls **{as_entities(call.name)}** with <code>{as_entities(call.raw)}</code>")
+            markdown.append(f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>")
             plain.append(f"calls {call.name} with {call.raw}")
         if not markdown and reply is not None:
             markdown = [f"*{_why_empty(reply)}*"]
@@ -181,14 +181,14 @@ class CellView:
 def _thinking_bundle(text: str, summary: str) -> dict[str, str]:
     """The last lines of a running thought, at a steady height so that the page below does not jump."""
     tail = text if len(text) <= N_TAIL else "…" + text[-N_TAIL:]
-    block = f"height:4.5em;overflow:hidden;white-space:pre-wrap;margin:0.3em 0 0 1em;{QUIET}"
-    shown = f'<div dir="auto" style="{block}">{html.escape(tail)}</div>'
+    block = f"height:4.5em;overflow:hidden;{RUNNING_TEXT};margin:0.3em 0 0 1em;{QUIET}"
+    shown = f'<pre dir="auto" style="{block}">{html.escape(tail)}</pre>'
     page = f'<div style="{QUIET}">{html.escape(summary)}</div>{shown}'
     return {"text/html": page, "text/plain": f"{summary}\n{tail}"}
 
 
 def _folded_bundle(text: str, summary: str) -> dict[str, str]:
-    block = "white-space:pre-wrap;margin:0.3em 0 0 1em;font-family:inherit;background:none;color:inherit"
+    block = f"{RUNNING_TEXT};margin:0.3em 0 0 1em"
     page = (
         f'<details style="{QUIET}"><summary style="cursor:pointer">{html.escape(summary)}</summary>'
         f'<pre dir="auto" style="{block}">{html.escape(text)}</pre></details>'
@@ -202,6 +202,7 @@ def _why_empty(reply: Reply) -> str:
         "cancelled": "stopped before the answer began",
         "length": "max_tokens was reached before the answer began",
         "context": "the context was full before the answer began",
+        "error": "an error came before the answer began",
     }.get(reply.finish_reason, "an empty answer")
 
 
@@ -239,7 +240,7 @@ class TerminalView:
         self._out.write(self._dim(stats_line(reply, note)) + "\n")
         self._out.flush()
 
-    def abandon(self) -> None:
+    def abandon(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
         """End the line."""
         self._begin("end")
         self._out.flush()

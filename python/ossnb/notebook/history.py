@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..chat import messages_to_json
 from ..messages import Message
 from .conversations import Conversation, turns
-from .markup import as_entities, safe_markdown, safe_terminal
+from .markup import as_entities, as_text, safe_markdown, safe_terminal
 from .output import QUIET, Output
 
 _SAID = "white-space:pre-wrap;border-left:0.2em solid currentColor;padding-left:0.8em;opacity:0.8"
@@ -58,14 +58,14 @@ def _as_text(conversation: Conversation) -> str:
 
 
 def _as_markdown(conversation: Conversation) -> str:
-    blocks = [f'<div style="{QUIET}">{as_entities(_title(conversation))}</div>']
+    blocks = [f'<div style="{QUIET}">{as_text(_title(conversation))}</div>']
     for number, message in _parts(conversation):
         if number or message.role != "assistant":
-            text = as_entities(f"{message.name}: " * (message.name is not None) + message.content)
+            text = as_text(f"{message.name}: " * (message.name is not None) + message.content)
             lines = text.replace("\r", "").replace("\n", "&#10;")  # an empty line would end the block
             blocks.append(f'<div dir="auto" style="{_SAID}"><b>{number}</b> {lines}</div>')
         elif call := message.tool_call:
-            blocks.append(f"Calls **{as_entities(call.name)}** with <code>{as_entities(call.raw)}</code>")
+            blocks.append(f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>")
         else:
             blocks.append(safe_markdown(message.content))
     return "\n\n".join(blocks)

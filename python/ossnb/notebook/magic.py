@@ -158,9 +158,8 @@ class OssMagics(Magics):
         except BaseException:
             stream.close("error")
             self._keep(stream.reply, options.out)
-            if turn is not None:
-                turn.end(stream.reply)
-            view.abandon()
+            _, record = turn.end(stream.reply) if turn is not None else ("", {})
+            view.abandon(stream.reply, record)
             raise
         with interrupts_held() as pressed:
             stream.close("interrupted")  # does nothing to a stream that has ended

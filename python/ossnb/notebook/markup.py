@@ -13,6 +13,12 @@ from dataclasses import dataclass
 _FENCE = re.compile(
     r"(?P<lead>(?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)"
 )
+# TeX that makes links or elements of a page, in MathJax, its extensions or KaTeX; no formula needs them.
+_MACROS = (
+    r"(?:bbox|class|csname|cssId|data|href|html[A-Z][a-z]*|includegraphics|mmlToken|require|style|Tip|toggle|"
+    r"texttip|unicode|url)(?![a-zA-Z])"
+)
+_BACKSLASH = r"&(?:\#0*92|\#[xX]0*5[cC]|bsol);?"  # as Markdown and HTML may write it
 _INLINE = re.compile(
     r"""
       (?P<code>(?P<ticks>`+)(?P<code_text>(?!`)[^\n]{1,1000}?(?<!`))(?P=ticks)(?!`))
@@ -21,6 +27,8 @@ _INLINE = re.compile(
     | (?P<bracket>\\\[(?P<bracket_text>.{1,1000}?)\\\])
     | (?P<paren>\\\((?P<paren_text>[^\n]{1,1000}?)\\\))
     | (?P<environment>\\begin\{(?P<name>[a-z]{1,20}\*?)\}.{1,1000}?\\end\{(?P=name)\})
+    | (?P<macro>\\+MACROS)
+    | (?P<backslash>BACKSLASH)
     | (?P<escape>\\[!-#%-/:;=-@\[-`{-~])             # an escaped mark stays one; `\<` and `\$` come below
     | (?P<math>\$(?P<math_text>(?![\s$])[^$\n`]{1,1000}(?<![\s\\]))\$(?!\d))
     | (?P<dollar>\\?\$)
@@ -28,10 +36,12 @@ _INLINE = re.compile(
     | (?P<image>!(?=\[))
     | (?P<open>\[)
     | (?P<link>\](?=\(\s{0,9}(?P<target>\S{0,400})|:\s{0,9}(?P<definition>\S{0,400})))
-    """,
+    """.replace("MACROS", _MACROS).replace("BACKSLASH", _BACKSLASH),
     re.VERBOSE | re.DOTALL,
 )
-_DOLLAR = "<span>&#36;</span>"  # Markdown turns `\$` into `$`, which MathJax then finds; but not across tags
+_MACRO = re.compile(rf"\\({_MACROS})")
+# Markdown turns `\$` into `$`, which MathJax then finds; but not across tags.
+_DOLLAR, _ALONE = "<span>&#36;</span>", "<span>&#92;</span>"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SAFE_SCHEMES = {"http", "https", "mailto"}
 _ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a link's definition or an image
@@ -135,7 +145,8 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
     found = match[0]
     kind = next(name for name in _KINDS if match[name] is not None)
     if kind == "code":
-        return f"<code>{as_entities(match['code_text'])}</code>" if _ACTIVE.search(found) else found
+        is_active = _ACTIVE.search(found) or _MACRO.search(found)
+        return f"<code>{as_entities(match['code_text'])}</code>" if is_active else found
     if kind in ("display", "bracket"):
         return f"$${_formula(match[f'{kind}_text'])}$$"
     if kind in ("paren", "math"):
@@ -147,23 +158,32 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
         return "&#93;" if unsafe else found
     if kind == "open":  # never closed: some renderers would look for its end in the code that follows
         return "&#91;" if match.start() > last_close else found
-    return {"dollar": _DOLLAR, "less": "&lt;", "image": r"\!"}.get(kind, found)
+    if kind == "macro":  # no formula here, but a renderer may find one
+        name = found.lstrip("\\")
+        return _ALONE * ((len(found) - len(name) + 1) // 2) + name
+    return {"dollar": _DOLLAR, "backslash": _ALONE, "less": "&lt;", "image": r"\!"}.get(kind, found)
 
 
 _KINDS = (
-    "code", "ticks_alone", "display", "bracket", "paren", "environment", "escape", "math", "dollar", "less",
-    "image", "open", "link",
+    "code", "ticks_alone", "display", "bracket", "paren", "environment", "macro", "backslash", "escape", "math",
+    "dollar", "less", "image", "open", "link",
 )  # fmt: skip
 
 
 def _formula(tex: str) -> str:
-    """TeX that means the same, without HTML and without a link for those who do not read it as TeX."""
-    return _ACTIVE.sub(lambda found: r"\lt " if found[0] == "<" else found[0] + " ", tex)
+    """TeX that means the same, without HTML, links and styles, whether read as TeX or not."""
+    plain = _MACRO.sub(r"\\mathtt{\1}", re.sub(_BACKSLASH, lambda found: "& " + found[0][1:], tex))
+    return _ACTIVE.sub(lambda found: r"\lt " if found[0] == "<" else found[0] + " ", plain)
 
 
 def as_entities(code: str) -> str:
     """Every mark as an entity, so that neither HTML nor Markdown finds anything to do in it."""
     return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: f"&#{ord(mark[0])};", code)
+
+
+def as_text(text: str) -> str:
+    """`as_entities` for running text, in which no typesetter finds a formula either."""
+    return as_entities(text).replace("&#36;", _DOLLAR).replace("&#92;", _ALONE)
 
 
 def _is_safe_target(target: str) -> bool:

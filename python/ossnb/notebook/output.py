@@ -4,6 +4,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+# Of a <pre>, in which no front end looks for formulas, that is to look like any other text.
+RUNNING_TEXT = (
+    "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;font-family:inherit;background:none;"
+    "color:inherit"
+)
 QUIET = "color:var(--jp-ui-font-color2,#767676);font-size:87%;font-family:var(--jp-ui-font-family,sans-serif)"
 
 
