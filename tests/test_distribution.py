@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -76,6 +74,43 @@ def test_the_error_is_small(kept):
         assert penalised.error.max() < 0.003
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"top_k": 40},
+        {"top_k": 40, "top_p": 0.8},
+        {"top_p": 0.3},
+        {"min_p": 0.05},
+        {"min_p": 0.05, "top_k": 10},
+        {"temperature": 0.02},
+        {"temperature": 0.02, "top_k": 5, "min_p": 0.5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("penalty", [1.2, 3.0])
+@pytest.mark.parametrize("n_seen", [100, 256, 300])
+def test_tokens_that_a_penalty_takes_below_others_are_in_the_error(logits, settings, penalty, n_seen):
+    settings = Sampling(**settings, repetition_penalty=penalty)
+    for row in logits:
+        seen = np.argsort(-row, kind="stable")[:n_seen].tolist()
+        shares = Distributions.of(seen, TOKENS[:1], [reduced(row)]).under(settings)
+        true = exact(row, seen, settings)
+        (ids,) = Distributions.of(seen, TOKENS[:1], [reduced(row)]).ids
+        off = np.abs(shares.kept[0] - true[ids]).max()
+        at_the_cut = true.max() if settings.top_p < 1 else 0  # one token may come or go
+        assert off <= shares.error[0] + at_the_cut + 1e-6
+        assert np.isfinite(shares.kept).all()
+        assert shares.error[0] <= 1
+
+
+def test_the_likeliest_may_be_one_that_was_not_kept(logits):
+    seen = np.argsort(-logits[0], kind="stable")[:N_KEPT].tolist()
+    kept = Distributions.of(seen, TOKENS[:1], [reduced(logits[0])])
+    assert kept.under(Sampling(temperature=0)).error == 0
+    assert kept.under(Sampling(temperature=0, repetition_penalty=3)).error == 1
+
+
 @pytest.mark.parametrize("top_p", [0.1, 0.5, 0.9])
 def test_top_p_cuts_where_the_sampler_does(kept, logits, top_p):
     settings = Sampling(top_p=top_p, temperature=0.7)
@@ -113,18 +148,6 @@ def test_what_a_step_keeps_is_a_few_kb(kept):
     assert n_bytes < 5000
 
 
-def test_a_long_answer_is_weighed_anew_in_time_for_a_slider():
-    rng = np.random.default_rng(1)
-    step = reduced(np.ascontiguousarray(rng.normal(0, 2, 2000), np.float32))
-    kept = Distributions.of([1], [1] * 300, [step] * 300)
-    times = []
-    for temperature in (0.5, 0.7, 1.1, 1.3, 1.9):
-        began = time.process_time()
-        kept.under(Sampling(temperature=temperature, top_p=0.9))
-        times.append(time.process_time() - began)
-    assert min(times) < 0.05
-
-
 def test_a_small_vocabulary_is_kept_whole():
     reply = random_model(n_vocab=100).complete([5, 9], max_tokens=4, seed=1)
     with pytest.raises(RuntimeError, match="not there any more"):
@@ -135,6 +158,15 @@ def test_a_small_vocabulary_is_kept_whole():
     assert shares.kept.shape == (4, 100)
     np.testing.assert_array_equal(shares.rest, 0)
     np.testing.assert_array_equal(shares.error, 0)
+    all_of_it = kept.under(Sampling(temperature=0.9, top_k=200))
+    np.testing.assert_array_equal(all_of_it.kept, shares.kept)
+
+
+def test_logits_far_below_zero_are_like_any_others():
+    step = np.linspace(-900, -800, 100, dtype=np.float32)
+    shares = Distributions.of([1], [2], [reduced(step)]).under(Sampling(temperature=0.05))
+    assert shares.kept.sum() == 1
+    assert shares.error == 0
 
 
 @pytest.mark.parametrize("settings", [{"repetition_penalty": 0.9}, {"top_k": N_KEPT + 1}])

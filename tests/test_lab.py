@@ -26,7 +26,8 @@ INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS = range(1, 6)
 
 EVIL = (
     "<script>window.hits=1</script><img src=x onerror='window.hits=1'><svg onload='window.hits=1'></svg> "
-    "[a](javascript:window.hits=1) <a href='javascript:window.hits=1'>b</a>"
+    "[a](javascript:window.hits=1) <a href='javascript:window.hits=1'>b</a> "
+    r"$\href{javascript:window.hits=1}{c} \style{color:red}{d}$"
 )
 UNTRUSTED = [
     "import numpy as np, ossnb\n"
@@ -57,6 +58,15 @@ CODE = [
     f"ossnb.set_default_model(scripted_model('<|channel|>final<|message|>' + {ANSWER!r}))",
     "%%oss\nHow?",
     "# below",
+]
+
+FOLD = [
+    "import time, ossnb\nfrom fakes import scripted_model\n"
+    "model = scripted_model('<|channel|>analysis<|message|>' + 'well ' * 30 + '<|end|><|start|>assistant'\n"
+    "                       '<|channel|>final<|message|>' + 'one two three ' * 80)\n"
+    "model.core.before_forward = lambda n: time.sleep(0.03)\n"
+    "ossnb.set_default_model(model)",
+    "%%oss\nHow?",
 ]
 
 SLOW = [
@@ -293,6 +303,10 @@ def test_a_page_without_a_kernel_has_every_picture(lab):
         assert notebook.cell(EXPERTS).locator("svg rect title").count() > 5
         assert notebook.cell(SLIDERS).get_by_text("would now be unlikely").is_visible()
         notebook.picture("reloaded")
+        for theme in ("Dark", "Light"):
+            notebook.theme(theme)
+            contrast, where = notebook.page.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
+            assert contrast > 3, (theme, where)
         assert notebook.external == []
 
 
@@ -334,6 +348,19 @@ def test_the_first_notebook_as_a_newcomer_sees_it(lab):
         notebook.page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0 }")
         notebook.picture("first_answer", notebook.page.locator(".jp-WindowedPanel-outer").first)
         assert (notebook.external, notebook.errors) == ([], [])
+
+
+def test_a_reader_may_open_the_thinking_while_the_answer_is_written(lab):
+    with lab.open("fold", FOLD) as notebook:
+        notebook.run(0)
+        notebook.run(1, wait=False)
+        cell = notebook.cell(1)
+        cell.locator("summary").click()
+        written = cell.locator(".jp-RenderedMarkdown").inner_text()
+        notebook.wait_ran(1)
+        assert len(cell.locator(".jp-RenderedMarkdown").inner_text()) > len(written) + 100, "it went on"
+        assert cell.locator("details").evaluate("fold => fold.open")
+        assert cell.locator("details pre").is_visible()
 
 
 SOURCES = "() => jupyterapp.shell.currentWidget.content.widgets.map(w => w.model.sharedModel.getSource())"
@@ -381,6 +408,7 @@ def test_stop_works_while_two_panels_write_with_one_model(slow):
     for index in (1, 2):
         button(slow.cell(index), "Generate").click()
         slow.cell(index).get_by_text("one two three").first.wait_for()
+    slow.picture("stop", slow.cell(1))
     for index, name in ((1, "panel"), (2, "other")):
         button(slow.cell(index), "■ Stop").click()
         slow.cell(index).get_by_text("■ stopped · ").wait_for()

@@ -16,7 +16,11 @@ import ossnb
 from fakes import random_model, wait_until
 from ossnb import views
 from ossnb.testing import write_random_checkpoint
+from ossnb.views.attention import Attention
+from ossnb.views.experts import Experts
 from ossnb.views.live import LiveView, module
+from ossnb.views.markup import MAX_TOKENS
+from ossnb.views.sliders import Sliders
 
 STATIC = Path(views.__file__).parent / "static"
 MODULES = sorted(path.stem for path in STATIC.glob("*.js") if path.stem != "strip")
@@ -87,6 +91,48 @@ def test_a_branch_is_seen_while_it_is_written(model):
     assert lengths[-1] == len(view.branches[0].tokens)
 
 
+def test_a_branch_that_an_error_ends_is_kept(model):
+    view = model.complete([5, 9, 2], max_tokens=300, seed=1).inspect(n_top=1)
+
+    def fail(n_calls):
+        if n_calls > before + 20:
+            raise RuntimeError("no more")
+
+    before = len(model.core.computed)
+    model.core.before_forward = fail
+    view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
+    wait_until(lambda: not view.widget.busy)
+    assert view.widget.error == "RuntimeError: no more"
+    assert len(view.branches[0].tokens) > 10
+
+
+def test_a_long_answer_is_cut_in_the_page_and_whole_in_python():
+    model = random_model(n_vocab=50)
+    reply = model.complete([5, 9, 2], max_tokens=MAX_TOKENS + 50, seed=1)
+    view, panel = reply.inspect(n_top=2), Sliders(model, reply=reply)
+    for widget in (view.widget, panel.widget and panel._controls.view):
+        assert len(widget.tokens) == MAX_TOKENS
+        assert widget.n_left_out == 50
+        assert 0 <= widget.selected < MAX_TOKENS
+    assert len(view.widget.alternatives) == len(panel._controls.view.written) == MAX_TOKENS
+    assert len(view.probabilities) == len(panel.written_shares()) == MAX_TOKENS + 50
+    branch = view.branch(0, [1])
+    assert view.widget.branches[0]["n_left_out"] == max(0, len(branch.tokens) - MAX_TOKENS)
+
+
+def test_a_long_text_is_looked_at_from_its_end():
+    tokens = np.zeros(MAX_TOKENS + 9, np.int32)
+    weights = np.full((4, len(tokens)), 1e-4, np.float32)
+    attention = Attention(tokens, weights, "layer 0", 3)
+    assert attention.widget is None
+    page = attention.html()
+    assert page.count("<span") == MAX_TOKENS
+    assert "9 tokens before these, with 0.09 %, are not shown" in page
+    assert f'title="{MAX_TOKENS + 8}: ' in page
+    experts = Experts(tokens, np.zeros((2, len(tokens), 1), np.int32), np.ones((2, len(tokens), 1)), 4)
+    assert len(experts.widget.ids) == len(experts.widget.weights) == MAX_TOKENS
+
+
 def test_a_view_begins_at_the_least_sure_token(view):
     assert view.widget.selected == view.probabilities.argmin()
 
@@ -95,11 +141,13 @@ def test_views_of_one_reply_can_be_linked(tmp_path):
     folder = write_random_checkpoint(tmp_path / "model", "tiny", seed=3)
     with ossnb.load(folder, threads=1, context=64) as model:
         view = model.complete([5, 9, 2], max_tokens=6, seed=1).inspect()
-        attention = view.attention(layer=0).at(2)
+        leading = view.attention(layer=0)
+        attention = leading.at(2)
     assert (attention.widget.selected, attention.widget.n_prompt) == (2, 3)
     weights = np.frombuffer(attention.widget.weights, "<f4").reshape(attention.weights.shape)
     np.testing.assert_array_equal(weights, attention.weights)
-    assert attention._leader is view
+    assert leading._leader is view
+    assert attention._leader is None, "a token that was asked for stays"
 
 
 def test_views_know_no_kernel():

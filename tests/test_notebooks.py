@@ -8,7 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -120,6 +122,28 @@ def test_panels_are_saved_to_be_read_without_a_kernel(executed):
         assert marks in pictures[0]["text/html"]
         assert "<script" not in pictures[0]["text/html"]
         assert len(pictures[0]["text/plain"]) > 20
+
+
+@pytest.mark.parametrize("name", ["02_sliders", "03_inside_the_model"])
+def test_exported_pages_have_every_picture_and_nothing_of_the_live_views(executed, name):
+    notebook = executed(ROOT / "notebooks" / f"{name}.ipynb")
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    pictures = [
+        output.data["text/html"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if '<div class="ossnb-' in output.get("data", {}).get("text/html", "")
+    ]
+    assert len(pictures) == {"02_sliders": 1, "03_inside_the_model": 5}[name]
+    page = BeautifulSoup(page, "html.parser")
+    for picture in (BeautifulSoup(picture, "html.parser").div for picture in pictures):
+        (shown,) = page.select(f".{picture['class'][0]}")
+        assert shown.get_text() == picture.get_text()
+        titles = [[e["title"] for e in each.select("[title]")] for each in (shown, picture)]
+        assert titles[0] == titles[1]
+    outputs = " ".join(e.get_text() for e in page.select(".jp-OutputArea"))
+    assert "object at" not in outputs
+    assert "VBox(" not in outputs
 
 
 def test_sliders_settings_reach_the_cells_below(executed):

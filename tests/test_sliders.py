@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ def _no_defaults():
 
 def test_the_sliders_are_the_settings(panel):
     controls = panel.widget and panel._controls
+    assert controls.code.value == panel.code == "ossnb.generate('', max_tokens=512, seed=1)"
     controls.sliders["temperature"].value = 0.7
     controls.sliders["top_k"].value = 5
     controls.sliders["top_p"].value = 0.9000000000000001
@@ -66,6 +68,13 @@ def test_set_moves_the_sliders_and_draws(panel):
     }
     assert panel.html() != before
     assert "temperature=2.5" in controls.code.value
+
+
+def test_what_generate_decides_by_itself_has_no_place_on_a_slider(panel):
+    controls = panel.widget and panel._controls
+    panel.set(max_tokens=None, seed=None)
+    assert controls.sliders["max_tokens"].value == 512
+    assert panel.settings == {}
 
 
 def test_the_saved_picture_follows_the_last_move(panel, monkeypatch):
@@ -115,6 +124,8 @@ def test_the_selected_token_is_the_one_whose_distribution_is_shown(panel):
     marked = [span for span in panel.answer_html().split("<span") if "outline" in span]
     assert len(marked) == 1
     assert 'title="19: ' in marked[0]
+    panel.select(7)
+    assert view.selected == 7
 
 
 def test_the_live_view_has_what_it_weighs(panel):
@@ -148,6 +159,43 @@ def test_generate_in_a_thread_and_stop():
     assert controls.stop.disabled
     assert controls.status.value.startswith("■ stopped · ")
     assert len(panel.written_shares()) == len(panel.reply.tokens)
+
+
+def test_stop_before_the_answer_begins_and_a_second_click():
+    model = random_model()
+    panel = Sliders(model, prompt="x")
+    controls = panel.widget and panel._controls
+    asked, go_on = threading.Event(), threading.Event()
+
+    def stream(prompt, **settings):
+        asked.set()
+        assert go_on.wait(60)
+        return model.stream_complete([5, 9], **settings)
+
+    model.stream = stream
+    first = panel.generate_in_thread()
+    assert asked.wait(60)
+    panel.generate_in_thread().join(60)
+    assert "is writing an answer" in controls.status.value
+    assert (controls.generate.disabled, controls.stop.disabled) == (True, False), "the first is busy"
+    controls.stop.click()
+    go_on.set()
+    first.join(60)
+    assert panel.reply is None
+    assert controls.status.value.startswith("■ stopped · 0 tokens · ")
+    assert (controls.generate.disabled, controls.stop.disabled) == (False, True)
+    assert panel.generate().tokens, "the next answer is not stopped"
+
+
+def test_an_answer_asked_for_in_a_cell_can_be_stopped_in_the_panel():
+    model = random_model()
+    panel = Sliders(model, prompt="x")
+    controls = panel.widget and panel._controls
+    model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
+    model.core.before_forward = lambda n_calls: n_calls == 5 and controls.stop.click()
+    panel.set(max_tokens=3000)
+    assert panel.generate().finish_reason == "cancelled"
+    assert controls.stop.disabled
 
 
 def test_logits_kept_while_writing_are_those_read_again(model):
@@ -253,6 +301,7 @@ def test_cells_begin_with_the_applied_settings(monkeypatch):
         ({"effort": "max"}, "low, medium, high"),
         ({"heat": 1}, "no setting"),
         ({"top_k": 300}, r"0\.\.256"),
+        ({"repetition_penalty": 0.9}, "at least 1 here"),
     ],
 )
 def test_settings_out_of_range_change_nothing(panel, values, told):

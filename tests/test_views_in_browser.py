@@ -122,6 +122,10 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
         new MouseEvent("mouseover", { bubbles: true, clientX, clientY: 5 }));
       hover(7, 10); hover(9, 10);
       seen.hovered = model.get("selected");
+      const click = (at) => el.querySelector(`[data-at="${at}"]`).click();
+      click(5); hover(8, 20); seen.held = [model.get("selected")];
+      click(6); hover(8, 30); seen.held.push(model.get("selected"));
+      click(6); hover(8, 40); seen.held.push(model.get("selected"));
       model.set("selected", 2);
       key("Escape");
       seen.back = document.activeElement.getAttribute("role");
@@ -130,7 +134,7 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
       el.querySelector("select").value = "entropy";
       el.querySelector("select").dispatchEvent(new Event("change"));
       seen.shade = model.get("shade");
-      model.set("branches", [{ at: 1, name: "n", tokens: ["a", "<b>", "c"], special: [] }]);
+      model.set("branches", [{ at: 1, name: "n", tokens: ["a", "<b>", "c"], special: [], n_left_out: 1234 }]);
       model.set("busy", true);
       [...el.querySelectorAll("button")].at(-1).click();
       seen.text = el.textContent;
@@ -144,9 +148,29 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
     assert seen["sent"][1] == {"type": "stop"}
     assert seen["kept"] == seen["focused"], "the focus stays in the list"
     assert seen["hovered"] == 7, "a page that moves under the pointer selects nothing"
+    assert seen["held"] == [5, 6, 8], "a click holds a token until the next one on it"
     assert (seen["back"], seen["shade"]) == ("group", "entropy")
-    assert "a<b>c" in seen["text"]
+    assert "a<b>c … 1,234 further tokens are not shown" in seen["text"]
     assert (seen["hidden"], seen["shown"], seen["left"], seen["listeners"]) == ("none", "block", 0, 0)
+
+
+def test_keys_do_not_move_the_selection_out_of_sight(browse):
+    model = random_model()
+    view = model.complete([5, 9, 2], max_tokens=900, seed=1).inspect(n_top=1)
+    seen = browse("tokens", view.widget, """
+      const group = el.querySelector("[role=group]"), frame = () => group.getBoundingClientRect();
+      group.focus();
+      seen.gaps = [];
+      for (const at of [0, 899, 400, 401, 2]) {
+        model.set("selected", at);
+        const own = group.querySelector(`[data-at="${at}"]`).getBoundingClientRect();
+        seen.gaps.push(Math.min(own.top - frame().top, frame().bottom - own.bottom));
+      }
+      seen.height = frame().height;
+      seen.more = group.scrollHeight;
+    """)  # fmt: skip
+    assert min(seen["gaps"]) > -1
+    assert seen["more"] > 1.5 * seen["height"], "it scrolls"
 
 
 def test_what_a_model_wrote_is_text_in_every_view(browse):
@@ -204,12 +228,16 @@ SETTINGS = [
     {"temperature": 1.8, "top_p": 0.95, "min_p": 0.02},
     {"repetition_penalty": 1.6},
     {"repetition_penalty": 1.3, "temperature": 0.5, "top_k": 40, "top_p": 0.8, "min_p": 0.3},
+    {"repetition_penalty": 2.0, "top_k": 250},
+    {"repetition_penalty": 2.0, "top_p": 0.98},
+    {"repetition_penalty": 2.0, "min_p": 0.001},
+    {"repetition_penalty": 2.0, "temperature": 0.0},
 ]
 
 
 def test_the_page_weighs_logits_as_the_kernel_does(browse):
     model = random_model(n_vocab=700)
-    reply = model.complete([5, 9, 2], max_tokens=30, seed=1)
+    reply = model.complete([5, 9, 2, *range(400)], max_tokens=30, seed=1)
     panel = Sliders(model, reply=reply)
     first = dict.fromkeys(("temperature", "top_p", "repetition_penalty"), 1.0) | {"top_k": 0, "min_p": 0.0}
     seen = browse("distribution", panel.widget and panel._controls.view, """

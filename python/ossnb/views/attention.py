@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..harmony import token_bytes
 from ..reply import Reply
-from .markup import Html, percent, quoted, token_strip, token_traits, visible
+from .markup import MAX_TOKENS, Html, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 
 N_STRONGEST = 8
@@ -23,7 +23,8 @@ class Attention(Panel):
 
     `weights` [T, S]: row t is of the pass that read token t of the reply, S counts the prompt's tokens too.
     What a row lacks to 1 is in `sinks` [T]. Attention says where a layer looked, not why the model wrote
-    what it did. `at(17)` shows another token than the last; the live view goes from token to token.
+    what it did. `at(17)` shows another token than the last, and follows no other view; the live view goes
+    from token to token.
     """
 
     def __init__(self, tokens: NDArray[np.int32], weights: NDArray[np.float32], label: str, at: int) -> None:
@@ -53,9 +54,7 @@ class Attention(Panel):
         """Return the view of where token `at` of the reply looked."""
         if not 0 <= at < len(self.weights):
             raise ValueError(f"at must be in 0..{len(self.weights) - 1}, got {at}")
-        other = Attention(self.tokens, self.weights, self._label, at)
-        other._leader = self._leader
-        return other
+        return Attention(self.tokens, self.weights, self._label, at)
 
     @property
     def sinks(self) -> NDArray[np.float32]:
@@ -77,20 +76,24 @@ class Attention(Panel):
         """The text up to the token, darker where it looked more."""
         row = self.weights[self._at]
         n_seen = len(self.tokens) - len(self.weights) + self._at + 1
-        shades = np.sqrt(row[:n_seen] / max(float(row.max()), 1e-9))  # small shares must be seen too
+        first = max(0, n_seen - MAX_TOKENS)
+        shades = np.sqrt(row[first:n_seen] / max(float(row.max()), 1e-9))  # small shares must be seen too
         strip = token_strip(
-            self.tokens[:n_seen].tolist(),
+            self.tokens[first:n_seen].tolist(),
             shades,
-            lambda i: f"{i}: {percent(row[i])}",
-            outlined=n_seen - 1,
+            lambda i: f"{first + i}: {percent(row[first + i])}",
+            outlined=n_seen - first - 1,
         )
-        return Html.joined([Html.of("p", self._head(), quiet=True), strip])
+        head = self._head()
+        if first:
+            head += f"; {first:,} tokens before these, with {percent(row[:first].sum())}, are not shown"
+        return Html.joined([Html.of("p", head, quiet=True), strip])
 
     def make_widget(self) -> Any:
         """Make the live view; None for a text that is too long to be sent to the page whole."""
         from .live import AttentionView
 
-        if self.weights.nbytes > MAX_LIVE_BYTES:
+        if self.weights.nbytes > MAX_LIVE_BYTES or len(self.tokens) > MAX_TOKENS:
             return None
         return AttentionView(
             twin=self._id,

@@ -9,11 +9,13 @@ import ipywidgets as w
 
 from ..harmony import EFFORTS
 from ..notebook.display import stats_line
+from ..notebook.output import RUNNING_TEXT
 from .distribution import N_KEPT
 from .live import DistributionView
 from .markup import Html
 
 if TYPE_CHECKING:
+    from ..reply import Reply
     from .sliders import Sliders
 
 LINKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")  # what the live view weighs with
@@ -29,7 +31,9 @@ class Controls:
 
     def __init__(self, panel: Sliders, twin: str, threshold: float) -> None:
         self._panel = panel
-        self.prompt = w.Textarea(panel.prompt, placeholder="prompt", layout=w.Layout(width="98%"))
+        self.prompt = w.Textarea(
+            panel.prompt, placeholder="prompt", tooltip="prompt", layout=w.Layout(width="98%")
+        )
         self.sliders: dict[str, Any] = {
             "temperature": _float("temperature", 1.0, 0, 2, 0.05),
             "top_p": _float("top p", 1.0, 0.05, 1, 0.05),
@@ -47,7 +51,7 @@ class Controls:
         self.generate = w.Button(description="Generate", button_style="primary")
         self.stop = w.Button(description="■ Stop", disabled=True)
         self.apply = w.Button(description="Apply to %%oss cells", layout=w.Layout(width="auto"))
-        self.code = w.Textarea(rows=4, layout=w.Layout(width="98%"))
+        self.code = w.Textarea(rows=4, tooltip="the settings as Python", layout=w.Layout(width="98%"))
         self.status = w.Label()
         self.running = w.HTML()
         self.view = DistributionView(twin=twin, threshold=threshold)
@@ -64,14 +68,17 @@ class Controls:
         # The panel's own settings win; what it does not say is as the sliders begin.
         self.show_settings(panel.settings)
         panel.set(**{name: slider.value for name, slider in self.sliders.items()})
+        self.code.value = panel.code
         self._connect()
-        self.after_reply(panel)
+        self.after_reply(panel, panel.reply)
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
         """Move sliders without being told so, and say the same as code."""
         self._is_following = True
         try:
             for name, value in values.items():
+                if value is None:  # as generate() has it by itself; there is no place for that on a slider
+                    continue
                 slider = self.sliders[name]
                 if hasattr(slider, "max"):  # one who writes code may leave the range that is usual
                     slider.min, slider.max = min(slider.min, value), max(slider.max, value)
@@ -109,19 +116,19 @@ class Controls:
         self._panel.apply()
         self.status.value = "later %%oss cells use these settings"
 
-    def after_reply(self, panel: Sliders) -> None:
-        """Take a new answer in."""
+    def after_reply(self, panel: Sliders, reply: Reply | None) -> None:
+        """Take in the panel's answer and say how the last one, `reply`, ended."""
         self.running.value = ""
         with self.view.hold_sync():
             for name, value in panel.live_traits().items():
                 setattr(self.view, name, value)
             self.view.answer += 1
-        if panel.reply is not None:
-            self.status.value = stats_line(panel.reply)
+        if reply is not None:
+            self.status.value = stats_line(reply)
 
     def show_text(self, text: str) -> None:
         """Show an answer while it is written."""
-        self.running.value = Html.of("div", text, style="white-space:pre-wrap")
+        self.running.value = Html.of("pre", text, style=f"{RUNNING_TEXT};margin:0", dir="auto")
 
     def show_error(self, text: str) -> None:
         """Say what went wrong; a Label's text is shown as it stands."""

@@ -8,7 +8,7 @@ what its two edges give: the answer always comes with the distance between the t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -30,7 +30,7 @@ class Shares:
     """What a setting makes of some steps, T of them: probabilities of the kept tokens and of the rest.
 
     `error` bounds by how much any of them may differ from the exact distribution; where top_p cuts, the
-    tokens at the cut may come or go within it.
+    tokens at the cut may come or go within it. It is 1 where nothing is known.
     """
 
     kept: Floats  # [T, K]
@@ -56,6 +56,9 @@ class Distributions:
     counts: NDArray[np.int32]  # [T, bins], of the other logits, largest first
     means: Floats  # [T, bins]
     edges: Floats  # [T, bins + 1], falling
+
+    def __getitem__(self, part: slice) -> Self:
+        return type(self)(*(getattr(self, field.name)[part] for field in fields(self)))
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
@@ -88,53 +91,62 @@ class Distributions:
         """What the sampler chooses from with these settings, in its order: repetition penalty, temperature,
         top_k, top_p, min_p. ValueError for a penalty below 1 or top_k above the kept tokens."""
         penalty = settings.repetition_penalty
-        if penalty < 1 or settings.top_k > self.ids.shape[1]:
+        has_rest = self.counts.any(axis=1)
+        if penalty < 1 or (settings.top_k > self.ids.shape[1] and has_rest.any()):
             raise ValueError(
                 f"repetition_penalty must be at least 1 and top_k at most {self.ids.shape[1]} here, "
                 f"got {penalty} and {settings.top_k}"
             )
         logits = self.logits.astype(np.float64)
         logits = np.where(self.is_seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
+        other = np.where(has_rest, self.edges[:, 0], -np.inf)  # the largest that is not kept
+        top = np.maximum(logits.max(axis=1), other)  # after a penalty it may be the other
         if settings.temperature == 0:
-            return _greedy(logits)
-        top = logits.max(axis=1)
+            return _greedy(logits, top)
         p = np.exp((logits - top[:, None]) / settings.temperature)
         low, high = self._rest(settings.temperature, top)
+        largest = np.exp((other - top) / settings.temperature)
         if penalty > 1:  # seen tokens among the rest, which only get smaller
-            largest = np.exp((self.edges[:, 0] - top) / settings.temperature)
             low = np.maximum(low - self.n_seen_others * largest, 0)
-        if settings.top_k:
-            low, high = np.zeros_like(low), np.zeros_like(high)
-        return _truncated(p, low, high, settings)
+        return _truncated(p, low, high, largest, settings)
 
     def _rest(self, temperature: float, top: Floats) -> tuple[Floats, Floats]:
         """The least and the largest sum of exp((x - top) / temperature) over the other logits."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            inner = np.exp((self.means - top[:, None]) / temperature)
-            outer = np.exp((self.edges - top[:, None]) / temperature)
         width = self.edges[:, :-1] - self.edges[:, 1:]
         share = np.divide(self.means - self.edges[:, 1:], width, out=np.ones_like(width), where=width > 0)
-        chord = share * outer[:, :-1] + (1 - share) * outer[:, 1:]
-        return (self.counts * inner).sum(axis=1), (self.counts * np.maximum(chord, inner)).sum(axis=1)
+        with np.errstate(invalid="ignore", over="ignore"):  # in empty bins, which may lie anywhere
+            inner = np.exp((self.means - top[:, None]) / temperature)
+            outer = np.exp((self.edges - top[:, None]) / temperature)
+            chord = share * outer[:, :-1] + (1 - share) * outer[:, 1:]
+            least, most = self.counts * inner, self.counts * np.maximum(chord, inner)
+        is_empty = self.counts == 0
+        return np.where(is_empty, 0, least).sum(axis=1), np.where(is_empty, 0, most).sum(axis=1)
 
     def written(self, kept: Floats) -> Floats:
         """The share of each token that was written, [T]; 0 where it is not among the kept ones."""
         return np.asarray(np.where(self.ids == self.tokens[:, None], kept, 0).sum(axis=1))
 
 
-def _greedy(logits: Floats) -> Shares:
+def _greedy(logits: Floats, top: Floats) -> Shares:
     kept = np.zeros_like(logits)
     kept[np.arange(len(logits)), logits.argmax(axis=1)] = 1
-    nothing = np.zeros(len(logits))
-    return Shares(kept, nothing, nothing)
+    return Shares(kept, np.zeros(len(logits)), (logits.max(axis=1) < top).astype(np.float64))
 
 
-def _truncated(p: Floats, low: Floats, high: Floats, settings: Sampling) -> Shares:
-    """Apply top_k, top_p and min_p to weights of which the largest is 1 a row."""
+def _truncated(p: Floats, low: Floats, high: Floats, largest: Floats, settings: Sampling) -> Shares:
+    """Apply top_k, top_p and min_p to weights of at most 1 a row; of the rest, whose sum is between `low` and
+    `high`, none is above `largest`."""
     order = np.argsort(-p, axis=1, kind="stable")
     p = np.take_along_axis(p, order, 1)
+    # Where a cut goes by rank, others may stand before kept tokens that a penalty took below them.
+    is_below = p < largest[:, None]
+    unsure = np.zeros_like(low)
     if settings.top_k:
+        unsure = largest * is_below[:, : settings.top_k].sum(axis=1)
         p[:, settings.top_k :] = 0
+        low, high = np.zeros_like(low), np.zeros_like(high)
+    elif settings.top_p < 1:
+        unsure = np.where(is_below, p, 0).sum(axis=1)
     rest = (low + high) / 2
     goal = settings.top_p * (p.sum(axis=1) + rest)
     mass_before = np.cumsum(p, axis=1) - p
@@ -144,16 +156,16 @@ def _truncated(p: Floats, low: Floats, high: Floats, settings: Sampling) -> Shar
         scale = np.divide(taken, rest, out=np.zeros_like(rest), where=rest > 0)
         rest, low, high = taken, low * scale, high * scale
     if settings.min_p:
-        # The rest is below the least kept token; what of it passes would need that one to pass too.
-        passes = (p[:, -1] >= settings.min_p) & (p[:, -1] > 0)
+        passes = largest >= settings.min_p
         p = np.where(p >= settings.min_p, p, 0)
-        rest, low = np.where(passes, rest, 0), np.zeros_like(low)
-        high = np.where(passes, high, 0)
-    total = p.sum(axis=1) + rest
+        rest, high, unsure = (np.where(passes, mass, 0) for mass in (rest, high, unsure))
+        low = np.zeros_like(low)
+        unsure += is_below[:, 0]  # then nobody knows the likeliest, from which min_p counts
+    total = np.maximum(p.sum(axis=1) + rest, 1e-300)
     kept = np.empty_like(p)
     np.put_along_axis(kept, order, p / total[:, None], axis=1)
-    off = np.maximum(high - rest, rest - low)
-    return Shares(kept, rest / total, off / np.maximum(total - off, 1e-300))
+    off = np.maximum(high - rest, rest - low) + unsure
+    return Shares(kept, rest / total, np.minimum(off / np.maximum(total - off, 1e-300), 1))
 
 
 def reduced(logits: NDArray[np.float32]) -> Reduced:

@@ -122,11 +122,14 @@ class Experts(Panel):
         return ExpertsView(twin=self._id, **self._traits())
 
     def _traits(self) -> dict[str, Any]:
+        tokens = token_traits(self.tokens.tolist())
+        n_shown = len(tokens["tokens"])
+        ids, weights = (part.transpose(1, 0, 2)[:n_shown] for part in (self.ids, self.weights))
         return {
-            **token_traits(self.tokens.tolist()),
+            **tokens,
             "n_experts": self.n_experts,
-            "ids": self.ids.transpose(1, 0, 2).tolist(),  # token, layer, choice
-            "weights": np.round(self.weights.transpose(1, 0, 2).astype(np.float64), 4).tolist(),
+            "ids": ids.tolist(),  # token, layer, choice
+            "weights": np.round(weights.astype(np.float64), 4).tolist(),
         }
 
 

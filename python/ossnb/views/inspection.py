@@ -174,11 +174,13 @@ class Inspection(Panel):
         try:
             stream = self._stream = self.reply.origin.model.stream_branch(self.reply, at, [token])
             limiter, n_tokens = RateLimiter(), 0
-            for event in stream:
-                n_tokens += event.token is not None
-                if limiter.ready(80 * n_tokens):
-                    widget.branches = self._branch_traits(stream.reply)
-            self._add(stream.reply)
+            try:
+                for event in stream:
+                    n_tokens += event.token is not None
+                    if limiter.ready(80 * n_tokens):
+                        widget.branches = self._branch_traits(stream.reply)
+            finally:
+                self._add(stream.reply)
         except Exception as error:  # to where the reader looks: a thread has nobody else to tell
             widget.error = f"{type(error).__name__}: {error}"
         finally:
@@ -195,11 +197,12 @@ class Inspection(Panel):
 
     def _traits(self) -> dict[str, Any]:
         """What the live view shows: texts and numbers."""
-        steps = self.steps
+        tokens = token_traits(self.steps.tokens.tolist())
+        steps = self.steps[: len(tokens["tokens"])]
         return {
-            **token_traits(steps.tokens.tolist()),
+            **tokens,
             "selected": int(steps.logprobs.argmin()),
-            "probabilities": [round(float(p), 6) for p in self.probabilities],
+            "probabilities": [round(float(p), 6) for p in np.exp(steps.logprobs)],
             "entropies": [round(float(e), 4) for e in steps.entropies],
             "alternatives": [
                 [

@@ -22,6 +22,7 @@ class LiveView(anywidget.AnyWidget):
     twin = t.Unicode().tag(sync=True)  # the class of the picture this view stands in for
     tokens = t.List(t.Unicode()).tag(sync=True)
     special = t.List(t.Int()).tag(sync=True)
+    n_left_out = t.Int(0).tag(sync=True)  # tokens after these
     selected = t.Int(0).tag(sync=True)
 
 

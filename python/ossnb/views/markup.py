@@ -139,10 +139,13 @@ def is_special(token: int) -> bool:
 
 
 def token_traits(tokens: Sequence[int]) -> dict[str, Any]:
-    """The tokens as a live view takes them: their texts, and the positions of those that are special."""
+    """The tokens as a live view takes them: the first MAX_TOKENS texts, the positions of those that are
+    special, and how many tokens are left out."""
+    shown = tokens[:MAX_TOKENS]
     return {
-        "tokens": [visible(token_bytes(token)) for token in tokens],
-        "special": [i for i, token in enumerate(tokens) if is_special(token)],
+        "tokens": [visible(token_bytes(token)) for token in shown],
+        "special": [i for i, token in enumerate(shown) if is_special(token)],
+        "n_left_out": len(tokens) - len(shown),
     }
 
 

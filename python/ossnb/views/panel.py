@@ -62,13 +62,11 @@ class Panel:
 
     def _ipython_display_(self) -> None:
         if has_front_end() and self.widget is not None:
-            from IPython.display import display
-
             if self._leader is not None:
                 from ipywidgets import jslink
 
                 jslink((self._leader.widget, "selected"), (self.widget, "selected"))
-            display(self.widget)  # type: ignore[no-untyped-call]
+            _show(self.widget)
         output = Output()
         output.show(self.bundle())
         self._outputs.append(output)
@@ -84,6 +82,15 @@ class Panel:
 
     def __repr__(self) -> str:
         return self.plain()
+
+
+def _show(widget: Any) -> None:
+    """Show a live view; where none can be, nothing stands in its place, since the picture is below."""
+    from IPython.display import publish_display_data
+
+    found = widget._repr_mimebundle_()
+    data, metadata = found if isinstance(found, tuple) else (found, {})  # anywidget tells Colab more
+    publish_display_data({**data, "text/plain": ""}, metadata)  # type: ignore[no-untyped-call]
 
 
 def hear_at_once(widget: Any) -> None:

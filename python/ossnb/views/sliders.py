@@ -15,7 +15,16 @@ from ..notebook.limiter import RateLimiter
 from ..reply import Reply
 from ..sampling import Sampling
 from .distribution import N_KEPT, Distributions, Reduced, reduced
-from .markup import Html, distribution_bars, percent, quoted, token_strip, token_traits, visible
+from .markup import (
+    MAX_TOKENS,
+    Html,
+    distribution_bars,
+    percent,
+    quoted,
+    token_strip,
+    token_traits,
+    visible,
+)
 from .panel import Panel
 
 if TYPE_CHECKING:
@@ -40,7 +49,8 @@ class Sliders(Panel):
     that would now be unlikely; the page does that by itself, so it follows at once. Hovering and the arrow
     keys select a token, whose alternatives are shown: its `position`. Generate writes an answer in a thread
     of its own, Stop ends it. `reply` is the last answer, `code` the settings as Python, `apply()` makes them
-    the settings of later `%%oss` cells.
+    the settings of later `%%oss` cells. Shown in a notebook, every slider counts as set: also max_tokens, 512
+    at first, and the seed, 1, so that a slider and not chance makes the difference between two answers.
     """
 
     def __init__(self, model: Model, prompt: str = "", reply: Reply | None = None) -> None:
@@ -51,6 +61,7 @@ class Sliders(Panel):
         self._values: dict[str, Any] = {}
         self._writing = threading.Lock()  # held while an answer is written
         self._stream: Stream | None = None
+        self._is_stopped = False
         self._controls: Any = None
         self._timer: threading.Timer | None = None
         self._distributions: Distributions | None = None
@@ -78,6 +89,11 @@ class Sliders(Panel):
             raise ValueError(
                 f"top_k must be in 0..{N_KEPT} (the logits that are kept), got {changed['top_k']}"
             )
+        if changed.get("repetition_penalty", 1.0) < 1:
+            raise ValueError(
+                "repetition_penalty must be at least 1 here (below, tokens that were not kept would come "
+                f"up), got {changed['repetition_penalty']}; generate() takes any above 0"
+            )
         self._values = changed
         if self._controls is not None:
             self._controls.show_settings(values)
@@ -86,6 +102,8 @@ class Sliders(Panel):
     def select(self, position: int) -> None:
         """Choose the token whose alternatives are shown."""
         self.position = position
+        if self._controls is not None:
+            self._controls.view.selected = position
         self._refresh_soon()
 
     @property
@@ -112,8 +130,12 @@ class Sliders(Panel):
         """
         if not self._writing.acquire(blocking=False):
             raise RuntimeError("this panel is writing an answer; wait for it or end it with stop()")
+        self._is_stopped = False
+        self._show_busy(True)
         try:
             stream = self._stream = self.model.stream(self.prompt, **self.settings)
+            if self._is_stopped:  # meanwhile
+                stream.cancel()
             steps: list[Reduced] = []
             stream.on_logits = lambda logits: steps.append(reduced(logits))
             try:
@@ -121,16 +143,21 @@ class Sliders(Panel):
             finally:
                 stream.close("interrupted")
                 self._stream = None
-                if stream.reply.tokens:
-                    self._keep(stream.reply, steps)
+                self._keep(stream.reply, steps)
         finally:
+            self._show_busy(False)
             self._writing.release()
         return stream.reply
 
     def stop(self) -> None:
         """End the answer that is being written, from any thread; what was written stays."""
+        self._is_stopped = True
         if (stream := self._stream) is not None:
             stream.cancel()
+
+    def _show_busy(self, busy: bool) -> None:
+        if self._controls is not None:
+            self._controls.set_busy(busy)
 
     def _show_running(self, stream: Stream) -> None:
         limiter = RateLimiter()
@@ -144,32 +171,33 @@ class Sliders(Panel):
     def _look_at(self, reply: Reply, distributions: Distributions) -> None:
         """Take in a reply, at the token where the model was least sure."""
         self.reply, self._distributions = reply, distributions
-        self.position = int(distributions.before()[:, 0].argmin())
+        self.position = int(distributions.before()[:MAX_TOKENS, 0].argmin())
 
     def _keep(self, reply: Reply, steps: list[Reduced]) -> None:
-        # An interrupt may have come between the logits and the choice.
-        steps = steps[: len(reply.tokens)]
-        self._look_at(reply, Distributions.of(reply.prompt_tokens, reply.tokens, steps))
-        self.refresh()
-        if self._widget is not None:
-            self._controls.after_reply(self)
+        if reply.tokens:
+            # An interrupt may have come between the logits and the choice.
+            steps = steps[: len(reply.tokens)]
+            self._look_at(reply, Distributions.of(reply.prompt_tokens, reply.tokens, steps))
+            self.refresh()
+        if self._controls is not None:
+            self._controls.after_reply(self, reply)
 
     # ---- the pictures ------------------------------------------------------------------------------------
 
     def written_shares(self) -> NDArray[np.float64]:
         """The share each token of the answer would have with the settings as they are now, [T]."""
-        if self._distributions is None:
-            return np.zeros(0)
-        return self._distributions.written(self._distributions.under(self.sampling).kept)
+        kept = self._distributions
+        return np.zeros(0) if kept is None else kept.written(kept.under(self.sampling).kept)
 
     def answer_html(self) -> Html:
         """The answer, its tokens darker the less likely the settings make them, the unlikely underlined."""
-        if self.reply is None or self._distributions is None:
+        kept = self._distributions
+        if kept is None:
             return Html.of("p", "No answer yet.", quiet=True)
-        shares = self.written_shares()
+        shares = kept.written(kept.under(self.sampling).kept)
         unlikely = np.flatnonzero(shares < UNLIKELY)
         strip = token_strip(
-            self.reply.tokens,
+            kept.tokens.tolist(),
             np.asarray(1 - shares, np.float32),
             lambda t: f"{t}: {percent(shares[t])} now",
             outlined=self.position,
@@ -201,13 +229,14 @@ class Sliders(Panel):
 
     def live_traits(self) -> dict[str, Any]:
         """What the live view draws of the answer there is; see DistributionView."""
-        kept = self._distributions
-        if self.reply is None or kept is None:
+        if self._distributions is None:
             return {}
+        tokens = token_traits(self._distributions.tokens.tolist())
+        kept = self._distributions[: len(tokens["tokens"])]
         rest = np.column_stack([kept.log_total, kept.n_seen_others, kept.counts, kept.means, kept.edges])
         is_written = np.column_stack([kept.ids == kept.tokens[:, None], np.ones(len(kept.ids), np.bool_)])
         return {
-            **token_traits(self.reply.tokens),
+            **tokens,
             "selected": self.position,
             "labels": [_labels(row) for row in kept.ids],
             "logits": kept.logits.astype("<f4").tobytes(),
@@ -250,11 +279,8 @@ class Sliders(Panel):
                 self.generate()
             except Exception as error:  # a thread has nobody else to tell
                 self._controls.show_error(f"{type(error).__name__}: {error}")
-            finally:
-                self._controls.set_busy(False)
 
         thread = threading.Thread(target=run, daemon=True, name="of a sliders panel")
-        self._controls.set_busy(True)
         thread.start()
         return thread
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -53,6 +53,9 @@ class Steps:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def __getitem__(self, part: slice) -> Self:
+        return type(self)(*(getattr(self, field.name)[part] for field in fields(self)))
 
 
 def _reduced(

@@ -13,7 +13,7 @@ function render({ model, el }) {
   /** @type {DataView} */
   const bytes = model.get("weights");
 
-  const strip = makeStrip(model, "tokens; left and right choose one of the reply", nPrompt);
+  const strip = makeStrip(model, "tokens; left and right choose one of the reply, a click holds it", nPrompt);
   const facts = make("div", QUIET);
   facts.setAttribute("aria-live", "polite");
   const root = makeRoot(model, strip.element, facts);

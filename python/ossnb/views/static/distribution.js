@@ -10,6 +10,8 @@
  * @typedef {{kept: Float64Array, error: number}} Shares
  */
 
+const AT_ONCE = 300; // tokens weighed before the page is asked what else there is to do: some 5 ms
+
 /** @param {Iterable<number>} values */
 function sum(values) {
   let total = 0;
@@ -28,6 +30,7 @@ function restOf({ counts, means, edges }, temperature, top) {
   let low = 0;
   let high = 0;
   counts.forEach((count, i) => {
+    if (!count) return;
     const width = edges[i] - edges[i + 1];
     const share = width > 0 ? (means[i] - edges[i + 1]) / width : 1;
     const inner = Math.exp((means[i] - top) / temperature);
@@ -48,22 +51,28 @@ function restOf({ counts, means, edges }, temperature, top) {
 function weigh(step, { temperature, topK, topP, minP, penalty }) {
   const punished = (/** @type {number} */ x) => (x > 0 ? x / penalty : x * penalty);
   const x = Float64Array.from(step.logits, (logit, i) => (step.seen[i] ? punished(logit) : logit));
-  const top = Math.max(...x);
+  const best = Math.max(...x);
+  const other = step.counts.some(Boolean) ? step.edges[0] : -Infinity; // the largest that is not kept
+  const top = Math.max(best, other); // after a penalty it may be the other
   if (temperature === 0) {
-    const likeliest = x.indexOf(top);
-    return { kept: x.map((_, i) => Number(i === likeliest)), error: 0 };
+    const likeliest = x.indexOf(best);
+    return { kept: x.map((_, i) => Number(i === likeliest)), error: Number(best < top) };
   }
   const p = x.map((logit) => Math.exp((logit - top) / temperature));
   let [low, high] = restOf(step, temperature, top);
+  const largest = Math.exp((other - top) / temperature);
   // Seen tokens among the rest only get smaller.
-  if (penalty > 1) low = Math.max(low - step.nSeenOthers * Math.exp((step.edges[0] - top) / temperature), 0);
+  if (penalty > 1) low = Math.max(low - step.nSeenOthers * largest, 0);
   // The kept ones come with the largest first; only a penalty can have changed that.
   const order = [...p.keys()];
   if (penalty > 1) order.sort((a, b) => p[b] - p[a]);
+  // Where a cut goes by rank, others may stand before kept tokens that a penalty took below them.
+  let unsure = 0;
   if (topK) {
+    unsure = largest * order.slice(0, topK).filter((i) => p[i] < largest).length;
     for (const i of order.slice(topK)) p[i] = 0;
     low = high = 0;
-  }
+  } else if (topP < 1) unsure = sum(p.filter((own) => own < largest));
   let rest = (low + high) / 2;
   if (topP < 1) {
     const goal = topP * (sum(p) + rest);
@@ -78,17 +87,16 @@ function weigh(step, { temperature, topK, topP, minP, penalty }) {
     [rest, low, high] = [taken, low * scale, high * scale];
   }
   if (minP) {
-    // The rest is below the least kept token; what of it passes would need that one to pass too.
-    const least = p[/** @type {number} */ (order.at(-1))];
-    const passes = least >= minP && least > 0;
     p.forEach((own, i) => {
       if (own < minP) p[i] = 0;
     });
-    [rest, low, high] = [passes ? rest : 0, 0, passes ? high : 0];
+    if (largest < minP) rest = high = unsure = 0;
+    low = 0;
+    if (best < top) unsure += 1; // then nobody knows the likeliest, from which min_p counts
   }
-  const total = sum(p) + rest;
-  const off = Math.max(high - rest, rest - low);
-  return { kept: p.map((own) => own / total), error: off / Math.max(total - off, 1e-300) };
+  const total = Math.max(sum(p) + rest, 1e-300);
+  const off = Math.max(high - rest, rest - low) + unsure;
+  return { kept: p.map((own) => own / total), error: Math.min(off / Math.max(total - off, 1e-300), 1) };
 }
 
 /**
@@ -166,7 +174,7 @@ function drawAnswer(model) {
   const labels = model.get("labels");
   /** @type {number} */
   const threshold = model.get("threshold");
-  const strip = makeStrip(model, "tokens; left and right move");
+  const strip = makeStrip(model, "tokens; left and right move, a click holds");
   strip.element.style.cssText += "max-height:14em;overflow-y:auto;margin-bottom:0.6em;padding:2px";
   const bars = makeBars(labels[0].length + 1);
   const facts = make("div", QUIET);
@@ -193,27 +201,33 @@ function drawAnswer(model) {
       `token ${at}, ${quoted(model.get("tokens")[at])} was written; ` +
       `shares after the settings are right to within ${percent(error)}`;
   }
-  function paintAnswer() {
+  let timer = 0;
+  /** @param {number} first @param {number} nUnlikely of the tokens before */
+  function paintAnswer(first, nUnlikely) {
     const now = settings();
-    let nUnlikely = 0;
-    steps.forEach((step, t) => {
+    const end = Math.min(first + AT_ONCE, steps.length);
+    for (let t = first; t < end; t++) {
+      const step = steps[t];
       const share = weigh(step, now).kept[step.written] ?? 0;
       const { style } = strip.spans[t];
       style.background = `rgba(${ORANGE},${(0.85 * (1 - share)).toFixed(2)})`;
       style.textDecoration = share < threshold ? "underline wavy 1px" : "";
       strip.spans[t].title = `${t}: ${percent(share)} now`;
       nUnlikely += Number(share < threshold);
-    });
+    }
+    if (end < steps.length) {
+      timer = setTimeout(paintAnswer, 0, end, nUnlikely);
+      return;
+    }
     likely.textContent =
       `${nUnlikely} of ${steps.length} tokens would now be unlikely (below ${percent(threshold)})`;
   }
 
-  let timer = 0;
   function paint() {
     paintToken();
-    // A long answer comes after what eyes follow while a slider moves.
+    // The answer comes after what eyes follow while a slider moves, and a long one bit by bit.
     clearTimeout(timer);
-    timer = setTimeout(paintAnswer, 0);
+    timer = setTimeout(paintAnswer, 0, 0, 0);
   }
   return { elements: [strip.element, likely, bars.element, facts], paintToken, paint };
 }
@@ -244,7 +258,11 @@ function render({ model, el }) {
   const paint = () => answer.paint();
   const settings = ["temperature", "top_k", "top_p", "min_p", "repetition_penalty"];
   const painters = Object.fromEntries(settings.map((name) => [name, paint]));
-  return follow(model, root, { answer: draw, selected: () => answer.paintToken(), ...painters });
+  const leave = follow(model, root, { answer: draw, selected: () => answer.paintToken(), ...painters });
+  return () => {
+    attached.disconnect();
+    leave();
+  };
 }
 
 export default { render };

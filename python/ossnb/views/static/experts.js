@@ -15,7 +15,7 @@ function render({ model, el }) {
   const nLayers = ids[0].length;
   const size = nExperts <= 48 ? 16 : 7;
 
-  const strip = makeStrip(model, "tokens; left and right move");
+  const strip = makeStrip(model, "tokens; left and right move, a click holds");
   strip.element.style.cssText += "max-height:12em;overflow-y:auto;margin-bottom:0.6em;padding:2px";
   const frame = "max-width:100%;border:1px solid rgba(128,128,128,0.5)";
   const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", frame));

@@ -80,7 +80,16 @@ function makeTokens(tokens, special) {
 }
 
 /**
- * Make a row of tokens of which hovering and the keys left and right select one, from `first` on.
+ * Say how many tokens a long text has beside those on the page.
+ * @param {number} nLeftOut
+ * @returns {HTMLElement[]}
+ */
+const makeNote = (nLeftOut) =>
+  nLeftOut > 0 ? [make("i", "", ` … ${nLeftOut.toLocaleString("en")} further tokens are not shown`)] : [];
+
+/**
+ * Make a row of tokens of which hovering and the keys left and right select one, from `first` on. A click holds
+ * the selection, so that the pointer can leave for what is shown of the token; another click lets it go.
  * @param {Model} model
  * @param {string} label
  * @param {number} first
@@ -88,17 +97,18 @@ function makeTokens(tokens, special) {
  */
 function makeStrip(model, label, first = 0) {
   const spans = makeTokens(model.get("tokens"), model.get("special"));
-  const element = make("div", `${TEXT};outline-offset:4px`, ...spans);
+  const element = make("div", `${TEXT};outline-offset:4px`, ...spans, ...makeNote(model.get("n_left_out")));
   element.tabIndex = 0;
   element.dir = "auto";
   element.setAttribute("role", "group");
   element.setAttribute("aria-label", label);
   for (const span of spans.slice(first)) span.style.cursor = "pointer";
   let marked = -1;
+  let isHeld = false;
 
   /** @param {number} at of the selectable ones */
   function select(at) {
-    if (at < 0 || first + at >= spans.length || at === model.get("selected")) return;
+    if (!(at >= 0 && first + at < spans.length) || at === model.get("selected")) return;
     model.set("selected", at);
     model.save_changes();
   }
@@ -106,17 +116,31 @@ function makeStrip(model, label, first = 0) {
     const at = Math.min(Math.max(model.get("selected"), 0), spans.length - first - 1);
     if (spans[marked]) spans[marked].style.outline = "";
     marked = first + at;
-    spans[marked].style.outline = "2px solid var(--jp-brand-color1, #1976d2)";
+    paintMark();
+    // Keys may have moved it out of sight in a row that scrolls.
+    const [frame, token] = [element, spans[marked]].map((e) => e.getBoundingClientRect());
+    element.scrollTop += Math.min(token.top - frame.top, 0) + Math.max(token.bottom - frame.bottom, 0);
     return at;
   }
+  function paintMark() {
+    spans[marked].style.outline = `${isHeld ? 3 : 2}px solid var(--jp-brand-color1, #1976d2)`;
+  }
+  /** @param {Event} event */
+  const place = (event) => Number(/** @type {HTMLElement} */ (event.target).dataset.at ?? NaN) - first;
   let pointer = "";
   element.addEventListener("mouseover", (event) => {
     // When the page moves under a pointer at rest, nobody has pointed at anything.
-    const place = `${event.clientX},${event.clientY}`;
-    if (place === pointer) return;
-    pointer = place;
-    const at = /** @type {HTMLElement} */ (event.target).dataset.at;
-    if (at !== undefined) select(Number(at) - first);
+    const where = `${event.clientX},${event.clientY}`;
+    if (where === pointer) return;
+    pointer = where;
+    if (!isHeld) select(place(event));
+  });
+  element.addEventListener("click", (event) => {
+    const at = place(event);
+    if (!(at >= 0)) return;
+    isHeld = !(isHeld && first + at === marked);
+    select(at);
+    paintMark();
   });
   element.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -3,10 +3,11 @@
 
 /**
  * @typedef {{id: number, text: string, p: number, logit: number}} Alternative
- * @typedef {{at: number, name: string, tokens: string[], special: number[]}} Branch
+ * @typedef {{at: number, name: string, tokens: string[], special: number[], n_left_out: number}} Branch
  */
 
 const COLUMN = "flex:1 1 16em;min-width:0";
+const SCROLL = "max-height:24em;overflow-y:auto;padding:2px"; // what is told of a token stays in sight below
 
 /**
  * @param {{model: Model, el: HTMLElement}} context
@@ -19,9 +20,9 @@ function render({ model, el }) {
   shade.setAttribute("aria-label", "what the shading shows");
   for (const name of ["probability", "entropy"]) shade.append(new Option(`shaded by ${name}`, name));
 
-  const strip = makeStrip(model, "tokens; left and right move, down enters the alternatives");
-  strip.element.style.cssText += COLUMN;
-  const columns = make("div", "display:flex;flex-wrap:wrap;gap:1em");
+  const strip = makeStrip(model, "tokens; left and right move, a click holds, down enters the alternatives");
+  strip.element.style.cssText += `;${COLUMN};${SCROLL}`;
+  const columns = make("div", "display:flex;flex-wrap:wrap;gap:1em;padding:2px");
   const facts = make("div", "margin:0.6em 0 0.3em");
   facts.setAttribute("aria-live", "polite");
   const list = make("div", "display:grid;gap:2px;max-width:32em");
@@ -77,7 +78,7 @@ function render({ model, el }) {
         const spans = makeTokens(branch.tokens, branch.special);
         for (const span of spans.slice(0, branch.at)) span.style.opacity = "0.65";
         if (spans[branch.at]) spans[branch.at].style.outline = "2px solid rgba(128,128,128,0.6)";
-        const text = make("div", TEXT, ...spans);
+        const text = make("div", `${TEXT};${SCROLL}`, ...spans, ...makeNote(branch.n_left_out));
         text.dir = "auto";
         return make("div", COLUMN, make("div", QUIET, branch.name), text);
       }),
