@@ -40,7 +40,8 @@ ATTACKS = [
     "$$![x](http://tracker.example)$$",
     r"$\href{javascript:alert(1)}{x}$ \[\bbox[background:url(http://tracker.example)]{x}\]",
     "\\begin{align}" + "x + " * 300 + r"\href{javascript:alert(1)}{x} \end{align}",
-    r"\\begin{align} \\href{javascript:alert(1)}{x} \\end{align} &#36;&#092;href{javascript:alert(1)}{x}&#36;",
+    r"\\begin{align} \\href{javascript:alert(1)}{x} \\end{align}",
+    r"&#36;&#092;href{javascript:alert(1)}{x}&#36;",
     r"$&#92;href{javascript:alert(1)}{x}$ and &bsol;url{javascript:alert(1)}",
 ]
 ACTIVE_TEX = re.compile(

@@ -50,8 +50,8 @@ class FrontEnd:
         self.run(("setup", SET_UP))
 
     def run(self, *cells, until=None):
-        """Send all cells at once, wait until the last is done or some output has the text `until`; return what
-        each printed."""
+        """Send all cells at once, wait until the last is done, or some output has the text `until`; return
+        what each printed."""
         session, waiting = self.client.session, {}
         for name, source in cells:
             content = {"code": source, "silent": False, "store_history": True, "stop_on_error": True}

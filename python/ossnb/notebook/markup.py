@@ -165,8 +165,8 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
 
 
 _KINDS = (
-    "code", "ticks_alone", "display", "bracket", "paren", "environment", "macro", "backslash", "escape", "math",
-    "dollar", "less", "image", "open", "link",
+    "code", "ticks_alone", "display", "bracket", "paren", "environment", "macro", "backslash", "escape",
+    "math", "dollar", "less", "image", "open", "link",
 )  # fmt: skip
 
 
