@@ -238,9 +238,9 @@ def test_special_text_is_special_only_on_request():
 
 @pytest.fixture
 def fresh_encoding():
-    harmony._encoding.cache_clear()
+    harmony._read_encoding.cache_clear()
     yield
-    harmony._encoding.cache_clear()
+    harmony._read_encoding.cache_clear()
 
 
 def test_the_library_without_a_vocabulary_says_what_to_do_and_downloads_nothing(
@@ -307,3 +307,23 @@ def test_openai_harmony_installed_over_oss_harmony_is_recognised(monkeypatch, tm
     assert harmony._vocabulary_is_bundled(str(extension))
     extension.write_bytes(b"another library")
     assert not harmony._vocabulary_is_bundled(str(extension))
+
+
+def test_the_vocabulary_is_read_once_and_can_be_read_in_the_background(fresh_encoding, monkeypatch):
+    import openai_harmony
+
+    read, n_reads = openai_harmony.load_harmony_encoding, []
+    monkeypatch.setattr(
+        openai_harmony, "load_harmony_encoding", lambda name: n_reads.append(name) or read(name)
+    )
+    harmony.read_vocabulary()
+    assert harmony.Tokenizer().encode("Hello world") == [13225, 2375]
+    harmony.read_vocabulary().join(60)
+    assert len(n_reads) == 1
+
+
+def test_what_is_wrong_with_the_vocabulary_is_told_to_who_needs_it(fresh_encoding, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai_harmony", None)
+    harmony.read_vocabulary().join(60)
+    with pytest.raises(ImportError, match="pip install oss-harmony"):
+        harmony.Tokenizer().encode("Hello")

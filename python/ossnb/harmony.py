@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -187,8 +189,28 @@ def _tool_description(tool: Mapping[str, Any]) -> Any:
     return oh.ToolDescription.new(name, well_formed(str(description)), schema)
 
 
-@functools.cache
+def read_vocabulary() -> threading.Thread:
+    """Read the vocabulary in the background: half a second in which other things can be done."""
+
+    def read() -> None:
+        with contextlib.suppress(Exception):  # whoever needs it first is told
+            _encoding()
+
+    thread = threading.Thread(target=read, name="ossnb-vocabulary", daemon=True)
+    thread.start()
+    return thread
+
+
+_reading = threading.Lock()
+
+
 def _encoding() -> Any:
+    with _reading:  # who comes while it is read waits, and does not read it again
+        return _read_encoding()
+
+
+@functools.cache
+def _read_encoding() -> Any:
     """Load the library's encoding, never by a download: that may hang, and the right package needs none."""
     try:
         import openai_harmony

@@ -20,7 +20,7 @@ from .config import Config
 from .engine import SharedEngine, Use
 from .errors import CheckpointError, ContextFull
 from .generation import PREFILL_CHUNK, Request, Stream
-from .harmony import CALL, Tokenizer, check_effort, render
+from .harmony import CALL, VOCAB_SIZE, Tokenizer, check_effort, read_vocabulary, render
 from .messages import Prompt, as_messages
 from .prefix import PrefixCache
 from .reply import Origin, Reply
@@ -72,6 +72,8 @@ def load(
             "they are read from the disk again and again, which is slow",
             stacklevel=2,
         )
+    if opened.config.vocab_size == VOCAB_SIZE:
+        read_vocabulary()
     threads = threads or machine.physical_cores()
     packed = derived.prepare(opened, precision, threads)
     tensors = opened.tensors.copy()
