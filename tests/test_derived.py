@@ -34,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
     return write_random_checkpoint(tmp_path / "model", SHAPE, seed=3)
 
 
-def logits(folder: Path) -> np.ndarray:
-    with load(folder, precision="fast", threads=1) as model:
+def logits(folder: Path, precision: str = "fast") -> np.ndarray:
+    with load(folder, precision=precision, threads=1) as model:
         return model.logits(IDS)
 
 
@@ -48,10 +48,10 @@ def built(capsys: pytest.CaptureFixture[str]) -> int:
     return capsys.readouterr().err.count("packing ")
 
 
-def without_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+def without_files(folder: Path, monkeypatch: pytest.MonkeyPatch, precision: str = "fast") -> np.ndarray:
     with monkeypatch.context() as patched:
         patched.setattr(derived, "LEAST_BYTES", 1 << 60)
-        return logits(folder)
+        return logits(folder, precision)
 
 
 def test_built_once_and_the_same_bits_as_packed_in_memory(folder, cache, capsys, monkeypatch):
@@ -106,9 +106,10 @@ def test_norms_bound_what_packing_lost(folder):
         assert (got <= exact * (1 + 1e-6)).all()
 
 
+@pytest.mark.parametrize("precision", ["exact", "fast"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "header"])
-def test_a_damaged_file_is_built_anew(folder, cache, capsys, damage):
-    expected = logits(folder)
+def test_a_damaged_file_is_built_anew(folder, cache, capsys, damage, precision):
+    expected = logits(folder, precision)
     victim = cache / names(cache)[0]
     data = bytearray(victim.read_bytes())
     if damage == "flip":
@@ -120,7 +121,7 @@ def test_a_damaged_file_is_built_anew(folder, cache, capsys, damage):
     victim.write_bytes(data)
     built(capsys)
 
-    got = logits(folder)
+    got = logits(folder, precision)
 
     assert built(capsys) == 1
     np.testing.assert_array_equal(got, expected)
@@ -371,3 +372,52 @@ def test_a_header_is_plain_safetensors(folder, cache):
     assert set(header) == {"__metadata__", "lm_head.weight.q8", "lm_head.weight.q8_norms"}
     assert set(header["__metadata__"]) == {"checksum", "sources"}
     assert json.dumps(header)
+
+
+def decoded(folder: Path) -> tuple[int, np.ndarray]:
+    """The bytes that one more token reads in exact, and its logits."""
+    with load(folder, precision="exact", threads=1) as model:
+        sequence = model.core.sequence()
+        for token in IDS:
+            got = model.core.forward([(sequence, np.array([token], np.int32), 1)])
+        return model.core.bytes_touched, got
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> None:
+    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
+
+
+def test_exact_reads_three_quarters_of_the_attention_matrices_and_gives_the_same_bits(
+    folder, cache, monkeypatch
+):
+    whole = without_files(folder, monkeypatch, "exact")
+    with monkeypatch.context() as patched:
+        patched.setattr(derived, "LEAST_BYTES", 1 << 60)
+        stored, expected = decoded(folder)
+
+    packed, got = decoded(folder)
+
+    same_bits(got, expected)
+    same_bits(logits(folder, "exact"), whole)
+    header, _ = builders.read_safetensors(next(cache.glob("bf12_attention*.safetensors")))
+    shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    tiles = sum(np.prod(shape) for name, shape in shapes.items() if name.endswith(".bf12"))
+    rare = sum(shape[0] for name, shape in shapes.items() if name.endswith("_rare"))
+    assert stored - packed == tiles / 3 - 8 * rare
+    assert 0 < 500 * rare < tiles
+
+
+def test_exact_keeps_the_bits_of_extreme_weights_and_of_a_matrix_left_as_it_is(folder, cache, monkeypatch):
+    def edit(tensors):
+        q, o = (tensors[f"model.layers.{i}.self_attn.{x}_proj.weight"] for i, x in enumerate("qo"))
+        q[0, :6] = [0, 0x8000, 1, 0x807F, 0x6000, 0xE000]  # zeros, subnormal, 2^65
+        o[:] = np.random.default_rng(0).integers(0, 0x3F80, o.shape)  # of all sizes
+
+    builders.edit_tensors(folder, edit)
+    expected = without_files(folder, monkeypatch, "exact")
+
+    same_bits(logits(folder, "exact"), expected)
+
+    header, _ = builders.read_safetensors(next(cache.glob("bf12_attention*.safetensors")))
+    assert "model.layers.1.self_attn.q_proj.weight.bf12" in header
+    assert "model.layers.1.self_attn.o_proj.weight.bf12" not in header

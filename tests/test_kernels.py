@@ -50,6 +50,45 @@ def test_bf16_matmul_at_odd_addresses(isa):
         same_bits(kernels.bf16_matmul(isa, moved, x), kernels.bf16_matmul("reference", w, x))
 
 
+def plain(bits):
+    return bits
+
+
+def with_rare_weights(bits):
+    """Zeros of both signs, subnormal and enormous numbers, at the ends of rows and of blocks too."""
+    rng = rng_of(16, *bits.shape)
+    odd = np.array([0, 0x8000, 1, 0x80FF, 0x7F7F, 0xFF00], np.uint16)
+    n_rare = max(1, bits.size // 300)
+    bits.ravel()[rng.permutation(bits.size)[:n_rare]] = rng.choice(odd, n_rare)
+    bits[-1, -1], bits[0, 0] = odd[:2]
+    return bits
+
+
+@pytest.mark.parametrize("isa", ["reference", *LEVELS])
+@pytest.mark.parametrize("k", [*WIDTHS, 1056])
+@pytest.mark.parametrize("weights", [plain, with_rare_weights])
+def test_bf12_matmul_gives_the_bits_of_bf16_matmul(isa, k, weights):
+    for n_rows, n_tokens in [(1, 1), (3, 2), (8, 1), (30, 1), (7, 13), (33, 5), (6, 60)]:
+        rng = rng_of(17, k, n_rows, n_tokens)
+        w, x = weights(bf16(rng, (n_rows, k), 0.02)), rng.standard_normal((n_tokens, k), np.float32)
+        packed = _core.pack_bf12(w, 2)
+        if len(packed[0]) == 0:
+            assert k * n_rows < 3000  # where two of them are too many already
+            continue
+        expected = kernels.bf16_matmul("reference", w, x)
+        same_bits(kernels.bf12_matmul(isa, *packed, 0, n_rows, x), expected)
+        for row in range(4, n_rows, 12):
+            same_bits(kernels.bf12_matmul(isa, *packed, row, n_rows - row, x), expected[:, row:])
+
+
+def test_bf12_is_not_used_where_it_does_not_pay():
+    w = bf16(rng_of(18), (40, 64))
+    assert len(_core.pack_bf12(w, 1)[0]) == 10
+    w = np.random.default_rng(19).integers(0, 1 << 16, (40, 64), np.uint16)
+    tiles, high, rare = _core.pack_bf12(w, 1)
+    assert (tiles.shape, high.shape, rare.shape) == ((0, 2 * 192), (16,), (0, 2))
+
+
 @pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize("k", [16, 100, 2880])
 def test_bf16_matmul_in_out(isa, k):

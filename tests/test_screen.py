@@ -201,7 +201,7 @@ def test_requests_for_the_whole_distribution_get_it(tmp_path, monkeypatch, optio
 
     assert got.tokens == expected.tokens
     assert got.logprobs == expected.logprobs
-    assert got.stats.decode_bytes == expected.stats.decode_bytes
+    assert got.stats.decode_bytes >= got.stats.n_decode_steps * 3001 * 96 * 2  # all of lm_head, each time
 
 
 def test_misuse_is_a_clear_error(opened):

@@ -1,4 +1,6 @@
 // Making derived data, for python/ossnb/derived.py, which keeps it.
+#include <cstring>
+
 #include "base/error.h"
 #include "base/pages.h"
 #include "bindings/bind.h"
@@ -29,6 +31,27 @@ py::tuple pack_q8_rows(const Bf16& w, int threads) {
   return py::make_tuple(tiles, norms);
 }
 
+// (tiles, high, rare); no tiles and nothing rare where packing does not pay
+py::tuple pack_bf12_rows(const Bf16& w, int threads) {
+  if (w.ndim() != 2 || w.shape(1) % kGroup != 0)
+    throw ValueError("w must be bfloat16 [R, K] as uint16, K a multiple of 32");
+  const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
+  const py::ssize_t n_tiles = (n_rows + kernels::kBf12Rows - 1) / kernels::kBf12Rows;
+  Bytes tiles({n_tiles, static_cast<py::ssize_t>(kernels::bf12_tile_bytes(k))}), high(16);
+  const bf16* data = w.data();
+  std::uint8_t *to = tiles.mutable_data(), *table = high.mutable_data();
+  std::optional<std::vector<kernels::Bf12::Rare>> found;
+  {
+    py::gil_scoped_release unlocked;
+    ThreadPool pool(threads);
+    found = pack_bf12(data, n_rows, k, to, table, pool);
+  }
+  if (!found) tiles = Bytes(std::vector<py::ssize_t>{0, tiles.shape(1)});
+  py::array_t<std::uint32_t> rare({static_cast<py::ssize_t>(found ? found->size() : 0), py::ssize_t{2}});
+  if (found) std::memcpy(rare.mutable_data(), found->data(), rare.nbytes());
+  return py::make_tuple(tiles, high, rare);
+}
+
 std::uint64_t checksum_of(const Bytes& data, int threads) {
   const std::uint8_t* p = data.data();
   const std::size_t n = data.size();
@@ -46,6 +69,7 @@ double resident_share_of(const py::array& data, int samples) {
 
 void bind_derive(py::module_& m) {
   m.def("pack_q8", &pack_q8_rows, py::arg("w"), py::arg("threads"));
+  m.def("pack_bf12", &pack_bf12_rows, py::arg("w"), py::arg("threads"));
   m.def("resident_share", &resident_share_of, py::arg("data"), py::arg("samples") = 4096);
   m.def(
       "prefetch_if_absent",

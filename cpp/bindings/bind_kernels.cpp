@@ -15,6 +15,7 @@ namespace {
 using Floats = py::array_t<float, py::array::c_style>;
 using Bf16 = py::array_t<std::uint16_t, py::array::c_style>;
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
+using Rare = py::array_t<std::uint32_t, py::array::c_style>;
 using Ints = py::array_t<std::int32_t, py::array::c_style>;
 
 void require(bool holds, const char* what) {
@@ -37,6 +38,22 @@ Floats bf16_matmul(const std::string& isa, const Bf16& w, const Floats& x) {
   kernels::choose(isa.c_str())
       .bf16_matmul(w.data(), static_cast<int>(w.shape(0)), static_cast<int>(w.shape(1)), x.data(), x.shape(1),
                    static_cast<int>(x.shape(0)), y.mutable_data(), w.shape(0));
+  return y;
+}
+
+// tiles, high and rare as _core.pack_bf12 makes them
+Floats bf12_matmul(const std::string& isa, const Bytes& tiles, const Bytes& high, const Rare& rare, int row,
+                   int n_rows, const Floats& x) {
+  const int k = static_cast<int>(x.shape(1));
+  require(tiles.ndim() == 2 && tiles.shape(1) == static_cast<py::ssize_t>(kernels::bf12_tile_bytes(k)) &&
+              row % kernels::kBf12Rows == 0 && row + n_rows <= tiles.shape(0) * kernels::kBf12Rows,
+          "expected what pack_bf12 made of w [R, K], and x [T, K]");
+  const kernels::Bf12 w = {tiles.data(), high.data(),
+                           reinterpret_cast<const kernels::Bf12::Rare*>(rare.data()),
+                           static_cast<int>(rare.shape(0))};
+  Floats y({x.shape(0), static_cast<py::ssize_t>(n_rows)});
+  kernels::choose(isa.c_str())
+      .bf12_matmul(w, row, n_rows, k, x.data(), k, static_cast<int>(x.shape(0)), y.mutable_data(), n_rows);
   return y;
 }
 
@@ -179,6 +196,7 @@ Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const
 void bind_kernels(py::module_& m) {
   py::module_ k = m.def_submodule("kernels");
   k.def("bf16_matmul", &bf16_matmul);
+  k.def("bf12_matmul", &bf12_matmul);
   k.def("bf16_matmul_in_out", &bf16_matmul_in_out);
   k.def("quantize", &quantize);
   k.def("mxfp4_matmul", &mxfp4_matmul);

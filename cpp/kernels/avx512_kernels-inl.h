@@ -1,7 +1,8 @@
 // The AVX-512 kernels, compiled once with VNNI and once without. Included inside a target region and a
 // namespace that defines dpbusd(sum, unsigned bytes, signed bytes).
 
-constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kWidth = 2, kPrefetchBf16 = 512;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kWidth = 2, kPrefetchBf16 = 512,
+              kPrefetchBf12 = 2048;
 
 struct V {
   using Part = V;
@@ -14,6 +15,9 @@ struct V {
   static V load_bf16(const bf16* p) {
     const __m512i w = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(w, 16))};
+  }
+  static V of_halves(__m256i lo, __m256i hi) {
+    return {_mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1))};
   }
   static void store(float* p, V a) { _mm512_storeu_ps(p, a.v); }
   static V fma(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
@@ -40,6 +44,8 @@ struct V {
   }
 };
 
+#include "kernels/x86_bf12-inl.h"
+// the float kernels use V and Bf12Widener
 #include "kernels/float_kernels-inl.h"
 
 static inline __m512i lifted_table() {

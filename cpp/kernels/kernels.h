@@ -4,6 +4,7 @@
 // throws.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -96,6 +97,35 @@ constexpr std::size_t q8_tile_bytes(int k) {
   return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);
 }
 
+// bf12: a bf16 matrix in 12 bits a weight, and nothing lost. The high byte of a weight, its sign and the
+// upper seven bits of its exponent, takes few values: four bits point into a table of the sixteen most
+// frequent, and the low byte stays as it is. The few weights with another high byte are listed. Tiles of four
+// rows: for each group of 32 inputs the low bytes [4, 32], then the pointers [4, 16], two in a byte; one
+// stream of 192 bytes, three lines of a cache, for all four.
+constexpr int kBf12Rows = 4, kBf12Group = kBf12Rows * (kGroup + kGroup / 2);
+constexpr std::size_t bf12_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kBf12Group; }
+
+// Where input j of a group has its low byte, and in that order its pointer (places 0..15 in the lower halves
+// of the 16 bytes, 16..31 in the upper ones): so that unpacking within 16-byte lanes brings inputs in order.
+constexpr int bf12_place(int j) { return j % 8 / 4 * 16 + j / 8 * 4 + j % 4; }
+
+struct Bf12 {
+  struct Rare {
+    std::uint32_t at;     // (tile * K + input) * 4 + row of the tile
+    std::uint32_t value;  // bf16
+  };
+  const std::uint8_t* tiles = nullptr;
+  const std::uint8_t* high = nullptr;  // [16]
+  const Rare* rare = nullptr;          // [n_rare], rising
+  int n_rare = 0;
+
+  // The first that is not before `row`, a tile's first.
+  const Rare* rare_from(int row, int k) const {
+    return std::lower_bound(rare, rare + n_rare, static_cast<std::uint32_t>(row) * k,
+                            [](const Rare& r, std::uint32_t at) { return r.at < at; });
+  }
+};
+
 struct Table {
   const char* name;
 
@@ -103,6 +133,10 @@ struct Table {
   // of 16.
   void (*bf16_matmul)(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
                       float* y, std::size_t y_stride);
+  // The same for rows row .. row + n_rows of a bf12 matrix: bit for bit what bf16_matmul gives for what was
+  // packed. K a multiple of 32, row a multiple of 4.
+  void (*bf12_matmul)(const Bf12& w, int row, int n_rows, int k, const float* x, std::size_t x_stride,
+                      int n_tokens, float* y, std::size_t y_stride);
   // y[t, o] = sum_k x[rows[t], k] w[k, o] for o < n_out: bf16 experts as transformers saves them, [in, out].
   void (*bf16_matmul_in_out)(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x,
                              std::size_t x_stride, const std::int32_t* rows, int n_tokens, float* y,

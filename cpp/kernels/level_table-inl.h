@@ -3,6 +3,7 @@
 static constexpr Table kTable = {
     .name = kName,
     .bf16_matmul = bf16_matmul,
+    .bf12_matmul = bf12_matmul,
     .bf16_matmul_in_out = bf16_matmul_in_out,
     .one = {quantize<Terms::one>, mxfp4_matmul<Terms::one>},
     .three = {quantize<Terms::three>, mxfp4_matmul<Terms::three>},

@@ -5,7 +5,8 @@
 //                                are MXFP4 codes, at most 12
 // Signed times signed: nothing has to be lifted as on x86.
 
-constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512,
+              kPrefetchBf12 = 2048;
 
 struct V {
   struct Part {
@@ -87,6 +88,24 @@ struct V {
           return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(p, q), vreinterpretq_u32_f32(r)));
         },
         x, limit, v);
+  }
+};
+
+struct Bf12Widener {
+  uint8x16_t high;
+
+  explicit Bf12Widener(const std::uint8_t* table) : high(vld1q_u8(table)) {}
+
+  std::array<V, 2> widen(const std::uint8_t* low, const std::uint8_t* pointers) const {
+    const uint8x16_t two = vld1q_u8(pointers), l0 = vld1q_u8(low), l1 = vld1q_u8(low + 16);
+    const uint8x16_t h0 = vqtbl1q_u8(high, vandq_u8(two, vdupq_n_u8(15))),
+                     h1 = vqtbl1q_u8(high, vshrq_n_u8(two, 4));
+    const auto sixteen = [](uint8x16_t a, uint8x16_t b) {  // eight words each, four of a, four of b in turn
+      const uint16x8_t zero = vdupq_n_u16(0), wa = vreinterpretq_u16_u8(a), wb = vreinterpretq_u16_u8(b);
+      return V{vreinterpretq_f32_u16(vzip1q_u16(zero, wa)), vreinterpretq_f32_u16(vzip1q_u16(zero, wb)),
+               vreinterpretq_f32_u16(vzip2q_u16(zero, wa)), vreinterpretq_f32_u16(vzip2q_u16(zero, wb))};
+    };
+    return {sixteen(vzip1q_u8(l0, h0), vzip1q_u8(l1, h1)), sixteen(vzip2q_u8(l0, h0), vzip2q_u8(l1, h1))};
   }
 };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include "kernels/constants.h"
 #include "kernels/kernels.h"
@@ -36,6 +37,30 @@ void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x
       y[t * y_stride + r] = dot_bf16(w + static_cast<std::size_t>(r) * k, x + t * x_stride, k);
     }
   }
+}
+
+void bf12_matmul(const Bf12& w, int row, int n_rows, int k, const float* x, std::size_t x_stride,
+                 int n_tokens, float* y, std::size_t y_stride) {
+  std::vector<bf16> rows(static_cast<std::size_t>(n_rows) * k);
+  for (int r = 0; r < n_rows; ++r) {
+    const int in_tile = (row + r) % kBf12Rows;
+    const std::uint8_t* tile = w.tiles + (row + r) / kBf12Rows * bf12_tile_bytes(k);
+    for (int i = 0; i < k; ++i) {
+      const int place = bf12_place(i % kGroup);
+      const std::uint8_t* group = tile + i / kGroup * kBf12Group;
+      const std::uint8_t two = group[kBf12Rows * kGroup + in_tile * kGroup / 2 + place % 16];
+      const std::uint8_t high = w.high[place < 16 ? two & 15 : two >> 4];
+      rows[static_cast<std::size_t>(r) * k + i] =
+          static_cast<bf16>(high << 8 | group[in_tile * kGroup + place]);
+    }
+  }
+  for (const Bf12::Rare* rare = w.rare_from(row, k); rare != w.rare + w.n_rare; ++rare) {
+    const std::uint32_t at = rare->at - static_cast<std::uint32_t>(row) * k, input = at / kBf12Rows;
+    const int r = static_cast<int>(input / k) * kBf12Rows + static_cast<int>(at % kBf12Rows);
+    if (r >= n_rows) continue;
+    rows[static_cast<std::size_t>(r) * k + input % k] = static_cast<bf16>(rare->value);
+  }
+  bf16_matmul(rows.data(), n_rows, k, x, x_stride, n_tokens, y, y_stride);
 }
 
 void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x,

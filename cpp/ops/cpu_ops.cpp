@@ -27,10 +27,11 @@ void add_bias(float* y, const bf16* bias, int n) {
   for (int i = 0; i < n; ++i) y[i] += bf16_to_f32(bias[i]);
 }
 
-// A dense matrix [n_rows, K]: bf16 as stored, or packed to Q8 tiles.
+// A dense matrix [n_rows, K]: bf16 as stored, the same in bf12, or packed to Q8 tiles.
 struct Dense {
   const bf16* w = nullptr;
   int n_rows = 0, k = 0;
+  kernels::Bf12 bf12;                   // of exact, where it came with the weights
   const std::uint8_t* tiles = nullptr;  // null in exact
   Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
   std::uint64_t n_bytes = 0;            // that a product reads
@@ -39,6 +40,13 @@ struct Dense {
         ThreadPool& pool)
       : w(weights), n_rows(rows), k(width) {
     n_bytes = static_cast<std::uint64_t>(n_rows) * k * sizeof(bf16);
+    if (!packer) {
+      bf12 = derived.of(w).bf12;
+      if (bf12.tiles) {
+        n_bytes = n_blocks(n_rows, kernels::kBf12Rows) * kernels::bf12_tile_bytes(k) +
+                  bf12.n_rare * sizeof(kernels::Bf12::Rare);
+      }
+    }
     if (!packer || k % kGroup != 0) return;
     n_bytes = n_blocks(n_rows, kernels::kQ8Rows) * kernels::q8_tile_bytes(k);
     tiles = derived.of(w).q8;
@@ -243,6 +251,8 @@ void CpuOps::matmul(const Dense& m, int row, int n_rows, const float* x, const s
   if (m.tiles) {
     const std::uint8_t* tiles = m.tiles + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
     k_.q8_matmul(tiles, n_rows, m.k, {quant, pair_self_.data(), n_tokens}, y, y_stride);
+  } else if (m.bf12.tiles) {
+    k_.bf12_matmul(m.bf12, row, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
   } else {
     k_.bf16_matmul(m.w + static_cast<std::size_t>(row) * m.k, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
   }

@@ -147,6 +147,13 @@ def pack_q8(w: NDArray[np.uint16], threads: int) -> tuple[NDArray[np.uint8], NDA
     """Pack bfloat16 rows [R, K], K a multiple of 32, into Q8 tiles [R / 16 rounded up, bytes of a tile]; and
     of each row, rounded up, the norm of what that lost and of what it kept [R, 2]."""
 
+def pack_bf12(
+    w: NDArray[np.uint16], threads: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint32]]:
+    """Pack bfloat16 rows [R, K], K a multiple of 32, into 12 bits a weight without loss: tiles [R / 4 rounded
+    up, bytes of a tile], the table of high bytes [16], and the weights with another high byte [n, 2]. No
+    tiles [0, bytes of a tile] where too many have one."""
+
 def checksum(data: NDArray[np.uint8], threads: int) -> int:
     """A 64-bit sum of a C-contiguous array's bytes, at memory speed, that any change of a word changes. Not
     meant against forgery."""
@@ -184,6 +191,16 @@ class kernels:
     ) -> NDArray[np.float32]: ...
     @staticmethod
     def bf16_matmul(isa: str, w: NDArray[np.uint16], x: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    @staticmethod
+    def bf12_matmul(
+        isa: str,
+        tiles: NDArray[np.uint8],
+        high: NDArray[np.uint8],
+        rare: NDArray[np.uint32],
+        row: int,
+        n_rows: int,
+        x: NDArray[np.float32],
+    ) -> NDArray[np.float32]: ...
     @staticmethod
     def q8_pack(isa: str, w: NDArray[np.uint16]) -> NDArray[np.uint8]: ...
     @staticmethod

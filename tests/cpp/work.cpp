@@ -8,6 +8,7 @@
 #include <string>
 
 #include "kernels/kernels.h"
+#include "ops/derive.h"
 #include "seeded.h"
 
 namespace ossnb::testing {
@@ -76,6 +77,19 @@ Work bf16_dense(const Table& level) {
           }};
 }
 
+Work bf12_of_one_token(const Table& level) {
+  Random random(6);
+  const std::vector<bf16> w = random.bf16s(kRows * kWidth);
+  std::vector<std::uint8_t> tiles(kRows / kernels::kBf12Rows * kernels::bf12_tile_bytes(kWidth)), high(16);
+  ThreadPool pool(1);
+  const auto rare = pack_bf12(w.data(), kRows, kWidth, tiles.data(), high.data(), pool);
+  return {1.0 * kRows * kWidth,
+          [=, &level, x = random.floats(kWidth), y = std::vector<float>(kRows)]() mutable {
+            level.bf12_matmul({tiles.data(), high.data(), rare->data(), static_cast<int>(rare->size())}, 0,
+                              kRows, kWidth, x.data(), kWidth, 1, y.data(), kRows);
+          }};
+}
+
 Work attend(const Table& level) {
   constexpr int kHeads = 8, kHeadDim = 64, kQueries = 4, kKeys = 512;
   Random random(5);
@@ -112,6 +126,7 @@ bool work(const char* level, const char* kernel, int rounds) {
   if (name == "mxfp4_fast") work = mxfp4(table, Terms::one);
   if (name == "q8") work = q8(table);
   if (name == "bf16") work = bf16_dense(table);
+  if (name == "bf12") work = bf12_of_one_token(table);
   if (name == "attend") work = attend(table);
   if (!work.round) return false;
   for (int i = 0; i < rounds; ++i) work.round();
