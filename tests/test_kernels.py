@@ -158,10 +158,10 @@ def test_int8_scales_lose_less_than_the_plain_one():
     assert ((v * unit[..., None] - groups) ** 2).sum() < 0.84 * plain_loss
     w = (x.view(np.uint32) >> 16).astype(np.uint16)
     exact = truth.widen(w).reshape(40, 30, 32)
-    plain = np.abs(exact).max(axis=-1, keepdims=True) / 127
+    plain = np.abs(exact).max(axis=-1, keepdims=True) / 31
     plain_loss = ((np.rint(exact / plain) * plain - exact) ** 2).sum()
-    _, norms = _core.pack_q8(w, 1)
-    assert (norms[:, 0].astype(np.float64) ** 2).sum() < 0.86 * plain_loss
+    _, norms = _core.pack_q6(w, 1)
+    assert (norms[:, 0].astype(np.float64) ** 2).sum() < 0.95 * plain_loss
 
 
 def mxfp4(rng, n_rows, k, low=100, high=140):
@@ -225,6 +225,30 @@ def test_q8_matmul(isa, k):
         rows = rng.permutation(n_tokens).astype(np.int32)
         got = kernels.q8_matmul(isa, tiles, n_rows, k, q, rows)
         same_bits(got, kernels.q8_matmul("reference", tiles, n_rows, k, q, rows))
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("k", WIDTHS)
+def test_q6_matmul(isa, k):
+    for n_rows in (1, 16, 17, 70):
+        rng = rng_of(20, k, n_rows)
+        w = bf16(rng, (n_rows, k))
+        w[0, :32] = np.where(rng.random(32) < 0.5, 0x3F80, 0xBF80)  # every code at its end
+        tiles = kernels.q6_pack("reference", w)
+        np.testing.assert_array_equal(kernels.q6_pack(isa, w), tiles)
+        q = kernels.quantize("reference", 1, activations(rng, 1, k))
+        same_bits(kernels.q6_matmul(isa, tiles, k, q), kernels.q6_matmul("reference", tiles, k, q))
+
+
+@pytest.mark.parametrize("isa", ["reference", *LEVELS])
+def test_q6_matmul_of_the_largest_integers(isa):
+    """Every code 31 or -31, every activation 127 or -127: no partial sum may overflow."""
+    signs = np.where(rng_of(21).random((16, 96)) < 0.5, -1, 1).astype(np.float32)
+    signs[:2] = [[1], [-1]]
+    w = (signs.view(np.uint32) >> 16).astype(np.uint16)
+    for x in (np.ones((1, 96), np.float32), -np.ones((1, 96), np.float32), signs[5:6]):
+        got = kernels.q6_matmul(isa, kernels.q6_pack(isa, w), 96, kernels.quantize(isa, 1, x))
+        np.testing.assert_allclose(got, signs @ x[0], rtol=5e-3, atol=0.2)
 
 
 def test_q8_matmul_is_int8_grade():

@@ -323,8 +323,9 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
   std::memset(scale + layout.n_groups, 0, rest * 4);
 }
 
-static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
-  auto* scale = reinterpret_cast<bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kQ8Rows * kGroup);
+// Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group, row).
+template <int kCodeTop, class Store>
+static inline void pack_tile(const bf16* w, int n_rows, int k, Store store) {
   for (int r = 0; r < kQ8Rows; ++r) {
     for (int g = 0; g < k / kGroup; ++g) {
       const bf16* p = w + static_cast<std::size_t>(r) * k + g * kGroup;
@@ -336,7 +337,7 @@ static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
       for (int half = 8; half >= 1; half /= 2) {
         for (int i = 0; i < half; ++i) lane[i] = std::max(lane[i], lane[i + half]);
       }
-      const auto bits = std::bit_cast<std::uint32_t>(lane[0] / 63.5f);
+      const auto bits = std::bit_cast<std::uint32_t>(lane[0] / (kCodeTop / 2.0f));
       const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
       bf16 twice = least;
       float best = std::numeric_limits<float>::infinity();
@@ -350,19 +351,14 @@ static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
         }
       }
       const V to_code = V::set1(lane[0] > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f);
-      scale[g * kQ8Rows + r] = twice;
-      alignas(64) std::int32_t code[kGroup];
-      V::store_nearest_int(code, V::mul(lo, to_code));
-      V::store_nearest_int(code + kLanes, V::mul(hi, to_code));
-      for (int word = 0; word < 8; ++word) {
-        const std::int32_t* c = code + word % 4 * 8 + word / 4;
-        const std::uint8_t four[4] = {
-            static_cast<std::uint8_t>(c[0] + kQ8Lift), static_cast<std::uint8_t>(c[2] + kQ8Lift),
-            static_cast<std::uint8_t>(c[4] + kQ8Lift), static_cast<std::uint8_t>(c[6] + kQ8Lift)};
-        std::memcpy(tile + ((g * 8 + word) * kQ8Rows + r) * 4, four, 4);
-      }
+      alignas(64) std::int32_t codes[kGroup];
+      V::store_nearest_int(codes, V::mul(lo, to_code));
+      V::store_nearest_int(codes + kLanes, V::mul(hi, to_code));
+      store(codes, twice, g, r);
     }
   }
 }
+
+#include "kernels/pack-inl.h"
 
 #include "kernels/attention-inl.h"

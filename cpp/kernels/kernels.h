@@ -97,6 +97,22 @@ constexpr std::size_t q8_tile_bytes(int k) {
   return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);
 }
 
+// Q6: six bits a weight, to look at one token's products before lm_head itself is read. Tiles of 16 rows, group
+// after group, so that a tile is one stream: the lower four bits of the codes, lifted by 32, [4, 16 rows, 4],
+// word q of Q8 in the lower halves of the bytes and word q + 4 in the upper ones; the upper two bits, [2, 16
+// rows, 4], words 0..3 from the lowest bits of the first, words 4..7 of the second; 16 scales as in Q8.
+constexpr int kQ6Lift = 32, kQ6Codes = kQ8Rows * kGroup * 6 / 8, kQ6Group = kQ6Codes + kQ8Rows * 2;
+constexpr std::size_t q6_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kQ6Group; }
+
+// The code of input j of row r.
+inline int q6_code(const std::uint8_t* group, int r, int j) {
+  constexpr int kWord = kQ8Rows * 4;
+  const int word = j / 8, odd = j & 1;
+  const std::uint8_t* at = group + r * 4 + j / 2 % 4;
+  const int low = at[word * kWord] >> (4 * odd) & 15, upper = at[(4 + odd) * kWord] >> (2 * word) & 3;
+  return (upper << 4 | low) - kQ6Lift;
+}
+
 // bf12: a bf16 matrix in 12 bits a weight, and nothing lost. The high byte of a weight, its sign and the
 // upper seven bits of its exponent, takes few values: four bits point into a table of the sixteen most
 // frequent, and the low byte stays as it is. The few weights with another high byte are listed. Tiles of four
@@ -150,6 +166,9 @@ struct Table {
   // activations of one term.
   void (*q8_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
                     std::size_t y_stride);
+  // The same for Q6 and one token, a row of QuantLayout. y has room for whole tiles.
+  void (*q6_pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile);
+  void (*q6_matmul)(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y);
   // y = (x / rms(x)) * w
   void (*rms_norm)(const float* x, const bf16* w, float eps, int n, float* y);
   // out[i] = (up + 1) * gate * sigmoid(alpha * gate), gate = min(h[2i], limit), up = clamp(h[2i+1], +-limit).

@@ -26,15 +26,11 @@ float rounded_up(double v) {
 
 // |w - q| and |q| of row r of a tile, where q is what the tile says.
 void row_norms(const bf16* w, int k, const std::uint8_t* tile, int r, float* norms) {
-  const auto* scales =
-      reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kernels::kQ8Rows * kGroup);
   double lost = 0, kept = 0;
-  for (int g = 0; g < k / kGroup; ++g) {
-    const double scale = bf16_to_f32(scales[g * kernels::kQ8Rows + r]) / 2;
+  for (int g = 0; g < k / kGroup; ++g, tile += kernels::kQ6Group) {
+    const double scale = bf16_to_f32(reinterpret_cast<const bf16*>(tile + kernels::kQ6Codes)[r]) / 2;
     for (int j = 0; j < kGroup; ++j) {
-      const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;
-      const int code = tile[((g * 8 + word) * kernels::kQ8Rows + r) * 4 + byte] - kernels::kQ8Lift;
-      const double q = code * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
+      const double q = kernels::q6_code(tile, r, j) * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
       lost += difference * difference;
       kept += q * q;
     }
@@ -106,7 +102,10 @@ void Derived::read(const Weights::Find& find, const std::string& name, std::int6
     const int width = static_cast<int>(k);
     const auto q8_bytes = static_cast<std::int64_t>(kernels::q8_tile_bytes(width));
     packed.q8 = static_cast<const std::uint8_t*>(optional(".q8", 1, {n_tiles(rows), q8_bytes}).data);
-    packed.q8_norms = static_cast<const float*>(optional(".q8_norms", 4, {rows, 2}).data);
+
+    const auto q6_bytes = static_cast<std::int64_t>(kernels::q6_tile_bytes(width));
+    packed.q6 = static_cast<const std::uint8_t*>(optional(".q6", 1, {n_tiles(rows), q6_bytes}).data);
+    packed.q6_norms = static_cast<const float*>(optional(".q6_norms", 4, {rows, 2}).data);
 
     const auto bf12_bytes = static_cast<std::int64_t>(kernels::bf12_tile_bytes(width));
     const Tensor tiles = optional(".bf12", 1, {n_tiles(rows, kernels::kBf12Rows), bf12_bytes});
@@ -126,14 +125,22 @@ Packed Derived::of(const bf16* stored) const {
 }
 
 void pack_q8(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
+             ThreadPool& pool) {
+  pool.parallel_for(n_tiles(n_rows), [&](int i, int) {
+    const int row = i * kernels::kQ8Rows;
+    kernels.q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
+                    tiles + i * kernels::q8_tile_bytes(k));
+  });
+}
+
+void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
              float* norms, ThreadPool& pool) {
-  const std::size_t tile_bytes = kernels::q8_tile_bytes(k);
   pool.parallel_for(n_tiles(n_rows), [&](int i, int) {
     const int row = i * kernels::kQ8Rows, n = std::min(kernels::kQ8Rows, n_rows - row);
     const bf16* rows = w + static_cast<std::size_t>(row) * k;
-    std::uint8_t* tile = tiles + i * tile_bytes;
-    kernels.q8_pack(rows, n, k, tile);
-    for (int r = 0; norms && r < n; ++r) {
+    std::uint8_t* tile = tiles + i * kernels::q6_tile_bytes(k);
+    kernels.q6_pack(rows, n, k, tile);
+    for (int r = 0; r < n; ++r) {
       row_norms(rows + static_cast<std::size_t>(r) * k, k, tile, r,
                 norms + 2 * static_cast<std::size_t>(row + r));
     }

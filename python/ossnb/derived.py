@@ -33,7 +33,7 @@ from .progress import size_text, start_progress
 
 Arrays = dict[str, NDArray[Any]]
 
-VERSION = 2  # of what the kinds below write; a change makes every older file stale
+VERSION = 3  # of what the kinds below write; a change makes every older file stale
 DEFAULT_LIMIT = 20_000_000_000
 LEAST_BYTES = 100_000_000  # smaller matrices are packed at every load, in a blink, or not at all
 _DISK_RESERVE_BYTES = 1_000_000_000
@@ -63,36 +63,36 @@ class Kind(NamedTuple):
 
 def kinds(config: Config, precision: str) -> list[Kind]:
     """List what a model of this shape is helped by: NUMERICS.md."""
-    head = Kind("q8_head", "the output layer in 8 bits", ("lm_head.weight",))
+    screen = Kind("screen", "a screen of the output layer", ("lm_head.weight",))
     attention = tuple(_attention(config))
     if precision == "exact":
-        return [head, Kind("bf12_attention", "the attention matrices in 12 bits", attention)]
-    return [head, Kind("q8_attention", "the attention matrices in 8 bits", attention)]
+        return [screen, Kind("bf12_attention", "the attention matrices in 12 bits", attention)]
+    return [screen, Kind("q8_attention", "the attention matrices in 8 bits", attention)]
 
 
 Pieces = Iterator[NDArray[Any]]  # of one array, to be stacked
+Named = Iterator[tuple[str, Pieces]]
 
 
-def _packed(kind: Kind, tensors: Arrays, threads: int) -> Iterator[tuple[str, Pieces]]:
-    """Yield the arrays of a kind by name."""
-    if kind.name == "bf12_attention":
-        yield from _bf12(kind, tensors, threads)
-        return
+def _screen(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    norms: list[NDArray[np.float32]] = []
+
+    def tiles() -> Pieces:
+        for rows in _pieces(tensors[kind.sources[0]]):
+            packed, row_norms = _core.pack_q6(rows, threads)
+            norms.append(row_norms)
+            yield packed
+
+    yield f"{kind.sources[0]}.q6", tiles()
+    yield f"{kind.sources[0]}.q6_norms", iter(norms)
+
+
+def _q8(kind: Kind, tensors: Arrays, threads: int) -> Named:
     for name in kind.sources:
-        norms: list[NDArray[np.float32]] = []
-        yield f"{name}.q8", _tiles(tensors[name], norms, threads)
-        if kind.name == "q8_head":
-            yield f"{name}.q8_norms", iter(norms)
+        yield f"{name}.q8", (_core.pack_q8(rows, threads) for rows in _pieces(tensors[name]))
 
 
-def _tiles(matrix: NDArray[np.uint16], norms: list[NDArray[np.float32]], threads: int) -> Pieces:
-    for first in range(0, len(matrix), _ROWS):
-        tiles, row_norms = _core.pack_q8(matrix[first : first + _ROWS], threads)
-        norms.append(row_norms)
-        yield tiles
-
-
-def _bf12(kind: Kind, tensors: Arrays, threads: int) -> Iterator[tuple[str, Pieces]]:
+def _bf12(kind: Kind, tensors: Arrays, threads: int) -> Named:
     small: Arrays = {}  # goes last, so that all tiles begin where a line of the cache does
     for name in kind.sources:
         tiles, small[f"{name}.bf12_high"], rare = _core.pack_bf12(tensors[name], threads)
@@ -103,16 +103,24 @@ def _bf12(kind: Kind, tensors: Arrays, threads: int) -> Iterator[tuple[str, Piec
         yield name, iter([array])
 
 
+def _pieces(matrix: NDArray[np.uint16]) -> Pieces:
+    return (matrix[first : first + _ROWS] for first in range(0, len(matrix), _ROWS))
+
+
+# Of each kind: what yields its arrays by name, the rows of a tile and a tile's bytes for 32 inputs (kernels.h).
+_FORMATS = {"screen": (_screen, 16, 416), "q8_attention": (_q8, 16, 544), "bf12_attention": (_bf12, 4, 192)}
+
+
+def _packed(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    """Yield the arrays of a kind by name, each in pieces."""
+    return _FORMATS[kind.name][0](kind, tensors, threads)
+
+
 def _n_bytes(kind: Kind, tensors: Arrays) -> int:
-    """Bytes of a kind's file, without its header; of bf12 without what is rare, a part in a thousand."""
-    total = 0
-    for name in kind.sources:
-        rows, k = tensors[name].shape
-        if kind.name == "bf12_attention":
-            total += -(-rows // 4) * (k // 32) * 192
-        else:
-            total += -(-rows // 16) * (k // 32) * 544 + 8 * rows * (kind.name == "q8_head")
-    return total
+    """Bytes of a kind's file, but for the header and the little beside the tiles."""
+    _, tile_rows, group_bytes = _FORMATS[kind.name]
+    shapes = [tensors[name].shape for name in kind.sources]
+    return sum(-(-rows // tile_rows) * (k // 32) * group_bytes for rows, k in shapes)
 
 
 # ---- the cache ---------------------------------------------------------------------------------------------

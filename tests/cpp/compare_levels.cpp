@@ -235,6 +235,29 @@ Case q8_matmul(int k, int n_rows, int n_tokens) {
           }};
 }
 
+Case q6_matmul(int k, int n_rows) {
+  return {text("q6_matmul", {k, n_rows}), [=](const Table& level) {
+            Random random(8000003 * k + n_rows);
+            const std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
+            const std::size_t tile = kernels::q6_tile_bytes(k);
+            const int n_tiles = (n_rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows;
+            std::vector<std::uint8_t> tiles(n_tiles * tile);
+            for (int i = 0; i < n_tiles; ++i) {
+              const int row = i * kernels::kQ8Rows;
+              level.q6_pack(w.data() + static_cast<std::size_t>(row) * k,
+                            std::min(kernels::kQ8Rows, n_rows - row), k, tiles.data() + i * tile);
+            }
+            const AtPageEnd<std::uint8_t> mapped(tiles);
+            const std::vector<std::uint8_t> x =
+                quantized(kernels::reference(), Terms::one, activations(random, 1, k), k);
+            std::vector<float> y = untouched(n_tiles * kernels::kQ8Rows + 3);
+            level.q6_matmul(mapped.data(), n_rows, k, x.data(), y.data());
+            Bits bits = bits_of({y.begin(), y.begin() + n_rows});
+            bits.insert(bits.end(), tiles.begin(), tiles.end());
+            return bits;
+          }};
+}
+
 Case rms_norm(int n, float scale) {
   return {text("rms_norm", {n}), [=](const Table& level) {
             Random random(n);
@@ -337,7 +360,10 @@ std::vector<Case> all_cases() {
     }
     for (const auto& [rows, tokens] : {std::pair{1, 1}, {16, 1}, {17, 2}, {31, 3}, {48, 5}, {32, 12}})
       cases.push_back(q8_matmul(k, rows, tokens));
-    for (const int rows : {1, 16, 35}) cases.push_back(q8_pack(k, rows));
+    for (const int rows : {1, 16, 35}) {
+      cases.push_back(q8_pack(k, rows));
+      cases.push_back(q6_matmul(k, rows));
+    }
   }
   for (const int n : {16, 64, 2880}) {
     for (const float scale : {1e-6f, 1.0f, 1e4f}) cases.push_back(rms_norm(n, scale));
