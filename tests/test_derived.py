@@ -34,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
     return write_random_checkpoint(tmp_path / "model", SHAPE, seed=3)
 
 
-def logits(folder: Path) -> np.ndarray:
-    with load(folder, precision="fast", threads=1) as model:
+def logits(folder: Path, precision: str = "fast") -> np.ndarray:
+    with load(folder, precision=precision, threads=1) as model:
         return model.logits(IDS)
 
 
@@ -48,10 +48,10 @@ def built(capsys: pytest.CaptureFixture[str]) -> int:
     return capsys.readouterr().err.count("packing ")
 
 
-def without_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+def without_files(folder: Path, monkeypatch: pytest.MonkeyPatch, precision: str = "fast") -> np.ndarray:
     with monkeypatch.context() as patched:
         patched.setattr(derived, "LEAST_BYTES", 1 << 60)
-        return logits(folder)
+        return logits(folder, precision)
 
 
 def test_built_once_and_the_same_bits_as_packed_in_memory(folder, cache, capsys, monkeypatch):
@@ -62,7 +62,7 @@ def test_built_once_and_the_same_bits_as_packed_in_memory(folder, cache, capsys,
     second, n_built_again = logits(folder), built(capsys)
 
     assert (n_built, n_built_again) == (2, 0)  # the output layer, the attention matrices
-    assert [name.split("-")[0] for name in names(cache)] == ["q8_attention", "q8_head"]
+    assert [name.split("-")[0] for name in names(cache)] == ["q8_attention", "screen"]
     for got in (first, second):
         np.testing.assert_array_equal(got.view(np.uint32), expected.view(np.uint32))
 
@@ -75,29 +75,39 @@ def test_arrays_are_mapped_read_only_and_say_what_the_kernels_pack(folder, cache
         name: array for file in derived.prepare(opened, "fast", 2) for name, array in file.tensors.items()
     }
 
-    matrices = [name for name in opened.tensors if name.endswith("_proj.weight") or name == "lm_head.weight"]
+    matrices = [name for name in opened.tensors if name.endswith("_proj.weight")]
     assert {name for name in arrays if name.endswith(".q8")} == {f"{name}.q8" for name in matrices}
     for name in matrices:
         assert not arrays[f"{name}.q8"].flags.writeable
         packed = _core.kernels.q8_pack("reference", opened.tensors[name])
         np.testing.assert_array_equal(arrays[f"{name}.q8"], packed)
+    screen = _core.kernels.q6_pack("reference", opened.tensors["lm_head.weight"])
+    np.testing.assert_array_equal(arrays["lm_head.weight.q6"], screen)
     maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(cache) in line]
     assert maps
     assert all(line.split()[1] == "r--s" for line in maps)
 
 
+def unpacked_q6(tiles, n_rows):
+    """The weights that Q6 tiles stand for: an independent reading of kernels.h."""
+    groups = tiles.reshape(len(tiles), -1, 416)
+    low = groups[..., :256].reshape(*groups.shape[:2], 4, 16, 4).astype(int)
+    upper = groups[..., 256:384].reshape(*groups.shape[:2], 2, 16, 4).astype(int)
+    scales = groups[..., 384:].copy().view(np.uint16)
+    scales = (scales.astype(np.uint32) << 16).view(np.float32).astype(np.float64) / 2
+    q = np.zeros((len(tiles), 16, groups.shape[1], 32))
+    for j in range(32):  # input j is byte j / 2 % 4 of word j / 8, the odd ones in the upper halves
+        word, odd, byte = j // 8, j % 2, j // 2 % 4
+        code = (low[:, :, word, :, byte] >> 4 * odd & 15) + 16 * (upper[:, :, odd, :, byte] >> 2 * word & 3) - 32
+        q[..., j] = np.moveaxis(code * scales, 1, 2)
+    return q.reshape(len(tiles) * 16, -1)[:n_rows], scales
+
+
 def test_norms_bound_what_packing_lost(folder):
     opened = open_checkpoint(folder)
-    tiles, norms = _core.pack_q8(opened.tensors["lm_head.weight"], 2)
+    tiles, norms = _core.pack_q6(opened.tensors["lm_head.weight"], 2)
     w = (opened.tensors["lm_head.weight"].astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-    groups = tiles.shape[1] // 544
-    codes = tiles[:, : groups * 512].reshape(-1, groups, 8, 16, 4).astype(int) - 128
-    scales = tiles[:, groups * 512 :].copy().view(np.uint16).reshape(-1, groups, 16)
-    scales = (scales.astype(np.uint32) << 16).view(np.float32).astype(np.float64) / 2
-    q = np.zeros((len(tiles), 16, groups, 32))
-    for j in range(32):  # input j is byte j / 2 % 4 of word j / 8, the odd ones four words further
-        q[..., j] = np.moveaxis(codes[:, :, j % 2 * 4 + j // 8, :, j // 2 % 4] * scales, 1, 2)
-    q = q.reshape(-1, groups * 32)[: len(w)]
+    q, scales = unpacked_q6(tiles, len(w))
 
     assert np.abs(w - q).max() <= scales.max() * 0.51
     for got, exact in ((norms[:, 0], w - q), (norms[:, 1], q)):
@@ -106,9 +116,10 @@ def test_norms_bound_what_packing_lost(folder):
         assert (got <= exact * (1 + 1e-6)).all()
 
 
+@pytest.mark.parametrize("precision", ["exact", "fast"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "header"])
-def test_a_damaged_file_is_built_anew(folder, cache, capsys, damage):
-    expected = logits(folder)
+def test_a_damaged_file_is_built_anew(folder, cache, capsys, damage, precision):
+    expected = logits(folder, precision)
     victim = cache / names(cache)[0]
     data = bytearray(victim.read_bytes())
     if damage == "flip":
@@ -120,7 +131,7 @@ def test_a_damaged_file_is_built_anew(folder, cache, capsys, damage):
     victim.write_bytes(data)
     built(capsys)
 
-    got = logits(folder)
+    got = logits(folder, precision)
 
     assert built(capsys) == 1
     np.testing.assert_array_equal(got, expected)
@@ -302,18 +313,18 @@ def test_an_interrupt_leaves_nothing_half_made(folder, cache, monkeypatch):
         patched.setattr(_core, "pack_q8", interrupted)
         with pytest.raises(KeyboardInterrupt):
             logits(folder)
-    assert {p.name.split("-")[0] for p in cache.iterdir()} == {".lock", "q8_head"}
+    assert {p.name.split("-")[0] for p in cache.iterdir()} == {".lock", "screen"}
     logits(folder)
     assert len(names(cache)) == 2
 
 
 def test_what_a_killed_process_left_is_removed(folder, cache):
     cache.mkdir(parents=True)
-    for age, name in ((7200, ".q8_head-0.safetensors.old"), (0, ".q8_head-0.safetensors.new")):
+    for age, name in ((7200, ".screen-0.safetensors.old"), (0, ".screen-0.safetensors.new")):
         (cache / name).write_bytes(b"half")
         os.utime(cache / name, (time.time() - age, time.time() - age))
     logits(folder)
-    assert sorted(p.name for p in cache.glob(".q8*")) == [".q8_head-0.safetensors.new"]
+    assert sorted(p.name for p in cache.glob(".screen*")) == [".screen-0.safetensors.new"]
 
 
 def test_clear_removes_all_and_models_in_use_live_on(folder, cache):
@@ -344,8 +355,8 @@ def test_derived_data_of_another_shape_is_refused(folder):
     import dataclasses
 
     opened = open_checkpoint(folder)
-    wrong = {"lm_head.weight.q8": np.zeros((3, 5), np.uint8)}
-    with pytest.raises(ValueError, match=r"lm_head.weight.q8 does not fit .*ossnb cache --clear"):
+    wrong = {"lm_head.weight.q6": np.zeros((3, 5), np.uint8)}
+    with pytest.raises(ValueError, match=r"lm_head.weight.q6 does not fit .*ossnb cache --clear"):
         _core.Model(dataclasses.asdict(opened.config), opened.tensors | wrong, threads=1)
 
 
@@ -368,6 +379,55 @@ def test_checksum_sees_every_byte_and_every_length():
 def test_a_header_is_plain_safetensors(folder, cache):
     logits(folder)
     header, _ = builders.read_safetensors(cache / names(cache)[1])
-    assert set(header) == {"__metadata__", "lm_head.weight.q8", "lm_head.weight.q8_norms"}
+    assert set(header) == {"__metadata__", "lm_head.weight.q6", "lm_head.weight.q6_norms"}
     assert set(header["__metadata__"]) == {"checksum", "sources"}
     assert json.dumps(header)
+
+
+def decoded(folder: Path) -> tuple[int, np.ndarray]:
+    """The bytes that one more token reads in exact, and its logits."""
+    with load(folder, precision="exact", threads=1) as model:
+        sequence = model.core.sequence()
+        for token in IDS:
+            got = model.core.forward([(sequence, np.array([token], np.int32), 1)])
+        return model.core.bytes_touched, got
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> None:
+    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
+
+
+def test_exact_reads_three_quarters_of_the_attention_matrices_and_gives_the_same_bits(
+    folder, cache, monkeypatch
+):
+    whole = without_files(folder, monkeypatch, "exact")
+    with monkeypatch.context() as patched:
+        patched.setattr(derived, "LEAST_BYTES", 1 << 60)
+        stored, expected = decoded(folder)
+
+    packed, got = decoded(folder)
+
+    same_bits(got, expected)
+    same_bits(logits(folder, "exact"), whole)
+    header, _ = builders.read_safetensors(next(cache.glob("bf12_attention*.safetensors")))
+    shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    tiles = sum(np.prod(shape) for name, shape in shapes.items() if name.endswith(".bf12"))
+    rare = sum(shape[0] for name, shape in shapes.items() if name.endswith("_rare"))
+    assert stored - packed == tiles / 3 - 8 * rare
+    assert 0 < 500 * rare < tiles
+
+
+def test_exact_keeps_the_bits_of_extreme_weights_and_of_a_matrix_left_as_it_is(folder, cache, monkeypatch):
+    def edit(tensors):
+        q, o = (tensors[f"model.layers.{i}.self_attn.{x}_proj.weight"] for i, x in enumerate("qo"))
+        q[0, :6] = [0, 0x8000, 1, 0x807F, 0x6000, 0xE000]  # zeros, subnormal, 2^65
+        o[:] = np.random.default_rng(0).integers(0, 0x3F80, o.shape)  # of all sizes
+
+    builders.edit_tensors(folder, edit)
+    expected = without_files(folder, monkeypatch, "exact")
+
+    same_bits(logits(folder, "exact"), expected)
+
+    header, _ = builders.read_safetensors(next(cache.glob("bf12_attention*.safetensors")))
+    assert "model.layers.1.self_attn.q_proj.weight.bf12" in header
+    assert "model.layers.1.self_attn.o_proj.weight.bf12" not in header

@@ -23,14 +23,15 @@ def opened(tmp_path_factory):
     return open_checkpoint(write_random_checkpoint(tmp_path_factory.mktemp("screen") / "m", SHAPE, seed=9))
 
 
-def model_with(opened, lm_head=None, isa="", threads=1):
+def model_with(opened, lm_head=None, isa="", threads=1, precision="exact"):
     """A model with a screen, and its output layer exchanged for another."""
     tensors = dict(opened.tensors)
     if lm_head is not None:
         tensors["lm_head.weight"] = lm_head
-    tiles, norms = _core.pack_q8(tensors["lm_head.weight"], 1)
-    tensors |= {"lm_head.weight.q8": tiles, "lm_head.weight.q8_norms": norms}
-    return _core.Model(dataclasses.asdict(opened.config), tensors, threads=threads, isa=isa)
+    tiles, norms = _core.pack_q6(tensors["lm_head.weight"], 1)
+    tensors |= {"lm_head.weight.q6": tiles, "lm_head.weight.q6_norms": norms}
+    shape = dataclasses.asdict(opened.config)
+    return _core.Model(shape, tensors, threads=threads, isa=isa, precision=precision)
 
 
 def both(model, ids, sampler, position):
@@ -47,8 +48,9 @@ def sampler_of(model, temperature, seed=0):
 
 
 @pytest.mark.parametrize("isa", LEVELS)
-def test_random_models_many_seeds(opened, isa):
-    model, n_read = model_with(opened, isa=isa), []
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_random_models_many_seeds(opened, isa, precision):
+    model, n_read = model_with(opened, isa=isa, precision=precision), []
     rng = np.random.default_rng(0)
     for seed in range(60):
         ids = rng.integers(0, 3001, 2)
@@ -169,39 +171,41 @@ def test_ties_go_to_the_lower_token(opened):
     assert both(model, [1, 2], sampler_of(model, 0), 0)[::2] == (0, 0)
 
 
-def test_the_same_text_and_fewer_bytes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_the_same_text_and_fewer_bytes(tmp_path, monkeypatch, precision):
     monkeypatch.setenv("OSSNB_CACHE", str(tmp_path / "cache"))
     folder = write_random_checkpoint(tmp_path / "m", SHAPE | {"hidden_size": 256}, seed=4)
     settings = [{"temperature": 0}, {"seed": 5}, {"seed": 6, "temperature": 0.6}]
-    plain = load(folder)
+    plain = load(folder, precision=precision)
     assert not plain.core.has_screen
     monkeypatch.setattr(derived, "LEAST_BYTES", 0)
-    screening = load(folder)
+    screening = load(folder, precision=precision)
     assert screening.core.has_screen
     for options in settings:
         expected = plain.complete([5, 6, 7], max_tokens=40, **options)
         got = screening.complete([5, 6, 7], max_tokens=40, **options)
         assert got.tokens == expected.tokens
-        assert got.stats.decode_bytes < 0.75 * expected.stats.decode_bytes
+        assert got.stats.decode_bytes < 0.65 * expected.stats.decode_bytes
 
 
+@pytest.mark.parametrize("precision", ["exact", "fast"])
 @pytest.mark.parametrize(
     "options",
     [{"logprobs": 2}, {"top_p": 0.9}, {"top_k": 5}, {"min_p": 0.1}, {"logit_bias": {5: 1.0}},
      {"repetition_penalty": 1.1}, {"presence_penalty": 0.5}, {"frequency_penalty": 0.5}],
     ids=lambda options: next(iter(options)),
 )  # fmt: skip
-def test_requests_for_the_whole_distribution_get_it(tmp_path, monkeypatch, options):
+def test_requests_for_the_whole_distribution_get_it(tmp_path, monkeypatch, options, precision):
     monkeypatch.setenv("OSSNB_CACHE", str(tmp_path / "cache"))
     folder = write_random_checkpoint(tmp_path / "m", SHAPE, seed=4)
-    expected = load(folder).complete([5, 6, 7], max_tokens=12, seed=3, **options)
+    expected = load(folder, precision=precision).complete([5, 6, 7], max_tokens=12, seed=3, **options)
     monkeypatch.setattr(derived, "LEAST_BYTES", 0)
 
-    got = load(folder).complete([5, 6, 7], max_tokens=12, seed=3, **options)
+    got = load(folder, precision=precision).complete([5, 6, 7], max_tokens=12, seed=3, **options)
 
     assert got.tokens == expected.tokens
     assert got.logprobs == expected.logprobs
-    assert got.stats.decode_bytes == expected.stats.decode_bytes
+    assert got.stats.decode_bytes >= got.stats.n_decode_steps * 3001 * 96 * 2  # all of lm_head, each time
 
 
 def test_misuse_is_a_clear_error(opened):

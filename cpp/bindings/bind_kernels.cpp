@@ -15,6 +15,7 @@ namespace {
 using Floats = py::array_t<float, py::array::c_style>;
 using Bf16 = py::array_t<std::uint16_t, py::array::c_style>;
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
+using Rare = py::array_t<std::uint32_t, py::array::c_style>;
 using Ints = py::array_t<std::int32_t, py::array::c_style>;
 
 void require(bool holds, const char* what) {
@@ -37,6 +38,22 @@ Floats bf16_matmul(const std::string& isa, const Bf16& w, const Floats& x) {
   kernels::choose(isa.c_str())
       .bf16_matmul(w.data(), static_cast<int>(w.shape(0)), static_cast<int>(w.shape(1)), x.data(), x.shape(1),
                    static_cast<int>(x.shape(0)), y.mutable_data(), w.shape(0));
+  return y;
+}
+
+// tiles, high and rare as _core.pack_bf12 makes them
+Floats bf12_matmul(const std::string& isa, const Bytes& tiles, const Bytes& high, const Rare& rare, int row,
+                   int n_rows, const Floats& x) {
+  const int k = static_cast<int>(x.shape(1));
+  require(tiles.ndim() == 2 && tiles.shape(1) == static_cast<py::ssize_t>(kernels::bf12_tile_bytes(k)) &&
+              row % kernels::kBf12Rows == 0 && row + n_rows <= tiles.shape(0) * kernels::kBf12Rows,
+          "expected what pack_bf12 made of w [R, K], and x [T, K]");
+  const kernels::Bf12 w = {tiles.data(), high.data(),
+                           reinterpret_cast<const kernels::Bf12::Rare*>(rare.data()),
+                           static_cast<int>(rare.shape(0))};
+  Floats y({x.shape(0), static_cast<py::ssize_t>(n_rows)});
+  kernels::choose(isa.c_str())
+      .bf12_matmul(w, row, n_rows, k, x.data(), k, static_cast<int>(x.shape(0)), y.mutable_data(), n_rows);
   return y;
 }
 
@@ -79,17 +96,25 @@ Floats mxfp4_matmul(const std::string& isa, int terms, const Bytes& blocks, cons
   return y;
 }
 
-Bytes q8_pack(const std::string& isa, const Bf16& w) {
+Bytes pack_tiles(const Bf16& w, std::size_t (*tile_bytes)(int k),
+                 void (*pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile)) {
   require(w.ndim() == 2 && w.shape(1) % kGroup == 0, "expected w [R, K], K a multiple of 32");
   const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
   const int n_tiles = (n_rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows;
-  Bytes tiles({static_cast<py::ssize_t>(n_tiles), static_cast<py::ssize_t>(kernels::q8_tile_bytes(k))});
+  Bytes tiles({static_cast<py::ssize_t>(n_tiles), static_cast<py::ssize_t>(tile_bytes(k))});
   for (int i = 0; i < n_tiles; ++i) {
     const int row = i * kernels::kQ8Rows;
-    kernels::choose(isa.c_str())
-        .q8_pack(w.data(row, 0), std::min(kernels::kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
+    pack(w.data(row, 0), std::min(kernels::kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
   }
   return tiles;
+}
+
+Bytes q8_pack(const std::string& isa, const Bf16& w) {
+  return pack_tiles(w, kernels::q8_tile_bytes, kernels::choose(isa.c_str()).q8_pack);
+}
+
+Bytes q6_pack(const std::string& isa, const Bf16& w) {
+  return pack_tiles(w, kernels::q6_tile_bytes, kernels::choose(isa.c_str()).q6_pack);
 }
 
 Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, const Bytes& quantized,
@@ -102,6 +127,18 @@ Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, 
   kernels::choose(isa.c_str())
       .q8_matmul(tiles.data(), n_rows, k, {quantized.data(), rows.data(), static_cast<int>(rows.size())},
                  y.mutable_data(), n_rows);
+  return y;
+}
+
+// quantized: one row
+Floats q6_matmul(const std::string& isa, const Bytes& tiles, int k, const Bytes& quantized) {
+  require(
+      tiles.shape(1) == static_cast<py::ssize_t>(kernels::q6_tile_bytes(k)) && quantized.shape(0) == 1 &&
+          quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, kernels::Terms::one).bytes),
+      "expected tiles from q6_pack() and activations from quantize()");
+  Floats y(tiles.shape(0) * kernels::kQ8Rows);
+  kernels::choose(isa.c_str())
+      .q6_matmul(tiles.data(), static_cast<int>(y.size()), k, quantized.data(), y.mutable_data());
   return y;
 }
 
@@ -179,11 +216,14 @@ Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const
 void bind_kernels(py::module_& m) {
   py::module_ k = m.def_submodule("kernels");
   k.def("bf16_matmul", &bf16_matmul);
+  k.def("bf12_matmul", &bf12_matmul);
   k.def("bf16_matmul_in_out", &bf16_matmul_in_out);
   k.def("quantize", &quantize);
   k.def("mxfp4_matmul", &mxfp4_matmul);
   k.def("q8_pack", &q8_pack);
   k.def("q8_matmul", &q8_matmul);
+  k.def("q6_pack", &q6_pack);
+  k.def("q6_matmul", &q6_matmul);
   k.def("rms_norm", &rms_norm);
   k.def("swiglu", &swiglu);
   k.def("exp", &exp);

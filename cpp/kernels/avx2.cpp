@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -20,7 +21,8 @@
 namespace ossnb::kernels {
 namespace avx2_level {
 
-constexpr int kSums = 12, kRows = 4, kTokens = 3, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512;
+constexpr int kSums = 12, kRows = 4, kTokens = 3, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512,
+              kPrefetchBf12 = 2048;
 
 struct V {
   struct Part {
@@ -41,6 +43,7 @@ struct V {
     return _mm256_castsi256_ps(_mm256_slli_epi32(w, 16));
   }
   static V load_bf16(const bf16* p) { return {widen(p), widen(p + 8)}; }
+  static V of_halves(__m256i lo, __m256i hi) { return {_mm256_castsi256_ps(lo), _mm256_castsi256_ps(hi)}; }
   static void store(float* p, V v) {
     _mm256_storeu_ps(p, v.lo);
     _mm256_storeu_ps(p + 8, v.hi);
@@ -79,6 +82,8 @@ struct V {
   }
 };
 
+#include "kernels/x86_bf12-inl.h"
+// the float kernels use V and Bf12Widener
 #include "kernels/float_kernels-inl.h"
 
 // Pair sums of a term in 32 bits: the first of three terms is worth 256 of the second, and both together 256

@@ -201,3 +201,53 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
     });
   }
 }
+
+// Q6: codes lifted by 32 are at most 63, so two pair sums with activations fit 16 bits.
+static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const std::uint8_t* x, float* y) {
+  const __m256i nibble = _mm256_set1_epi8(15), upper = _mm256_set1_epi8(48), ones = _mm256_set1_epi16(1);
+  const auto* lifts = reinterpret_cast<const std::int32_t*>(x + layout.sum_offset);
+  const auto* units = reinterpret_cast<const float*>(x + layout.scale_offset);
+  V sum = V::zero();
+  for (int g = 0; g < layout.n_groups; ++g) {
+    const auto* words = reinterpret_cast<const __m256i*>(tile + static_cast<std::size_t>(g) * kQ6Group);
+    for (int line = 0; line < kQ6Group; line += 64)
+      __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(words) + line + 4096);
+    __m256i dot[2];
+    dot[0] = dot[1] = _mm256_set1_epi32(kQ6Lift * lifts[g]);
+    // The upper two bits of word q, in place.
+    const auto upper_bits = [&]<int q>(__m256i four) {
+      const __m256i moved = q == 0   ? _mm256_slli_epi16(four, 4)
+                            : q == 1 ? _mm256_slli_epi16(four, 2)
+                            : q == 2 ? four
+                                     : _mm256_srli_epi16(four, 2);
+      return _mm256_and_si256(moved, upper);
+    };
+    const auto word = [&]<int q>() {  // words q and q + 4
+      const __m256i even_x = broadcast4(x + g * 16 + 4 * q);
+      const __m256i odd_x = broadcast4(x + layout.half_stride + g * 16 + 4 * q);
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        const __m256i low = _mm256_loadu_si256(words + 2 * q + i);
+        const __m256i even = _mm256_or_si256(_mm256_and_si256(low, nibble),
+                                             upper_bits.template operator()<q>(_mm256_loadu_si256(words + 8 + i)));
+        const __m256i odd = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(low, 4), nibble),
+                                            upper_bits.template operator()<q>(_mm256_loadu_si256(words + 10 + i)));
+        const __m256i pairs =
+            _mm256_add_epi16(_mm256_maddubs_epi16(even, even_x), _mm256_maddubs_epi16(odd, odd_x));
+        dot[i] = _mm256_add_epi32(dot[i], _mm256_madd_epi16(pairs, ones));
+      }
+    };
+    word.template operator()<0>();
+    word.template operator()<1>();
+    word.template operator()<2>();
+    word.template operator()<3>();
+    const V d = {_mm256_cvtepi32_ps(dot[0]), _mm256_cvtepi32_ps(dot[1])};
+    sum = V::fma(d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes / 32)), V::set1(units[g])), sum);
+  }
+  V::store(y, sum);
+}
+
+static void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
+  const QuantLayout layout(k, Terms::one);
+  for (int r = 0; r < n_rows; r += kTileRows, tiles += q6_tile_bytes(k)) q6_tile(tiles, layout, x, y + r);
+}

@@ -1,7 +1,8 @@
 // The AVX-512 kernels, compiled once with VNNI and once without. Included inside a target region and a
 // namespace that defines dpbusd(sum, unsigned bytes, signed bytes).
 
-constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kWidth = 2, kPrefetchBf16 = 512;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kWidth = 2, kPrefetchBf16 = 512,
+              kPrefetchBf12 = 2048;
 
 struct V {
   using Part = V;
@@ -14,6 +15,9 @@ struct V {
   static V load_bf16(const bf16* p) {
     const __m512i w = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(w, 16))};
+  }
+  static V of_halves(__m256i lo, __m256i hi) {
+    return {_mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1))};
   }
   static void store(float* p, V a) { _mm512_storeu_ps(p, a.v); }
   static V fma(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
@@ -40,6 +44,8 @@ struct V {
   }
 };
 
+#include "kernels/x86_bf12-inl.h"
+// the float kernels use V and Bf12Widener
 #include "kernels/float_kernels-inl.h"
 
 static inline __m512i lifted_table() {
@@ -386,6 +392,46 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
     q8_tokens<2>(tiles, k, layout, x, y + r, y_stride, mask(std::min(kQ8Rows, n_rows - r - kQ8Rows)));
   }
   if (r < n_rows) q8_tokens<1>(tiles, k, layout, x, y + r, y_stride, mask(n_rows - r));
+}
+
+// Q6: a word of sixteen rows fills a register.
+static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const std::uint8_t* x, float* y) {
+  const __m512i nibble = _mm512_set1_epi8(15), upper = _mm512_set1_epi8(48);
+  const auto* lifts = reinterpret_cast<const std::int32_t*>(x + layout.sum_offset);
+  const auto* units = reinterpret_cast<const float*>(x + layout.scale_offset);
+  __m512 sum = _mm512_setzero_ps();
+  for (int g = 0; g < layout.n_groups; ++g) {
+    const std::uint8_t* words = tile + static_cast<std::size_t>(g) * kQ6Group;
+    for (int line = 0; line < kQ6Group; line += 64)
+      _mm_prefetch(reinterpret_cast<const char*>(words) + line + 4096, _MM_HINT_T0);
+    // Two bits further down for each word; a word's own are bits 4 and 5 of its byte.
+    __m512i even_upper = _mm512_loadu_si512(words + 4 * 64), odd_upper = _mm512_loadu_si512(words + 5 * 64);
+    even_upper = _mm512_rol_epi32(even_upper, 4);
+    odd_upper = _mm512_rol_epi32(odd_upper, 4);
+    __m512i dot = _mm512_set1_epi32(kQ6Lift * lifts[g]);
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) {
+      std::int32_t even_x, odd_x;
+      std::memcpy(&even_x, x + g * 16 + 4 * q, 4);
+      std::memcpy(&odd_x, x + layout.half_stride + g * 16 + 4 * q, 4);
+      const __m512i low = _mm512_loadu_si512(words + q * 64);
+      const auto code = [&](__m512i four, __m512i two) {
+        return _mm512_or_si512(_mm512_and_si512(four, nibble), _mm512_and_si512(two, upper));
+      };
+      dot = dpbusd(dot, code(low, even_upper), _mm512_set1_epi32(even_x));
+      dot = dpbusd(dot, code(_mm512_srli_epi16(low, 4), odd_upper), _mm512_set1_epi32(odd_x));
+      even_upper = _mm512_ror_epi32(even_upper, 2);
+      odd_upper = _mm512_ror_epi32(odd_upper, 2);
+    }
+    const V ws = V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes));
+    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_mul_ps(ws.v, _mm512_set1_ps(units[g])), sum);
+  }
+  _mm512_storeu_ps(y, sum);
+}
+
+static void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
+  const QuantLayout layout(k, Terms::one);
+  for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q6_tile_bytes(k)) q6_tile(tiles, layout, x, y + r);
 }
 
 // Accumulators are named one by one: in an array the compiler keeps them in memory and the peak comes out at

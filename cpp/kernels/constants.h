@@ -17,7 +17,7 @@ constexpr float kSmallestLargest = 1e-30f;
 // Int8 scales are chosen among a few, by how little a group's 32 roundings lose: kTop down to kLeastTop units
 // to the largest activation; the least bfloat16 scale that holds a weight group and the next ones up.
 constexpr int kTop = 127, kLeastTop = 120;
-constexpr int kWeightScales = 12;
+constexpr int kWeightScales = 12, kQ8Top = 127, kQ6Top = 31;
 
 // exp(): below kExpMin the result is zero, above kExpMax it stays at exp(kExpMax). ln 2 is split so that n *
 // kLn2High is exact. The polynomial is (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, highest power first (Cephes'

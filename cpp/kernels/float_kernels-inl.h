@@ -6,9 +6,10 @@
 //   V::nearest(a) store_nearest_int(p, a) pow2(n) greater_or_zero(x, limit, v)
 //   V::tree(v), which adds lanes i and i + 8, then i and i + 4, i + 2, i + 1
 //   V::Part, one register of kPartLanes lanes: zero() load(p) load_bf16(p) store(p, v) fma(a, b, c)
+//   Bf12Widener(table), whose widen(low, pointers) makes a group's 32 floats (kernels.h)
 // and how much fits its registers: kSums sums at once; kRows by kTokens of a matmul; kHeads of attention,
-// kWidth V of each one's output. kPrefetchBf16 is in elements ahead. No include guard: it is meant to be
-// included once in each level's file.
+// kWidth V of each one's output. kPrefetchBf16 is in elements ahead, kPrefetchBf12 in bytes. No include
+// guard: it is meant to be included once in each level's file.
 
 // Calls body.operator()<N>(t) for steps of N tokens, N at most kMost and all about the same, until all n are
 // served.
@@ -49,7 +50,7 @@ static inline void dense_tile(const W* w, std::size_t w_stride, int n, const flo
     };
     each([](Part& s, const float* at) { s = Part::load(at); });
     for (int i = 0; i < n; i += kLanes) {
-      if (N == 1 && p0 == 0) {
+      if (std::is_same_v<W, bf16> && N == 1 && p0 == 0) {
         for (int r = 0; r < R; ++r) __builtin_prefetch(w + r * w_stride + i + kPrefetchBf16);
       }
 #pragma GCC unroll 4
@@ -74,32 +75,53 @@ static inline void dense_tile(const W* w, std::size_t w_stride, int n, const flo
 // the same ports as multiplying.
 constexpr int kTokenSteps = 8, kBlockK = 512;
 
-// R rows by n tokens, at most kTokenSteps steps of at most kTokens.
+// The sums of R rows by n tokens, at most kTokenSteps steps of at most kTokens.
+template <int R>
+struct RowSums {
+  alignas(64) float lanes[kTokenSteps * kTokens * R * kLanes];
+  int n;
+
+  explicit RowSums(int n_tokens) : n(n_tokens) { std::fill_n(lanes, n * R * kLanes, 0.0f); }
+
+  // Adds the products of inputs `start` .. `end`, whose weights widen(start, n_k, wide) brings to wide [R,
+  // kBlockK], block by block.
+  template <class Widen>
+  void add_widened(int start, int end, const float* x, std::size_t x_stride, Widen&& widen) {
+    for (; start < end; start += kBlockK) {
+      alignas(64) float wide[R * kBlockK];
+      const int n_k = std::min(kBlockK, end - start);
+      widen(start, n_k, wide);
+      for_steps<kTokens>(n, [&]<int N>(int t) {
+        dense_tile<R, N>(wide, kBlockK, n_k, x + t * x_stride + start, x_stride, lanes + t * R * kLanes);
+      });
+    }
+  }
+
+  void store(int n_rows, float* y, std::size_t y_stride) const {
+    for_steps<kTokens>(n, [&]<int N>(int t0) {
+      for (int r = 0; r < n_rows; ++r) {
+        for (int t = 0; t < N; ++t)
+          y[(t0 + t) * y_stride + r] = V::tree(V::load(lanes + (t0 * R + r * N + t) * kLanes));
+      }
+    });
+  }
+};
+
 template <int R>
 static inline void bf16_rows(const bf16* w, int k, const float* x, std::size_t x_stride, int n, float* y,
                              std::size_t y_stride) {
-  alignas(64) float sums[kTokenSteps * kTokens * R * kLanes];
-  std::fill_n(sums, n * R * kLanes, 0.0f);
+  RowSums<R> sums(n);
   if (n <= kTokens) {
-    for_steps<kTokens>(n, [&]<int N>(int) { dense_tile<R, N>(w, k, k, x, x_stride, sums); });
-  }
-  for (int start = 0; n > kTokens && start < k; start += kBlockK) {
-    alignas(64) float wide[R * kBlockK];
-    const int n_k = std::min(kBlockK, k - start);
-    for (int r = 0; r < R; ++r) {
-      const bf16* row = w + static_cast<std::size_t>(r) * k + start;
-      for (int i = 0; i < n_k; i += kLanes) V::store(wide + r * kBlockK + i, V::load_bf16(row + i));
-    }
-    for_steps<kTokens>(n, [&]<int N>(int t) {
-      dense_tile<R, N>(wide, kBlockK, n_k, x + t * x_stride + start, x_stride, sums + t * R * kLanes);
+    for_steps<kTokens>(n, [&]<int N>(int) { dense_tile<R, N>(w, k, k, x, x_stride, sums.lanes); });
+  } else {
+    sums.add_widened(0, k, x, x_stride, [&](int start, int n_k, float* wide) {
+      for (int r = 0; r < R; ++r) {
+        const bf16* row = w + static_cast<std::size_t>(r) * k + start;
+        for (int i = 0; i < n_k; i += kLanes) V::store(wide + r * kBlockK + i, V::load_bf16(row + i));
+      }
     });
   }
-  for_steps<kTokens>(n, [&]<int N>(int t0) {
-    for (int r = 0; r < R; ++r) {
-      for (int t = 0; t < N; ++t)
-        y[(t0 + t) * y_stride + r] = V::tree(V::load(sums + (t0 * R + r * N + t) * kLanes));
-    }
-  });
+  sums.store(R, y, y_stride);
 }
 
 static void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
@@ -117,6 +139,8 @@ static void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::s
       bf16_rows<1>(w + static_cast<std::size_t>(r) * k, k, xp, x_stride, n, yp + r, y_stride);
   }
 }
+
+#include "kernels/bf12-inl.h"
 
 template <int N>
 static inline void bf16_in_out_tile(const bf16* w, std::size_t w_stride, int k, const float* const* x,
@@ -299,8 +323,9 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
   std::memset(scale + layout.n_groups, 0, rest * 4);
 }
 
-static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
-  auto* scale = reinterpret_cast<bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kQ8Rows * kGroup);
+// Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group, row).
+template <int kCodeTop, class Store>
+static inline void pack_tile(const bf16* w, int n_rows, int k, Store store) {
   for (int r = 0; r < kQ8Rows; ++r) {
     for (int g = 0; g < k / kGroup; ++g) {
       const bf16* p = w + static_cast<std::size_t>(r) * k + g * kGroup;
@@ -312,7 +337,7 @@ static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
       for (int half = 8; half >= 1; half /= 2) {
         for (int i = 0; i < half; ++i) lane[i] = std::max(lane[i], lane[i + half]);
       }
-      const auto bits = std::bit_cast<std::uint32_t>(lane[0] / 63.5f);
+      const auto bits = std::bit_cast<std::uint32_t>(lane[0] / (kCodeTop / 2.0f));
       const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
       bf16 twice = least;
       float best = std::numeric_limits<float>::infinity();
@@ -326,19 +351,14 @@ static void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
         }
       }
       const V to_code = V::set1(lane[0] > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f);
-      scale[g * kQ8Rows + r] = twice;
-      alignas(64) std::int32_t code[kGroup];
-      V::store_nearest_int(code, V::mul(lo, to_code));
-      V::store_nearest_int(code + kLanes, V::mul(hi, to_code));
-      for (int word = 0; word < 8; ++word) {
-        const std::int32_t* c = code + word % 4 * 8 + word / 4;
-        const std::uint8_t four[4] = {
-            static_cast<std::uint8_t>(c[0] + kQ8Lift), static_cast<std::uint8_t>(c[2] + kQ8Lift),
-            static_cast<std::uint8_t>(c[4] + kQ8Lift), static_cast<std::uint8_t>(c[6] + kQ8Lift)};
-        std::memcpy(tile + ((g * 8 + word) * kQ8Rows + r) * 4, four, 4);
-      }
+      alignas(64) std::int32_t codes[kGroup];
+      V::store_nearest_int(codes, V::mul(lo, to_code));
+      V::store_nearest_int(codes + kLanes, V::mul(hi, to_code));
+      store(codes, twice, g, r);
     }
   }
 }
+
+#include "kernels/pack-inl.h"
 
 #include "kernels/attention-inl.h"

@@ -4,6 +4,7 @@
 // throws.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -96,6 +97,51 @@ constexpr std::size_t q8_tile_bytes(int k) {
   return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);
 }
 
+// Q6: six bits a weight, to look at one token's products before lm_head itself is read. Tiles of 16 rows, group
+// after group, so that a tile is one stream: the lower four bits of the codes, lifted by 32, [4, 16 rows, 4],
+// word q of Q8 in the lower halves of the bytes and word q + 4 in the upper ones; the upper two bits, [2, 16
+// rows, 4], words 0..3 from the lowest bits of the first, words 4..7 of the second; 16 scales as in Q8.
+constexpr int kQ6Lift = 32, kQ6Codes = kQ8Rows * kGroup * 6 / 8, kQ6Group = kQ6Codes + kQ8Rows * 2;
+constexpr std::size_t q6_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kQ6Group; }
+
+// The code of input j of row r.
+inline int q6_code(const std::uint8_t* group, int r, int j) {
+  constexpr int kWord = kQ8Rows * 4;
+  const int word = j / 8, odd = j & 1;
+  const std::uint8_t* at = group + r * 4 + j / 2 % 4;
+  const int low = at[word * kWord] >> (4 * odd) & 15, upper = at[(4 + odd) * kWord] >> (2 * word) & 3;
+  return (upper << 4 | low) - kQ6Lift;
+}
+
+// bf12: a bf16 matrix in 12 bits a weight, and nothing lost. The high byte of a weight, its sign and the
+// upper seven bits of its exponent, takes few values: four bits point into a table of the sixteen most
+// frequent, and the low byte stays as it is. The few weights with another high byte are listed. Tiles of four
+// rows: for each group of 32 inputs the low bytes [4, 32], then the pointers [4, 16], two in a byte; one
+// stream of 192 bytes, three lines of a cache, for all four.
+constexpr int kBf12Rows = 4, kBf12Group = kBf12Rows * (kGroup + kGroup / 2);
+constexpr std::size_t bf12_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kBf12Group; }
+
+// Where input j of a group has its low byte, and in that order its pointer (places 0..15 in the lower halves
+// of the 16 bytes, 16..31 in the upper ones): so that unpacking within 16-byte lanes brings inputs in order.
+constexpr int bf12_place(int j) { return j % 8 / 4 * 16 + j / 8 * 4 + j % 4; }
+
+struct Bf12 {
+  struct Rare {
+    std::uint32_t at;     // (tile * K + input) * 4 + row of the tile
+    std::uint32_t value;  // bf16
+  };
+  const std::uint8_t* tiles = nullptr;
+  const std::uint8_t* high = nullptr;  // [16]
+  const Rare* rare = nullptr;          // [n_rare], rising
+  int n_rare = 0;
+
+  // The first that is not before `row`, a tile's first.
+  const Rare* rare_from(int row, int k) const {
+    return std::lower_bound(rare, rare + n_rare, static_cast<std::uint32_t>(row) * k,
+                            [](const Rare& r, std::uint32_t at) { return r.at < at; });
+  }
+};
+
 struct Table {
   const char* name;
 
@@ -103,6 +149,10 @@ struct Table {
   // of 16.
   void (*bf16_matmul)(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
                       float* y, std::size_t y_stride);
+  // The same for rows row .. row + n_rows of a bf12 matrix: bit for bit what bf16_matmul gives for what was
+  // packed. K a multiple of 32, row a multiple of 4.
+  void (*bf12_matmul)(const Bf12& w, int row, int n_rows, int k, const float* x, std::size_t x_stride,
+                      int n_tokens, float* y, std::size_t y_stride);
   // y[t, o] = sum_k x[rows[t], k] w[k, o] for o < n_out: bf16 experts as transformers saves them, [in, out].
   void (*bf16_matmul_in_out)(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x,
                              std::size_t x_stride, const std::int32_t* rows, int n_tokens, float* y,
@@ -116,6 +166,9 @@ struct Table {
   // activations of one term.
   void (*q8_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
                     std::size_t y_stride);
+  // The same for Q6 and one token, a row of QuantLayout. y has room for whole tiles.
+  void (*q6_pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile);
+  void (*q6_matmul)(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y);
   // y = (x / rms(x)) * w
   void (*rms_norm)(const float* x, const bf16* w, float eps, int n, float* y);
   // out[i] = (up + 1) * gate * sigmoid(alpha * gate), gate = min(h[2i], limit), up = clamp(h[2i+1], +-limit).

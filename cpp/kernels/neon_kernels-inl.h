@@ -5,7 +5,8 @@
 //                                are MXFP4 codes, at most 12
 // Signed times signed: nothing has to be lifted as on x86.
 
-constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512,
+              kPrefetchBf12 = 2048;
 
 struct V {
   struct Part {
@@ -87,6 +88,24 @@ struct V {
           return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(p, q), vreinterpretq_u32_f32(r)));
         },
         x, limit, v);
+  }
+};
+
+struct Bf12Widener {
+  uint8x16_t high;
+
+  explicit Bf12Widener(const std::uint8_t* table) : high(vld1q_u8(table)) {}
+
+  std::array<V, 2> widen(const std::uint8_t* low, const std::uint8_t* pointers) const {
+    const uint8x16_t two = vld1q_u8(pointers), l0 = vld1q_u8(low), l1 = vld1q_u8(low + 16);
+    const uint8x16_t h0 = vqtbl1q_u8(high, vandq_u8(two, vdupq_n_u8(15))),
+                     h1 = vqtbl1q_u8(high, vshrq_n_u8(two, 4));
+    const auto sixteen = [](uint8x16_t a, uint8x16_t b) {  // eight words each, four of a, four of b in turn
+      const uint16x8_t zero = vdupq_n_u16(0), wa = vreinterpretq_u16_u8(a), wb = vreinterpretq_u16_u8(b);
+      return V{vreinterpretq_f32_u16(vzip1q_u16(zero, wa)), vreinterpretq_f32_u16(vzip1q_u16(zero, wb)),
+               vreinterpretq_f32_u16(vzip2q_u16(zero, wa)), vreinterpretq_f32_u16(vzip2q_u16(zero, wb))};
+    };
+    return {sixteen(vzip1q_u8(l0, h0), vzip1q_u8(l1, h1)), sixteen(vzip2q_u8(l0, h0), vzip2q_u8(l1, h1))};
   }
 };
 
@@ -228,6 +247,45 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
     for (; t + 2 <= x.n; t += 2) q8_tile<2>(tiles, layout, x, t, y + r, y_stride, n);
     if (t < x.n) q8_tile<1>(tiles, layout, x, t, y + r, y_stride, n);
   }
+}
+
+// Q6: as above, for one token.
+static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const std::uint8_t* x, float* y) {
+  const uint8x16_t nibble = vdupq_n_u8(15), upper = vdupq_n_u8(48);
+  const int8x16_t lift = vdupq_n_s8(kQ6Lift);
+  const auto* units = reinterpret_cast<const float*>(x + layout.scale_offset);
+  V sum = V::zero();
+  for (int g = 0; g < layout.n_groups; ++g) {
+    const std::uint8_t* words = tile + static_cast<std::size_t>(g) * kQ6Group;
+    for (int line = 0; line < kQ6Group; line += 64) __builtin_prefetch(words + line + 4096);
+    int32x4_t dot[4];
+    for (int h = 0; h < 4; ++h) dot[h] = vdupq_n_s32(0);
+    for (int q = 0; q < 4; ++q) {
+      std::int32_t even_x, odd_x;
+      std::memcpy(&even_x, x + g * 16 + 4 * q, 4);
+      std::memcpy(&odd_x, x + layout.half_stride + g * 16 + 4 * q, 4);
+      const int8x16_t shift = vdupq_n_s8(static_cast<std::int8_t>(4 - 2 * q));
+      const auto code = [&](uint8x16_t low, const std::uint8_t* two) {
+        const uint8x16_t moved = vandq_u8(vshlq_u8(vld1q_u8(two), shift), upper);
+        return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, moved)), lift);
+      };
+      for (int h = 0; h < 4; ++h) {
+        const uint8x16_t low = vld1q_u8(words + q * 64 + 16 * h);
+        const int8x16_t even = code(vandq_u8(low, nibble), words + 4 * 64 + 16 * h);
+        const int8x16_t odd = code(vshrq_n_u8(low, 4), words + 5 * 64 + 16 * h);
+        dot[h] = dot4(dot[h], even, vreinterpretq_s8_s32(vdupq_n_s32(even_x)));
+        dot[h] = dot4(dot[h], odd, vreinterpretq_s8_s32(vdupq_n_s32(odd_x)));
+      }
+    }
+    const V d = {vcvtq_f32_s32(dot[0]), vcvtq_f32_s32(dot[1]), vcvtq_f32_s32(dot[2]), vcvtq_f32_s32(dot[3])};
+    sum = V::fma(d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes)), V::set1(units[g])), sum);
+  }
+  V::store(y, sum);
+}
+
+static void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
+  const QuantLayout layout(k, Terms::one);
+  for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q6_tile_bytes(k)) q6_tile(tiles, layout, x, y + r);
 }
 
 // Accumulators are named one by one: in an array the compiler keeps them in memory.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include "kernels/constants.h"
 #include "kernels/kernels.h"
@@ -36,6 +37,30 @@ void bf16_matmul(const bf16* w, int n_rows, int k, const float* x, std::size_t x
       y[t * y_stride + r] = dot_bf16(w + static_cast<std::size_t>(r) * k, x + t * x_stride, k);
     }
   }
+}
+
+void bf12_matmul(const Bf12& w, int row, int n_rows, int k, const float* x, std::size_t x_stride,
+                 int n_tokens, float* y, std::size_t y_stride) {
+  std::vector<bf16> rows(static_cast<std::size_t>(n_rows) * k);
+  for (int r = 0; r < n_rows; ++r) {
+    const int in_tile = (row + r) % kBf12Rows;
+    const std::uint8_t* tile = w.tiles + (row + r) / kBf12Rows * bf12_tile_bytes(k);
+    for (int i = 0; i < k; ++i) {
+      const int place = bf12_place(i % kGroup);
+      const std::uint8_t* group = tile + i / kGroup * kBf12Group;
+      const std::uint8_t two = group[kBf12Rows * kGroup + in_tile * kGroup / 2 + place % 16];
+      const std::uint8_t high = w.high[place < 16 ? two & 15 : two >> 4];
+      rows[static_cast<std::size_t>(r) * k + i] =
+          static_cast<bf16>(high << 8 | group[in_tile * kGroup + place]);
+    }
+  }
+  for (const Bf12::Rare* rare = w.rare_from(row, k); rare != w.rare + w.n_rare; ++rare) {
+    const std::uint32_t at = rare->at - static_cast<std::uint32_t>(row) * k, input = at / kBf12Rows;
+    const int r = static_cast<int>(input / k) * kBf12Rows + static_cast<int>(at % kBf12Rows);
+    if (r >= n_rows) continue;
+    rows[static_cast<std::size_t>(r) * k + input % k] = static_cast<bf16>(rare->value);
+  }
+  bf16_matmul(rows.data(), n_rows, k, x, x_stride, n_tokens, y, y_stride);
 }
 
 void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, int k, const float* x,
@@ -152,8 +177,9 @@ void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_
   }
 }
 
-void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
-  auto* scale = reinterpret_cast<bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kQ8Rows * kGroup);
+// Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group, row).
+template <int kCodeTop, class Store>
+void pack_tile(const bf16* w, int n_rows, int k, Store store) {
   for (int r = 0; r < kQ8Rows; ++r) {
     for (int g = 0; g < k / kGroup; ++g) {
       float x[kGroup] = {}, largest = 0;
@@ -161,9 +187,9 @@ void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
         x[j] = bf16_to_f32(w[static_cast<std::size_t>(r) * k + g * kGroup + j]);
         largest = std::max(largest, std::fabs(x[j]));
       }
-      // Rounded up to bf16, so that no code passes 127; stored doubled, since activations carry half their
+      // Rounded up to bf16, so that no code passes the top; stored doubled, since activations carry half their
       // unit.
-      const auto bits = std::bit_cast<std::uint32_t>(largest / 63.5f);
+      const auto bits = std::bit_cast<std::uint32_t>(largest / (kCodeTop / 2.0f));
       const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
       bf16 twice = least;
       float best = std::numeric_limits<float>::infinity();
@@ -177,15 +203,14 @@ void q8_pack(const bf16* w, int n_rows, int k, std::uint8_t* tile) {
         }
       }
       const float to_code = largest > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f;
-      scale[g * kQ8Rows + r] = twice;
-      for (int j = 0; j < kGroup; ++j) {
-        const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;
-        const int code = static_cast<int>(std::lrintf(x[j] * to_code));
-        tile[((g * 8 + word) * kQ8Rows + r) * 4 + byte] = static_cast<std::uint8_t>(code + kQ8Lift);
-      }
+      std::int32_t codes[kGroup];
+      for (int j = 0; j < kGroup; ++j) codes[j] = static_cast<std::int32_t>(std::lrintf(x[j] * to_code));
+      store(codes, twice, g, r);
     }
   }
 }
+
+#include "kernels/pack-inl.h"
 
 float dot_q8(const std::uint8_t* tile, int r, const std::uint8_t* x, const QuantLayout& layout) {
   const auto* x_scale = reinterpret_cast<const float*>(x + layout.scale_offset);
@@ -210,6 +235,23 @@ void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float*
       y[t * y_stride + r] =
           dot_q8(tiles + r / kQ8Rows * q8_tile_bytes(k), r % kQ8Rows, x.row(t, layout.bytes), layout);
     }
+  }
+}
+
+void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
+  const QuantLayout layout(k, Terms::one);
+  const auto* x_scale = reinterpret_cast<const float*>(x + layout.scale_offset);
+  for (int r = 0; r < n_rows; ++r) {
+    const std::uint8_t* tile = tiles + r / kQ8Rows * q6_tile_bytes(k);
+    float sum = 0;
+    for (int g = 0; g < layout.n_groups; ++g) {
+      const std::uint8_t* group = tile + static_cast<std::size_t>(g) * kQ6Group;
+      const bf16 scale = reinterpret_cast<const bf16*>(group + kQ6Codes)[r % kQ8Rows];
+      std::int32_t dot = 0;
+      for (int j = 0; j < kGroup; ++j) dot += q6_code(group, r % kQ8Rows, j) * stored(x, g, j, layout);
+      sum = std::fma(static_cast<float>(dot), bf16_to_f32(scale) * x_scale[g], sum);
+    }
+    y[r] = sum;
   }
 }
 

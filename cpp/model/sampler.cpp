@@ -188,18 +188,32 @@ std::optional<std::int32_t> Sampler::choose(const Screen& screen, std::int64_t p
   const auto low = [&](int i) { return screen.approx[i] - screen.radius(i); };
   const auto high = [&](int i) { return screen.approx[i] + screen.radius(i); };
 
-  // First the likeliest token: no row whose upper bound is below another's lower bound.
+  const auto one_logit = [&](std::int32_t row) {
+    float logit;
+    rescore(&row, 1, &logit);
+    return logit;
+  };
+
+  // First the likeliest token: no row whose upper bound is below another's logit. The best lower bound tells
+  // whose; its logit itself halves the distance that the others have to make up.
+  std::int32_t leader = -1;
   double floor = -std::numeric_limits<double>::infinity();
-  for (int i = 0; i < n_vocab_; ++i) floor = std::max(floor, low(i));
-  if (!std::isfinite(floor)) return {};
-  for (int i = 0; i < n_vocab_; ++i) {
+  for (std::int32_t i = 0; i < n_vocab_; ++i) {
+    if (low(i) > floor) {
+      floor = low(i);
+      leader = i;
+    }
+  }
+  if (leader < 0 || !std::isfinite(floor)) return {};
+  floor = one_logit(leader);
+  for (std::int32_t i = 0; i < n_vocab_; ++i) {
     if (!(high(i) < floor)) rows.push_back(i);
   }
   if (rows.size() > most) return {};
   logits.resize(rows.size());
   rescore(rows.data(), static_cast<int>(rows.size()), logits.data());
   const std::int32_t at = argmax(logits.data(), static_cast<int>(logits.size()));
-  if (!std::isfinite(logits[at])) return {};
+  if (rows.empty() || !std::isfinite(logits[at])) return {};
   if (s_.temperature == 0) return rows[at];
 
   // Then the race: the noise is known exactly, so bounds of the logits are bounds of the scores.
@@ -209,6 +223,7 @@ std::optional<std::int32_t> Sampler::choose(const Screen& screen, std::int64_t p
   // More than the rounding of the few operations below and in draw().
   const double logit_slack = 1e-14 * (1 + std::fabs(top)) * inverse;
   const auto bar = [&] { return best - 1e-9 * (1 + std::fabs(best)) - logit_slack; };
+  leader = -1;                                          // who has the best lower bound of a score
   std::vector<std::pair<double, std::int32_t>> rivals;  // upper bound of the score, token
   for (std::int32_t token = 0; token < n_vocab_; token += 4) {
     const auto word = words(token, position);
@@ -217,9 +232,16 @@ std::optional<std::int32_t> Sampler::choose(const Screen& screen, std::int64_t p
       if (base + (std::countl_one(word[i - token]) + 1) * kLn2 < bar()) continue;  // as in draw()
       const double gumbel = noise(word[i - token]);
       if (base + gumbel < bar()) continue;
-      best = std::max(best, (low(i) - top) * inverse + gumbel);
+      if (const double least = (low(i) - top) * inverse + gumbel; least > best) {
+        best = least;
+        leader = i;
+      }
       rivals.emplace_back(base + gumbel, i);
     }
+  }
+  if (leader >= 0) {
+    const double base = (static_cast<double>(one_logit(leader)) - top) * inverse;
+    best = std::max(best, base + noise(words(leader, position)[leader % 4]));
   }
   rows.clear();
   for (const auto& [bound, token] : rivals) {

@@ -27,10 +27,11 @@ void add_bias(float* y, const bf16* bias, int n) {
   for (int i = 0; i < n; ++i) y[i] += bf16_to_f32(bias[i]);
 }
 
-// A dense matrix [n_rows, K]: bf16 as stored, or packed to Q8 tiles.
+// A dense matrix [n_rows, K]: bf16 as stored, the same in bf12, or packed to Q8 tiles.
 struct Dense {
   const bf16* w = nullptr;
   int n_rows = 0, k = 0;
+  kernels::Bf12 bf12;                   // of exact, where it came with the weights
   const std::uint8_t* tiles = nullptr;  // null in exact
   Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
   std::uint64_t n_bytes = 0;            // that a product reads
@@ -39,12 +40,19 @@ struct Dense {
         ThreadPool& pool)
       : w(weights), n_rows(rows), k(width) {
     n_bytes = static_cast<std::uint64_t>(n_rows) * k * sizeof(bf16);
+    if (!packer) {
+      bf12 = derived.of(w).bf12;
+      if (bf12.tiles) {
+        n_bytes = n_blocks(n_rows, kernels::kBf12Rows) * kernels::bf12_tile_bytes(k) +
+                  bf12.n_rare * sizeof(kernels::Bf12::Rare);
+      }
+    }
     if (!packer || k % kGroup != 0) return;
     n_bytes = n_blocks(n_rows, kernels::kQ8Rows) * kernels::q8_tile_bytes(k);
     tiles = derived.of(w).q8;
     if (tiles) return;
     tiles = own_tiles.reserve(n_bytes);
-    pack_q8(*packer, w, n_rows, k, own_tiles.data(), nullptr, pool);
+    pack_q8(*packer, w, n_rows, k, own_tiles.data(), pool);
   }
 };
 
@@ -73,8 +81,6 @@ class CpuOps final : public Ops {
         screen_layout_(config.hidden_size, kernels::Terms::one),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),
-        head_(weights.lm_head, config.vocab_size, config.hidden_size, derived,
-              precision == Precision::fast ? &kernels : nullptr, pool),
         head_packed_(derived.of(weights.lm_head)) {
     for (const LayerWeights& layer : weights.layers) {
       dense_.emplace_back(layer, config, derived, precision == Precision::fast ? &kernels : nullptr, pool);
@@ -90,7 +96,7 @@ class CpuOps final : public Ops {
   void route(int layer) override;
   void experts(int layer) override;
   void lm_head(float* logits) override;
-  bool has_screen() const override { return !head_.tiles && head_packed_.q8 && head_packed_.q8_norms; }
+  bool has_screen() const override { return head_packed_.q6 && head_packed_.q6_norms; }
   void screen(Screen& out) override;
   void lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const override;
   std::uint64_t bytes_touched() const override { return bytes_; }
@@ -145,7 +151,6 @@ class CpuOps final : public Ops {
   const kernels::IntegerKernels& integer_;
   kernels::QuantLayout hidden_layout_, screen_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
   std::vector<DenseLayer> dense_;
-  Dense head_;
   Packed head_packed_;
 
   const Batch* batch_ = nullptr;
@@ -243,6 +248,8 @@ void CpuOps::matmul(const Dense& m, int row, int n_rows, const float* x, const s
   if (m.tiles) {
     const std::uint8_t* tiles = m.tiles + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
     k_.q8_matmul(tiles, n_rows, m.k, {quant, pair_self_.data(), n_tokens}, y, y_stride);
+  } else if (m.bf12.tiles) {
+    k_.bf12_matmul(m.bf12, row, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
   } else {
     k_.bf16_matmul(m.w + static_cast<std::size_t>(row) * m.k, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
   }
@@ -555,29 +562,20 @@ void CpuOps::lm_head(float* logits) {
     const std::size_t at = static_cast<std::size_t>(t) * D;
     k_.rms_norm(x_.data() + at, w_.norm, c_.rms_norm_eps, D, norm_.data() + at);
   });
-  quantize_rows(head_, norm_.data(), T_, hidden_layout_, norm_q_.data());
   pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
     const int row = i * kHeadBlock;
-    matmul(head_, row, std::min(kHeadBlock, V - row), norm_.data(), norm_q_.data(), T_, logits + row, V);
+    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(row) * D, std::min(kHeadBlock, V - row), D,
+                   norm_.data(), D, T_, logits + row, V);
   });
-  bytes_ += head_.n_bytes + D * sizeof(bf16);
+  bytes_ += (static_cast<std::uint64_t>(V) + 1) * D * sizeof(bf16);
 }
 
 void CpuOps::screen(Screen& out) {
   const int D = c_.hidden_size, V = c_.vocab_size;
   out.x.resize(D);
-  out.approx.resize(V);
   k_.rms_norm(x_.data(), w_.norm, c_.rms_norm_eps, D, out.x.data());
   std::uint8_t* quant = screen_q_.reserve(screen_layout_.bytes);
   k_.one.quantize(out.x.data(), D, quant);
-  const std::size_t tile_bytes = kernels::q8_tile_bytes(D);
-  pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
-    const int row = i * kHeadBlock;
-    k_.q8_matmul(head_packed_.q8 + row / kernels::kQ8Rows * tile_bytes, std::min(kHeadBlock, V - row), D,
-                 {quant, pair_self_.data(), 1}, out.approx.data() + row, V);
-  });
-  out.norms = head_packed_.q8_norms;
-  out.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
   const auto* unit = reinterpret_cast<const float*>(quant + screen_layout_.scale_offset);  // halved
   double norm = 0, lost = 0;
   for (int i = 0; i < D; ++i) {
@@ -589,8 +587,17 @@ void CpuOps::screen(Screen& out) {
   }
   out.x_norm = std::sqrt(norm);
   out.x_lost = std::sqrt(lost);
-  bytes_ += n_blocks(V, kernels::kQ8Rows) * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float) +
-            D * sizeof(bf16);
+  out.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
+  const std::size_t tile_bytes = kernels::q6_tile_bytes(D);
+  const int n_tiles = n_blocks(V, kernels::kQ8Rows);
+  out.approx.resize(n_tiles * kernels::kQ8Rows);
+  out.norms = head_packed_.q6_norms;
+  pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
+    const int row = i * kHeadBlock;
+    k_.q6_matmul(head_packed_.q6 + row / kernels::kQ8Rows * tile_bytes, std::min(kHeadBlock, V - row), D,
+                 quant, out.approx.data() + row);
+  });
+  bytes_ += n_tiles * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float) + D * sizeof(bf16);
 }
 
 void CpuOps::lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const {

@@ -1,10 +1,12 @@
 #include "ops/derive.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -14,7 +16,7 @@ namespace ossnb {
 
 namespace {
 
-int n_tiles(std::int64_t rows) { return static_cast<int>((rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows); }
+int n_tiles(std::int64_t rows, int of = kernels::kQ8Rows) { return static_cast<int>((rows + of - 1) / of); }
 
 // A double as a float that is not smaller.
 float rounded_up(double v) {
@@ -24,15 +26,11 @@ float rounded_up(double v) {
 
 // |w - q| and |q| of row r of a tile, where q is what the tile says.
 void row_norms(const bf16* w, int k, const std::uint8_t* tile, int r, float* norms) {
-  const auto* scales =
-      reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(k / kGroup) * kernels::kQ8Rows * kGroup);
   double lost = 0, kept = 0;
-  for (int g = 0; g < k / kGroup; ++g) {
-    const double scale = bf16_to_f32(scales[g * kernels::kQ8Rows + r]) / 2;
+  for (int g = 0; g < k / kGroup; ++g, tile += kernels::kQ6Group) {
+    const double scale = bf16_to_f32(reinterpret_cast<const bf16*>(tile + kernels::kQ6Codes)[r]) / 2;
     for (int j = 0; j < kGroup; ++j) {
-      const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;
-      const int code = tile[((g * 8 + word) * kernels::kQ8Rows + r) * 4 + byte] - kernels::kQ8Lift;
-      const double q = code * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
+      const double q = kernels::q6_code(tile, r, j) * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
       lost += difference * difference;
       kept += q * q;
     }
@@ -41,9 +39,24 @@ void row_norms(const bf16* w, int k, const std::uint8_t* tile, int r, float* nor
   norms[1] = rounded_up(std::sqrt(kept));
 }
 
+// The sixteen most frequent high bytes of w; of equals the lower.
+void frequent_high_bytes(const bf16* w, std::size_t n, std::uint8_t* high) {
+  std::array<std::size_t, 256> count{};
+  for (std::size_t i = 0; i < n; ++i) ++count[w[i] >> 8];
+  std::array<std::uint8_t, 256> byte;
+  std::iota(byte.begin(), byte.end(), 0);
+  std::stable_sort(byte.begin(), byte.end(), [&](int a, int b) { return count[a] > count[b]; });
+  std::copy_n(byte.begin(), 16, high);
+}
+
 std::uint64_t mixed(std::uint64_t h, std::uint64_t word) {
   h = (h + word) * 0x9E3779B97F4A7C15ull;  // odd, so no two words give the same
   return h ^ (h >> 32);
+}
+
+[[noreturn]] void refuse(const std::string& name, const char* suffix) {
+  throw ValueError(name + suffix + " does not fit " + name +
+                   ": it was derived from another model; clear the cache with `ossnb cache --clear`");
 }
 
 std::uint64_t checksum_of_piece(const std::uint8_t* p, std::size_t n) {
@@ -74,19 +87,34 @@ Derived::Derived(const Config& c, const Weights::Find& find) {
 }
 
 void Derived::read(const Weights::Find& find, const std::string& name, std::int64_t rows, std::int64_t k) {
-  const auto optional = [&](const char* suffix, int item_bytes, std::vector<std::int64_t> shape) {
-    const Tensor tensor = find(name + suffix);
-    if (tensor.data && (tensor.item_bytes != item_bytes || tensor.shape != shape)) {
-      throw ValueError(name + suffix + " does not fit " + name +
-                       ": it was derived from another model; clear the cache with `ossnb cache --clear`");
-    }
-    return tensor.data;
+  constexpr std::int64_t kAny = -1;
+  const auto optional = [&](const char* suffix, int item_bytes, const std::vector<std::int64_t>& shape) {
+    Tensor tensor = find(name + suffix);
+    if (!tensor.data) return tensor;
+    bool fits = tensor.item_bytes == item_bytes && tensor.shape.size() == shape.size();
+    for (std::size_t i = 0; fits && i < shape.size(); ++i)
+      fits = shape[i] == kAny || tensor.shape[i] == shape[i];
+    if (!fits) refuse(name, suffix);
+    return tensor;
   };
   Packed packed;
   if (k % kGroup == 0) {
-    const auto tile_bytes = static_cast<std::int64_t>(kernels::q8_tile_bytes(static_cast<int>(k)));
-    packed.q8 = static_cast<const std::uint8_t*>(optional(".q8", 1, {n_tiles(rows), tile_bytes}));
-    packed.q8_norms = static_cast<const float*>(optional(".q8_norms", 4, {rows, 2}));
+    const int width = static_cast<int>(k);
+    const auto q8_bytes = static_cast<std::int64_t>(kernels::q8_tile_bytes(width));
+    packed.q8 = static_cast<const std::uint8_t*>(optional(".q8", 1, {n_tiles(rows), q8_bytes}).data);
+
+    const auto q6_bytes = static_cast<std::int64_t>(kernels::q6_tile_bytes(width));
+    packed.q6 = static_cast<const std::uint8_t*>(optional(".q6", 1, {n_tiles(rows), q6_bytes}).data);
+    packed.q6_norms = static_cast<const float*>(optional(".q6_norms", 4, {rows, 2}).data);
+
+    const auto bf12_bytes = static_cast<std::int64_t>(kernels::bf12_tile_bytes(width));
+    const Tensor tiles = optional(".bf12", 1, {n_tiles(rows, kernels::kBf12Rows), bf12_bytes});
+    const Tensor high = optional(".bf12_high", 1, {16}), rare = optional(".bf12_rare", 4, {kAny, 2});
+    if (tiles.data && high.data && rare.data) {
+      packed.bf12 = {static_cast<const std::uint8_t*>(tiles.data),
+                     static_cast<const std::uint8_t*>(high.data),
+                     static_cast<const kernels::Bf12::Rare*>(rare.data), static_cast<int>(rare.shape[0])};
+    }
   }
   by_matrix_[static_cast<const bf16*>(find(name).data)] = packed;
 }
@@ -97,18 +125,60 @@ Packed Derived::of(const bf16* stored) const {
 }
 
 void pack_q8(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
+             ThreadPool& pool) {
+  pool.parallel_for(n_tiles(n_rows), [&](int i, int) {
+    const int row = i * kernels::kQ8Rows;
+    kernels.q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
+                    tiles + i * kernels::q8_tile_bytes(k));
+  });
+}
+
+void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
              float* norms, ThreadPool& pool) {
-  const std::size_t tile_bytes = kernels::q8_tile_bytes(k);
   pool.parallel_for(n_tiles(n_rows), [&](int i, int) {
     const int row = i * kernels::kQ8Rows, n = std::min(kernels::kQ8Rows, n_rows - row);
     const bf16* rows = w + static_cast<std::size_t>(row) * k;
-    std::uint8_t* tile = tiles + i * tile_bytes;
-    kernels.q8_pack(rows, n, k, tile);
-    for (int r = 0; norms && r < n; ++r) {
+    std::uint8_t* tile = tiles + i * kernels::q6_tile_bytes(k);
+    kernels.q6_pack(rows, n, k, tile);
+    for (int r = 0; r < n; ++r) {
       row_norms(rows + static_cast<std::size_t>(r) * k, k, tile, r,
                 norms + 2 * static_cast<std::size_t>(row + r));
     }
   });
+}
+
+std::optional<std::vector<kernels::Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k,
+                                                          std::uint8_t* tiles, std::uint8_t* high,
+                                                          ThreadPool& pool) {
+  using kernels::kBf12Group, kernels::kBf12Rows;
+  constexpr int kLeastPerRare = 64;  // weights to each that is not in the table, or packing does not pay
+  const std::size_t n = static_cast<std::size_t>(n_rows) * k;
+  frequent_high_bytes(w, n, high);
+  std::array<std::int8_t, 256> pointer;
+  pointer.fill(-1);
+  for (int i = 15; i >= 0; --i) pointer[high[i]] = static_cast<std::int8_t>(i);
+
+  const int n_all = n_tiles(n_rows, kBf12Rows);
+  std::memset(tiles, 0, n_all * kernels::bf12_tile_bytes(k));
+  std::vector<std::vector<kernels::Bf12::Rare>> rare(n_all);
+  pool.parallel_for(n_all, [&](int t, int) {
+    std::uint8_t* group = tiles + t * kernels::bf12_tile_bytes(k);
+    for (int i = 0; i < k; ++i) {
+      if (i > 0 && i % kGroup == 0) group += kBf12Group;
+      const int place = kernels::bf12_place(i % kGroup);
+      for (int r = 0; r < std::min(kBf12Rows, n_rows - t * kBf12Rows); ++r) {
+        const bf16 value = w[(static_cast<std::size_t>(t) * kBf12Rows + r) * k + i];
+        const int found = pointer[value >> 8];
+        if (found < 0) rare[t].push_back({(static_cast<std::uint32_t>(t) * k + i) * kBf12Rows + r, value});
+        group[r * kGroup + place] = static_cast<std::uint8_t>(value);
+        group[kBf12Rows * kGroup + r * kGroup / 2 + place % 16] |= std::max(0, found) << (place / 16 * 4);
+      }
+    }
+  });
+  std::vector<kernels::Bf12::Rare> all;
+  for (const auto& some : rare) all.insert(all.end(), some.begin(), some.end());
+  if (all.size() > n / kLeastPerRare) return {};
+  return all;
 }
 
 std::uint64_t checksum(const std::uint8_t* data, std::size_t n, ThreadPool& pool) {

@@ -38,7 +38,7 @@ class Ops {
   virtual void experts(int layer) = 0;      // x += weighted sum of the chosen experts
   virtual void lm_head(float* logits) = 0;  // [logit_rows, V], after keep_logit_rows
 
-  // In place of lm_head(), where there is a Q8 copy of it and one row: bounds of all logits from that, and
+  // In place of lm_head(), where there is a Q6 copy of it and one row: bounds of all logits from that, and
   // any logits as lm_head() gives them, bit for bit. `rows` may be called by any thread, at any time.
   virtual bool has_screen() const = 0;
   virtual void screen(Screen& out) = 0;
@@ -54,8 +54,8 @@ class Ops {
 };
 
 // exact: weights as stored, activations of float32 grade. fast: activations of one int8 term a group of 32
-// wherever weights are integers, and the dense matrices packed to int8 (Q8): those in `derived`, or made here
-// at the cost of 1.06 bytes a weight.
+// wherever weights are integers, and the attention's matrices packed to int8 (Q8): those in `derived`, or made
+// here at the cost of 1.06 bytes a weight. lm_head is as stored in both.
 enum class Precision { exact, fast };
 
 std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const Derived& derived,

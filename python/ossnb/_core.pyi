@@ -88,8 +88,7 @@ class Model:
     def n_vocab(self) -> int: ...
     @property
     def has_screen(self) -> bool:
-        """Whether forward_screened() can be used: `tensors` held lm_head.weight.q8 and its norms, and the
-        precision is exact."""
+        """Whether forward_screened() can be used: `tensors` held lm_head.weight.q6 and its norms."""
     def forward_screened(
         self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
     ) -> Screened:
@@ -143,9 +142,19 @@ class Sampler:
     def accept(self, token: int) -> None:
         """Count a chosen token for the penalties."""
 
-def pack_q8(w: NDArray[np.uint16], threads: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Pack bfloat16 rows [R, K], K a multiple of 32, into Q8 tiles [R / 16 rounded up, bytes of a tile]; and
-    of each row, rounded up, the norm of what that lost and of what it kept [R, 2]."""
+def pack_q8(w: NDArray[np.uint16], threads: int) -> NDArray[np.uint8]:
+    """Pack bfloat16 rows [R, K], K a multiple of 32, into Q8 tiles [R / 16 rounded up, bytes of a tile]."""
+
+def pack_q6(w: NDArray[np.uint16], threads: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Pack rows in the same way into Q6 tiles; and of each row, rounded up, the norm of what that lost and of
+    what it kept [R, 2]."""
+
+def pack_bf12(
+    w: NDArray[np.uint16], threads: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint32]]:
+    """Pack bfloat16 rows [R, K], K a multiple of 32, into 12 bits a weight without loss: tiles [R / 4 rounded
+    up, bytes of a tile], the table of high bytes [16], and the weights with another high byte [n, 2]. No
+    tiles [0, bytes of a tile] where too many have one."""
 
 def checksum(data: NDArray[np.uint8], threads: int) -> int:
     """A 64-bit sum of a C-contiguous array's bytes, at memory speed, that any change of a word changes. Not
@@ -185,7 +194,23 @@ class kernels:
     @staticmethod
     def bf16_matmul(isa: str, w: NDArray[np.uint16], x: NDArray[np.float32]) -> NDArray[np.float32]: ...
     @staticmethod
+    def bf12_matmul(
+        isa: str,
+        tiles: NDArray[np.uint8],
+        high: NDArray[np.uint8],
+        rare: NDArray[np.uint32],
+        row: int,
+        n_rows: int,
+        x: NDArray[np.float32],
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
     def q8_pack(isa: str, w: NDArray[np.uint16]) -> NDArray[np.uint8]: ...
+    @staticmethod
+    def q6_pack(isa: str, w: NDArray[np.uint16]) -> NDArray[np.uint8]: ...
+    @staticmethod
+    def q6_matmul(
+        isa: str, tiles: NDArray[np.uint8], k: int, x: NDArray[np.uint8]
+    ) -> NDArray[np.float32]: ...
     @staticmethod
     def q8_matmul(
         isa: str, tiles: NDArray[np.uint8], n_rows: int, k: int, x: NDArray[np.uint8], rows: NDArray[np.int32]

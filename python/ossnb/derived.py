@@ -33,7 +33,7 @@ from .progress import size_text, start_progress
 
 Arrays = dict[str, NDArray[Any]]
 
-VERSION = 2  # of what the kinds below write; a change makes every older file stale
+VERSION = 3  # of what the kinds below write; a change makes every older file stale
 DEFAULT_LIMIT = 20_000_000_000
 LEAST_BYTES = 100_000_000  # smaller matrices are packed at every load, in a blink, or not at all
 _DISK_RESERVE_BYTES = 1_000_000_000
@@ -41,7 +41,7 @@ _KNOWN_SOURCES = 16  # copies of one checkpoint whose files are remembered as se
 _ROWS = 4096  # of a matrix packed at a time, so that little memory is private
 _STALE_SECONDS = 3600.0  # a temporary file this old was left by a killed process
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_DTYPES = {np.dtype("u1"): "U8", np.dtype("<f4"): "F32"}
+_DTYPES = {np.dtype("u1"): "U8", np.dtype("<u4"): "U32", np.dtype("<f4"): "F32"}
 
 
 # ---- what is derived ---------------------------------------------------------------------------------------
@@ -59,43 +59,68 @@ class Kind(NamedTuple):
     name: str
     text: str
     sources: tuple[str, ...]
-    has_norms: bool
 
 
 def kinds(config: Config, precision: str) -> list[Kind]:
-    """List what a model of this shape is helped by."""
-    head = Kind("q8_head", "the output layer in 8 bits", ("lm_head.weight",), True)
+    """List what a model of this shape is helped by: NUMERICS.md."""
+    screen = Kind("screen", "a screen of the output layer", ("lm_head.weight",))
+    attention = tuple(_attention(config))
     if precision == "exact":
-        return [head]  # to screen tokens with: NUMERICS.md
-    attention = _attention(config)
-    return [head, Kind("q8_attention", "the attention matrices in 8 bits", tuple(attention), False)]
+        return [screen, Kind("bf12_attention", "the attention matrices in 12 bits", attention)]
+    return [screen, Kind("q8_attention", "the attention matrices in 8 bits", attention)]
 
 
-def _packed(kind: Kind, tensors: Arrays, threads: int) -> Iterator[tuple[str, Iterator[NDArray[Any]]]]:
-    """Yield the arrays of a kind by name, each in pieces to be stacked."""
+Pieces = Iterator[NDArray[Any]]  # of one array, to be stacked
+Named = Iterator[tuple[str, Pieces]]
+
+
+def _screen(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    norms: list[NDArray[np.float32]] = []
+
+    def tiles() -> Pieces:
+        for rows in _pieces(tensors[kind.sources[0]]):
+            packed, row_norms = _core.pack_q6(rows, threads)
+            norms.append(row_norms)
+            yield packed
+
+    yield f"{kind.sources[0]}.q6", tiles()
+    yield f"{kind.sources[0]}.q6_norms", iter(norms)
+
+
+def _q8(kind: Kind, tensors: Arrays, threads: int) -> Named:
     for name in kind.sources:
-        norms: list[NDArray[np.float32]] = []
-        yield f"{name}.q8", _tiles(tensors[name], norms, threads)
-        if kind.has_norms:
-            yield f"{name}.q8_norms", iter(norms)
+        yield f"{name}.q8", (_core.pack_q8(rows, threads) for rows in _pieces(tensors[name]))
 
 
-def _tiles(
-    matrix: NDArray[np.uint16], norms: list[NDArray[np.float32]], threads: int
-) -> Iterator[NDArray[np.uint8]]:
-    for first in range(0, len(matrix), _ROWS):
-        tiles, row_norms = _core.pack_q8(matrix[first : first + _ROWS], threads)
-        norms.append(row_norms)
-        yield tiles
+def _bf12(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    small: Arrays = {}  # goes last, so that all tiles begin where a line of the cache does
+    for name in kind.sources:
+        tiles, small[f"{name}.bf12_high"], rare = _core.pack_bf12(tensors[name], threads)
+        if len(tiles):  # else it did not pay
+            small[f"{name}.bf12_rare"] = rare
+            yield f"{name}.bf12", iter([tiles])
+    for name, array in small.items():
+        yield name, iter([array])
+
+
+def _pieces(matrix: NDArray[np.uint16]) -> Pieces:
+    return (matrix[first : first + _ROWS] for first in range(0, len(matrix), _ROWS))
+
+
+# Of each kind: what yields its arrays by name, the rows of a tile and a tile's bytes for 32 inputs (kernels.h).
+_FORMATS = {"screen": (_screen, 16, 416), "q8_attention": (_q8, 16, 544), "bf12_attention": (_bf12, 4, 192)}
+
+
+def _packed(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    """Yield the arrays of a kind by name, each in pieces."""
+    return _FORMATS[kind.name][0](kind, tensors, threads)
 
 
 def _n_bytes(kind: Kind, tensors: Arrays) -> int:
-    """Bytes of a kind's file, without its header."""
-    total = 0
-    for name in kind.sources:
-        rows, k = tensors[name].shape
-        total += -(-rows // 16) * (k // 32) * 544 + 8 * rows * kind.has_norms
-    return total
+    """Bytes of a kind's file, but for the header and the little beside the tiles."""
+    _, tile_rows, group_bytes = _FORMATS[kind.name]
+    shapes = [tensors[name].shape for name in kind.sources]
+    return sum(-(-rows // tile_rows) * (k // 32) * group_bytes for rows, k in shapes)
 
 
 # ---- the cache ---------------------------------------------------------------------------------------------
@@ -169,7 +194,7 @@ def prepare(opened: Checkpoint, precision: str, threads: int) -> list[safetensor
         instead = (
             "packed at every load, in memory of this process's own"
             if precision == "fast"
-            else "every token reads the output layer in full"
+            else "every token reads more bytes than it needs"
         )
         warnings.warn(
             f"{' and '.join(left_out)} cannot be kept in {folder()} ({reason}): {instead}. OSSNB_CACHE names "

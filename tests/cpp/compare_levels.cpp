@@ -16,6 +16,7 @@
 #include <tuple>
 
 #include "kernels/kernels.h"
+#include "ops/derive.h"
 #include "seeded.h"
 #include "tiny_model.h"
 #include "work.h"
@@ -127,6 +128,29 @@ Case bf16_matmul(int k, int n_rows, int n_tokens) {
           }};
 }
 
+Case bf12_matmul(int k, int n_rows, int n_tokens) {
+  return {text("bf12_matmul", {k, n_rows, n_tokens}), [=](const Table& level) {
+            Random random(7000003 * k + 1009 * n_rows + n_tokens);
+            std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
+            for (std::size_t i = 0; i < w.size() / 300; ++i)  // zeros, subnormal and enormous numbers
+              w[random.below(static_cast<int>(w.size()))] = static_cast<bf16>(random.below(1 << 16) & 0xc07f);
+            const std::size_t tile = kernels::bf12_tile_bytes(k);
+            std::vector<std::uint8_t> tiles((n_rows + kernels::kBf12Rows - 1) / kernels::kBf12Rows * tile);
+            std::uint8_t high[16];
+            ThreadPool pool(1);
+            const auto rare = pack_bf12(w.data(), n_rows, k, tiles.data(), high, pool);
+            if (!rare) return Bits{};
+            const AtPageEnd<std::uint8_t> mapped(tiles);
+            const int first = n_rows > 20 ? 8 : 0, n = n_rows - first;
+            const std::size_t x_stride = k + 5, y_stride = n + 3;
+            const std::vector<float> x = random.floats(n_tokens * x_stride);
+            std::vector<float> y = untouched(n_tokens * y_stride);
+            level.bf12_matmul({mapped.data(), high, rare->data(), static_cast<int>(rare->size())}, first, n,
+                              k, x.data(), x_stride, n_tokens, y.data(), y_stride);
+            return bits_of(y);
+          }};
+}
+
 Case bf16_matmul_in_out(int k, int n_out, int n_tokens) {
   return {text("bf16_matmul_in_out", {k, n_out, n_tokens}), [=](const Table& level) {
             Random random(2000003 * k + 1009 * n_out + n_tokens);
@@ -208,6 +232,29 @@ Case q8_matmul(int k, int n_rows, int n_tokens) {
             std::vector<float> y = untouched(n_tokens * y_stride);
             level.q8_matmul(tiles.data(), n_rows, k, {x.data(), rows.data(), n_tokens}, y.data(), y_stride);
             return bits_of(y);
+          }};
+}
+
+Case q6_matmul(int k, int n_rows) {
+  return {text("q6_matmul", {k, n_rows}), [=](const Table& level) {
+            Random random(8000003 * k + n_rows);
+            const std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
+            const std::size_t tile = kernels::q6_tile_bytes(k);
+            const int n_tiles = (n_rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows;
+            std::vector<std::uint8_t> tiles(n_tiles * tile);
+            for (int i = 0; i < n_tiles; ++i) {
+              const int row = i * kernels::kQ8Rows;
+              level.q6_pack(w.data() + static_cast<std::size_t>(row) * k,
+                            std::min(kernels::kQ8Rows, n_rows - row), k, tiles.data() + i * tile);
+            }
+            const AtPageEnd<std::uint8_t> mapped(tiles);
+            const std::vector<std::uint8_t> x =
+                quantized(kernels::reference(), Terms::one, activations(random, 1, k), k);
+            std::vector<float> y = untouched(n_tiles * kernels::kQ8Rows + 3);
+            level.q6_matmul(mapped.data(), n_rows, k, x.data(), y.data());
+            Bits bits = bits_of({y.begin(), y.begin() + n_rows});
+            bits.insert(bits.end(), tiles.begin(), tiles.end());
+            return bits;
           }};
 }
 
@@ -296,6 +343,9 @@ std::vector<Case> all_cases() {
   for (const int k : {16, 32, 96, 384, 2880}) {
     for (const auto& [rows, tokens] : {std::pair{1, 1}, {3, 2}, {4, 6}, {7, 13}, {33, 5}})
       cases.push_back(bf16_matmul(k, rows, tokens));
+    if (k % kGroup != 0) continue;
+    for (const auto& [rows, tokens] : {std::pair{1, 1}, {8, 1}, {30, 1}, {33, 5}, {7, 60}})
+      cases.push_back(bf12_matmul(k, rows, tokens));
   }
   for (const int k : {16, 100}) {
     for (const auto& [out, tokens] : {std::pair{32, 1}, {96, 2}, {64, 3}, {160, 7}})
@@ -310,7 +360,10 @@ std::vector<Case> all_cases() {
     }
     for (const auto& [rows, tokens] : {std::pair{1, 1}, {16, 1}, {17, 2}, {31, 3}, {48, 5}, {32, 12}})
       cases.push_back(q8_matmul(k, rows, tokens));
-    for (const int rows : {1, 16, 35}) cases.push_back(q8_pack(k, rows));
+    for (const int rows : {1, 16, 35}) {
+      cases.push_back(q8_pack(k, rows));
+      cases.push_back(q6_matmul(k, rows));
+    }
   }
   for (const int n : {16, 64, 2880}) {
     for (const float scale : {1e-6f, 1.0f, 1e4f}) cases.push_back(rms_norm(n, scale));

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "kernels/kernels.h"
+#include "ops/derive.h"
 #include "seeded.h"
 
 namespace ossnb::testing {
@@ -67,12 +68,39 @@ Work q8(const Table& level) {
           }};
 }
 
+Work q6_of_one_token(const Table& level) {
+  Random random(7);
+  const std::vector<bf16> w = random.bf16s(kRows * kWidth);
+  const std::size_t tile = kernels::q6_tile_bytes(kWidth);
+  std::vector<std::uint8_t> tiles(kRows / kernels::kQ8Rows * tile);
+  for (int r = 0; r < kRows; r += kernels::kQ8Rows)
+    level.q6_pack(w.data() + r * kWidth, kernels::kQ8Rows, kWidth,
+                  tiles.data() + r / kernels::kQ8Rows * tile);
+  return {1.0 * kRows * kWidth,
+          [=, &level, q = quantized_tokens(level, Terms::one), y = std::vector<float>(kRows)]() mutable {
+            level.q6_matmul(tiles.data(), kRows, kWidth, q.data(), y.data());
+          }};
+}
+
 Work bf16_dense(const Table& level) {
   Random random(4);
   return {1.0 * kRows * kWidth * kTokens,
           [=, &level, w = random.bf16s(kRows * kWidth), x = random.floats(kTokens * kWidth),
            y = std::vector<float>(kRows * kTokens)]() mutable {
             level.bf16_matmul(w.data(), kRows, kWidth, x.data(), kWidth, kTokens, y.data(), kRows);
+          }};
+}
+
+Work bf12_of_one_token(const Table& level) {
+  Random random(6);
+  const std::vector<bf16> w = random.bf16s(kRows * kWidth);
+  std::vector<std::uint8_t> tiles(kRows / kernels::kBf12Rows * kernels::bf12_tile_bytes(kWidth)), high(16);
+  ThreadPool pool(1);
+  const auto rare = pack_bf12(w.data(), kRows, kWidth, tiles.data(), high.data(), pool);
+  return {1.0 * kRows * kWidth,
+          [=, &level, x = random.floats(kWidth), y = std::vector<float>(kRows)]() mutable {
+            level.bf12_matmul({tiles.data(), high.data(), rare->data(), static_cast<int>(rare->size())}, 0,
+                              kRows, kWidth, x.data(), kWidth, 1, y.data(), kRows);
           }};
 }
 
@@ -111,7 +139,9 @@ bool work(const char* level, const char* kernel, int rounds) {
   if (name == "mxfp4_exact") work = mxfp4(table, Terms::three);
   if (name == "mxfp4_fast") work = mxfp4(table, Terms::one);
   if (name == "q8") work = q8(table);
+  if (name == "q6") work = q6_of_one_token(table);
   if (name == "bf16") work = bf16_dense(table);
+  if (name == "bf12") work = bf12_of_one_token(table);
   if (name == "attend") work = attend(table);
   if (!work.round) return false;
   for (int i = 0; i < rounds; ++i) work.round();
