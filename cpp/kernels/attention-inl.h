@@ -1,30 +1,35 @@
 // Attention over V, sixteen float lanes, for a few queries at a time: what is read of the keys and values
 // serves them all. Included at the end of float_kernels-inl.h.
 
-// Scores of one tile of 16 keys for H heads: lane = key, summed over d in rising order.
+// Scores of one tile of 16 keys for H heads: lane = key, summed over d in rising order. The next tile is
+// prefetched: a head's keys and values lie in short stretches, each of which begins with misses.
 template <int H>
-static inline void score_tile(const float* q, int head_dim, const float* tile, float scale, float* w,
-                              std::size_t w_stride) {
+static inline void score_tile(const float* q, int head_dim, const float* tile, const float* next, float scale,
+                              float* w, std::size_t w_stride) {
   V dot[H];
   for (int h = 0; h < H; ++h) dot[h] = V::zero();
   for (int d = 0; d < head_dim; ++d) {
+    __builtin_prefetch(next + d * kKeyTile);
     const V key = V::load(tile + d * kKeyTile);
     for (int h = 0; h < H; ++h) dot[h] = V::fma(V::set1(q[h * head_dim + d]), key, dot[h]);
   }
   for (int h = 0; h < H; ++h) V::store(w + h * w_stride, V::mul(dot[h], V::set1(scale)));
 }
 
-// Adds n values to out[h, 0 .. 16 * D) for H heads, in rising key order.
+// Adds n values to out[h, 0 .. 16 * D) for H heads, in rising key order; n values from `next` on come after.
 template <int H, int D>
-static inline void mix_values(const float* w, std::size_t w_stride, const float* value, int head_dim, int n,
-                              float* out) {
+static inline void mix_values(const float* w, std::size_t w_stride, const float* value, const float* next,
+                              int head_dim, int n, float* out) {
   V acc[H][D];
   for (int h = 0; h < H; ++h) {
     for (int i = 0; i < D; ++i) acc[h][i] = V::load(out + h * head_dim + i * kLanes);
   }
-  for (int j = 0; j < n; ++j, value += head_dim) {
+  for (int j = 0; j < n; ++j, value += head_dim, next += head_dim) {
     V v[D];
-    for (int i = 0; i < D; ++i) v[i] = V::load(value + i * kLanes);
+    for (int i = 0; i < D; ++i) {
+      __builtin_prefetch(next + i * kLanes);
+      v[i] = V::load(value + i * kLanes);
+    }
     for (int h = 0; h < H; ++h) {
       const V wj = V::set1(w[h * w_stride + j]);
       for (int i = 0; i < D; ++i) acc[h][i] = V::fma(wj, v[i], acc[h][i]);
@@ -36,12 +41,12 @@ static inline void mix_values(const float* w, std::size_t w_stride, const float*
 }
 
 template <int H>
-static inline void mix_heads(const float* w, std::size_t w_stride, const float* value, int head_dim, int n,
-                             float* out) {
+static inline void mix_heads(const float* w, std::size_t w_stride, const float* value, const float* next,
+                             int head_dim, int n, float* out) {
   int d = 0;
   for (; d + kWidth * kLanes <= head_dim; d += kWidth * kLanes)
-    mix_values<H, kWidth>(w, w_stride, value + d, head_dim, n, out + d);
-  for (; d < head_dim; d += kLanes) mix_values<H, 1>(w, w_stride, value + d, head_dim, n, out + d);
+    mix_values<H, kWidth>(w, w_stride, value + d, next + d, head_dim, n, out + d);
+  for (; d < head_dim; d += kLanes) mix_values<H, 1>(w, w_stride, value + d, next + d, head_dim, n, out + d);
 }
 
 // Turns scores w[from .. to) into exp(score - max) and returns their sum with the sink's; what lies beside
@@ -76,15 +81,18 @@ struct Attention {
   float* row(int query, int head) const { return a.weights + query * q_heads + head * stride; }
   float& sum(int query, int head) const { return row(query, head)[stride - 1]; }
 
+  const float* keys(int at) const {
+    return a.keys[at / a.block_tokens] + static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
+  }
+
   void score() const {
     for (int at = base; at < a.last + a.n_queries; at += kKeyTile) {
-      const float* tile =
-          a.keys[at / a.block_tokens] + static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
+      const float *tile = keys(at), *next = at + kKeyTile < a.last + a.n_queries ? keys(at + kKeyTile) : tile;
       for (int i = 0; i < a.n_queries; ++i) {
         if (at > a.last + i || at + kKeyTile <= a.first(i)) continue;
         for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
-          score_tile<H>(a.q + i * a.stride + h * a.head_dim, a.head_dim, tile, a.scale, row(i, h) + at - base,
-                        stride);
+          score_tile<H>(a.q + i * a.stride + h * a.head_dim, a.head_dim, tile, next, a.scale,
+                        row(i, h) + at - base, stride);
         });
       }
     }
@@ -97,8 +105,10 @@ struct Attention {
         const int from = std::max(start, a.first(i)), to = std::min(start + a.block_tokens, a.last + i + 1);
         if (from >= to) continue;
         const float* value = a.values[block] + static_cast<std::size_t>(from - start) * a.head_dim;
+        const bool is_last = start + a.block_tokens >= a.last + a.n_queries;
+        const float* next = is_last ? value : a.values[block + 1];
         for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
-          mix_heads<H>(row(i, h) + from - base, stride, value, a.head_dim, to - from,
+          mix_heads<H>(row(i, h) + from - base, stride, value, next, a.head_dim, to - from,
                        a.out + i * a.stride + h * a.head_dim);
         });
       }
