@@ -173,3 +173,14 @@ def test_stop_while_the_model_is_loaded_is_quiet_and_ends_the_run(shell, capsys,
     monkeypatch.setattr(ossnb, "default_model", lambda: model)
     result, _, _ = run(shell, "%%oss --chat a\nHi", capsys)
     assert result.success
+
+
+def test_each_paragraph_runs_in_its_own_direction():
+    hebrew, english, listed = "שלום `code`, עולם.", "Here it is:", "1. אחת\n\n    more\n\n2. שתיים"
+    assert safe_markdown(f"{english}\n\n{hebrew}\n\n123\n\n{english}").split("<div")[0] == f"{english}\n"
+    for text in (f"{english}\n\n{hebrew}\n\n{english}", f"{hebrew}\n\n{english}", f"{listed}\n\n{english}"):
+        page = MarkdownIt("commonmark", {"html": True}).render(safe_markdown(text))
+        inside, outside = page.split('<div dir="rtl">')[1].split("</div>")
+        assert "Here" not in inside
+        assert "<p>Here it is:</p>" in outside
+    assert "more" in MarkdownIt("commonmark", {"html": True}).render(safe_markdown(listed)).split("</div>")[0]

@@ -16,7 +16,7 @@ from ossnb.messages import ToolCall
 from ossnb.notebook import display
 from ossnb.notebook.display import CellView, TerminalView, reply_metadata, stats_line
 from ossnb.notebook.limiter import RateLimiter
-from ossnb.notebook.markup import safe_markdown, safe_terminal
+from ossnb.notebook.markup import code_blocks, safe_markdown, safe_terminal
 from ossnb.notebook.progress import NotebookProgress
 from ossnb.reply import Event, Reply, Stats
 from ossnb.sampling import Sampling
@@ -44,6 +44,21 @@ ATTACKS = [
     r"&#36;&#092;href{javascript:alert(1)}{x}&#36;",
     r"$&#92;href{javascript:alert(1)}{x}$ and &bsol;url{javascript:alert(1)}",
 ]
+DRAWN = (
+    '```mermaid\n%%{init: {"themeCSS": "* { background: url(http://tracker.example) }"}}%%\n'
+    "flowchart TD\n  A-->B\n```"
+)
+DRAWINGS = [
+    DRAWN,
+    DRAWN.replace("```", "~~~"),
+    DRAWN.replace("mermaid", " {mermaid} and more"),
+    DRAWN.replace("mermaid", "MerMaid"),
+    DRAWN.replace("mermaid", "&#109;ermaid"),
+    "> " + DRAWN.replace("\n", "\n> "),
+    "1. a\n   > " + DRAWN.replace("\n", "\n   > "),
+    "- > " + DRAWN.replace("```", "~~~").replace("\n", "\n  > "),
+    "text\n" + DRAWN.removesuffix("```"),
+]
 ACTIVE_TEX = re.compile(
     r"\\(href|url|style|class|cssId|bbox|require|html[A-Z]|csname|includegraphics)(?![a-zA-Z])"
 )
@@ -55,6 +70,7 @@ class Tags(HTMLParser):
     def __init__(self, page):
         super().__init__()
         self.tags, self.links, self.handlers, self.text = [], [], [], ""
+        self.classes = []
         self.pieces = []  # of text outside of code
         self._code = 0
         self.feed(page)
@@ -63,6 +79,7 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self._code += tag == "code"
+        self.classes += [(value or "").lower() for name, value in attrs if name == "class"]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
         self.links += [value or "" for name, value in attrs if name in ("href", "src")]
 
@@ -85,6 +102,7 @@ def rendered(text: str) -> Tags:
 def assert_inert(page: Tags) -> None:
     assert not {"script", "img", "iframe", "style", "object", "embed", "form", "svg"} & set(page.tags)
     assert not page.handlers
+    assert not any("mermaid" in name for name in page.classes), "JupyterLab draws these, and fetches"
     assert all(link.split(":")[0] in ("http", "https", "mailto") for link in page.links if ":" in link)
     assert not any(ACTIVE_TEX.search(text) for text in page.pieces), "MathJax joins no text across elements"
 
@@ -92,9 +110,16 @@ def assert_inert(page: Tags) -> None:
 # ---- markup ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", [*ATTACKS, *DRAWINGS])
 def test_attacks_are_inert(attack):
     assert_inert(rendered(attack))
+
+
+def test_code_keeps_its_language_and_drawings_are_shown_as_code():
+    assert "language-python" in rendered("> ```Python\n> x\n> ```").classes
+    assert code_blocks(DRAWN)[0].language == "mermaid"
+    for drawing in DRAWINGS:
+        assert "flowchart TD" in rendered(drawing).text
 
 
 def test_attacks_are_shown_as_text():
@@ -113,6 +138,7 @@ FRAGMENTS = st.one_of(
         ["a", "א", "[a]", "[", "]", "](", "]:", "(", ")", "!", "<", "&lt;", "*", "<!--", "![i](http://e/x)"]
     ),
     st.sampled_from(["\\href{javascript:x}{y}", "\\href", "\\begin{align}", "\\end{align}", "&#92;", "url"]),
+    st.sampled_from(["mermaid", "```mermaid\n", "\n> ```mermaid\n> x", "\n- > ~~~mermaid\n", "\n> "]),
     st.sampled_from(["<script>", "<img src=x onerror=y>", "<a href=javascript:x>"]),
     st.sampled_from(["[a](javascript:x)", "[a](&#106;avascript:x)", "[a]: javascript:x", "javascript:x"]),
 )
@@ -375,7 +401,7 @@ def test_empty_answer_says_why(page, reason, why):
     view.finish(make_reply(text="", reasoning="", finish_reason=reason))
     (answer, metadata), (figures, _) = page.shown
     assert why in answer["text/markdown"]
-    assert answer["text/plain"] == ""
+    assert answer["text/markdown"] == f"*{answer['text/plain']}*"
     assert metadata["ossnb"]["finish_reason"] == reason
     assert ("■" in figures["text/plain"]) == (reason != "stop")
 

@@ -28,6 +28,9 @@ EVIL = (
     "<script>window.hits=1</script><img src=x onerror='window.hits=1'><svg onload='window.hits=1'></svg> "
     "[a](javascript:window.hits=1) <a href='javascript:window.hits=1'>b</a> "
     r"$\href{javascript:window.hits=1}{c} \style{color:red}{d}$"
+    "\n\n> ```mermaid\n> %%{init: {'themeCSS': '* { background: url(http://evil.test/a.png) }'}}%%\n"
+    "> flowchart TD\n>   A-->B"
+    "\n\n~~~mermaid\nflowchart TD\n  A@{ img: 'http://evil.test/b.png', w: 60, h: 60 }\n~~~\n"
 )
 UNTRUSTED = [
     "import numpy as np, ossnb\n"
@@ -229,7 +232,7 @@ def test_keys_move_a_slider_and_the_pictures_follow(panels, record_property):
 def test_apply_reaches_later_cells(panels):
     panels.kernel("panel.set(temperature=0.6)")
     button(panels.cell(SLIDERS), "Apply to %%oss cells").click()
-    panels.cell(SLIDERS).get_by_text("later %%oss cells use these settings").wait_for()
+    panels.cell(SLIDERS).get_by_text("later %%oss cells use temperature=0.6; ").wait_for()
     ask = "from ossnb.notebook.defaults import cell_defaults; print(cell_defaults()['temperature'])"
     assert panels.kernel(ask) == "0.6"
 

@@ -10,6 +10,7 @@ import ossnb
 from fakes import scripted_model
 from ossnb.notebook import magic, stopping
 from ossnb.notebook.complete import candidates
+from ossnb.notebook.defaults import cell_defaults, set_cell_defaults
 from ossnb.notebook.interpolate import interpolate
 from ossnb.notebook.options import FLAGS, SUBCOMMANDS, parse_cell_line
 from shells import SCRIPT, fails, ipython, run, shell, texts
@@ -152,6 +153,32 @@ def test_errors_are_exceptions(shell, capsys, monkeypatch):
     monkeypatch.setattr(ossnb, "default_model", lambda: model)
     result, _, _ = run(shell, "%%oss\n" + "long " * 100, capsys)
     assert isinstance(result.error_in_exec, ossnb.ContextFull)
+
+
+def test_busy_is_told_in_one_line(shell, capsys, monkeypatch):
+    def fail(n_calls):
+        raise ossnb.Busy("the model is busy in the thread x")
+
+    model = scripted_model(SCRIPT)
+    model.core.before_forward = fail
+    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    result, out, err = run(shell, "%%oss --chat a\nHi", capsys)
+    assert isinstance(result.error_in_exec, ossnb.Busy)
+    assert "Busy: the model is busy in the thread x" in out + err
+    assert "Traceback" not in out + err
+    model.core.before_forward = lambda n_calls: None
+    result, _, _ = run(shell, '%%oss --chat a --instructions "Be brief."\nHi', capsys)
+    assert result.success, "a chat without a turn is not begun yet"
+
+
+def test_settings_of_later_cells_are_told_and_ended(shell, capsys):
+    set_cell_defaults({"temperature": 0.4, "effort": "low"})
+    assert run(shell, "%oss defaults", capsys)[1] == "temperature=0.4, effort=low\n"
+    assert "defaults    temperature=0.4, effort=low\n" in run(shell, "%oss status", capsys)[1]
+    assert run(shell, "%oss defaults reset", capsys)[1] == "cells that do not say take the usual settings\n"
+    assert cell_defaults() == {}
+    assert "defaults" not in run(shell, "%oss status", capsys)[1]
+    fails(shell, "%oss defaults now", capsys)
 
 
 def test_engine_error_keeps_what_was_written(shell, capsys, monkeypatch):
@@ -409,7 +436,7 @@ def test_line_help(shell, capsys, line):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("lod demo", "unknown command %oss lod; did you mean load? There are again, code, effort, fix"),
+        ("lod demo", "unknown command %oss lod; did you mean load? There are again, code, defaults, effort"),
         ("load", "takes one source"),
         ("load a b", "takes one source"),
         ("load demo --thread 2", "unknown flag --thread; did you mean --threads?"),

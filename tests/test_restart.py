@@ -121,7 +121,11 @@ def test_a_restart_while_an_answer_is_written_loses_nothing_before_it(tmp_path):
         kernel.save(path)
         assert "one two three" in kernel.cells["three"].outputs[-1].data["text/plain"]
         told = kernel.run(("restore", "%oss restore"))
-        assert told["restore"] == "from lesson.ipynb, as it was saved:\na: 2 turns\n"
+        cell = list(kernel.cells).index("three") + 1
+        assert told["restore"] == (
+            "from lesson.ipynb, as it was saved:\na: 2 turns\n"
+            f"left out: cell {cell}: its answer was not finished; run it again\n"
+        )
         kernel.run(("three", "%%oss --chat a\nthree"))
         assert kernel.cells["three"].outputs[0].data["text/plain"] == "Yes."
         assert kernel.cells["three"].outputs[-1].data["text/plain"].startswith("a, turn 3 · ")

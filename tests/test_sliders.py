@@ -266,6 +266,33 @@ def test_what_a_model_wrote_stays_text():
         assert "<img" not in page
 
 
+def test_a_panel_begins_with_the_question_of_its_answer():
+    model = scripted_model("<|channel|>final<|message|>Hi")
+    chat = model.chat()
+    first, second = chat.say("Who are you?\n🙂"), chat.say("And now?")
+    assert ossnb.sliders(reply=first).prompt == "Who are you?\n🙂"
+    assert ossnb.sliders(reply=second).prompt == "", "alone it would be another question"
+    assert ossnb.sliders(reply=random_model().complete([5], max_tokens=2, seed=1)).prompt == ""
+
+
+def test_without_a_prompt_nothing_is_written(panel):
+    controls, before = panel.widget and panel._controls, panel.reply
+    panel.generate_in_thread().join(10)
+    assert controls.status.value == "ValueError: there is nothing to answer: write a prompt"
+    assert panel.reply is before
+
+
+def test_apply_leaves_out_what_nobody_set(panel):
+    controls = panel.widget and panel._controls
+    controls.sliders["temperature"].value = 0.6
+    controls.apply.click()
+    assert cell_defaults() == {"temperature": 0.6}
+    assert "temperature=0.6; `%oss defaults reset` ends it" in controls.status.value
+    controls.sliders["seed"].value = 5
+    controls.apply.click()
+    assert cell_defaults() == {"temperature": 0.6, "seed": 5}
+
+
 def test_apply_makes_the_settings_those_of_later_cells(panel):
     panel.set(temperature=0.4, effort="high")
     panel.apply()

@@ -7,7 +7,7 @@ input and its weights, in float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,22 @@ def attention_weights(
     >>> attention_weights(model.tensors, model.config, 0, hidden).sum(axis=-1).max() <= 1  # doctest: +SKIP
     True
 
+    As `each_head` has them, of all heads.
+    """
+    return np.stack([*each_head(tensors, config, layer, inputs, start)])
+
+
+def each_head(
+    tensors: Mapping[str, NDArray[Any]],
+    config: Config,
+    layer: int,
+    inputs: Floats,
+    start: int = 0,
+    heads: Iterable[int] | None = None,
+) -> Iterator[Floats]:
+    """Yield how much each token from `start` on attends to each token, [T - start, T], head by head: those of
+    `heads`, or all.
+
     `inputs` [T, D] is the residual stream before the layer, from position 0. A row adds up to 1 less what the
     head's sink took. Sliding layers see the last `sliding_window` tokens.
     """
@@ -50,7 +66,7 @@ def attention_weights(
     scale = as_float32(tensors[prefix + "input_layernorm.weight"])
     normed = rms_norm(inputs, scale, config.rms_norm_eps)
 
-    def heads(name: str, x: Floats) -> Floats:
+    def project(name: str, x: Floats) -> Floats:
         weight, bias = (
             as_float32(tensors[f"{prefix}self_attn.{name}.{part}"]) for part in ("weight", "bias")
         )
@@ -58,17 +74,21 @@ def attention_weights(
 
     n = len(inputs)
     angles = rotation_angles(config, n)
-    queries = rotated(heads("q_proj", normed[start:]), angles[start:], config)
-    keys = rotated(heads("k_proj", normed), angles, config)
-    keys = np.repeat(keys, config.num_attention_heads // config.num_key_value_heads, axis=0)
-    scores = queries @ keys.transpose(0, 2, 1) / math.sqrt(config.head_dim)
+    queries = rotated(project("q_proj", normed[start:]), angles[start:], config)
+    keys = rotated(project("k_proj", normed), angles, config)
+    group = config.num_attention_heads // config.num_key_value_heads
     distance = np.arange(start, n)[:, None] - np.arange(n)
     window = config.sliding_window if config.layer_types[layer] == SLIDING else n
-    scores[:, (distance < 0) | (distance >= window)] = -np.inf
-    sinks = as_float32(tensors[prefix + "self_attn.sinks"])[:, None, None]
-    top = np.maximum(scores.max(axis=-1, keepdims=True), sinks)
-    weights = np.exp(scores - top)
-    return np.asarray(weights / (weights.sum(axis=-1, keepdims=True) + np.exp(sinks - top)), np.float32)
+    unseen = (distance < 0) | (distance >= window)
+    sinks = as_float32(tensors[prefix + "self_attn.sinks"])
+    for head in range(config.num_attention_heads) if heads is None else heads:
+        scores = queries[head] @ keys[head // group].T / math.sqrt(config.head_dim)
+        scores[unseen] = -np.inf
+        top = np.maximum(scores.max(axis=-1, keepdims=True), sinks[head])
+        weights = np.exp(scores - top)
+        yield np.asarray(
+            weights / (weights.sum(axis=-1, keepdims=True) + np.exp(sinks[head] - top)), np.float32
+        )
 
 
 def rotation_angles(config: Config, n_positions: int) -> Floats:

@@ -107,7 +107,7 @@ def _pieces(matrix: NDArray[np.uint16]) -> Pieces:
     return (matrix[first : first + _ROWS] for first in range(0, len(matrix), _ROWS))
 
 
-# Of each kind: what yields its arrays by name, the rows of a tile and a tile's bytes for 32 inputs (kernels.h).
+# Of each kind: what yields its arrays by name, a tile's rows and its bytes for 32 inputs (kernels.h).
 _FORMATS = {"screen": (_screen, 16, 416), "q8_attention": (_q8, 16, 544), "bf12_attention": (_bf12, 4, 192)}
 
 

@@ -71,6 +71,21 @@ def token_bytes(token: int) -> bytes:
     return text.encode("utf-8", errors="surrogateescape")
 
 
+def only_question(prompt: Sequence[int]) -> str:
+    """Return what the user said in a rendered prompt; "" for several questions, and for raw text.
+
+    >>> only_question(render([Message("user", "Hi")]))
+    'Hi'
+    """
+    begins = [START, *Tokenizer().encode("user"), MESSAGE]
+    n, ids = len(begins), list(prompt)
+    found = [at + n for at in range(len(ids) - n) if ids[at : at + n] == begins]
+    if len(found) != 1 or END not in ids[found[0] :]:
+        return ""
+    said = ids[found[0] : ids.index(END, found[0])]
+    return b"".join(map(token_bytes, said)).decode("utf-8", "replace")
+
+
 def well_formed(text: str) -> str:
     """Replace lone surrogates, which no UTF-8 can hold, by U+FFFD (joining pairs that were split)."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

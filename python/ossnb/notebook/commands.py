@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import machine
 from ..progress import size_text
+from .defaults import cell_defaults
 from .options import suggestion
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ LINE_HELP = """\
 %oss code [N]             put the code of the last answer (its block N) into the next cell; nothing is run
 %oss fix [FLAGS]          explain the last error of a cell, and repair the cell
 %oss effort [LEVEL]       low, medium or high for the cells that do not say
+%oss defaults [reset]     show, or end, what the sliders' Apply and %oss effort set for such cells
 %oss history [NAME]       show what was said in a conversation
 %oss reset [NAME ...]     forget the conversations named, or all
 %oss restore [FILE.ipynb] take up the conversations of the saved notebook, after a restart of the kernel
@@ -73,9 +75,20 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
         ("cache", f"{size_text(model.n_kept_bytes)} of keys and values kept for prompts that begin alike"),
         ("memory", f"{size_text(machine.available_memory())} free of {size_text(machine.total_memory())}"),
     ]
+    if settings := cell_defaults():
+        rows.append(("defaults", settings_text(settings)))
     rows += [("also loaded", name) for name, other in others.items() if other is not model]
     rows += [("chat", f"{name}: {len(kept.chat.messages)} messages") for name, kept in chats.items()]
     return [f"{name:<12}{value}" for name, value in rows]
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings on one line.
+
+    >>> settings_text({"temperature": 0.7, "effort": "low"})
+    'temperature=0.7, effort=low'
+    """
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def one_word(words: Sequence[str], command: str) -> str | None:

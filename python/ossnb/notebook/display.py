@@ -38,9 +38,10 @@ class View(Protocol):
         """Show what there is: an error ended it. `reply` and `record` go into the saved output's metadata."""
 
 
-def view_for(shell: Any) -> View:
-    """Return the view that fits: a notebook's kernel takes rich outputs, everything else gets text."""
-    return CellView() if in_notebook(shell) else TerminalView()
+def view_for(shell: Any, chat: str | None = None) -> View:
+    """Return the view that fits: a notebook's kernel takes rich outputs, everything else gets text. `chat` is
+    the name of the conversation."""
+    return CellView(chat=chat) if in_notebook(shell) else TerminalView()
 
 
 def in_notebook(shell: Any) -> bool:
@@ -54,8 +55,9 @@ def in_notebook(shell: Any) -> bool:
 class CellView:
     """Stream a reply into the outputs of the running cell."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, chat: str | None = None) -> None:
         self._clock = clock
+        self._chat = chat
         self._limiter = RateLimiter(clock)
         self._began = clock()
         self._status: Output | None = None
@@ -86,7 +88,7 @@ class CellView:
         self._answer_parts = [reply.text[n_answer:]]
         self._calls = list(reply.tool_calls)[n_calls:]
         self._fold()
-        self._draw_answer(reply, record)
+        self._draw_answer(self._saved(reply, record), reply)
         line = stats_line(reply, note)
         page = f'<div style="{QUIET}">{next_cell_row(code_blocks(reply.text))}{html.escape(line)}</div>'
         Output().show({"text/html": page, "text/plain": line})
@@ -95,7 +97,7 @@ class CellView:
         """Draw what is there and has not been drawn."""
         self._fold()
         if self._answer_parts or self._calls or record:
-            self._draw_answer(reply, record)
+            self._draw_answer(self._saved(reply, record), reply)
         elif self._status is not None:
             self._status.show({"text/html": "", "text/plain": ""})
 
@@ -128,13 +130,13 @@ class CellView:
             self._answer_parts.append(event.text)
             self._n_answer_chars += len(event.text)
         if self._limiter.ready(self._n_answer_chars):
-            self._draw_answer()
+            self._draw_answer(self._saved())
 
     def _go_on_thinking(self) -> None:
         """Leave what is above as it is where a model thinks again after it spoke: new outputs follow it."""
         if not (self._answer_parts or self._calls):
             return
-        self._draw_answer()
+        self._draw_answer({})
         texts = (self._reasoning_parts, self._answer_parts)
         n_now = [*(sum(map(len, parts)) for parts in texts), len(self._calls)]
         self._n_done = [done + now for done, now in zip(self._n_done, n_now, strict=True)]
@@ -153,7 +155,8 @@ class CellView:
         self._thinking = self._thinking or self._next_output()
         self._thinking.show(_folded_bundle("".join(self._reasoning_parts), self._summary("reasoning")))
 
-    def _draw_answer(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
+    def _draw_answer(self, saved: Mapping[str, Any], reply: Reply | None = None) -> None:
+        """Draw the answer as it is now, with what the notebook is to keep of it."""
         text = "".join(self._answer_parts)
         markdown = [safe_markdown(text)] if text else []
         plain = [text] if text else []
@@ -161,12 +164,18 @@ class CellView:
             markdown.append(f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>")
             plain.append(f"calls {call.name} with {call.raw}")
         if not markdown and reply is not None:
-            markdown = [f"*{_why_empty(reply)}*"]
+            markdown, plain = [f"*{_why_empty(reply)}*"], [_why_empty(reply)]
         self._answer = self._answer or self._next_output()
-        self._answer.show(
-            {"text/markdown": "\n\n".join(markdown), "text/plain": "\n".join(plain)},
-            {"ossnb": reply_metadata(reply) | dict(record or {})} if reply is not None else None,
-        )
+        data = {"text/markdown": "\n\n".join(markdown), "text/plain": "\n".join(plain)}
+        self._answer.show(data, {"ossnb": saved} if saved else None)
+
+    def _saved(
+        self, reply: Reply | None = None, record: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
+        """What the notebook keeps: before the end, that there would have been more."""
+        if reply is not None:
+            return reply_metadata(reply) | dict(record or {})
+        return {"finish_reason": "unfinished"} | ({"chat": {"name": self._chat}} if self._chat else {})
 
     def _next_output(self) -> Output:
         """The place of the status line, which so vanishes, or a new one below."""

@@ -23,7 +23,15 @@ import ossnb
 
 from ..progress import TerminalProgress, set_progress_factory
 from . import history, restore
-from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
+from .commands import (
+    LINE_HELP,
+    block_number,
+    one_word,
+    parse_load_line,
+    restored_text,
+    settings_text,
+    status_lines,
+)
 from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
 from .defaults import cell_defaults, set_cell_defaults
@@ -88,7 +96,8 @@ class OssMagics(Magics):
                 prompt = cell.strip("\n") if options.raw else self._insert(cell.strip("\n"))
                 if not prompt.strip():
                     raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
-            self._ask(Question(prompt, options), cell_defaults(options.raw))
+            with _busy_in_one_line():
+                self._ask(Question(prompt, options), cell_defaults(options.raw))
 
     def after_cell(self, result: Any) -> None:
         """Remember what failed, for `%oss fix`."""
@@ -136,7 +145,7 @@ class OssMagics(Magics):
 
     def _conversation(self, name: str, source: str | None, instructions: str | None) -> Conversation:
         kept = self.chats.get(name)
-        if kept is None:
+        if kept is None or not kept.chat.messages:  # the first turn may have come to nothing
             kept = self.chats[name] = Conversation(name, self._model(source).chat(instructions))
         elif source is not None and kept.chat.model is not self._model(source):
             raise UsageError(
@@ -148,7 +157,7 @@ class OssMagics(Magics):
 
     def _answer(self, stream: Stream, options: CellOptions, turn: Turn | None) -> None:
         """Show the stream as it comes; whatever ends it, show and keep what was written."""
-        view = view_for(self.shell)
+        view = view_for(self.shell, options.chat)
         interrupted = False
         try:
             for event in stream:
@@ -187,6 +196,7 @@ class OssMagics(Magics):
         takes_flags: dict[str, Callable[[str], None]] = {"again": self._again, "fix": self._fix}
         takes_words: dict[str, Callable[[list[str]], None]] = {
             "code": lambda words: self._put_code(self.shell.user_ns.get("_oss"), block_number(words)),
+            "defaults": self._defaults,
             "effort": self._effort,
             "history": self._history,
             "load": self._load,
@@ -239,6 +249,14 @@ class OssMagics(Magics):
             set_cell_defaults({**cell_defaults(), "effort": level})
         print(f"effort {cell_defaults().get('effort', 'medium')} for the cells that do not say")
 
+    def _defaults(self, words: list[str]) -> None:
+        word = one_word(words, "defaults")
+        if word not in (None, "reset"):
+            raise ValueError(f"%oss defaults shows the settings, %oss defaults reset ends them; got {word!r}")
+        if word == "reset":
+            set_cell_defaults({})
+        print(settings_text(cell_defaults()) or "cells that do not say take the usual settings")
+
     def _history(self, words: list[str]) -> None:
         name = one_word(words, "history")
         if name is None and len(self.chats) != 1:
@@ -289,6 +307,8 @@ class OssMagics(Magics):
         ended = words or list(self.chats)
         for name in ended:
             del self.chats[name]
+        if self._asked is not None and self._asked.options.chat in ended:
+            self._asked = None  # not to begin it again
         print(f"forgot {', '.join(ended)}" if ended else "there was no chat to forget")
 
     def names(self, flag: str) -> Iterable[str]:
@@ -305,6 +325,17 @@ def _usage_errors() -> Iterator[None]:
         raise
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+@contextmanager
+def _busy_in_one_line() -> Iterator[None]:
+    """Show without a traceback that the model is busy: nothing is wrong with the cell."""
+    try:
+        yield
+    except ossnb.Busy as error:
+        message = f"Busy: {error}"
+        error._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]
+        raise
 
 
 def _with_body(lines: list[str]) -> list[str]:

@@ -13,6 +13,23 @@ from dataclasses import dataclass
 _FENCE = re.compile(
     r"(?P<lead>(?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)"
 )
+_QUOTED_FENCE = re.compile(
+    r"^(?P<lead>(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*(?:`{3,}(?=[^`\n]*$)|~{3,}))(?P<info>.*)", re.MULTILINE
+)
+_LANGUAGE = re.compile(r"[a-z0-9_+#.-]{1,40}")
+# Code that some front ends draw instead of showing it, and fetch for the drawing what it names.
+_DRAWN = {
+    "mermaid",
+    "geojson",
+    "topojson",
+    "stl",
+    "vega",
+    "vega-lite",
+    "vegalite",
+    "plantuml",
+    "image",
+    "figure",
+}
 # TeX that makes links or elements of a page, in MathJax, its extensions or KaTeX; no formula needs them.
 _MACROS = (
     r"(?:bbox|class|csname|cssId|data|href|html[A-Z][a-z]*|includegraphics|mmlToken|require|style|Tip|toggle|"
@@ -106,11 +123,22 @@ def _scan(text: str) -> Iterator[tuple[str, str, str]]:
                 fence = ""
         elif opener := _FENCE.fullmatch(line):
             fence, indent = opener["fence"], " " * len(opener["lead"].expandtabs(4))
-            yield "open", line.replace("<", "&lt;"), "".join(opener["info"].split()[:1]).strip("{}.").lower()
+            language = _language(opener["info"])
+            yield "open", opener["lead"] + fence + _shown(language), language
         else:
             yield "prose", line, ""
     if fence:
         yield "close", indent + fence, ""  # what comes below the answer is not part of its code
+
+
+def _language(info: str) -> str:
+    """The language that stands beside a fence."""
+    return "".join(info.split()[:1]).strip("{}.").lower()
+
+
+def _shown(language: str) -> str:
+    """The language as a renderer may see it: nothing but a name, and of none that it would draw."""
+    return language if _LANGUAGE.fullmatch(language) and language not in _DRAWN else ""
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -121,22 +149,39 @@ def _blocks(text: str) -> Iterator[str]:
             prose.append(line)
             continue
         if prose:  # and a blank line, since some renderers would let the paragraph swallow the fence
-            yield _directed(_safe_prose("\n".join(prose).rstrip() + "\n"))
+            yield _directed("\n".join(prose).rstrip() + "\n")
             prose = []
         yield line
     if prose:
-        yield _directed(_safe_prose("\n".join(prose)))
+        yield _directed("\n".join(prose))
 
 
 def _directed(prose: str) -> str:
-    """Lay prose out from right to left where its first letter is of such a script; code stays as it is."""
-    letters = map(unicodedata.bidirectional, prose)
-    if next((kind for kind in letters if kind in ("L", "R", "AL")), "L") == "L":
-        return prose
-    return f'<div dir="rtl">\n\n{prose.rstrip()}\n\n</div>\n'
+    """Make prose safe; lay paragraphs out from right to left whose first letter is of such a script.
+
+    What is indented goes with what it belongs to, and what has no letters with what stands above.
+    """
+    parts: list[tuple[str, str]] = []  # direction, paragraphs
+    for paragraph in re.split(r"(?<=\n)(?=[ \t]*\n)", prose):
+        letters = map(unicodedata.bidirectional, paragraph)
+        first = next((kind for kind in letters if kind in ("L", "R", "AL")), "")
+        before = parts[-1][0] if parts else ""
+        is_part = not first or re.match(r"\s*\n[ \t]", paragraph)
+        direction = before if is_part and before else "rtl" if first in ("R", "AL") else "ltr"
+        if direction == before:
+            parts[-1] = direction, parts[-1][1] + paragraph
+        else:
+            parts.append((direction, paragraph))
+    return "".join(
+        _safe_prose(text)
+        if direction == "ltr"
+        else f'<div dir="rtl">\n\n{_safe_prose(text).strip()}\n\n</div>\n'
+        for direction, text in parts
+    )
 
 
 def _safe_prose(text: str) -> str:
+    text = _QUOTED_FENCE.sub(lambda found: found["lead"] + _shown(_language(found["info"])), text)
     last_close = max((found.start() for found in re.finditer(r"(?<!\\)\]", text)), default=-1)
     return _INLINE.sub(lambda match: _safe_inline(match, last_close), text)
 

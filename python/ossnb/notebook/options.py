@@ -14,7 +14,7 @@ from ..sampling import Sampling
 EFFORTS = ("low", "medium", "high")
 MODELS = ("demo", "20b", "120b")
 SUBCOMMANDS = (
-    "again", "code", "effort", "fix", "help", "history", "load", "reset", "restore", "status",
+    "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "status",
 )  # fmt: skip
 RESERVED = {
     "--schema": "no answer can be held to a schema yet; say in the prompt what it should look like",
@@ -32,7 +32,8 @@ The prompt is the text below. {{expr}} in it inserts a value of the notebook, {{
 is taken as it stands. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats.
 Interrupting the kernel stops the model and keeps what it wrote. A chat cell that runs again, edited or not,
 says its turn anew: what followed it is dropped. --schema and --tool are reserved.
-`%oss help` tells of the small commands: again, code, effort, fix, history, load, reset, restore, status."""
+`%oss help` tells of the small commands: again, code, defaults, effort, fix, history, load, reset, restore,
+status."""
 
 
 @dataclass(frozen=True, slots=True)

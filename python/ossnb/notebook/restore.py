@@ -85,6 +85,9 @@ def read_notebook(path: Path) -> tuple[dict[str, Saved], list[str]]:
     found: dict[str, list[SavedTurn]] = {}
     problems: list[str] = []
     for where, metadata in _answers(_read_json(path)):
+        if metadata.get("finish_reason") == "unfinished":
+            problems.append(f"{where}: its answer was not finished; run it again")
+            continue
         try:
             turn = SavedTurn.read(metadata)
             found.setdefault(turn.name, []).append(turn)

@@ -7,8 +7,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..attention import each_head
 from ..harmony import token_bytes
 from ..reply import Reply
+from ..trace import check_layers
 from .markup import MAX_TOKENS, Html, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 
@@ -40,15 +42,19 @@ class Attention(Panel):
         if not reply.tokens:
             raise ValueError("the reply has no tokens to look at")
         model = reply.origin.model
-        n_heads = model.config.num_attention_heads
-        if head is not None and not 0 <= head < n_heads:
-            raise ValueError(f"head must be in 0..{n_heads - 1} or None, got {head!r}")
+        config, n_heads = model.config, model.config.num_attention_heads
+        if head is not None and (type(head) is not int or not 0 <= head < n_heads):
+            raise ValueError(f"head must be an integer in 0..{n_heads - 1} or None, got {head!r}")
+        (layer,) = check_layers([layer], config.num_hidden_layers)
         tokens = [*reply.prompt_tokens, *reply.tokens]
-        traced = model.trace(tokens, what="attention", layers=[layer], start=len(reply.prompt_tokens))
-        weights = traced["attention"][0]
-        chosen = weights.mean(axis=0) if head is None else weights[head]
-        label = f"layer {int(traced['layers'][0])}, " + ("mean of heads" if head is None else f"head {head}")
-        return cls(np.asarray(tokens, np.int32), chosen, label, len(reply.tokens) - 1)
+        traced = model.trace(tokens, what="hidden", layers=[max(layer - 1, 0)])
+        inputs = traced["hidden"][0] if layer else traced["embedding"]
+        start, heads = len(reply.prompt_tokens), range(n_heads) if head is None else [head]
+        weights = np.zeros((len(reply.tokens), len(tokens)), np.float32)
+        for one in each_head(model.tensors, config, layer, inputs, start, heads):  # all at once are gigabytes
+            weights += one / np.float32(len(heads))
+        label = f"layer {layer}, " + ("mean of heads" if head is None else f"head {head}")
+        return cls(np.asarray(tokens, np.int32), weights, label, len(reply.tokens) - 1)
 
     def at(self, at: int) -> Attention:
         """Return the view of where token `at` of the reply looked."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from ..harmony import EFFORTS
+from ..notebook.commands import settings_text
+from ..notebook.defaults import cell_defaults
 from ..notebook.display import stats_line
 from ..notebook.output import RUNNING_TEXT
 from .distribution import N_KEPT
@@ -67,7 +69,7 @@ class Controls:
         self._is_following = False
         # The panel's own settings win; what it does not say is as the sliders begin.
         self.show_settings(panel.settings)
-        panel.set(**{name: slider.value for name, slider in self.sliders.items()})
+        panel.begin_with({name: slider.value for name, slider in self.sliders.items()})
         self.code.value = panel.code
         self._connect()
         self.after_reply(panel, panel.reply)
@@ -114,7 +116,10 @@ class Controls:
 
     def _on_apply(self, button: Any) -> None:
         self._panel.apply()
-        self.status.value = "later %%oss cells use these settings"
+        told = settings_text(cell_defaults())
+        self.status.value = f"later %%oss cells use {told or 'the usual settings'}" + (
+            "; `%oss defaults reset` ends it" if told else ""
+        )
 
     def after_reply(self, panel: Sliders, reply: Reply | None) -> None:
         """Take in the panel's answer and say how the last one, `reply`, ended."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony import EFFORTS, token_bytes
+from ..harmony import EFFORTS, only_question, token_bytes
 from ..notebook.defaults import set_cell_defaults
 from ..notebook.limiter import RateLimiter
 from ..reply import Reply
@@ -62,6 +63,7 @@ class Sliders(Panel):
         self._writing = threading.Lock()  # held while an answer is written
         self._stream: Stream | None = None
         self._is_stopped = False
+        self._as_shown: set[str] = set()  # settings that nobody gave: the sliders' first values
         self._controls: Any = None
         self._timer: threading.Timer | None = None
         self._distributions: Distributions | None = None
@@ -78,6 +80,7 @@ class Sliders(Panel):
 
     def set(self, **values: Any) -> None:
         """Change settings, and the sliders with them; ValueError for one that is out of range."""
+        self._as_shown -= set(values)
         unknown = sorted(set(values) - set(_DEFAULTS))
         if unknown:
             raise ValueError(f"there is no setting {unknown[0]!r}; there are {', '.join(_DEFAULTS)}")
@@ -99,6 +102,11 @@ class Sliders(Panel):
             self._controls.show_settings(values)
         self._refresh_soon()
 
+    def begin_with(self, values: Mapping[str, Any]) -> None:
+        """Take the sliders' first values for the settings that have none."""
+        self._as_shown = set(values) - set(self._values)
+        self._values = {**values, **self._values}
+
     def select(self, position: int) -> None:
         """Choose the token whose alternatives are shown."""
         self.position = position
@@ -113,8 +121,10 @@ class Sliders(Panel):
         return f"ossnb.generate({self.prompt!r}{arguments})"
 
     def apply(self) -> None:
-        """Make the settings those of later `%%oss` cells that do not give their own."""
-        set_cell_defaults(self.settings)
+        """Make the settings those of later `%%oss` cells that do not give their own, but for a slider's first
+        value; `%oss defaults reset` ends it."""
+        given = {name: value for name, value in self.settings.items() if name not in self._as_shown}
+        set_cell_defaults(given)
 
     @property
     def sampling(self) -> Sampling:
@@ -126,8 +136,10 @@ class Sliders(Panel):
     def generate(self) -> Reply:
         """Write an answer to `prompt` with the settings and keep it in `reply`, also one that was stopped.
 
-        RuntimeError while the panel writes another.
+        RuntimeError while the panel writes another, ValueError without a prompt.
         """
+        if not self.prompt.strip():
+            raise ValueError("there is nothing to answer: write a prompt")
         if not self._writing.acquire(blocking=False):
             raise RuntimeError("this panel is writing an answer; wait for it or end it with stop()")
         self._is_stopped = False
@@ -295,10 +307,12 @@ def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None
 
     >>> ossnb.sliders("Tell me a joke")  # doctest: +SKIP
 
-    `model` None is the default model. With a `reply` the panel begins with its answer, else press Generate.
-    Works without a notebook too: see Sliders.
+    `model` None is the default model. With a `reply` the panel begins with its answer, and with its question
+    if that was the only one; else press Generate. Works without a notebook too: see Sliders.
     """
     from ..default import default_model
 
+    if reply is not None and not prompt:
+        prompt = only_question(reply.prompt_tokens)
     model = model or (reply.origin.model if reply is not None else default_model())
     return Sliders(model, prompt, reply)
