@@ -291,15 +291,15 @@ def test_cache_is_shown_and_cleared(main: Main, monkeypatch: pytest.MonkeyPatch,
     ossnb.load("demo", precision="fast").close()
     (name,) = (path.name for path in (tmp_path / "derived").glob("*.safetensors"))
     out = main("cache")[1]
-    assert out == f"  42.6 MB  {name}\n  42.6 MB  of at most 2.0 GB in {tmp_path / 'derived'}\n"
+    assert out == f"  33.0 MB  {name}\n  33.0 MB  of at most 2.0 GB in {tmp_path / 'derived'}\n"
     report = json.loads(main("doctor", "--json")[1])["derived"]
     assert report == {
         "folder": str(tmp_path / "derived"),
         "used_bytes": (tmp_path / "derived" / name).stat().st_size,
         "limit_bytes": 2_000_000_000,
     }
-    assert f"{tmp_path / 'derived'}, 42.6 MB of at most 2.0 GB" in main("doctor")[1]
-    assert main("cache", "--clear")[:2] == (0, f"42.6 MB removed from {tmp_path / 'derived'}\n")
+    assert f"{tmp_path / 'derived'}, 33.0 MB of at most 2.0 GB" in main("doctor")[1]
+    assert main("cache", "--clear")[:2] == (0, f"33.0 MB removed from {tmp_path / 'derived'}\n")
     assert list((tmp_path / "derived").iterdir()) == []
 
 

@@ -98,10 +98,8 @@ def unpacked_q6(tiles, n_rows):
     q = np.zeros((len(tiles), 16, groups.shape[1], 32))
     for j in range(32):  # input j is byte j / 2 % 4 of word j / 8, the odd ones in the upper halves
         word, odd, byte = j // 8, j % 2, j // 2 % 4
-        code = (
-            (low[:, :, word, :, byte] >> 4 * odd & 15) + 16 * (upper[:, :, odd, :, byte] >> 2 * word & 3) - 32
-        )
-        q[..., j] = np.moveaxis(code * scales, 1, 2)
+        code = low[:, :, word, :, byte] >> 4 * odd & 15 | (upper[:, :, odd, :, byte] >> 2 * word & 3) << 4
+        q[..., j] = np.moveaxis((code - 32) * scales, 1, 2)
     return q.reshape(len(tiles) * 16, -1)[:n_rows], scales
 
 

@@ -228,10 +228,12 @@ static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const s
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
         const __m256i low = _mm256_loadu_si256(words + 2 * q + i);
-        const __m256i even = _mm256_or_si256(_mm256_and_si256(low, nibble),
-                                             upper_bits.template operator()<q>(_mm256_loadu_si256(words + 8 + i)));
-        const __m256i odd = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(low, 4), nibble),
-                                            upper_bits.template operator()<q>(_mm256_loadu_si256(words + 10 + i)));
+        const __m256i even =
+            _mm256_or_si256(_mm256_and_si256(low, nibble),
+                            upper_bits.template operator()<q>(_mm256_loadu_si256(words + 8 + i)));
+        const __m256i odd =
+            _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(low, 4), nibble),
+                            upper_bits.template operator()<q>(_mm256_loadu_si256(words + 10 + i)));
         const __m256i pairs =
             _mm256_add_epi16(_mm256_maddubs_epi16(even, even_x), _mm256_maddubs_epi16(odd, odd_x));
         dot[i] = _mm256_add_epi32(dot[i], _mm256_madd_epi16(pairs, ones));
@@ -242,7 +244,9 @@ static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const s
     word.template operator()<2>();
     word.template operator()<3>();
     const V d = {_mm256_cvtepi32_ps(dot[0]), _mm256_cvtepi32_ps(dot[1])};
-    sum = V::fma(d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes / 32)), V::set1(units[g])), sum);
+    sum = V::fma(
+        d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes / 32)), V::set1(units[g])),
+        sum);
   }
   V::store(y, sum);
 }

@@ -323,7 +323,8 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
   std::memset(scale + layout.n_groups, 0, rest * 4);
 }
 
-// Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group, row).
+// Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group,
+// row).
 template <int kCodeTop, class Store>
 static inline void pack_tile(const bf16* w, int n_rows, int k, Store store) {
   for (int r = 0; r < kQ8Rows; ++r) {
@@ -359,6 +360,5 @@ static inline void pack_tile(const bf16* w, int n_rows, int k, Store store) {
   }
 }
 
-#include "kernels/pack-inl.h"
-
 #include "kernels/attention-inl.h"
+#include "kernels/pack-inl.h"

@@ -278,7 +278,8 @@ static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const s
       }
     }
     const V d = {vcvtq_f32_s32(dot[0]), vcvtq_f32_s32(dot[1]), vcvtq_f32_s32(dot[2]), vcvtq_f32_s32(dot[3])};
-    sum = V::fma(d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes)), V::set1(units[g])), sum);
+    sum = V::fma(d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes)), V::set1(units[g])),
+                 sum);
   }
   V::store(y, sum);
 }

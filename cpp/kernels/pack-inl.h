@@ -1,5 +1,5 @@
-// Writing the codes of one group of one row into a Q8 or Q6 tile; codes [32] in the order of inputs. Scalar code
-// that every level shares.
+// Writing the codes of one group of one row into a Q8 or Q6 tile; codes [32] in the order of inputs. Scalar
+// code that every level shares.
 static inline void store_q8(const std::int32_t* codes, int g, int r, std::uint8_t* tile) {
   for (int j = 0; j < kGroup; ++j) {
     const int word = (j & 1) * 4 + j / 8, byte = j / 2 % 4;

@@ -177,7 +177,8 @@ void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_
   }
 }
 
-// Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group, row).
+// Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group,
+// row).
 template <int kCodeTop, class Store>
 void pack_tile(const bf16* w, int n_rows, int k, Store store) {
   for (int r = 0; r < kQ8Rows; ++r) {
@@ -187,8 +188,8 @@ void pack_tile(const bf16* w, int n_rows, int k, Store store) {
         x[j] = bf16_to_f32(w[static_cast<std::size_t>(r) * k + g * kGroup + j]);
         largest = std::max(largest, std::fabs(x[j]));
       }
-      // Rounded up to bf16, so that no code passes the top; stored doubled, since activations carry half their
-      // unit.
+      // Rounded up to bf16, so that no code passes the top; stored doubled, since activations carry half
+      // their unit.
       const auto bits = std::bit_cast<std::uint32_t>(largest / (kCodeTop / 2.0f));
       const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
       bf16 twice = least;

@@ -54,8 +54,8 @@ class Ops {
 };
 
 // exact: weights as stored, activations of float32 grade. fast: activations of one int8 term a group of 32
-// wherever weights are integers, and the attention's matrices packed to int8 (Q8): those in `derived`, or made
-// here at the cost of 1.06 bytes a weight. lm_head is as stored in both.
+// wherever weights are integers, and the attention's matrices packed to int8 (Q8): those in `derived`, or
+// made here at the cost of 1.06 bytes a weight. lm_head is as stored in both.
 enum class Precision { exact, fast };
 
 std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const Derived& derived,

@@ -107,7 +107,7 @@ def _pieces(matrix: NDArray[np.uint16]) -> Pieces:
     return (matrix[first : first + _ROWS] for first in range(0, len(matrix), _ROWS))
 
 
-# Of each kind: what yields its arrays by name, a tile's rows and its bytes for 32 inputs (kernels.h).
+# Of each kind: what yields its arrays by name, a tile's rows, and its bytes for 32 inputs (kernels.h).
 _FORMATS = {"screen": (_screen, 16, 416), "q8_attention": (_q8, 16, 544), "bf12_attention": (_bf12, 4, 192)}
 
 
@@ -175,12 +175,12 @@ def prepare(opened: Checkpoint, precision: str, threads: int) -> list[safetensor
     missing.
 
     A file that is stale or damaged is built anew. Where it cannot be stored (no room, no permission, the
-    limit) nothing is returned for it, and a warning says so once: in `fast` the engine then packs in memory
-    of its own, in `exact` it does without. Any number of processes may do this at once: one builds, the
+    limit) nothing is returned for it, and a warning says so once: the engine does without, but for Q8, which
+    it then packs in memory of its own. Any number of processes may do this at once: one builds, the
     others wait for it.
     """
     mapped: list[safetensors.MappedFile] = []
-    left_out: list[str] = []
+    left_out: list[Kind] = []
     reason = ""
     for kind in kinds(opened.config, precision):
         if sum(opened.tensors[name].nbytes for name in kind.sources) < LEAST_BYTES:
@@ -188,16 +188,17 @@ def prepare(opened: Checkpoint, precision: str, threads: int) -> list[safetensor
         try:
             mapped.append(_Entry(kind, opened, threads).mapped())
         except OSError as error:
-            left_out.append(kind.text)
+            left_out.append(kind)
             reason = error.strerror or str(error)
     if left_out and limit():
         instead = (
             "packed at every load, in memory of this process's own"
-            if precision == "fast"
+            if any(kind.name == "q8_attention" for kind in left_out)
             else "every token reads more bytes than it needs"
         )
+        what = " and ".join(kind.text for kind in left_out)
         warnings.warn(
-            f"{' and '.join(left_out)} cannot be kept in {folder()} ({reason}): {instead}. OSSNB_CACHE names "
+            f"{what} cannot be kept in {folder()} ({reason}): {instead}. OSSNB_CACHE names "
             "another folder, OSSNB_CACHE_LIMIT its size (0: without, and without this note)",
             stacklevel=3,
         )
