@@ -54,7 +54,7 @@ class Controls:
         self.stop = w.Button(description="■ Stop", disabled=True)
         self.apply = w.Button(description="Apply to %%oss cells", layout=w.Layout(width="auto"))
         self.code = w.Textarea(rows=4, tooltip="the settings as Python", layout=w.Layout(width="98%"))
-        self.status = w.Label()
+        self.status = w.Label(layout=w.Layout(width="98%"))
         self.running = w.HTML()
         self.view = DistributionView(twin=twin, threshold=threshold)
         left = w.VBox([*self.sliders.values(), self.code], layout=w.Layout(width="26em"))
@@ -62,7 +62,8 @@ class Controls:
         self.box = w.VBox(
             [
                 self.prompt,
-                w.HBox([self.generate, self.stop, self.apply, self.status]),
+                w.HBox([self.generate, self.stop, self.apply]),
+                self.status,
                 w.HBox([left, right], layout=w.Layout(flex_flow="row wrap")),
             ]
         )
