@@ -230,7 +230,7 @@ def test_keys_move_a_slider_and_the_pictures_follow(panels, record_property):
 
 
 def test_apply_reaches_later_cells(panels):
-    panels.kernel("panel.set(temperature=0.6)")
+    panels.kernel("panel.set(temperature=0.6, top_p=1.0)")
     button(panels.cell(SLIDERS), "Apply to %%oss cells").click()
     panels.cell(SLIDERS).get_by_text("later %%oss cells use temperature=0.6; ").wait_for()
     ask = "from ossnb.notebook.defaults import cell_defaults; print(cell_defaults()['temperature'])"
