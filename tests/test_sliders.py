@@ -288,6 +288,10 @@ def test_apply_leaves_out_what_nobody_set(panel):
     controls.apply.click()
     assert cell_defaults() == {"temperature": 0.6}
     assert "temperature=0.6; `%oss defaults reset` ends it" in controls.status.value
+    with pytest.raises(ValueError, match="temperature"):
+        panel.set(seed=1, temperature=-1)
+    controls.apply.click()
+    assert cell_defaults() == {"temperature": 0.6}, "what was refused set nothing"
     controls.sliders["seed"].value = 5
     controls.apply.click()
     assert cell_defaults() == {"temperature": 0.6, "seed": 5}

@@ -77,18 +77,27 @@ def each_head(
     queries = rotated(project("q_proj", normed[start:]), angles[start:], config)
     keys = rotated(project("k_proj", normed), angles, config)
     group = config.num_attention_heads // config.num_key_value_heads
-    distance = np.arange(start, n)[:, None] - np.arange(n)
     window = config.sliding_window if config.layer_types[layer] == SLIDING else n
-    unseen = (distance < 0) | (distance >= window)
+    unseen = unseen_keys(n, window)[start:]
     sinks = as_float32(tensors[prefix + "self_attn.sinks"])
     for head in range(config.num_attention_heads) if heads is None else heads:
-        scores = queries[head] @ keys[head // group].T / math.sqrt(config.head_dim)
-        scores[unseen] = -np.inf
-        top = np.maximum(scores.max(axis=-1, keepdims=True), sinks[head])
-        weights = np.exp(scores - top)
-        yield np.asarray(
-            weights / (weights.sum(axis=-1, keepdims=True) + np.exp(sinks[head] - top)), np.float32
-        )
+        yield np.asarray(one_head(queries[head], keys[head // group], sinks[head], unseen), np.float32)
+
+
+def unseen_keys(n: int, window: int) -> NDArray[np.bool_]:
+    """Return for each of n positions which of the n keys it does not see: later ones, and those before its
+    window."""
+    distance = np.arange(n)[:, None] - np.arange(n)
+    return np.asarray((distance < 0) | (distance >= window))
+
+
+def one_head(queries: NDArray[Any], keys: NDArray[Any], sink: Any, unseen: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return one head's attention [T, S] of queries [T, Dh] to keys [S, Dh], its sink taking part."""
+    scores = queries @ keys.T / math.sqrt(queries.shape[-1])
+    scores[unseen] = -np.inf
+    top = np.maximum(scores.max(axis=-1, keepdims=True), sink)
+    weights = np.exp(scores - top)
+    return np.asarray(weights / (weights.sum(axis=-1, keepdims=True) + np.exp(sink - top)))
 
 
 def rotation_angles(config: Config, n_positions: int) -> Floats:

@@ -5,14 +5,13 @@ With rounding switched off it is the plain model, which tests compare with an in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .attention import as_float32, rms_norm, rotated, rotation_angles
+from .attention import as_float32, one_head, rms_norm, rotated, rotation_angles, unseen_keys
 from .config import SLIDING, Config
 
 Floats = NDArray[np.floating[Any]]
@@ -150,14 +149,9 @@ def _attend(c: Config, q: Floats, k: Floats, v: Floats, sinks: Floats, window: i
     n, group = q.shape[1], c.num_attention_heads // c.num_key_value_heads
     angles = rotation_angles(c, n)
     q, k = rotated(q, angles, c), rotated(k, angles, c)
-    distance = np.arange(n)[:, None] - np.arange(n)
-    hidden = (distance < 0) | (distance >= window)
-    heads = []
-    for head in range(c.num_attention_heads):
-        scores = q[head] @ k[head // group].T / math.sqrt(c.head_dim)
-        scores[hidden] = -np.inf
-        top = np.maximum(scores.max(axis=-1, keepdims=True), sinks[head])
-        weights = np.exp(scores - top)
-        total = weights.sum(axis=-1, keepdims=True) + np.exp(sinks[head] - top)
-        heads.append(weights / total @ v[head // group])
+    unseen = unseen_keys(n, window)
+    heads = [
+        one_head(q[head], k[head // group], sinks[head], unseen) @ v[head // group]
+        for head in range(c.num_attention_heads)
+    ]
     return np.concatenate(heads, axis=-1)

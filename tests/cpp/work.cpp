@@ -53,14 +53,19 @@ Work mxfp4(const Table& level, Terms terms) {
           }};
 }
 
-Work q8(const Table& level) {
-  Random random(3);
+// Random weights in tiles of kQ8Rows rows, as `pack` makes them.
+template <class Pack>
+std::vector<std::uint8_t> packed_tiles(std::uint64_t seed, std::size_t tile_bytes, Pack pack) {
+  Random random(seed);
   const std::vector<bf16> w = random.bf16s(kRows * kWidth);
-  const std::size_t tile = kernels::q8_tile_bytes(kWidth);
-  std::vector<std::uint8_t> tiles(kRows / kernels::kQ8Rows * tile);
+  std::vector<std::uint8_t> tiles(kRows / kernels::kQ8Rows * tile_bytes);
   for (int r = 0; r < kRows; r += kernels::kQ8Rows)
-    level.q8_pack(w.data() + r * kWidth, kernels::kQ8Rows, kWidth,
-                  tiles.data() + r / kernels::kQ8Rows * tile);
+    pack(w.data() + r * kWidth, kernels::kQ8Rows, kWidth, tiles.data() + r / kernels::kQ8Rows * tile_bytes);
+  return tiles;
+}
+
+Work q8(const Table& level) {
+  const auto tiles = packed_tiles(3, kernels::q8_tile_bytes(kWidth), level.q8_pack);
   return {1.0 * kRows * kWidth * kTokens,
           [=, &level, q = quantized_tokens(level, Terms::one), index = in_order(),
            y = std::vector<float>(kRows * kTokens)]() mutable {
@@ -69,13 +74,7 @@ Work q8(const Table& level) {
 }
 
 Work q6_of_one_token(const Table& level) {
-  Random random(7);
-  const std::vector<bf16> w = random.bf16s(kRows * kWidth);
-  const std::size_t tile = kernels::q6_tile_bytes(kWidth);
-  std::vector<std::uint8_t> tiles(kRows / kernels::kQ8Rows * tile);
-  for (int r = 0; r < kRows; r += kernels::kQ8Rows)
-    level.q6_pack(w.data() + r * kWidth, kernels::kQ8Rows, kWidth,
-                  tiles.data() + r / kernels::kQ8Rows * tile);
+  const auto tiles = packed_tiles(7, kernels::q6_tile_bytes(kWidth), level.q6_pack);
   return {1.0 * kRows * kWidth,
           [=, &level, q = quantized_tokens(level, Terms::one), y = std::vector<float>(kRows)]() mutable {
             level.q6_matmul(tiles.data(), kRows, kWidth, q.data(), y.data());

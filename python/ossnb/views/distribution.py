@@ -8,7 +8,7 @@ what its two edges give: the answer always comes with the distance between the t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..reply import Reply
 from ..sampling import Sampling
 from ..trace import top_ids
+from .steps import Rows
 
 N_KEPT = 256
 N_BINS = 64
@@ -39,7 +40,7 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True)
-class Distributions:
+class Distributions(Rows):
     """The distributions that the tokens of a reply were drawn from: T rows, about 4 kB each.
 
     >>> kept = Distributions.read(reply)  # doctest: +SKIP
@@ -56,9 +57,6 @@ class Distributions:
     counts: NDArray[np.int32]  # [T, bins], of the other logits, largest first
     means: Floats  # [T, bins]
     edges: Floats  # [T, bins + 1], falling
-
-    def __getitem__(self, part: slice) -> Self:
-        return type(self)(*(getattr(self, field.name)[part] for field in fields(self)))
 
     @classmethod
     def read(cls, reply: Reply) -> Self:

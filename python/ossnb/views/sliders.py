@@ -80,7 +80,6 @@ class Sliders(Panel):
 
     def set(self, **values: Any) -> None:
         """Change settings, and the sliders with them; ValueError for one that is out of range."""
-        self._as_shown -= set(values)
         unknown = sorted(set(values) - set(_DEFAULTS))
         if unknown:
             raise ValueError(f"there is no setting {unknown[0]!r}; there are {', '.join(_DEFAULTS)}")
@@ -98,6 +97,7 @@ class Sliders(Panel):
                 f"up), got {changed['repetition_penalty']}; generate() takes any above 0"
             )
         self._values = changed
+        self._as_shown -= set(values)
         if self._controls is not None:
             self._controls.show_settings(values)
         self._refresh_soon()

@@ -13,8 +13,17 @@ from ..reply import Reply
 from ..trace import top_ids
 
 
+class Rows:
+    """Arrays of the same length, the fields of a dataclass: `rows[10:20]` is that part of each."""
+
+    __slots__ = ()
+
+    def __getitem__(self, part: slice) -> Self:
+        return type(self)(*(getattr(self, field.name)[part] for field in fields(self)))  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Rows):
     """One row a token, T of them: the distribution it was drawn from, before penalties and temperature.
 
     >>> steps = Steps.read(reply, n_top=8)  # doctest: +SKIP
@@ -53,9 +62,6 @@ class Steps:
 
     def __len__(self) -> int:
         return len(self.tokens)
-
-    def __getitem__(self, part: slice) -> Self:
-        return type(self)(*(getattr(self, field.name)[part] for field in fields(self)))
 
 
 def _reduced(
