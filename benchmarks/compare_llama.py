@@ -60,7 +60,10 @@ def set_up(venv: Path) -> Path:
         print("compiling llama.cpp for this machine (some minutes)", flush=True)
         steps = ["new", f"see={OSSNB.parent.parent}", str(requirements)]
         command = [sys.executable, "tools/setup_env.py", str(venv), *steps]
-        flags = {"CMAKE_ARGS": "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF " + os.environ.get("CMAKE_ARGS", "")}
+        # GCC 12 drops what llama.cpp stores for AMX's set-up as dead, and the first product is a crash.
+        keep_stores = "'-DCMAKE_CXX_FLAGS=-fno-tree-dse -fno-dse'"
+        options = ["-DGGML_NATIVE=ON", "-DLLAVA_BUILD=OFF", keep_stores, os.environ.get("CMAKE_ARGS", "")]
+        flags = {"CMAKE_ARGS": " ".join(options)}
         subprocess.run(command, cwd=ROOT, env=os.environ | flags, check=True)
         stamp.touch()
     return python

@@ -175,8 +175,10 @@ def mxfp4(rng, n_rows, k, low=100, high=140):
 @pytest.mark.parametrize("terms", [1, 3])
 @pytest.mark.parametrize("k", WIDTHS)
 def test_mxfp4_matmul(isa, terms, k):
-    # one row, tails of four and of a tile, one token, few tokens, all remainders of six
-    for n_rows, n_tokens in [(1, 1), (4, 1), (5, 3), (32, 4), (64, 6), (70, 13), (37, 9), (32, 11), (64, 20)]:
+    # one row, tails of four and of a tile, one token, few tokens, all remainders of six, whole blocks of
+    # sixteen and one more, more than are laid out at a time
+    sizes = [(1, 1), (4, 1), (5, 3), (32, 4), (64, 6), (70, 13), (37, 9), (32, 11), (64, 20)]
+    for n_rows, n_tokens in [*sizes, (16, 33), (21, 131)]:
         rng = rng_of(6, k, n_rows, n_tokens)
         blocks, scales = mxfp4(rng, n_rows, k)
         q = kernels.quantize("reference", terms, activations(rng, n_tokens, k))
@@ -216,7 +218,8 @@ def test_mxfp4_matmul_is_float32_grade():
 @pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize("k", WIDTHS)
 def test_q8_matmul(isa, k):
-    for n_rows, n_tokens in [(1, 1), (16, 1), (17, 2), (31, 3), (32, 7), (70, 12), (48, 5)]:
+    sizes = [(1, 1), (16, 1), (17, 2), (31, 3), (32, 7), (70, 12), (48, 5)]
+    for n_rows, n_tokens in [*sizes, (33, 17), (5, 147)]:
         rng = rng_of(13, k, n_rows, n_tokens)
         w = bf16(rng, (n_rows, k))
         tiles = kernels.q8_pack("reference", w)

@@ -87,7 +87,7 @@ Floats mxfp4_matmul(const std::string& isa, int terms, const Bytes& blocks, cons
   const int k = static_cast<int>(blocks.shape(1)) * kGroup, n_rows = static_cast<int>(blocks.shape(0));
   require(quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, terms_of(terms)).bytes),
           "expected activations from quantize()");
-  Buffer<std::uint8_t> scratch(kernels::mxfp4_scratch_bytes(k));
+  Buffer<std::uint8_t> scratch(kernels::scratch_bytes(k));
   Floats y({rows.shape(0), blocks.shape(0)});
   integer(isa, terms)
       .mxfp4_matmul(blocks.data(), scales.data(), n_rows, k,
@@ -124,9 +124,10 @@ Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, 
           quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, kernels::Terms::one).bytes),
       "expected tiles from q8_pack() and activations from quantize()");
   Floats y({rows.shape(0), static_cast<py::ssize_t>(n_rows)});
+  Buffer<std::uint8_t> scratch(kernels::scratch_bytes(k));
   kernels::choose(isa.c_str())
       .q8_matmul(tiles.data(), n_rows, k, {quantized.data(), rows.data(), static_cast<int>(rows.size())},
-                 y.mutable_data(), n_rows);
+                 y.mutable_data(), n_rows, scratch.data());
   return y;
 }
 

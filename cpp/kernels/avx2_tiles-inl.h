@@ -1,11 +1,9 @@
 // Products of many tokens on AVX2. Sixteen rows of weights make a tile whose lanes are rows: word q of group
 // g holds four codes of each row, in two registers, so one broadcast word of activations meets all sixteen
 // rows and nothing is summed across lanes. Q8 matrices lie in memory like that; MXFP4 rows are expanded into
-// it once and then serve every token. Sixteen-bit sums are kept as long as they cannot overflow, because
-// widening costs as much as multiplying.
+// it once and then serve every token.
 
 constexpr int kTileRows = 16, kTileGroup = kTileRows * kGroup;  // bytes of a group in a tile
-constexpr int kStepTokens = 4;                                  // multiplied at once, in registers
 
 // The MXFP4 tile: codes lifted by 12, and a scale for each row and group.
 struct Tile {
@@ -60,17 +58,7 @@ static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, 
   }
 }
 
-static inline __m256i broadcast4(const std::uint8_t* p) {
-  std::int32_t word;
-  std::memcpy(&word, p, 4);
-  return _mm256_set1_epi32(word);
-}
-
-// Holds a value in its register: left alone, the compiler loads weights again for each token and reorders
-// sums until they no longer fit the registers.
-static inline void pin(__m256i& v) { asm volatile("" : "+x"(v)); }
-
-// Sixteen rows by N tokens. A word's pair sums are at most 2 * 24 * 128, so four fit in 16 bits.
+// Sixteen rows by N tokens.
 template <Terms terms, int N>
 [[gnu::noinline]] static void tile_tokens(const Tile& tile, const QuantLayout& layout, const QuantRows& x,
                                           int t0, float* y, std::size_t y_stride) {
@@ -82,41 +70,8 @@ template <Terms terms, int N>
   }
   alignas(32) float part[4][N][kTileRows] = {};  // groups 0, 1, 2, 3 (mod 4): the written order
   for (int g = 0; g < layout.n_groups; ++g) {
-    const auto* codes =
-        reinterpret_cast<const __m256i*>(tile.codes + static_cast<std::size_t>(g) * kTileGroup);
     __m256i dot[N][2];
-#pragma GCC unroll 6
-    for (int step = 0; step < 2 * static_cast<int>(terms); ++step) {
-      const int term = step / 2, half = step % 2;
-      const std::size_t at = term * layout.term_stride + half * layout.half_stride + g * 16;
-      __m256i pairs[N][2];
-#pragma GCC unroll 4
-      for (int q = 0; q < 4; ++q) {
-        __m256i w0 = codes[2 * (4 * half + q)], w1 = codes[2 * (4 * half + q) + 1];
-        pin(w0);
-        pin(w1);
-#pragma GCC unroll 8
-        for (int t = 0; t < N; ++t) {
-          const __m256i b = broadcast4(xs[t] + at + 4 * q);
-          const __m256i p0 = _mm256_maddubs_epi16(w0, b), p1 = _mm256_maddubs_epi16(w1, b);
-          pairs[t][0] = q == 0 ? p0 : _mm256_add_epi16(pairs[t][0], p0);
-          pairs[t][1] = q == 0 ? p1 : _mm256_add_epi16(pairs[t][1], p1);
-          pin(pairs[t][0]);
-          pin(pairs[t][1]);
-        }
-      }
-#pragma GCC unroll 8
-      for (int t = 0; t < N; ++t) {
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; ++i) {
-          if (half == 0) {
-            dot[t][i] = add_term<terms>(dot[t][i], term, pairs[t][i]);
-          } else {
-            dot[t][i] = _mm256_add_epi32(dot[t][i], widened<terms>(term, pairs[t][i]));
-          }
-        }
-      }
-    }
+    tile_dots<terms>(tile.codes + static_cast<std::size_t>(g) * kTileGroup, xs, g, layout, dot);
     const float* scales = tile.scales + static_cast<std::size_t>(g) * kTileRows;
 #pragma GCC unroll 8
     for (int t = 0; t < N; ++t) {
@@ -137,12 +92,10 @@ template <Terms terms, int N>
   }
 }
 
-// Q8: one tile of 16 rows by N tokens. Codes and activations are at most 127 in magnitude, so a code's sign
-// is moved to the activation and a pair sum still fits 16 bits.
+// Q8: one tile of 16 rows by N tokens.
 template <int N>
 [[gnu::noinline]] static void q8_tile(const std::uint8_t* tile, const QuantLayout& layout, const QuantRows& x,
                                       int t0, float* y, std::size_t y_stride, int n_rows) {
-  const __m256i lift = _mm256_set1_epi8(static_cast<char>(kQ8Lift)), ones = _mm256_set1_epi16(1);
   const auto* w_scale =
       reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(layout.n_groups) * kTileGroup);
   const std::uint8_t* xs[N];
@@ -152,31 +105,8 @@ template <int N>
     sum[t] = V::zero();
   }
   for (int g = 0; g < layout.n_groups; ++g) {
-    const auto* words = reinterpret_cast<const __m256i*>(tile + static_cast<std::size_t>(g) * kTileGroup);
     __m256i dot[N][2];
-#pragma GCC unroll 8
-    for (int q = 0; q < 8; ++q) {
-      __m256i w[2], magnitude[2];
-      if (N == 1) __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(words + 2 * q) + 4096);
-#pragma GCC unroll 2
-      for (int i = 0; i < 2; ++i) {
-        w[i] = _mm256_xor_si256(_mm256_loadu_si256(words + 2 * q + i), lift);
-        magnitude[i] = _mm256_abs_epi8(w[i]);
-        pin(w[i]);
-        pin(magnitude[i]);
-      }
-#pragma GCC unroll 8
-      for (int t = 0; t < N; ++t) {
-        const __m256i b = broadcast4(xs[t] + (q / 4) * layout.half_stride + g * 16 + (q % 4) * 4);
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; ++i) {
-          const __m256i pairs = _mm256_maddubs_epi16(magnitude[i], _mm256_sign_epi8(b, w[i]));
-          const __m256i wide = _mm256_madd_epi16(pairs, ones);
-          dot[t][i] = q == 0 ? wide : _mm256_add_epi32(dot[t][i], wide);
-          pin(dot[t][i]);
-        }
-      }
-    }
+    q8_dots(tile + static_cast<std::size_t>(g) * kTileGroup, xs, g, layout, dot);
     const V ws = V::load_bf16(w_scale + g * kTileRows);
 #pragma GCC unroll 8
     for (int t = 0; t < N; ++t) {
@@ -193,7 +123,7 @@ template <int N>
 }
 
 static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
-                      std::size_t y_stride) {
+                      std::size_t y_stride, std::uint8_t*) {
   const QuantLayout layout(k, Terms::one);
   for (int r = 0; r < n_rows; r += kTileRows, tiles += q8_tile_bytes(k)) {
     for_steps<kStepTokens>(x.n, [&]<int N>(int t) {
@@ -202,9 +132,9 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
   }
 }
 
-// Q6: codes lifted by 32 are at most 63, so two pair sums with activations fit 16 bits.
+// Q6: codes lifted by 32 are at most 63.
 static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const std::uint8_t* x, float* y) {
-  const __m256i nibble = _mm256_set1_epi8(15), upper = _mm256_set1_epi8(48), ones = _mm256_set1_epi16(1);
+  const __m256i nibble = _mm256_set1_epi8(15), upper = _mm256_set1_epi8(48);
   const auto* lifts = reinterpret_cast<const std::int32_t*>(x + layout.sum_offset);
   const auto* units = reinterpret_cast<const float*>(x + layout.scale_offset);
   V sum = V::zero();
@@ -234,9 +164,7 @@ static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const s
         const __m256i odd =
             _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(low, 4), nibble),
                             upper_bits.template operator()<q>(_mm256_loadu_si256(words + 10 + i)));
-        const __m256i pairs =
-            _mm256_add_epi16(_mm256_maddubs_epi16(even, even_x), _mm256_maddubs_epi16(odd, odd_x));
-        dot[i] = _mm256_add_epi32(dot[i], _mm256_madd_epi16(pairs, ones));
+        dot[i] = add_pair(dot[i], even, even_x, odd, odd_x);
       }
     };
     word.template operator()<0>();

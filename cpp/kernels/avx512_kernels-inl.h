@@ -12,12 +12,16 @@ struct V {
   static V zero() { return {_mm512_setzero_ps()}; }
   static V set1(float f) { return {_mm512_set1_ps(f)}; }
   static V load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  // Even and odd places of 32 numbers.
+  static void load_pairs(const float* p, V& even, V& odd) {
+    const __m512 a = _mm512_loadu_ps(p), b = _mm512_loadu_ps(p + 16);
+    const __m512i at = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    even.v = _mm512_permutex2var_ps(a, at, b);
+    odd.v = _mm512_permutex2var_ps(a, _mm512_or_si512(at, _mm512_set1_epi32(1)), b);
+  }
   static V load_bf16(const bf16* p) {
     const __m512i w = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(w, 16))};
-  }
-  static V of_halves(__m256i lo, __m256i hi) {
-    return {_mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1))};
   }
   static void store(float* p, V a) { _mm512_storeu_ps(p, a.v); }
   static V fma(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
@@ -44,17 +48,42 @@ struct V {
   }
 };
 
-#include "kernels/x86_bf12-inl.h"
+// bf12, two rows at a time: low bytes fill a register, the first row in its lower half.
+struct Bf12Widener {
+  __m512i high;
+
+  explicit Bf12Widener(const std::uint8_t* table)
+      : high(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)))) {}
+
+  template <class Use>
+  void widen_two(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
+    const auto pointers_of = [&](int row) {
+      return _mm512_broadcast_i64x2(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pointers) + row));
+    };
+    const __m512i two = _mm512_mask_mov_epi64(pointers_of(0), 0xf0, pointers_of(1));
+    const __m512i shift = _mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4);
+    const __m512i one = _mm512_and_si512(_mm512_srlv_epi32(two, shift), _mm512_set1_epi8(15));
+    const __m512i l = _mm512_loadu_si512(low), h = _mm512_shuffle_epi8(high, one);
+    const __m512i a = _mm512_unpacklo_epi8(l, h), b = _mm512_unpackhi_epi8(l, h),
+                  zero = _mm512_setzero_si512();
+    const auto lanes = [](__m512i lo, __m512i hi, bool second) {  // the halves of a row
+      return V{_mm512_castsi512_ps(second ? _mm512_shuffle_i64x2(lo, hi, 0xee)
+                                          : _mm512_inserti64x4(lo, _mm512_castsi512_si256(hi), 1))};
+    };
+    const __m512i a_lo = _mm512_unpacklo_epi16(zero, a), a_hi = _mm512_unpackhi_epi16(zero, a);
+    const __m512i b_lo = _mm512_unpacklo_epi16(zero, b), b_hi = _mm512_unpackhi_epi16(zero, b);
+    use(0, lanes(a_lo, a_hi, false), lanes(b_lo, b_hi, false));
+    use(1, lanes(a_lo, a_hi, true), lanes(b_lo, b_hi, true));
+  }
+};
+
 // the float kernels use V and Bf12Widener
+#include "kernels/avx512_expand-inl.h"
 #include "kernels/float_kernels-inl.h"
 
-static inline __m512i lifted_table() {
-  return _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
-}
-
-static inline __m512 e8m0_to_f32(__m512i bytes_as_int) {
-  return _mm512_castsi512_ps(
-      _mm512_max_epi32(_mm512_slli_epi32(bytes_as_int, 23), _mm512_set1_epi32(0x00400000)));
+// Twice the E2M1 values, lifted by 12.
+static inline __m128i lifted_values() {
+  return _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
 }
 
 // Sums the four lanes of each 128-bit part of a, b, c, d: part i becomes [a_i b_i c_i d_i].
@@ -71,7 +100,7 @@ template <Terms terms, int N>
 static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
                                const QuantLayout& layout, const QuantRows& x, int t0, float* y,
                                std::size_t y_stride) {
-  const __m512i nibble = _mm512_set1_epi8(15), table = lifted_table();
+  const __m512i nibble = _mm512_set1_epi8(15), table = _mm512_broadcast_i32x4(lifted_values());
   const __m128i by_group = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const std::size_t row_bytes = static_cast<std::size_t>(layout.n_groups) * kGroupBytes;
   __m512 part[N];
@@ -80,14 +109,13 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     part[t] = _mm512_setzero_ps();
     xs[t] = x.row(t0 + t, layout.bytes);
   }
-  for (int g = 0; g < layout.n_groups; g += 4) {
-    const int left = std::min(4, layout.n_groups - g);
+  const auto four_groups = [&](int g, int left) {  // or what is left at the end
     const __mmask64 valid = left == 4 ? ~0ull : (1ull << (left * kGroupBytes)) - 1;
     __m512i dot[N][4];
 #pragma GCC unroll 4
     for (int r = 0; r < 4; ++r) {
       const std::uint8_t* p = blocks + r * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
-      const __m512i b = _mm512_maskz_loadu_epi8(valid, p);
+      const __m512i b = left == 4 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8(valid, p);
       _mm_prefetch(reinterpret_cast<const char*>(p) + 4 * row_bytes, _MM_HINT_T0);
       const __m512i even = _mm512_shuffle_epi8(table, _mm512_and_si512(b, nibble));
       const __m512i odd = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(b, 4), nibble));
@@ -106,7 +134,7 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     }
     std::int32_t s[4] = {};
     for (int r = 0; r < 4; ++r)
-      std::memcpy(&s[r], scales + static_cast<std::size_t>(r) * layout.n_groups + g, left);
+      std::memcpy(&s[r], scales + static_cast<std::size_t>(r) * layout.n_groups + g, left == 4 ? 4 : left);
     const __m128i s16 = _mm_shuffle_epi8(_mm_setr_epi32(s[0], s[1], s[2], s[3]), by_group);
     const __m512 ws = e8m0_to_f32(_mm512_cvtepu8_epi32(s16));
     const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
@@ -124,7 +152,10 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
       const __m512i sum = _mm512_add_epi32(sum_parts(dot[t][0], dot[t][1], dot[t][2], dot[t][3]), lift);
       part[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(ws, as), part[t]);
     }
-  }
+  };
+  int g = 0;
+  for (; g + 4 <= layout.n_groups; g += 4) four_groups(g, 4);
+  if (g < layout.n_groups) four_groups(g, layout.n_groups - g);
   for (int t = 0; t < N; ++t) {
     const __m128 p01 = _mm_add_ps(_mm512_castps512_ps128(part[t]), _mm512_extractf32x4_ps(part[t], 1));
     const __m128 p23 = _mm_add_ps(_mm512_extractf32x4_ps(part[t], 2), _mm512_extractf32x4_ps(part[t], 3));
@@ -132,9 +163,8 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
   }
 }
 
-// A tile of 32 rows, expanded once and multiplied by many tokens. Lane = row: the 16 bytes of a group give
-// four words of four codes for each row (even inputs in the low nibbles, odd in the high), and word q of 16
-// rows makes one register, so each step multiplies 16 rows by one broadcast word of activations.
+// A tile of 32 rows, expanded once and multiplied by many tokens: each step multiplies 16 rows by one
+// broadcast word of activations.
 constexpr int kTileRows = 32;
 
 struct Tile {
@@ -149,35 +179,10 @@ struct Tile {
 
 static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, int n_groups,
                         const Tile& tile) {
-  const __m512i nibble = _mm512_set1_epi8(15), table = lifted_table();
-  const std::size_t row_bytes = static_cast<std::size_t>(n_groups) * kGroupBytes;
   for (int half = 0; half < 2; ++half) {
-    for (int g = 0; g < n_groups; ++g) {
-      const std::uint8_t* base = blocks + half * 16 * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
-      const auto row = [&](int r) {
-        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * row_bytes));
-      };
-      __m512i in[4];  // in[i]: rows i, i+4, i+8, i+12
-      for (int i = 0; i < 4; ++i) {
-        in[i] = _mm512_inserti32x4(_mm512_castsi128_si512(row(i)), row(i + 4), 1);
-        in[i] = _mm512_inserti32x4(_mm512_inserti32x4(in[i], row(i + 8), 2), row(i + 12), 3);
-      }
-      const __m512i ab_lo = _mm512_unpacklo_epi32(in[0], in[1]), ab_hi = _mm512_unpackhi_epi32(in[0], in[1]);
-      const __m512i cd_lo = _mm512_unpacklo_epi32(in[2], in[3]), cd_hi = _mm512_unpackhi_epi32(in[2], in[3]);
-      const __m512i word[4] = {_mm512_unpacklo_epi64(ab_lo, cd_lo), _mm512_unpackhi_epi64(ab_lo, cd_lo),
-                               _mm512_unpacklo_epi64(ab_hi, cd_hi), _mm512_unpackhi_epi64(ab_hi, cd_hi)};
-      std::uint8_t* out = tile.codes + (g * 2 + half) * 8 * 64;
-      for (int q = 0; q < 4; ++q) {
-        const __m512i even = _mm512_and_si512(word[q], nibble);
-        const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(word[q], 4), nibble);
-        _mm512_store_si512(out + q * 64, _mm512_shuffle_epi8(table, even));
-        _mm512_store_si512(out + (4 + q) * 64, _mm512_shuffle_epi8(table, odd));
-      }
-      alignas(16) std::uint8_t s[16];
-      for (int r = 0; r < 16; ++r) s[r] = scales[static_cast<std::size_t>(half * 16 + r) * n_groups + g];
-      const __m512i wide = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<__m128i*>(s)));
-      _mm512_storeu_ps(tile.scales + g * kTileRows + half * 16, e8m0_to_f32(wide));
-    }
+    const std::size_t group = static_cast<std::size_t>(half) * 16 * n_groups;
+    expand16(blocks + group * kGroupBytes, scales + group, n_groups, lifted_values(),
+             {tile.codes + half * 8 * 64, tile.scales + half * 16, 16 * 64, kTileRows});
   }
 }
 
@@ -383,7 +388,7 @@ static void q8_tokens(const std::uint8_t* tiles, int k, const QuantLayout& layou
 }
 
 static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
-                      std::size_t y_stride) {
+                      std::size_t y_stride, std::uint8_t*) {
   const QuantLayout layout(k, Terms::one);
   const std::size_t bytes = q8_tile_bytes(k);
   const auto mask = [](int n) { return static_cast<__mmask16>((1u << n) - 1); };

@@ -8,10 +8,15 @@ struct Bf12Tile {
   std::uint32_t begin;           // its place
   const Bf12::Rare *rare, *end;  // the next weight that is not in the table; the end of all of them
 
-  // The two lanes of input group g of row r, but for rare weights.
-  std::array<V, 2> widened(int g, int r) const {
+  // Calls use(row, lo, hi) with input group g of every row, but for rare weights.
+  template <class Use>
+  void widened(int g, Use use) const {
     const std::uint8_t* group = groups + g * kBf12Group;
-    return widener.widen(group + r * kGroup, group + kBf12Rows * kGroup + r * kGroup / 2);
+#pragma GCC unroll 2
+    for (int r = 0; r < kBf12Rows; r += 2) {
+      widener.widen_two(group + r * kGroup, group + kBf12Rows * kGroup + r * kGroup / 2,
+                        [&](int second, V lo, V hi) { use(r + second, lo, hi); });
+    }
   }
 
   void prefetch(int g) const {
@@ -23,11 +28,10 @@ struct Bf12Tile {
   void operator()(int start, int n, float* wide) {
     for (int i = 0; i < n; i += kGroup) {
       prefetch((start + i) / kGroup);
-      for (int r = 0; r < kBf12Rows; ++r) {
-        const auto [lo, hi] = widened((start + i) / kGroup, r);
+      widened((start + i) / kGroup, [&](int r, V lo, V hi) {
         V::store(wide + r * kBlockK + i, lo);
         V::store(wide + r * kBlockK + i + kLanes, hi);
-      }
+      });
     }
     for (; rare != end && rare->at < begin + kBf12Rows * (start + n); ++rare) {
       const std::uint32_t at = rare->at - begin - kBf12Rows * start;
@@ -49,11 +53,7 @@ struct Bf12Tile {
     for (; g < stop; ++g) {
       prefetch(g);
       const V x0 = V::load(x + g * kGroup), x1 = V::load(x + g * kGroup + kLanes);
-#pragma GCC unroll 4
-      for (int r = 0; r < kBf12Rows; ++r) {
-        const auto [lo, hi] = widened(g, r);
-        sum[r] = V::fma(hi, x1, V::fma(lo, x0, sum[r]));
-      }
+      widened(g, [&](int r, V lo, V hi) { sum[r] = V::fma(hi, x1, V::fma(lo, x0, sum[r])); });
     }
     for (int r = 0; r < kBf12Rows; ++r) V::store(sums + r * kLanes, sum[r]);
   }

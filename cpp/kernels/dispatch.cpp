@@ -4,6 +4,13 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#endif
 #if defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -12,17 +19,40 @@
 namespace ossnb::kernels {
 
 #if defined(__x86_64__)
+// Those that not every compiler has a name for.
+bool has_avxvnni() {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 4);
+}
+
+#if defined(__linux__)
+// AMX has 8 KB of registers a thread, which Linux gives a process only on request. It is refused where a
+// thread's stack for signals could not hold them; then the machine counts as one without AMX.
+bool has_amx() {
+  unsigned eax, ebx, ecx, edx;
+  constexpr unsigned kTileAndInt8 = 1u << 24 | 1u << 25, kOsXsave = 1u << 27;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & kOsXsave)) return false;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & kTileAndInt8) != kTileAndInt8) return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#else
+bool has_amx() { return false; }
+#endif
+
 std::vector<Feature> cpu_features() {
   __builtin_cpu_init();
   // __builtin_cpu_supports asks the operating system too: a register the kernel does not save is not
   // reported.
   return {{"avx2", __builtin_cpu_supports("avx2") != 0},
           {"fma", __builtin_cpu_supports("fma") != 0},
+          {"avxvnni", has_avxvnni()},
           {"avx512f", __builtin_cpu_supports("avx512f") != 0},
           {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
           {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
           {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
-          {"avx512vnni", __builtin_cpu_supports("avx512vnni") != 0}};
+          {"avx512vnni", __builtin_cpu_supports("avx512vnni") != 0},
+          {"amx", has_amx()}};
 }
 #elif defined(__aarch64__) && defined(__linux__)
 std::vector<Feature> cpu_features() {
@@ -45,9 +75,11 @@ const std::vector<Level>& levels() {
     };
     std::vector<Level> v{{&reference(), true}};
     if (avx2()) v.push_back({avx2(), has({"avx2", "fma"})});
+    if (avxvnni()) v.push_back({avxvnni(), v.back().supported && has({"avxvnni"})});
     if (avx512())
       v.push_back({avx512(), has({"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"})});
     if (avx512vnni()) v.push_back({avx512vnni(), v.back().supported && has({"avx512vnni"})});
+    if (amx()) v.push_back({amx(), v.back().supported && has({"amx"})});
     if (neon()) v.push_back({neon(), true});  // part of every 64-bit Arm
     if (neon_dot()) v.push_back({neon_dot(), has({"asimddp"})});
     return v;

@@ -243,19 +243,21 @@ static float sum_exp(const float* x, int n, float shift) {
 
 static void swiglu(const float* h, int n, float limit, float alpha, float* out) {
   const V top = V::set1(limit), bottom = V::set1(-limit), one = V::set1(1.0f);
-  alignas(64) float gates[kLanes], ups[kLanes];
-  for (int i = 0; i < n; i += kLanes) {
-    const int m = std::min(kLanes, n - i);
-    for (int j = 0; j < kLanes; ++j) {
-      gates[j] = j < m ? h[2 * (i + j)] : 0.0f;
-      ups[j] = j < m ? h[2 * (i + j) + 1] : 0.0f;
-    }
-    const V gate = V::min(V::load(gates), top);
-    const V up = V::max(V::min(V::load(ups), top), bottom);
+  const auto sixteen = [&](const float* pairs, float* to) {
+    V gate, up;
+    V::load_pairs(pairs, gate, up);
+    gate = V::min(gate, top);
+    up = V::max(V::min(up, top), bottom);
     const V e = exp16(V::sub(V::zero(), V::mul(V::set1(alpha), gate)));
-    V::store(gates, V::div(V::mul(V::add(up, one), gate), V::add(one, e)));
-    for (int j = 0; j < m; ++j) out[i + j] = gates[j];
-  }
+    V::store(to, V::div(V::mul(V::add(up, one), gate), V::add(one, e)));
+  };
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) sixteen(h + 2 * i, out + i);
+  if (i == n) return;
+  alignas(64) float pairs[2 * kLanes] = {}, last[kLanes];
+  std::copy(h + 2 * i, h + 2 * n, pairs);
+  sixteen(pairs, last);
+  std::copy_n(last, n - i, out + i);
 }
 
 // What rounding a group's numbers times to_int to integers loses, squared, in units.

@@ -34,7 +34,7 @@ struct QuantLayout {
   int scale_offset;   // float [n_stored]: unit / 2
   std::size_t bytes;  // of one row, a multiple of 64
 
-  QuantLayout(int k, Terms terms)
+  constexpr QuantLayout(int k, Terms terms)
       : n_terms(static_cast<int>(terms)),
         n_groups(k / kGroup),
         n_stored((n_groups + 15) / 16 * 16),
@@ -83,7 +83,7 @@ struct IntegerKernels {
   // Quantises x [K] into a row of QuantLayout.
   void (*quantize)(const float* x, int k, std::uint8_t* out);
   // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of MXFP4 weights: blocks [n_rows, K/32,
-  // 16], scales [n_rows, K/32]. scratch: mxfp4_scratch_bytes(K), private to the thread.
+  // 16], scales [n_rows, K/32]. scratch: scratch_bytes(K), private to the thread.
   void (*mxfp4_matmul)(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
                        float* y, std::size_t y_stride, std::uint8_t* scratch);
 };
@@ -145,6 +145,9 @@ struct Bf12 {
 
 struct Table {
   const char* name;
+  // Weight rows that a product of many tokens should get at once: few, so that their products stay in the
+  // cache, or more where the activations are laid out anew for each call.
+  int row_block;
 
   // y[t, r] = sum_k w[r, k] x[t, k] for r < n_rows, t < n_tokens. w bf16 [n_rows, K], x f32, K a multiple
   // of 16.
@@ -164,9 +167,9 @@ struct Table {
   // tile.
   void (*q8_pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile);
   // y[t, r] = sum over groups of scale * integer dot, for n_rows rows of a matrix in Q8 tiles;
-  // activations of one term.
-  void (*q8_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
-                    std::size_t y_stride);
+  // activations of one term. scratch as for MXFP4.
+  void (*q8_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y, std::size_t y_stride,
+                    std::uint8_t* scratch);
   // The same for Q6 and one token, a row of QuantLayout. y has room for whole tiles.
   void (*q6_pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile);
   void (*q6_matmul)(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y);
@@ -182,16 +185,21 @@ struct Table {
   double (*int8_peak)(long n);
 };
 
-// Bytes of scratch that any level's mxfp4_matmul needs for rows of K inputs: a tile of 32 rows, one byte a
-// weight and one float a group.
-constexpr std::size_t mxfp4_scratch_bytes(int k) {
-  return 32 * (static_cast<std::size_t>(k) + 4 * (k / kGroup)) + 64;
+// Bytes of scratch that any level's integer products need for rows of K inputs: a tile of 32 rows, one byte a
+// weight and one float a group, and the activations of so many tokens laid out anew, three terms and eight
+// bytes a group.
+constexpr int kHeldTokens = 128;
+constexpr std::size_t scratch_bytes(int k) {
+  const std::size_t n_stored = QuantLayout(k, Terms::three).n_stored;
+  return 32 * n_stored * (kGroup + 4) + kHeldTokens * n_stored * (3 * kGroup + 8) + 64;
 }
 
 const Table& reference();
 const Table* avx2();  // nullptr where not compiled in
+const Table* avxvnni();
 const Table* avx512();
 const Table* avx512vnni();
+const Table* amx();
 const Table* neon();
 const Table* neon_dot();
 

@@ -29,6 +29,12 @@ struct V {
   static V load(const float* p) {
     return {vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
   }
+  // Even and odd places of 32 numbers.
+  static void load_pairs(const float* p, V& even, V& odd) {
+    const float32x4x2_t a = vld2q_f32(p), b = vld2q_f32(p + 8), c = vld2q_f32(p + 16), d = vld2q_f32(p + 24);
+    even = {a.val[0], b.val[0], c.val[0], d.val[0]};
+    odd = {a.val[1], b.val[1], c.val[1], d.val[1]};
+  }
   static V load_bf16(const bf16* p) {
     const uint16x8_t zero = vdupq_n_u16(0), lo = vld1q_u16(p), hi = vld1q_u16(p + 8);
     return {vreinterpretq_f32_u16(vzip1q_u16(zero, lo)), vreinterpretq_f32_u16(vzip2q_u16(zero, lo)),
@@ -106,6 +112,13 @@ struct Bf12Widener {
                vreinterpretq_f32_u16(vzip2q_u16(zero, wa)), vreinterpretq_f32_u16(vzip2q_u16(zero, wb))};
     };
     return {sixteen(vzip1q_u8(l0, h0), vzip1q_u8(l1, h1)), sixteen(vzip2q_u8(l0, h0), vzip2q_u8(l1, h1))};
+  }
+  template <class Use>
+  void widen_two(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
+    const auto [a, b] = widen(low, pointers);
+    use(0, a, b);
+    const auto [c, d] = widen(low + kGroup, pointers + kGroup / 2);
+    use(1, c, d);
   }
 };
 
@@ -239,7 +252,7 @@ static inline void q8_tile(const std::uint8_t* tile, const QuantLayout& layout, 
 }
 
 static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
-                      std::size_t y_stride) {
+                      std::size_t y_stride, std::uint8_t*) {
   const QuantLayout layout(k, Terms::one);
   for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q8_tile_bytes(k)) {
     const int n = std::min(kQ8Rows, n_rows - r);

@@ -229,7 +229,8 @@ float dot_q8(const std::uint8_t* tile, int r, const std::uint8_t* x, const Quant
   return sum;
 }
 
-void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y, std::size_t y_stride) {
+void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y, std::size_t y_stride,
+               std::uint8_t*) {
   const QuantLayout layout(k, Terms::one);
   for (int t = 0; t < x.n; ++t) {
     for (int r = 0; r < n_rows; ++r) {

@@ -14,9 +14,9 @@ namespace ossnb {
 
 namespace {
 
-// Rows of a weight matrix that a task multiplies. Of many tokens, so few that their products stay in the
-// cache; of few, the weights stream from memory, each task's stream begins slowly, and long ones are worth it
-// as long as every thread gets several.
+// Rows of a weight matrix that a task multiplies: of many tokens, as many as the kernels like; of few, the
+// weights stream from memory, each task's stream begins slowly, and long ones are worth it. With many threads
+// fewer, so that every one gets several.
 constexpr int kRowBlock = 64, kLongRowBlock = 256, kFewTokens = 8;
 constexpr int kHeadBlock = 256;  // rows of lm_head a task multiplies
 constexpr int kQueryBlock = 4;   // queries that share what is read of the keys and values
@@ -127,10 +127,8 @@ class CpuOps final : public Ops {
   int first_visible(int layer, int position) const {
     return c_.layer_is_sliding[layer] ? std::max(0, position - c_.sliding_window + 1) : 0;
   }
-  void matmul(const Dense& m, int row, int n_rows, const float* x, const std::uint8_t* quant, int n_tokens,
-              float* y, std::size_t y_stride);
   void matmul_bias(const Dense& m, const bf16* bias, int row, const float* x, const std::uint8_t* quant,
-                   float* y, std::size_t y_stride);
+                   float* y, std::size_t y_stride, int worker);
   void quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
                      std::uint8_t* out);
   void group_queries();
@@ -180,10 +178,10 @@ class CpuOps final : public Ops {
   Buffer<std::uint8_t> act_q_;     // [T * A] rows of inter_layout_
   Buffer<float> expert_out_;       // [T * A, D]
 
-  struct Scratch {  // of one worker
-    Buffer<std::uint8_t> tile;
-    Buffer<float> hidden;   // [pairs of a bucket, row_block_]
-    Buffer<float> weights;  // attention: [G, keys]
+  struct Scratch {                 // of one worker
+    Buffer<std::uint8_t> integer;  // what integer products need
+    Buffer<float> hidden;          // [pairs of a bucket, row_block_]
+    Buffer<float> weights;         // attention: [G, keys]
     std::vector<const float*> keys, values;
   };
   std::vector<Scratch> scratch_;
@@ -218,10 +216,10 @@ void CpuOps::begin(const Batch& batch) {
   expert_out_.reserve(T * A * c_.hidden_size);
   scratch_.resize(pool_.size());
   for (Scratch& s : scratch_)
-    s.tile.reserve(kernels::mxfp4_scratch_bytes(std::max(c_.hidden_size, c_.intermediate_size)));
+    s.integer.reserve(kernels::scratch_bytes(std::max({c_.hidden_size, c_.intermediate_size, c_.q_size()})));
 
-  row_block_ = kRowBlock;
-  if (T_ <= kFewTokens) row_block_ *= std::clamp(8 / pool_.size(), 1, kLongRowBlock / kRowBlock);
+  const int row_block = T_ <= kFewTokens ? kLongRowBlock : k_.row_block;
+  row_block_ = kRowBlock * std::clamp(8 / pool_.size(), 1, row_block / kRowBlock);
 
   last_position_.clear();
   for (int t = 0; t < T_; ++t) {
@@ -242,25 +240,20 @@ void CpuOps::embed() {
   bytes_ += static_cast<std::uint64_t>(T_) * D * sizeof(bf16);
 }
 
-// y[t, r] = m x for rows row .. row + n_rows; row is a multiple of 16.
-void CpuOps::matmul(const Dense& m, int row, int n_rows, const float* x, const std::uint8_t* quant,
-                    int n_tokens, float* y, std::size_t y_stride) {
+// Rows row .. row + row_block_ of y = m x + bias for all T rows; row is a multiple of 16.
+void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float* x, const std::uint8_t* quant,
+                         float* y, std::size_t y_stride, int worker) {
+  const int n = std::min(row_block_, m.n_rows - row);
+  y += row;
   if (m.tiles) {
     const std::uint8_t* tiles = m.tiles + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
-    k_.q8_matmul(tiles, n_rows, m.k, {quant, pair_self_.data(), n_tokens}, y, y_stride);
+    k_.q8_matmul(tiles, n, m.k, {quant, pair_self_.data(), T_}, y, y_stride, scratch_[worker].integer.data());
   } else if (m.bf12.tiles) {
-    k_.bf12_matmul(m.bf12, row, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
+    k_.bf12_matmul(m.bf12, row, n, m.k, x, m.k, T_, y, y_stride);
   } else {
-    k_.bf16_matmul(m.w + static_cast<std::size_t>(row) * m.k, n_rows, m.k, x, m.k, n_tokens, y, y_stride);
+    k_.bf16_matmul(m.w + static_cast<std::size_t>(row) * m.k, n, m.k, x, m.k, T_, y, y_stride);
   }
-}
-
-// Rows row .. row + row_block_ of y = m x + bias for all T rows.
-void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float* x, const std::uint8_t* quant,
-                         float* y, std::size_t y_stride) {
-  const int n = std::min(row_block_, m.n_rows - row);
-  matmul(m, row, n, x, quant, T_, y + row, y_stride);
-  for (int t = 0; t < T_; ++t) add_bias(y + t * y_stride + row, bias + row, n);
+  for (int t = 0; t < T_; ++t) add_bias(y + t * y_stride, bias + row, n);
 }
 
 // Rows of x [n_rows, m.k] in the integers that m's product wants, if it wants any.
@@ -282,16 +275,16 @@ void CpuOps::attn_in(int layer) {
   const DenseLayer& dense = dense_[layer];
   quantize_rows(dense.q, norm_.data(), T_, hidden_layout_, norm_q_.data());
   const int q_tasks = n_blocks(Q, row_block_), kv_tasks = n_blocks(KV, row_block_);
-  pool_.parallel_for(q_tasks + 2 * kv_tasks, [&](int i, int) {
+  pool_.parallel_for(q_tasks + 2 * kv_tasks, [&](int i, int worker) {
     const float* x = norm_.data();
     const std::uint8_t* quant = norm_q_.data();
     const int kv = i - q_tasks, value = kv - kv_tasks;
     if (kv < 0) {
-      matmul_bias(dense.q, w.q_bias, i * row_block_, x, quant, q_.data(), Q);
+      matmul_bias(dense.q, w.q_bias, i * row_block_, x, quant, q_.data(), Q, worker);
     } else if (value < 0) {
-      matmul_bias(dense.k, w.k_bias, kv * row_block_, x, quant, kv_.data(), 2 * KV);
+      matmul_bias(dense.k, w.k_bias, kv * row_block_, x, quant, kv_.data(), 2 * KV, worker);
     } else {
-      matmul_bias(dense.v, w.v_bias, value * row_block_, x, quant, kv_.data() + KV, 2 * KV);
+      matmul_bias(dense.v, w.v_bias, value * row_block_, x, quant, kv_.data() + KV, 2 * KV, worker);
     }
   });
   pool_.parallel_for(T_, [&](int t, int) {
@@ -391,9 +384,9 @@ void CpuOps::attn_out(int layer) {
   const Dense& o = dense_[layer].o;
   const int D = c_.hidden_size;
   quantize_rows(o, q_.data(), T_, heads_layout_, heads_q_.data());
-  pool_.parallel_for(n_blocks(D, row_block_), [&](int i, int) {
+  pool_.parallel_for(n_blocks(D, row_block_), [&](int i, int worker) {
     const int row = i * row_block_, n = std::min(row_block_, D - row);
-    matmul_bias(o, w_.layers[layer].o_bias, row, q_.data(), heads_q_.data(), out_.data(), D);
+    matmul_bias(o, w_.layers[layer].o_bias, row, q_.data(), heads_q_.data(), out_.data(), D, worker);
     for (int t = 0; t < T_; ++t) {
       const std::size_t at = static_cast<std::size_t>(t) * D + row;
       for (int j = 0; j < n; ++j) x_[at + j] += out_[at + j];
@@ -490,7 +483,7 @@ void CpuOps::expert_rows(const ExpertMatrix& m, int n_out, int k, const Task& ta
   if (m.blocks) {
     const std::size_t groups = k / kGroup;
     integer_.mxfp4_matmul(m.blocks + first * groups * kGroupBytes, m.scales + first * groups, n_rows, k,
-                          {quant, rows, b.n_pairs}, y, y_stride, scratch_[worker].tile.data());
+                          {quant, rows, b.n_pairs}, y, y_stride, scratch_[worker].integer.data());
   } else {
     const bf16* w = m.in_out + static_cast<std::size_t>(b.expert) * k * n_out + task.row;
     k_.bf16_matmul_in_out(w, n_out, n_rows, k, x, k, rows, b.n_pairs, y, y_stride);

@@ -185,7 +185,7 @@ Case mxfp4_matmul(Terms terms, int k, int n_rows, int n_tokens, bool broken = fa
             const std::vector<std::uint8_t> x =
                 quantized(kernels::reference(), terms, activations(random, n_tokens, k, broken), k);
             const std::vector<std::int32_t> rows = shuffled(random, n_tokens);
-            std::vector<std::uint8_t> scratch(kernels::mxfp4_scratch_bytes(k));
+            std::vector<std::uint8_t> scratch(kernels::scratch_bytes(k));
             const std::size_t y_stride = n_rows + 3;
             std::vector<float> y = untouched(n_tokens * y_stride);
             level.integer(terms).mxfp4_matmul(blocks.data(), scales.data(), n_rows, k,
@@ -230,7 +230,9 @@ Case q8_matmul(int k, int n_rows, int n_tokens) {
             const std::vector<std::int32_t> rows = shuffled(random, n_tokens);
             const std::size_t y_stride = n_rows + 3;
             std::vector<float> y = untouched(n_tokens * y_stride);
-            level.q8_matmul(tiles.data(), n_rows, k, {x.data(), rows.data(), n_tokens}, y.data(), y_stride);
+            std::vector<std::uint8_t> scratch(kernels::scratch_bytes(k));
+            level.q8_matmul(tiles.data(), n_rows, k, {x.data(), rows.data(), n_tokens}, y.data(), y_stride,
+                            scratch.data());
             return bits_of(y);
           }};
 }

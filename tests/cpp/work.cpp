@@ -46,7 +46,7 @@ Work mxfp4(const Table& level, Terms terms) {
           [=, &level, blocks = random.bytes(kRows * kWidth / 2, 0, 256),
            scales = random.bytes(kRows * kWidth / kGroup, 120, 130), q = quantized_tokens(level, terms),
            index = in_order(), y = std::vector<float>(kRows * kTokens),
-           scratch = std::vector<std::uint8_t>(kernels::mxfp4_scratch_bytes(kWidth))]() mutable {
+           scratch = std::vector<std::uint8_t>(kernels::scratch_bytes(kWidth))]() mutable {
             level.integer(terms).mxfp4_matmul(blocks.data(), scales.data(), kRows, kWidth,
                                               {q.data(), index.data(), kTokens}, y.data(), kRows,
                                               scratch.data());
@@ -68,8 +68,10 @@ Work q8(const Table& level) {
   const auto tiles = packed_tiles(3, kernels::q8_tile_bytes(kWidth), level.q8_pack);
   return {1.0 * kRows * kWidth * kTokens,
           [=, &level, q = quantized_tokens(level, Terms::one), index = in_order(),
-           y = std::vector<float>(kRows * kTokens)]() mutable {
-            level.q8_matmul(tiles.data(), kRows, kWidth, {q.data(), index.data(), kTokens}, y.data(), kRows);
+           y = std::vector<float>(kRows * kTokens),
+           scratch = std::vector<std::uint8_t>(kernels::scratch_bytes(kWidth))]() mutable {
+            level.q8_matmul(tiles.data(), kRows, kWidth, {q.data(), index.data(), kTokens}, y.data(), kRows,
+                            scratch.data());
           }};
 }
 

@@ -1,0 +1,383 @@
+// AMX: one instruction multiplies 16 tokens by 16 rows of weights, 16 x 16 x 64 byte products. Everything but
+// the integer products of several tokens is the AVX-512 VNNI level's.
+#include "kernels/kernels.h"
+
+// GCC's intrinsics name registers in assembler text, so a register has to be a literal in the source.
+#if defined(__x86_64__) && defined(__linux__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "kernels/constants.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
+
+namespace ossnb::kernels {
+namespace amx_level {
+
+#include "kernels/avx512_expand-inl.h"
+
+constexpr int kSide = 16;                   // tokens and rows of a block of products
+constexpr int kTileBytes = kSide * kGroup;  // of a group of 16 rows or tokens
+
+// Fewer tokens are served better by the kernels without tiles.
+constexpr int kFewTokens = 3;
+
+// Up to sixteen tokens' activations as the tile unit wants them.
+struct Block {
+  int n;                // tokens
+  std::int8_t* codes;   // [n_stored, n_terms, 16 tokens, 32]: even inputs first
+  float* units;         // [n_stored / 16, 16 tokens, 16 groups]
+  std::int32_t* lifts;  // the same: minus the sum of a group
+
+  // Where token 0 has its unit and its lift of group g; those of the others follow 16 places on.
+  static std::size_t at(int g) { return static_cast<std::size_t>(g) / 16 * (kSide * 16) + g % 16; }
+};
+
+// What lies in a worker's scratch: sixteen rows of weights and kHeldTokens of activations.
+struct Scratch {
+  Expanded rows;
+  std::uint8_t* blocks;
+  std::size_t code_bytes, block_bytes;
+
+  Scratch(std::uint8_t* at, const QuantLayout& layout)
+      : code_bytes(static_cast<std::size_t>(layout.n_stored) * layout.n_terms * kTileBytes),
+        block_bytes(code_bytes + static_cast<std::size_t>(layout.n_stored) * kSide * 8) {
+    const auto start = (reinterpret_cast<std::uintptr_t>(at) + 63) / 64 * 64;
+    auto* codes = reinterpret_cast<std::uint8_t*>(start);
+    auto* scales = reinterpret_cast<float*>(codes + static_cast<std::size_t>(layout.n_stored) * kTileBytes);
+    rows = {codes, scales, kTileBytes, kSide};
+    blocks = reinterpret_cast<std::uint8_t*>(scales + static_cast<std::size_t>(layout.n_stored) * kSide);
+  }
+  Block block(int i, int n) const {
+    std::uint8_t* at = blocks + i * block_bytes;
+    auto* units = reinterpret_cast<float*>(at + code_bytes);
+    auto* lifts = reinterpret_cast<std::int32_t*>(units) + (block_bytes - code_bytes) / 8;
+    return {n, reinterpret_cast<std::int8_t*>(at), units, lifts};
+  }
+};
+
+// Lays out tokens t0 .. t0 + block.n.
+static void lay_out(const QuantLayout& layout, const QuantRows& x, int t0, const Block& block) {
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+  const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  const std::size_t step = static_cast<std::size_t>(layout.n_terms) * kTileBytes;
+  const std::uint8_t* rows[kSide];
+  for (int t = 0; t < block.n; ++t) rows[t] = x.row(t0 + t, layout.bytes);
+  for (int g = 0; g < layout.n_stored; g += 4) {  // what lies past the last group is zero
+    for (int term = 0; term < layout.n_terms; ++term) {
+      std::int8_t* to = block.codes + g * step + term * kTileBytes;
+      for (int t = 0; t < block.n; ++t, to += kGroup) {
+        const std::uint8_t* even = rows[t] + term * layout.term_stride + g * 16;
+        const __m512i e = _mm512_loadu_si512(even), o = _mm512_loadu_si512(even + layout.half_stride);
+        const __m512i two[2] = {_mm512_permutex2var_epi64(e, first, o),
+                                _mm512_permutex2var_epi64(e, second, o)};
+        for (int i = 0; i < 2; ++i) {
+          auto* group = reinterpret_cast<__m256i*>(to + 2 * i * step);
+          auto* next = reinterpret_cast<__m256i*>(to + (2 * i + 1) * step);
+          _mm256_store_si256(group, _mm512_castsi512_si256(two[i]));
+          _mm256_store_si256(next, _mm512_extracti64x4_epi64(two[i], 1));
+        }
+      }
+    }
+  }
+  for (int g = 0; g < layout.n_stored; g += 16) {
+    for (int t = 0; t < block.n; ++t) {
+      const std::size_t to = Block::at(g) + t * 16;
+      _mm512_store_si512(block.units + to, _mm512_loadu_si512(rows[t] + layout.scale_offset + g * 4));
+      _mm512_store_si512(block.lifts + to, _mm512_loadu_si512(rows[t] + layout.sum_offset + g * 4));
+    }
+  }
+}
+
+// The compiler does not know what the instructions of the tile unit read, and would keep it in registers or
+// drop it.
+static inline void in_memory(const void* p) { asm volatile("" : : "r"(p) : "memory"); }
+
+// The tile unit, in use from here to the end of a scope. Its registers: 0 to 2 and 3 to 5 sums of two groups
+// in turn, a term each, 6 activations, 7 weights.
+class TileUnit {
+ public:
+  explicit TileUnit(int tokens) {
+    Shapes shapes;
+    std::fill_n(shapes.rows, 7, static_cast<std::uint8_t>(tokens));
+    shapes.rows[7] = kGroup / 4;
+    in_memory(&shapes);
+    _tile_loadconfig(&shapes);
+  }
+  ~TileUnit() { _tile_release(); }
+  TileUnit(const TileUnit&) = delete;
+  TileUnit& operator=(const TileUnit&) = delete;
+
+ private:
+  struct alignas(64) Shapes {
+    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, kGroup, 64};
+    std::uint8_t rows[16] = {};
+  };
+};
+
+// f<0>(), f<1>(), ... f<N - 1>(): in a plain loop the compiler keeps arrays of sums in memory.
+#define OSSNB_INLINE __attribute__((always_inline))
+template <int N, class F>
+OSSNB_INLINE static inline void each(F f) {
+  [&]<int... i>(std::integer_sequence<int, i...>)
+      OSSNB_INLINE { (f.template operator()<i>(), ...); }(std::make_integer_sequence<int, N>());
+}
+
+// Sums of a group, [n_terms, 16 tokens, 16 rows].
+using Sums = std::int32_t[3][kSide][kSide];
+
+enum class Weights { with_sign, lifted };
+
+// Multiplies a group of a block by sixteen rows, a register of 0 to 2 (or 3 to 5) for each term. Between them
+// the sums of the group before are stored from the other registers, and rest() does other work: stores fill
+// the queue, and what comes behind them all would have to wait.
+#define OSSNB_TERM(to, from, term)                 \
+  _tile_zero(to);                                  \
+  _tile_loadd(6, x + (term) * kTileBytes, kGroup); \
+  if constexpr (weights == Weights::with_sign)     \
+    _tile_dpbssd(to, 6, 7);                        \
+  else                                             \
+    _tile_dpbsud(to, 6, 7);                        \
+  _tile_stored(from, before[term], 64);            \
+  rest.template operator()<term>();
+#define OSSNB_STEP(to0, to1, to2, from0, from1, from2)                                                  \
+  template <Terms terms, Weights weights, class Rest>                                                   \
+  OSSNB_INLINE static inline void step_##to0(const std::int8_t* x, const std::uint8_t* w, Sums& before, \
+                                             Rest rest) {                                               \
+    _tile_loadd(7, w, 64);                                                                              \
+    OSSNB_TERM(to0, from0, 0)                                                                           \
+    if constexpr (terms == Terms::three) {                                                              \
+      OSSNB_TERM(to1, from1, 1)                                                                         \
+      OSSNB_TERM(to2, from2, 2)                                                                         \
+    }                                                                                                   \
+  }
+OSSNB_STEP(0, 1, 2, 3, 4, 5)
+OSSNB_STEP(3, 4, 5, 0, 1, 2)
+#undef OSSNB_STEP
+#undef OSSNB_TERM
+
+// part[j][t] = sum over groups j, j + passes, ... of scale * integer, for N tokens and 16 rows whose scales
+// are scales(g). Three groups are at work at a time: one is multiplied, of one the integers are stored, of
+// one they become floats.
+template <Terms terms, Weights weights, int N, int passes, class Scales>
+OSSNB_INLINE static inline void block_sums(const std::uint8_t* codes, Scales scales, const Block& block,
+                                           int n_groups, const std::uint8_t* soon,
+                                           float (&part)[passes][N][kSide]) {
+  constexpr int kTerms = static_cast<int>(terms);
+  alignas(64) Sums sums[2];
+  __m512 acc[N];
+  each<N>([&]<int t>() OSSNB_INLINE { acc[t] = _mm512_setzero_ps(); });
+  const auto x = [&](int g) OSSNB_INLINE {
+    return block.codes + static_cast<std::size_t>(g) * (kTerms * kTileBytes);
+  };
+  const auto w = [&](int g) OSSNB_INLINE { return codes + static_cast<std::size_t>(g) * kTileBytes; };
+  const auto after = [&](int g) OSSNB_INLINE {  // after the last one any group, for nothing
+    if (g + passes < n_groups) return g + passes;
+    const int pass = g % passes + 1;
+    return pass < passes && pass < n_groups ? pass : 0;
+  };
+  // The work beside a term: a share of the tokens of group g.
+  const auto add = [&](int g, const Sums& sums) OSSNB_INLINE {
+    const __m512 ws = scales(g);
+    const std::size_t at = Block::at(g);
+    const float* units = block.units + at;
+    const std::int32_t* lifts = block.lifts + at;
+    return [&, ws, units, lifts]<int term>() OSSNB_INLINE {
+      constexpr int from = term * N / kTerms, to = (term + 1) * N / kTerms;
+      each<to - from>([&]<int i>() OSSNB_INLINE {
+        constexpr int t = from + i;
+        __m512i d = _mm512_load_si512(sums[0][t]);
+        if constexpr (terms == Terms::three) {
+          d = _mm512_add_epi32(_mm512_slli_epi32(d, 8), _mm512_load_si512(sums[1][t]));
+          d = _mm512_add_epi32(_mm512_slli_epi32(d, 8), _mm512_load_si512(sums[2][t]));
+        }
+        if constexpr (weights == Weights::lifted)
+          d = _mm512_add_epi32(d, _mm512_set1_epi32(kQ8Lift * lifts[t * 16]));
+        const __m512 scale = _mm512_mul_ps(ws, _mm512_set1_ps(units[t * 16]));
+        acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d), scale, acc[t]);
+      });
+    };
+  };
+  const auto finish = [&](int g) OSSNB_INLINE {
+    if (g + passes < n_groups) return;
+    each<N>([&]<int t>() OSSNB_INLINE {
+      _mm512_store_ps(part[g % passes][t], acc[t]);
+      acc[t] = _mm512_setzero_ps();
+    });
+  };
+  const auto nothing = []<int>() OSSNB_INLINE {};
+  int adding = 0, storing = after(adding), multiplied = after(storing);
+  step_0<terms, weights>(x(adding), w(adding), sums[1], nothing);
+  step_3<terms, weights>(x(storing), w(storing), sums[0], nothing);
+  const auto move_on = [&]() OSSNB_INLINE {
+    finish(adding);
+    adding = storing;
+    storing = multiplied;
+    multiplied = after(multiplied);
+  };
+  const auto fetch = [&](int i) OSSNB_INLINE {
+    if (!soon) return;
+    each<kTileBytes / 2 / 64>([&]<int line>() OSSNB_INLINE {
+      _mm_prefetch(reinterpret_cast<const char*>(soon) + i * (kTileBytes / 2) + line * 64, _MM_HINT_T1);
+    });
+  };
+  for (int i = 0; i < n_groups; i += 2) {
+    fetch(i);
+    step_0<terms, weights>(x(multiplied), w(multiplied), sums[1], add(adding, sums[0]));
+    move_on();
+    if (i + 1 == n_groups) break;
+    fetch(i + 1);
+    step_3<terms, weights>(x(multiplied), w(multiplied), sums[0], add(adding, sums[1]));
+    move_on();
+  }
+}
+
+// A block by sixteen rows of MXFP4, expanded.
+template <Terms terms, int N>
+[[gnu::noinline]] static void mxfp4_block(const Expanded& rows, const Block& block, int n_groups,
+                                          const std::uint8_t* soon, float* y, std::size_t y_stride) {
+  alignas(64) float part[4][N][kSide];  // groups 0, 1, 2, 3 (mod 4): the written order
+  if (n_groups < 4) std::memset(part, 0, sizeof(part));
+  const auto scales = [&](int g) OSSNB_INLINE { return _mm512_load_ps(rows.scales + g * kSide); };
+  block_sums<terms, Weights::with_sign, N, 4>(rows.codes, scales, block, n_groups, soon, part);
+  for (int t = 0; t < block.n; ++t) {
+    const auto load = [&](int j) { return _mm512_load_ps(part[j][t]); };
+    const __m512 sum = _mm512_add_ps(_mm512_add_ps(load(0), load(1)), _mm512_add_ps(load(2), load(3)));
+    _mm512_storeu_ps(y + t * y_stride, sum);
+  }
+}
+
+// A block by a tile of Q8, which lies in memory as the tile unit wants it.
+template <int N>
+[[gnu::noinline]] static void q8_block(const std::uint8_t* tile, const Block& block, int n_groups, int n_rows,
+                                       float* y, std::size_t y_stride) {
+  const auto* w_scale = reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(n_groups) * kTileBytes);
+  const auto scales = [&](int g) OSSNB_INLINE {
+    const auto* at = reinterpret_cast<const __m256i*>(w_scale + g * kSide);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(at)), 16));
+  };
+  alignas(64) float sum[1][N][kSide];
+  block_sums<Terms::one, Weights::lifted, N, 1>(tile, scales, block, n_groups, nullptr, sum);
+  for (int t = 0; t < block.n; ++t) std::copy_n(sum[0][t], n_rows, y + t * y_stride);
+}
+
+// Calls use<N>() with a compiled number of tokens that n fits into.
+template <class Use>
+static inline void with_tokens(int n, Use use) {
+  n <= 4    ? use.template operator()<4>()
+  : n <= 8  ? use.template operator()<8>()
+  : n <= 12 ? use.template operator()<12>()
+            : use.template operator()<16>();
+}
+
+// Lays out up to kHeldTokens tokens at a time and calls use(block, first token) for each block of each
+// `tile(i)`.
+template <class Tile, class Use>
+static inline void for_blocks(const QuantLayout& layout, const QuantRows& x, const Scratch& scratch,
+                              int n_tiles, Tile tile, Use use) {
+  for (int t = 0; t < x.n; t += kHeldTokens) {
+    const int held = std::min(kHeldTokens, x.n - t), n_blocks = (held + kSide - 1) / kSide;
+    const auto block = [&](int b) { return scratch.block(b, std::min(kSide, held - b * kSide)); };
+    for (int b = 0; b < n_blocks; ++b) lay_out(layout, x, t + b * kSide, block(b));
+    const TileUnit unit(std::min(kSide, (held + 3) / 4 * 4));
+    for (int i = 0; i < n_tiles; ++i) {
+      tile(i);
+      in_memory(scratch.blocks);
+      for (int b = 0; b < n_blocks; ++b) use(i, block(b), t + b * kSide);
+    }
+  }
+}
+
+template <Terms terms>
+static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k,
+                         QuantRows x, float* y, std::size_t y_stride, std::uint8_t* at) {
+  const QuantLayout layout(k, terms);
+  const auto group = [&](int r) { return static_cast<std::size_t>(r) * layout.n_groups; };
+  const int whole = x.n > kFewTokens ? n_rows / kSide * kSide : 0;
+  if (whole > 0) {
+    const Scratch scratch(at, layout);
+    // Twice the E2M1 values.
+    const __m128i values = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    const auto tile = [&](int i) {
+      const int r = i * kSide;
+      expand16(blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, values, scratch.rows);
+    };
+    for_blocks(layout, x, scratch, whole / kSide, tile, [&](int i, const Block& block, int t) {
+      // The first block looks after the next rows.
+      const std::uint8_t* soon = t % kHeldTokens ? nullptr : blocks + group(i * kSide + kSide) * kGroupBytes;
+      with_tokens(block.n, [&]<int N>() {
+        mxfp4_block<terms, N>(scratch.rows, block, layout.n_groups, soon, y + t * y_stride + i * kSide,
+                              y_stride);
+      });
+    });
+  }
+  if (whole < n_rows) {
+    avx512vnni()->integer(terms).mxfp4_matmul(blocks + group(whole) * kGroupBytes, scales + group(whole),
+                                              n_rows - whole, k, x, y + whole, y_stride, at);
+  }
+}
+
+static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
+                      std::size_t y_stride, std::uint8_t* at) {
+  if (x.n <= kFewTokens) return avx512vnni()->q8_matmul(tiles, n_rows, k, x, y, y_stride, at);
+  const QuantLayout layout(k, Terms::one);
+  const Scratch scratch(at, layout);
+  for_blocks(
+      layout, x, scratch, (n_rows + kSide - 1) / kSide, [](int) {},
+      [&](int i, const Block& block, int t) {
+        with_tokens(block.n, [&]<int N>() {
+          q8_block<N>(tiles + i * q8_tile_bytes(k), block, layout.n_groups,
+                      std::min(kSide, n_rows - i * kSide), y + t * y_stride + i * kSide, y_stride);
+        });
+      });
+}
+
+static double int8_peak(long n) {
+  const TileUnit unit(kSide);
+  alignas(64) const std::uint8_t bytes[16 * 64] = {};
+  in_memory(bytes);
+  _tile_loadd(6, bytes, 64);
+  _tile_loadd(7, bytes, 64);
+  for (long i = 0; i < n; ++i) {
+    _tile_dpbssd(0, 6, 7);
+    _tile_dpbssd(1, 6, 7);
+    _tile_dpbssd(2, 6, 7);
+    _tile_dpbssd(3, 6, 7);
+  }
+  return 4.0 * kSide * kSide * kGroup * 2;
+}
+
+}  // namespace amx_level
+}  // namespace ossnb::kernels
+
+#pragma GCC pop_options
+
+namespace ossnb::kernels {
+
+const Table* amx() {
+  static const Table table = [] {
+    Table t = *avx512vnni();
+    t.name = "amx";
+    t.row_block = 256;
+    t.one.mxfp4_matmul = amx_level::mxfp4_matmul<Terms::one>;
+    t.three.mxfp4_matmul = amx_level::mxfp4_matmul<Terms::three>;
+    t.q8_matmul = amx_level::q8_matmul;
+    t.int8_peak = amx_level::int8_peak;
+    return t;
+  }();
+  return &table;
+}
+
+}  // namespace ossnb::kernels
+
+#else
+namespace ossnb::kernels {
+const Table* amx() { return nullptr; }
+}  // namespace ossnb::kernels
+#endif
