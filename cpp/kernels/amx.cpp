@@ -25,7 +25,7 @@ constexpr int kSide = 16;                   // tokens and rows of a block of pro
 constexpr int kTileBytes = kSide * kGroup;  // of a group of 16 rows or tokens
 
 // Fewer tokens are served better by the kernels without tiles.
-constexpr int kFewTokens = 3;
+constexpr int kFewTokens = 2;
 
 // Up to sixteen tokens' activations as the tile unit wants them.
 struct Block {
@@ -40,7 +40,8 @@ struct Block {
 
 // What lies in a worker's scratch: sixteen rows of weights and kHeldTokens of activations.
 struct Scratch {
-  Expanded rows;
+  std::uint8_t* codes;  // [n_stored, 8 words, 16 rows, 4], groups in the order in which they are multiplied
+  float* scales;        // [n_stored, 16 rows]
   std::uint8_t* blocks;
   std::size_t code_bytes, block_bytes;
 
@@ -48,9 +49,8 @@ struct Scratch {
       : code_bytes(static_cast<std::size_t>(layout.n_stored) * layout.n_terms * kTileBytes),
         block_bytes(code_bytes + static_cast<std::size_t>(layout.n_stored) * kSide * 8) {
     const auto start = (reinterpret_cast<std::uintptr_t>(at) + 63) / 64 * 64;
-    auto* codes = reinterpret_cast<std::uint8_t*>(start);
-    auto* scales = reinterpret_cast<float*>(codes + static_cast<std::size_t>(layout.n_stored) * kTileBytes);
-    rows = {codes, scales, kTileBytes, kSide};
+    codes = reinterpret_cast<std::uint8_t*>(start);
+    scales = reinterpret_cast<float*>(codes + static_cast<std::size_t>(layout.n_stored) * kTileBytes);
     blocks = reinterpret_cast<std::uint8_t*>(scales + static_cast<std::size_t>(layout.n_stored) * kSide);
   }
   Block block(int i, int n) const {
@@ -162,25 +162,28 @@ OSSNB_STEP(3, 4, 5, 0, 1, 2)
 #undef OSSNB_STEP
 #undef OSSNB_TERM
 
-// part[j][t] = sum over groups j, j + passes, ... of scale * integer, for N tokens and 16 rows whose scales
-// are scales(g). Three groups are at work at a time: one is multiplied, of one the integers are stored, of
-// one they become floats.
-template <Terms terms, Weights weights, int N, int passes, class Scales>
-OSSNB_INLINE static inline void block_sums(const std::uint8_t* codes, Scales scales, const Block& block,
-                                           int n_groups, const std::uint8_t* soon,
-                                           float (&part)[passes][N][kSide]) {
+// Groups are multiplied in passes, 0, passes, 2 * passes, ... and then 1, passes + 1, ...: the next one's
+// number. After the last comes any, for nothing.
+template <int passes>
+static inline int group_after(int g, int n_groups) {
+  if (g + passes < n_groups) return g + passes;
+  const int pass = g % passes + 1;
+  return pass < passes && pass < n_groups ? pass : 0;
+}
+
+// part[j][t] = sum over groups j, j + passes, ... of scale * integer, for N tokens and 16 rows: the codes of
+// the i-th group to be multiplied lie at w(i), the rows' scales of group g are scales(g). Three groups are at
+// work at a time: one is multiplied, of one the integers are stored, of one they become floats. beside() is
+// called with each and may do other work.
+template <Terms terms, Weights weights, int N, int passes, class Codes, class Scales, class Beside>
+OSSNB_INLINE static inline void block_sums(Codes w, Scales scales, const Block& block, int n_groups,
+                                           Beside beside, float (&part)[passes][N][kSide]) {
   constexpr int kTerms = static_cast<int>(terms);
   alignas(64) Sums sums[2];
   __m512 acc[N];
   each<N>([&]<int t>() OSSNB_INLINE { acc[t] = _mm512_setzero_ps(); });
   const auto x = [&](int g) OSSNB_INLINE {
     return block.codes + static_cast<std::size_t>(g) * (kTerms * kTileBytes);
-  };
-  const auto w = [&](int g) OSSNB_INLINE { return codes + static_cast<std::size_t>(g) * kTileBytes; };
-  const auto after = [&](int g) OSSNB_INLINE {  // after the last one any group, for nothing
-    if (g + passes < n_groups) return g + passes;
-    const int pass = g % passes + 1;
-    return pass < passes && pass < n_groups ? pass : 0;
   };
   // The work beside a term: a share of the tokens of group g.
   const auto add = [&](int g, const Sums& sums) OSSNB_INLINE {
@@ -212,40 +215,72 @@ OSSNB_INLINE static inline void block_sums(const std::uint8_t* codes, Scales sca
     });
   };
   const auto nothing = []<int>() OSSNB_INLINE {};
+  const auto after = [&](int g) OSSNB_INLINE { return group_after<passes>(g, n_groups); };
   int adding = 0, storing = after(adding), multiplied = after(storing);
-  step_0<terms, weights>(x(adding), w(adding), sums[1], nothing);
-  step_3<terms, weights>(x(storing), w(storing), sums[0], nothing);
+  step_0<terms, weights>(x(adding), w(0), sums[1], nothing);
+  step_3<terms, weights>(x(storing), w(1), sums[0], nothing);
   const auto move_on = [&]() OSSNB_INLINE {
     finish(adding);
     adding = storing;
     storing = multiplied;
     multiplied = after(multiplied);
   };
-  const auto fetch = [&](int i) OSSNB_INLINE {
-    if (!soon) return;
-    each<kTileBytes / 2 / 64>([&]<int line>() OSSNB_INLINE {
-      _mm_prefetch(reinterpret_cast<const char*>(soon) + i * (kTileBytes / 2) + line * 64, _MM_HINT_T1);
-    });
-  };
   for (int i = 0; i < n_groups; i += 2) {
-    fetch(i);
-    step_0<terms, weights>(x(multiplied), w(multiplied), sums[1], add(adding, sums[0]));
+    beside();
+    step_0<terms, weights>(x(multiplied), w(i + 2), sums[1], add(adding, sums[0]));
     move_on();
     if (i + 1 == n_groups) break;
-    fetch(i + 1);
-    step_3<terms, weights>(x(multiplied), w(multiplied), sums[0], add(adding, sums[1]));
+    beside();
+    step_3<terms, weights>(x(multiplied), w(i + 3), sums[0], add(adding, sums[1]));
     move_on();
   }
 }
 
-// A block by sixteen rows of MXFP4, expanded.
-template <Terms terms, int N>
-[[gnu::noinline]] static void mxfp4_block(const Expanded& rows, const Block& block, int n_groups,
-                                          const std::uint8_t* soon, float* y, std::size_t y_stride) {
+// Sixteen rows of MXFP4.
+struct Rows {
+  const std::uint8_t *blocks, *scales;
+  int n_groups;
+  unsigned kept;  // how many groups of codes are kept at a time, a power of two, less one
+  std::size_t row_bytes() const { return static_cast<std::size_t>(n_groups) * kGroupBytes; }
+};
+
+// How far expanding the codes runs ahead of multiplying them.
+constexpr int kAhead = 6;
+
+// A block by sixteen rows. The first block of some rows expands their codes on the way, beside the tile
+// unit's work, and fetches the next rows.
+template <Terms terms, int N, bool first>
+[[gnu::noinline]] static void mxfp4_block(const Rows& rows, const Scratch& scratch, const Block& block,
+                                          float* y, std::size_t y_stride) {
+  const int n_groups = rows.n_groups;
+  const std::size_t row_bytes = rows.row_bytes();
+  const auto codes = [&](int i) OSSNB_INLINE {
+    return scratch.codes + static_cast<std::size_t>(static_cast<unsigned>(i) & rows.kept) * kTileBytes;
+  };
+  int position = 0, group = 0;
+  const auto expand = [&]() OSSNB_INLINE {
+    if (position == n_groups) return;
+    // Twice the E2M1 values.
+    const __m128i values = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    expand_group(rows.blocks + group * kGroupBytes, row_bytes, values, codes(position));
+    const auto* soon =
+        reinterpret_cast<const char*>(rows.blocks + kSide * row_bytes) + position * (kTileBytes / 2);
+    each<kTileBytes / 2 / 64>([&]<int line>() OSSNB_INLINE { _mm_prefetch(soon + line * 64, _MM_HINT_T1); });
+    ++position;
+    group = group_after<4>(group, n_groups);
+  };
+  if constexpr (first) {
+    expand_scales(rows.scales, n_groups, scratch.scales, kSide);
+    for (int i = 0; i < kAhead; ++i) expand();
+    in_memory(scratch.codes);
+  }
   alignas(64) float part[4][N][kSide];  // groups 0, 1, 2, 3 (mod 4): the written order
   if (n_groups < 4) std::memset(part, 0, sizeof(part));
-  const auto scales = [&](int g) OSSNB_INLINE { return _mm512_load_ps(rows.scales + g * kSide); };
-  block_sums<terms, Weights::with_sign, N, 4>(rows.codes, scales, block, n_groups, soon, part);
+  const auto scales = [&](int g) OSSNB_INLINE { return _mm512_load_ps(scratch.scales + g * kSide); };
+  const auto beside = [&]() OSSNB_INLINE {
+    if constexpr (first) expand();
+  };
+  block_sums<terms, Weights::with_sign, N, 4>(codes, scales, block, n_groups, beside, part);
   for (int t = 0; t < block.n; ++t) {
     const auto load = [&](int j) { return _mm512_load_ps(part[j][t]); };
     const __m512 sum = _mm512_add_ps(_mm512_add_ps(load(0), load(1)), _mm512_add_ps(load(2), load(3)));
@@ -258,12 +293,13 @@ template <int N>
 [[gnu::noinline]] static void q8_block(const std::uint8_t* tile, const Block& block, int n_groups, int n_rows,
                                        float* y, std::size_t y_stride) {
   const auto* w_scale = reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(n_groups) * kTileBytes);
+  const auto codes = [&](int i) OSSNB_INLINE { return tile + static_cast<std::size_t>(i) * kTileBytes; };
   const auto scales = [&](int g) OSSNB_INLINE {
     const auto* at = reinterpret_cast<const __m256i*>(w_scale + g * kSide);
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(at)), 16));
   };
   alignas(64) float sum[1][N][kSide];
-  block_sums<Terms::one, Weights::lifted, N, 1>(tile, scales, block, n_groups, nullptr, sum);
+  block_sums<Terms::one, Weights::lifted, N, 1>(codes, scales, block, n_groups, [] {}, sum);
   for (int t = 0; t < block.n; ++t) std::copy_n(sum[0][t], n_rows, y + t * y_stride);
 }
 
@@ -276,21 +312,19 @@ static inline void with_tokens(int n, Use use) {
             : use.template operator()<16>();
 }
 
-// Lays out up to kHeldTokens tokens at a time and calls use(block, first token) for each block of each
-// `tile(i)`.
-template <class Tile, class Use>
+// Lays out up to kHeldTokens tokens at a time and calls use(tile, block, its first token, how many blocks
+// there are) for each block of each tile.
+template <class Use>
 static inline void for_blocks(const QuantLayout& layout, const QuantRows& x, const Scratch& scratch,
-                              int n_tiles, Tile tile, Use use) {
+                              int n_tiles, Use use) {
   for (int t = 0; t < x.n; t += kHeldTokens) {
     const int held = std::min(kHeldTokens, x.n - t), n_blocks = (held + kSide - 1) / kSide;
     const auto block = [&](int b) { return scratch.block(b, std::min(kSide, held - b * kSide)); };
     for (int b = 0; b < n_blocks; ++b) lay_out(layout, x, t + b * kSide, block(b));
+    in_memory(scratch.blocks);
     const TileUnit unit(std::min(kSide, (held + 3) / 4 * 4));
-    for (int i = 0; i < n_tiles; ++i) {
-      tile(i);
-      in_memory(scratch.blocks);
-      for (int b = 0; b < n_blocks; ++b) use(i, block(b), t + b * kSide);
-    }
+    for (int i = 0; i < n_tiles; ++i)
+      for (int b = 0; b < n_blocks; ++b) use(i, block(b), t + b * kSide, n_blocks);
   }
 }
 
@@ -302,18 +336,18 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
   const int whole = x.n > kFewTokens ? n_rows / kSide * kSide : 0;
   if (whole > 0) {
     const Scratch scratch(at, layout);
-    // Twice the E2M1 values.
-    const __m128i values = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
-    const auto tile = [&](int i) {
+    for_blocks(layout, x, scratch, whole / kSide, [&](int i, const Block& block, int t, int n_blocks) {
       const int r = i * kSide;
-      expand16(blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, values, scratch.rows);
-    };
-    for_blocks(layout, x, scratch, whole / kSide, tile, [&](int i, const Block& block, int t) {
-      // The first block looks after the next rows.
-      const std::uint8_t* soon = t % kHeldTokens ? nullptr : blocks + group(i * kSide + kSide) * kGroupBytes;
+      // For one block a few groups' codes are enough, and they stay in the first level of the cache.
+      const Rows rows = {blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups,
+                         n_blocks == 1 ? 15u : ~0u};
+      float* to = y + t * y_stride + r;
       with_tokens(block.n, [&]<int N>() {
-        mxfp4_block<terms, N>(scratch.rows, block, layout.n_groups, soon, y + t * y_stride + i * kSide,
-                              y_stride);
+        if (t % kHeldTokens == 0) {
+          mxfp4_block<terms, N, true>(rows, scratch, block, to, y_stride);
+        } else {
+          mxfp4_block<terms, N, false>(rows, scratch, block, to, y_stride);
+        }
       });
     });
   }
@@ -327,15 +361,14 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
                       std::size_t y_stride, std::uint8_t* at) {
   if (x.n <= kFewTokens) return avx512vnni()->q8_matmul(tiles, n_rows, k, x, y, y_stride, at);
   const QuantLayout layout(k, Terms::one);
-  const Scratch scratch(at, layout);
-  for_blocks(
-      layout, x, scratch, (n_rows + kSide - 1) / kSide, [](int) {},
-      [&](int i, const Block& block, int t) {
-        with_tokens(block.n, [&]<int N>() {
-          q8_block<N>(tiles + i * q8_tile_bytes(k), block, layout.n_groups,
-                      std::min(kSide, n_rows - i * kSide), y + t * y_stride + i * kSide, y_stride);
-        });
-      });
+  const int n_tiles = (n_rows + kSide - 1) / kSide;
+  for_blocks(layout, x, Scratch(at, layout), n_tiles, [&](int i, const Block& block, int t, int) {
+    const int rows = std::min(kSide, n_rows - i * kSide);
+    with_tokens(block.n, [&]<int N>() {
+      q8_block<N>(tiles + i * q8_tile_bytes(k), block, layout.n_groups, rows, y + t * y_stride + i * kSide,
+                  y_stride);
+    });
+  });
 }
 
 static double int8_peak(long n) {

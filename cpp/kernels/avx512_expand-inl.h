@@ -6,13 +6,6 @@ static inline __m512 e8m0_to_f32(__m512i bytes_as_int) {
       _mm512_max_epi32(_mm512_slli_epi32(bytes_as_int, 23), _mm512_set1_epi32(0x00400000)));
 }
 
-// Where the words and scales of group g lie: codes + g * code_step, scales + g * scale_step.
-struct Expanded {
-  std::uint8_t* codes;  // [8 words, 16 rows, 4]: even inputs in the first four words
-  float* scales;        // [16]
-  std::size_t code_step, scale_step;
-};
-
 // The scale bytes of sixteen rows, turned: out[g] holds those of group g. 16 groups, or fewer at the end.
 static inline void turn_scales(const std::uint8_t* scales, int n_groups, int g, __m128i (&out)[16]) {
   const auto left = static_cast<__mmask16>((1u << std::min(16, n_groups - g)) - 1);
@@ -34,36 +27,39 @@ static inline void turn_scales(const std::uint8_t* scales, int n_groups, int g, 
   std::copy(a, a + 16, out);
 }
 
-// Lane = row: the 16 bytes of a group give four words of four codes for each row (even inputs in the low
-// nibbles, odd in the high), and word q of 16 rows makes one register.
-static void expand16(const std::uint8_t* blocks, const std::uint8_t* scales, int n_groups, __m128i values,
-                     const Expanded& out) {
-  const __m512i nibble = _mm512_set1_epi8(15), table = _mm512_broadcast_i32x4(values);
-  const std::size_t row_bytes = static_cast<std::size_t>(n_groups) * kGroupBytes;
-  __m128i scale_bytes[16];
+// The scales of sixteen rows: out[g * step] is where the sixteen of group g go.
+static inline void expand_scales(const std::uint8_t* scales, int n_groups, float* out, std::size_t step) {
+  __m128i bytes[16];
   for (int g = 0; g < n_groups; ++g) {
-    const std::uint8_t* base = blocks + static_cast<std::size_t>(g) * kGroupBytes;
-    const auto row = [&](int r) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r * row_bytes));
-    };
-    __m512i in[4];  // in[i]: rows i, i+4, i+8, i+12
-    for (int i = 0; i < 4; ++i) {
-      in[i] = _mm512_inserti32x4(_mm512_castsi128_si512(row(i)), row(i + 4), 1);
-      in[i] = _mm512_inserti32x4(_mm512_inserti32x4(in[i], row(i + 8), 2), row(i + 12), 3);
-    }
-    const __m512i ab_lo = _mm512_unpacklo_epi32(in[0], in[1]), ab_hi = _mm512_unpackhi_epi32(in[0], in[1]);
-    const __m512i cd_lo = _mm512_unpacklo_epi32(in[2], in[3]), cd_hi = _mm512_unpackhi_epi32(in[2], in[3]);
-    const __m512i word[4] = {_mm512_unpacklo_epi64(ab_lo, cd_lo), _mm512_unpackhi_epi64(ab_lo, cd_lo),
-                             _mm512_unpacklo_epi64(ab_hi, cd_hi), _mm512_unpackhi_epi64(ab_hi, cd_hi)};
-    std::uint8_t* codes = out.codes + static_cast<std::size_t>(g) * out.code_step;
-    for (int q = 0; q < 4; ++q) {
-      const __m512i even = _mm512_and_si512(word[q], nibble);
-      const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(word[q], 4), nibble);
-      _mm512_store_si512(codes + q * 64, _mm512_shuffle_epi8(table, even));
-      _mm512_store_si512(codes + (4 + q) * 64, _mm512_shuffle_epi8(table, odd));
-    }
-    if (g % 16 == 0) turn_scales(scales, n_groups, g, scale_bytes);
-    const __m512 scale = e8m0_to_f32(_mm512_cvtepu8_epi32(scale_bytes[g % 16]));
-    _mm512_store_ps(out.scales + static_cast<std::size_t>(g) * out.scale_step, scale);
+    if (g % 16 == 0) turn_scales(scales, n_groups, g, bytes);
+    _mm512_store_ps(out + g * step, e8m0_to_f32(_mm512_cvtepu8_epi32(bytes[g % 16])));
+  }
+}
+
+// A group of sixteen rows, values[code] in place of each code. Lane = row: the 16 bytes of a group give four
+// words of four codes for each row (even inputs in the low nibbles, odd in the high), and word q of 16 rows
+// makes one register. codes: [8 words, 16 rows, 4], even inputs in the first four words.
+static inline void expand_group(const std::uint8_t* group, std::size_t row_bytes, __m128i values,
+                                std::uint8_t* codes) {
+  const __m512i nibble = _mm512_set1_epi8(15), table = _mm512_broadcast_i32x4(values);
+  const auto row = [&](int r) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(group + r * row_bytes));
+  };
+  __m512i in[4];  // in[i]: rows i, i+4, i+8, i+12
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    in[i] = _mm512_inserti32x4(_mm512_castsi128_si512(row(i)), row(i + 4), 1);
+    in[i] = _mm512_inserti32x4(_mm512_inserti32x4(in[i], row(i + 8), 2), row(i + 12), 3);
+  }
+  const __m512i ab_lo = _mm512_unpacklo_epi32(in[0], in[1]), ab_hi = _mm512_unpackhi_epi32(in[0], in[1]);
+  const __m512i cd_lo = _mm512_unpacklo_epi32(in[2], in[3]), cd_hi = _mm512_unpackhi_epi32(in[2], in[3]);
+  const __m512i word[4] = {_mm512_unpacklo_epi64(ab_lo, cd_lo), _mm512_unpackhi_epi64(ab_lo, cd_lo),
+                           _mm512_unpacklo_epi64(ab_hi, cd_hi), _mm512_unpackhi_epi64(ab_hi, cd_hi)};
+#pragma GCC unroll 4
+  for (int q = 0; q < 4; ++q) {
+    const __m512i even = _mm512_and_si512(word[q], nibble);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(word[q], 4), nibble);
+    _mm512_store_si512(codes + q * 64, _mm512_shuffle_epi8(table, even));
+    _mm512_store_si512(codes + (4 + q) * 64, _mm512_shuffle_epi8(table, odd));
   }
 }

@@ -179,10 +179,19 @@ struct Tile {
 
 static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, int n_groups,
                         const Tile& tile) {
+  const std::size_t row_bytes = static_cast<std::size_t>(n_groups) * kGroupBytes;
   for (int half = 0; half < 2; ++half) {
-    const std::size_t group = static_cast<std::size_t>(half) * 16 * n_groups;
-    expand16(blocks + group * kGroupBytes, scales + group, n_groups, lifted_values(),
-             {tile.codes + half * 8 * 64, tile.scales + half * 16, 16 * 64, kTileRows});
+    const std::uint8_t* rows = blocks + half * 16 * row_bytes;
+    expand_scales(scales + half * 16 * n_groups, n_groups, tile.scales + half * 16, kTileRows);
+    for (int g = 0; g < n_groups; ++g) {
+      const std::uint8_t* group = rows + g * kGroupBytes;
+      if (g % 4 == 0) {  // a line of each of the next sixteen rows
+#pragma GCC unroll 16
+        for (int r = 16; r < 32; ++r)
+          _mm_prefetch(reinterpret_cast<const char*>(group + r * row_bytes), _MM_HINT_T0);
+      }
+      expand_group(group, row_bytes, lifted_values(), tile.codes + (2 * g + half) * 16 * kGroup);
+    }
   }
 }
 
