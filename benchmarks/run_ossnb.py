@@ -28,11 +28,11 @@ def limits(threads: int) -> dict[str, float]:
     }
 
 
-def read(core: _core.Model, sequence: _core.Sequence, ids: np.ndarray) -> float:
-    """Read a prompt, or the next part of it, and return the seconds."""
+def read(core: _core.Model, sequence: _core.Sequence, ids: np.ndarray) -> tuple[float, int]:
+    """Read a prompt, or the next part of it: seconds, and the bytes that its last chunk took."""
     start = time.perf_counter()
-    read_tokens(core, sequence, ids)
-    return time.perf_counter() - start
+    n_bytes = read_tokens(core, sequence, ids)
+    return time.perf_counter() - start, n_bytes
 
 
 def timed(core: _core.Model, ids: np.ndarray, case: dict[str, int]) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def timed(core: _core.Model, ids: np.ndarray, case: dict[str, int]) -> dict[str,
     for _ in range(case["runs"]):
         sequence = core.sequence()
         if prompt:
-            found["prefill_s"].append(read(core, sequence, ids[:prompt]))
-            found["prefill_bytes"] = core.bytes_touched  # of the last chunk, so of the prompt if it is one
+            seconds, found["prefill_bytes"] = read(core, sequence, ids[:prompt])
+            found["prefill_s"].append(seconds)
         if case["new"]:
             seconds, found["bytes_per_token"] = decode_tokens(core, sequence, ids[prompt:total])
             found["decode_s"].append(seconds)
@@ -99,11 +99,11 @@ def run_long(settings: dict[str, Any]) -> dict[str, Any]:
     sequence, at, seconds = fast.sequence(), 0, 0.0
     prefill: dict[str, list[float]] = {}
     for prompt in prompts:
-        seconds += read(fast, sequence, ids[at:prompt])
+        seconds += read(fast, sequence, ids[at:prompt])[0]
         at = prompt
         prefill[str(prompt)] = [prompt / seconds]
         print(f"  the first {prompt} tokens: {prompt / seconds:.1f} tok/s", file=sys.stderr, flush=True)
-    prefill[str(prompts[0])].append(prompts[0] / read(fast, fast.sequence(), ids[: prompts[0]]))
+    prefill[str(prompts[0])].append(prompts[0] / read(fast, fast.sequence(), ids[: prompts[0]])[0])
     rates: dict[str, dict[str, list[float]]] = {name: {"0": [], str(depth): []} for name in cores}
     for _ in range(settings["runs"]):
         for name, core in cores.items():

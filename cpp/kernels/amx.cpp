@@ -32,7 +32,7 @@ struct Block {
   int n;                // tokens
   std::int8_t* codes;   // [n_stored, n_terms, 16 tokens, 32]: even inputs first
   float* units;         // [n_stored / 16, 16 tokens, 16 groups]
-  std::int32_t* lifts;  // the same: minus the sum of a group
+  std::int32_t* lifts;  // the same: what takes the lift of Q8 off again
 
   // Where token 0 has its unit and its lift of group g; those of the others follow 16 places on.
   static std::size_t at(int g) { return static_cast<std::size_t>(g) / 16 * (kSide * 16) + g % 16; }
@@ -89,7 +89,8 @@ static void lay_out(const QuantLayout& layout, const QuantRows& x, int t0, const
     for (int t = 0; t < block.n; ++t) {
       const std::size_t to = Block::at(g) + t * 16;
       _mm512_store_si512(block.units + to, _mm512_loadu_si512(rows[t] + layout.scale_offset + g * 4));
-      _mm512_store_si512(block.lifts + to, _mm512_loadu_si512(rows[t] + layout.sum_offset + g * 4));
+      const __m512i sums = _mm512_loadu_si512(rows[t] + layout.sum_offset + g * 4);
+      _mm512_store_si512(block.lifts + to, _mm512_mullo_epi32(sums, _mm512_set1_epi32(kQ8Lift)));
     }
   }
 }
@@ -200,8 +201,7 @@ OSSNB_INLINE static inline void block_sums(Codes w, Scales scales, const Block& 
           d = _mm512_add_epi32(_mm512_slli_epi32(d, 8), _mm512_load_si512(sums[1][t]));
           d = _mm512_add_epi32(_mm512_slli_epi32(d, 8), _mm512_load_si512(sums[2][t]));
         }
-        if constexpr (weights == Weights::lifted)
-          d = _mm512_add_epi32(d, _mm512_set1_epi32(kQ8Lift * lifts[t * 16]));
+        if constexpr (weights == Weights::lifted) d = _mm512_add_epi32(d, _mm512_set1_epi32(lifts[t * 16]));
         const __m512 scale = _mm512_mul_ps(ws, _mm512_set1_ps(units[t * 16]));
         acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d), scale, acc[t]);
       });

@@ -29,6 +29,22 @@ struct V {
     sixteen(p, even.lo, odd.lo);
     sixteen(p + 16, even.hi, odd.hi);
   }
+  // The low bytes of 32 integers, of even and of odd places.
+  static void store_low_bytes(const std::int32_t* p, std::uint8_t* even, std::uint8_t* odd) {
+    V e, o;
+    load_pairs(reinterpret_cast<const float*>(p), e, o);
+    const auto store16 = [](std::uint8_t* to, V v) {
+      const __m256i low = _mm256_set1_epi32(255);
+      const __m256i a = _mm256_and_si256(_mm256_castps_si256(v.lo), low);
+      const __m256i b = _mm256_and_si256(_mm256_castps_si256(v.hi), low);
+      const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
+      const __m128i bytes =
+          _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+    };
+    store16(even, e);
+    store16(odd, o);
+  }
   static __m256 widen(const bf16* p) {
     const __m256i w = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return _mm256_castsi256_ps(_mm256_slli_epi32(w, 16));
@@ -52,6 +68,21 @@ struct V {
     __m128 sum = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
     return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+  }
+  // tree() of each of eight.
+  static void trees(const V (&v)[8], float* out) {
+    const auto halves = [&](int i) { return _mm256_add_ps(v[i].lo, v[i].hi); };
+    const auto quarters = [&](int i) {  // of i and i + 4
+      const __m256 a = halves(i), b = halves(i + 4);
+      return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    };
+    const auto pairs = [&](int i) {  // of i and i + 1, i + 4 and i + 5
+      const __m256d a = _mm256_castps_pd(quarters(i)), b = _mm256_castps_pd(quarters(i + 1));
+      return _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
+                           _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+    };
+    const __m256 a = pairs(0), b = pairs(2);
+    _mm256_storeu_ps(out, _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd)));
   }
   static V nearest(V a) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

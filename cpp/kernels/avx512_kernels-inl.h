@@ -19,6 +19,14 @@ struct V {
     even.v = _mm512_permutex2var_ps(a, at, b);
     odd.v = _mm512_permutex2var_ps(a, _mm512_or_si512(at, _mm512_set1_epi32(1)), b);
   }
+  // The low bytes of 32 integers, of even and of odd places.
+  static void store_low_bytes(const std::int32_t* p, std::uint8_t* even, std::uint8_t* odd) {
+    V e, o;
+    load_pairs(reinterpret_cast<const float*>(p), e, o);
+    const auto bytes = [](V v) { return _mm512_cvtepi32_epi8(_mm512_castps_si512(v.v)); };
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(even), bytes(e));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(odd), bytes(o));
+  }
   static V load_bf16(const bf16* p) {
     const __m512i w = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(w, 16))};
@@ -36,6 +44,23 @@ struct V {
     __m128 sum = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
     return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+  }
+  // tree() of each of eight.
+  static void trees(const V (&v)[8], float* out) {
+    const auto halves = [&](int i) {
+      return _mm256_add_ps(_mm512_castps512_ps256(v[i].v), _mm512_extractf32x8_ps(v[i].v, 1));
+    };
+    const auto quarters = [&](int i) {  // of i and i + 4
+      const __m256 a = halves(i), b = halves(i + 4);
+      return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    };
+    const auto pairs = [&](int i) {  // of i and i + 1, i + 4 and i + 5
+      const __m256d a = _mm256_castps_pd(quarters(i)), b = _mm256_castps_pd(quarters(i + 1));
+      return _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
+                           _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+    };
+    const __m256 a = pairs(0), b = pairs(2);
+    _mm256_storeu_ps(out, _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd)));
   }
   static V nearest(V a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   static void store_nearest_int(std::int32_t* p, V a) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(a.v)); }

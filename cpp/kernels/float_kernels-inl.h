@@ -268,6 +268,24 @@ static inline float rounding_loss(V lo, V hi, float to_int) {
   return V::tree(V::fma(eb, eb, V::mul(ea, ea)));
 }
 
+// The same for each of eight factors.
+static inline void rounding_losses(V lo, V hi, const float* to_int, float* losses) {
+  V lane[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    const V f = V::set1(to_int[i]);
+    const V a = V::mul(lo, f), b = V::mul(hi, f);
+    const V ea = V::sub(a, V::nearest(a)), eb = V::sub(b, V::nearest(b));
+    lane[i] = V::fma(eb, eb, V::mul(ea, ea));
+  }
+  V::trees(lane, losses);
+}
+
+// The tops among which a scale is chosen; what lies behind them is not looked at.
+static_assert(kTop - kLeastTop == 7);
+static constexpr std::array<float, kLanes> kTops = {
+    kTop, kTop - 1, kTop - 2, kTop - 3, kTop - 4, kTop - 5, kTop - 6, kTop - 7, 1, 1, 1, 1, 1, 1, 1, 1};
+
 // Activations to int8 terms; the integer part is scalar code that a compiler turns into vectors of its own.
 template <Terms terms>
 static void quantize(const float* x, int k, std::uint8_t* out) {
@@ -287,18 +305,15 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
       scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
     } else if (finite) {
       const float largest = std::max(std::bit_cast<float>(bits), kSmallestLargest);
-      const V lo = V::load(xs), hi = V::load(xs + kLanes);
-      int best_top = kTop;
-      float best = std::numeric_limits<float>::infinity();
-      for (int top = kTop; top >= kLeastTop; --top) {
-        const float loss = rounding_loss(lo, hi, top / largest) / static_cast<float>(top * top);
-        if (loss < best) {
-          best = loss;
-          best_top = top;
-        }
-      }
-      to_int = best_top / largest;
-      scale[g] = largest / static_cast<float>(2 * best_top);
+      alignas(64) float factors[kLanes], losses[kLanes] = {};
+      const V tops = V::load(kTops.data());
+      V::store(factors, V::div(tops, V::set1(largest)));
+      rounding_losses(V::load(xs), V::load(xs + kLanes), factors, losses);
+      V::store(losses, V::div(V::load(losses), V::mul(tops, tops)));
+      int best = 0;
+      for (int i = 1; i <= kTop - kLeastTop; ++i) best = losses[i] < losses[best] ? i : best;
+      to_int = factors[best];
+      scale[g] = largest / static_cast<float>(2 * (kTop - best));
     }
     alignas(64) std::int32_t v[kGroup] = {};
     if (finite) {
@@ -309,11 +324,8 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
     for (int j = 0; j < kGroup; ++j) sum += v[j];
     sums[g] = -sum;
     for (int term = layout.n_terms - 1; term >= 0; --term) {
-      auto* q = reinterpret_cast<std::int8_t*>(out) + term * layout.term_stride + g * 16;
-      for (int j = 0; j < kGroup / 2; ++j) {
-        q[j] = static_cast<std::int8_t>(v[2 * j]);
-        q[layout.half_stride + j] = static_cast<std::int8_t>(v[2 * j + 1]);
-      }
+      std::uint8_t* q = out + term * layout.term_stride + g * 16;
+      V::store_low_bytes(v, q, q + layout.half_stride);
       for (int j = 0; j < kGroup; ++j) v[j] = (v[j] + 128) >> 8;
     }
   }

@@ -35,6 +35,15 @@ struct V {
     even = {a.val[0], b.val[0], c.val[0], d.val[0]};
     odd = {a.val[1], b.val[1], c.val[1], d.val[1]};
   }
+  // The low bytes of 32 integers, of even and of odd places.
+  static void store_low_bytes(const std::int32_t* p, std::uint8_t* even, std::uint8_t* odd) {
+    const int32x4x2_t a = vld2q_s32(p), b = vld2q_s32(p + 8), c = vld2q_s32(p + 16), d = vld2q_s32(p + 24);
+    for (int i = 0; i < 2; ++i) {
+      const int16x8_t ab = vcombine_s16(vmovn_s32(a.val[i]), vmovn_s32(b.val[i]));
+      const int16x8_t cd = vcombine_s16(vmovn_s32(c.val[i]), vmovn_s32(d.val[i]));
+      vst1q_u8(i == 0 ? even : odd, vreinterpretq_u8_s8(vcombine_s8(vmovn_s16(ab), vmovn_s16(cd))));
+    }
+  }
   static V load_bf16(const bf16* p) {
     const uint16x8_t zero = vdupq_n_u16(0), lo = vld1q_u16(p), hi = vld1q_u16(p + 8);
     return {vreinterpretq_f32_u16(vzip1q_u16(zero, lo)), vreinterpretq_f32_u16(vzip2q_u16(zero, lo)),
@@ -71,6 +80,9 @@ struct V {
   static float tree(V x) {
     const float32x4_t four = vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d));
     return vpadds_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
+  }
+  static void trees(const V (&v)[8], float* out) {
+    for (int i = 0; i < 8; ++i) out[i] = tree(v[i]);
   }
   static V nearest(V x) {
     return map([](auto p) { return vrndnq_f32(p); }, x);

@@ -81,11 +81,12 @@ def random_ids(n_vocab: int, count: int) -> NDArray[np.int32]:
     return np.random.default_rng(TOKEN_SEED).integers(0, n_vocab, count, dtype=np.int32)
 
 
-def read_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32]) -> None:
-    """Prefill `ids` as generation does: in chunks, and logits for the last token only."""
-    for start in range(0, len(ids), PREFILL_CHUNK):
-        chunk = ids[start : start + PREFILL_CHUNK]
-        core.forward([(sequence, chunk, int(start + len(chunk) == len(ids)))])
+def read_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32]) -> int:
+    """Prefill `ids` as generation does: in chunks, and a token is chosen after the last; its bytes."""
+    last = (len(ids) - 1) // PREFILL_CHUNK * PREFILL_CHUNK
+    for start in range(0, last, PREFILL_CHUNK):
+        core.forward([(sequence, ids[start : start + PREFILL_CHUNK], 0)])
+    return _choose(core, sequence, ids[last:], _greedy(core))
 
 
 def decode_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32]) -> tuple[float, float]:
@@ -93,17 +94,25 @@ def decode_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.i
 
     What is chosen is not what is fed, so that every run and every engine computes the same tokens.
     """
-    sampler = _core.Sampler(n_vocab=core.n_vocab, temperature=0)
-    start, touched = time.perf_counter(), 0
-    for at in range(len(ids)):
-        token = ids[at : at + 1]
-        if core.has_screen:
-            screened = core.forward_screened(sequence, token)
-            touched += core.bytes_touched + core.choose(screened, sampler, at)[1]
-        else:
-            sampler.sample(core.forward([(sequence, token, 1)])[0], at)
-            touched += core.bytes_touched
+    sampler = _greedy(core)
+    start = time.perf_counter()
+    touched = sum(_choose(core, sequence, ids[at : at + 1], sampler) for at in range(len(ids)))
     return time.perf_counter() - start, touched / max(1, len(ids))
+
+
+def _greedy(core: _core.Model) -> _core.Sampler:
+    return _core.Sampler(n_vocab=core.n_vocab, temperature=0)
+
+
+def _choose(
+    core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32], sampler: _core.Sampler
+) -> int:
+    """Append tokens and choose the next one; how many bytes were read."""
+    if core.has_screen:
+        screened = core.forward_screened(sequence, ids)
+        return core.bytes_touched + core.choose(screened, sampler, 0)[1]
+    sampler.sample(core.forward([(sequence, ids, 1)])[0], 0)
+    return core.bytes_touched
 
 
 def _timed_runs(
