@@ -14,7 +14,7 @@
 #include "kernels/constants.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
+#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,amx-tile,amx-int8")
 
 namespace ossnb::kernels {
 namespace amx_level {
@@ -244,6 +244,18 @@ struct Rows {
   std::size_t row_bytes() const { return static_cast<std::size_t>(n_groups) * kGroupBytes; }
 };
 
+// Twice the E2M1 values. The table is looked up by six bits of a byte, and says the same whatever the upper
+// two are.
+struct Values {
+  __m512i table;
+
+  Values()
+      : table(
+            _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12))) {}
+  __m512i low(__m512i v) const { return _mm512_permutexvar_epi8(v, table); }
+  __m512i high(__m512i v) const { return low(_mm512_srli_epi16(v, 4)); }
+};
+
 // How far expanding the codes runs ahead of multiplying them.
 constexpr int kAhead = 6;
 
@@ -257,11 +269,10 @@ template <Terms terms, int N, bool first>
   const auto codes = [&](int i) OSSNB_INLINE {
     return scratch.codes + static_cast<std::size_t>(static_cast<unsigned>(i) & rows.kept) * kTileBytes;
   };
+  const Values values;
   int position = 0, group = 0;
   const auto expand = [&]() OSSNB_INLINE {
     if (position == n_groups) return;
-    // Twice the E2M1 values.
-    const __m128i values = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
     expand_group(rows.blocks + group * kGroupBytes, row_bytes, values, codes(position));
     const auto* soon =
         reinterpret_cast<const char*>(rows.blocks + kSide * row_bytes) + position * (kTileBytes / 2);

@@ -2,7 +2,7 @@
 // region and a namespace.
 
 constexpr int kSums = 12, kRows = 4, kTokens = 3, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512,
-              kPrefetchBf12 = 2048;
+              kPrefetchBf12 = 2048, kPrefetchBf12Level = 1;
 
 struct V {
   struct Part {

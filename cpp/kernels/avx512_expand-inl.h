@@ -36,12 +36,13 @@ static inline void expand_scales(const std::uint8_t* scales, int n_groups, float
   }
 }
 
-// A group of sixteen rows, values[code] in place of each code. Lane = row: the 16 bytes of a group give four
-// words of four codes for each row (even inputs in the low nibbles, odd in the high), and word q of 16 rows
-// makes one register. codes: [8 words, 16 rows, 4], even inputs in the first four words.
-static inline void expand_group(const std::uint8_t* group, std::size_t row_bytes, __m128i values,
+// A group of sixteen rows, each code replaced by its value: low(v) and high(v) give those of the nibbles of
+// every byte. Lane = row: the 16 bytes of a group give four words of four codes for each row (even inputs in
+// the low nibbles, odd in the high), and word q of 16 rows makes one register. codes: [8 words, 16 rows, 4],
+// even inputs in the first four words.
+template <class Values>
+static inline void expand_group(const std::uint8_t* group, std::size_t row_bytes, const Values& values,
                                 std::uint8_t* codes) {
-  const __m512i nibble = _mm512_set1_epi8(15), table = _mm512_broadcast_i32x4(values);
   const auto row = [&](int r) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(group + r * row_bytes));
   };
@@ -57,9 +58,7 @@ static inline void expand_group(const std::uint8_t* group, std::size_t row_bytes
                            _mm512_unpacklo_epi64(ab_hi, cd_hi), _mm512_unpackhi_epi64(ab_hi, cd_hi)};
 #pragma GCC unroll 4
   for (int q = 0; q < 4; ++q) {
-    const __m512i even = _mm512_and_si512(word[q], nibble);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(word[q], 4), nibble);
-    _mm512_store_si512(codes + q * 64, _mm512_shuffle_epi8(table, even));
-    _mm512_store_si512(codes + (4 + q) * 64, _mm512_shuffle_epi8(table, odd));
+    _mm512_store_si512(codes + q * 64, values.low(word[q]));
+    _mm512_store_si512(codes + (4 + q) * 64, values.high(word[q]));
   }
 }

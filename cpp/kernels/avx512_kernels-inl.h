@@ -2,7 +2,7 @@
 // namespace that defines dpbusd(sum, unsigned bytes, signed bytes).
 
 constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kWidth = 2, kPrefetchBf16 = 512,
-              kPrefetchBf12 = 2048;
+              kPrefetchBf12 = 4096, kPrefetchBf12Level = 2;
 
 struct V {
   using Part = V;
@@ -107,9 +107,16 @@ struct Bf12Widener {
 #include "kernels/float_kernels-inl.h"
 
 // Twice the E2M1 values, lifted by 12.
-static inline __m128i lifted_values() {
-  return _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
-}
+struct LiftedValues {
+  __m512i nibble, table;
+
+  LiftedValues()
+      : nibble(_mm512_set1_epi8(15)),
+        table(_mm512_broadcast_i32x4(
+            _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0))) {}
+  __m512i low(__m512i v) const { return _mm512_shuffle_epi8(table, _mm512_and_si512(v, nibble)); }
+  __m512i high(__m512i v) const { return low(_mm512_srli_epi16(v, 4)); }
+};
 
 // Sums the four lanes of each 128-bit part of a, b, c, d: part i becomes [a_i b_i c_i d_i].
 static inline __m512i sum_parts(__m512i a, __m512i b, __m512i c, __m512i d) {
@@ -125,7 +132,7 @@ template <Terms terms, int N>
 static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* scales,
                                const QuantLayout& layout, const QuantRows& x, int t0, float* y,
                                std::size_t y_stride) {
-  const __m512i nibble = _mm512_set1_epi8(15), table = _mm512_broadcast_i32x4(lifted_values());
+  const LiftedValues values;
   const __m128i by_group = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const std::size_t row_bytes = static_cast<std::size_t>(layout.n_groups) * kGroupBytes;
   __m512 part[N];
@@ -142,8 +149,7 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
       const std::uint8_t* p = blocks + r * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
       const __m512i b = left == 4 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8(valid, p);
       _mm_prefetch(reinterpret_cast<const char*>(p) + 4 * row_bytes, _MM_HINT_T0);
-      const __m512i even = _mm512_shuffle_epi8(table, _mm512_and_si512(b, nibble));
-      const __m512i odd = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(b, 4), nibble));
+      const __m512i even = values.low(b), odd = values.high(b);
 #pragma GCC unroll 4
       for (int t = 0; t < N; ++t) {
         const std::uint8_t* q = xs[t] + g * 16;
@@ -215,7 +221,7 @@ static void expand_tile(const std::uint8_t* blocks, const std::uint8_t* scales, 
         for (int r = 16; r < 32; ++r)
           _mm_prefetch(reinterpret_cast<const char*>(group + r * row_bytes), _MM_HINT_T0);
       }
-      expand_group(group, row_bytes, lifted_values(), tile.codes + (2 * g + half) * 16 * kGroup);
+      expand_group(group, row_bytes, LiftedValues(), tile.codes + (2 * g + half) * 16 * kGroup);
     }
   }
 }
@@ -442,7 +448,7 @@ static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const s
   for (int g = 0; g < layout.n_groups; ++g) {
     const std::uint8_t* words = tile + static_cast<std::size_t>(g) * kQ6Group;
     for (int line = 0; line < kQ6Group; line += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(words) + line + 4096, _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(words) + line + 2048, _MM_HINT_T0);
     // Two bits further down for each word; a word's own are bits 4 and 5 of its byte.
     __m512i even_upper = _mm512_loadu_si512(words + 4 * 64), odd_upper = _mm512_loadu_si512(words + 5 * 64);
     even_upper = _mm512_rol_epi32(even_upper, 4);

@@ -21,7 +21,7 @@ struct Bf12Tile {
 
   void prefetch(int g) const {
     for (int line = 0; line < kBf12Group; line += 64)
-      __builtin_prefetch(groups + g * kBf12Group + line + kPrefetchBf12);
+      __builtin_prefetch(groups + g * kBf12Group + line + kPrefetchBf12, 0, 4 - kPrefetchBf12Level);
   }
 
   // Brings n inputs from `start` on to wide [4, kBlockK].

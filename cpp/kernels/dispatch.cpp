@@ -52,6 +52,7 @@ std::vector<Feature> cpu_features() {
           {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
           {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
           {"avx512vnni", __builtin_cpu_supports("avx512vnni") != 0},
+          {"avx512vbmi", __builtin_cpu_supports("avx512vbmi") != 0},
           {"amx", has_amx()}};
 }
 #elif defined(__aarch64__) && defined(__linux__)
@@ -79,7 +80,7 @@ const std::vector<Level>& levels() {
     if (avx512())
       v.push_back({avx512(), has({"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"})});
     if (avx512vnni()) v.push_back({avx512vnni(), v.back().supported && has({"avx512vnni"})});
-    if (amx()) v.push_back({amx(), v.back().supported && has({"amx"})});
+    if (amx()) v.push_back({amx(), v.back().supported && has({"amx", "avx512vbmi"})});
     if (neon()) v.push_back({neon(), true});  // part of every 64-bit Arm
     if (neon_dot()) v.push_back({neon_dot(), has({"asimddp"})});
     return v;
