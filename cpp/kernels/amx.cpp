@@ -241,7 +241,20 @@ struct Rows {
   const std::uint8_t *blocks, *scales;
   int n_groups;
   unsigned kept;  // how many groups of codes are kept at a time, a power of two, less one
+  bool more;      // whether another sixteen rows follow
+
   std::size_t row_bytes() const { return static_cast<std::size_t>(n_groups) * kGroupBytes; }
+  Rows next() const { return {blocks + kSide * row_bytes(), scales + kSide * n_groups, n_groups, kept, false}; }
+
+  // Brings the i-th of n_groups parts into the second level of the cache.
+  void fetch(int i) const {
+    constexpr int kPart = kSide * kGroupBytes;
+    const auto line = [](const std::uint8_t* at) {
+      _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
+    };
+    for (int j = 0; j < kPart; j += 64) line(blocks + static_cast<std::size_t>(i) * kPart + j);
+    if (i % (64 / kSide) == 0) line(scales + i * kSide);
+  }
 };
 
 // Twice the E2M1 values. The table is looked up by six bits of a byte, and says the same whatever the upper
@@ -274,9 +287,7 @@ template <Terms terms, int N, bool first>
   const auto expand = [&]() OSSNB_INLINE {
     if (position == n_groups) return;
     expand_group(rows.blocks + group * kGroupBytes, row_bytes, values, codes(position));
-    const auto* soon =
-        reinterpret_cast<const char*>(rows.blocks + kSide * row_bytes) + position * (kTileBytes / 2);
-    each<kTileBytes / 2 / 64>([&]<int line>() OSSNB_INLINE { _mm_prefetch(soon + line * 64, _MM_HINT_T1); });
+    if (rows.more) rows.next().fetch(position);
     ++position;
     group = group_after<4>(group, n_groups);
   };
@@ -347,11 +358,14 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
   const int whole = x.n > kFewTokens ? n_rows / kSide * kSide : 0;
   if (whole > 0) {
     const Scratch scratch(at, layout);
+    const auto rows_from = [&](int r, unsigned kept) {
+      return Rows{blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, kept, r + kSide < whole};
+    };
+    for (int i = 0; i < layout.n_groups; ++i) rows_from(0, 0).fetch(i);
     for_blocks(layout, x, scratch, whole / kSide, [&](int i, const Block& block, int t, int n_blocks) {
       const int r = i * kSide;
       // For one block a few groups' codes are enough, and they stay in the first level of the cache.
-      const Rows rows = {blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups,
-                         n_blocks == 1 ? 15u : ~0u};
+      const Rows rows = rows_from(r, n_blocks == 1 ? 15u : ~0u);
       float* to = y + t * y_stride + r;
       with_tokens(block.n, [&]<int N>() {
         if (t % kHeldTokens == 0) {

@@ -148,7 +148,7 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     for (int r = 0; r < 4; ++r) {
       const std::uint8_t* p = blocks + r * row_bytes + static_cast<std::size_t>(g) * kGroupBytes;
       const __m512i b = left == 4 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8(valid, p);
-      _mm_prefetch(reinterpret_cast<const char*>(p) + 4 * row_bytes, _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(p) + 8 * row_bytes, _MM_HINT_T1);
       const __m512i even = values.low(b), odd = values.high(b);
 #pragma GCC unroll 4
       for (int t = 0; t < N; ++t) {
