@@ -244,7 +244,9 @@ struct Rows {
   bool more;      // whether another sixteen rows follow
 
   std::size_t row_bytes() const { return static_cast<std::size_t>(n_groups) * kGroupBytes; }
-  Rows next() const { return {blocks + kSide * row_bytes(), scales + kSide * n_groups, n_groups, kept, false}; }
+  Rows next() const {
+    return {blocks + kSide * row_bytes(), scales + kSide * n_groups, n_groups, kept, false};
+  }
 
   // Brings the i-th of n_groups parts into the second level of the cache.
   void fetch(int i) const {
@@ -359,7 +361,8 @@ static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales,
   if (whole > 0) {
     const Scratch scratch(at, layout);
     const auto rows_from = [&](int r, unsigned kept) {
-      return Rows{blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, kept, r + kSide < whole};
+      return Rows{blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, kept,
+                  r + kSide < whole};
     };
     for (int i = 0; i < layout.n_groups; ++i) rows_from(0, 0).fetch(i);
     for_blocks(layout, x, scratch, whole / kSide, [&](int i, const Block& block, int t, int n_blocks) {
@@ -422,7 +425,6 @@ const Table* amx() {
   static const Table table = [] {
     Table t = *avx512vnni();
     t.name = "amx";
-    t.row_block = 256;
     t.one.mxfp4_matmul = amx_level::mxfp4_matmul<Terms::one>;
     t.three.mxfp4_matmul = amx_level::mxfp4_matmul<Terms::three>;
     t.q8_matmul = amx_level::q8_matmul;

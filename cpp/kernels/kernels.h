@@ -145,9 +145,6 @@ struct Bf12 {
 
 struct Table {
   const char* name;
-  // Weight rows that a product of many tokens should get at once: few, so that their products stay in the
-  // cache, or more where the activations are laid out anew for each call.
-  int row_block;
 
   // y[t, r] = sum_k w[r, k] x[t, k] for r < n_rows, t < n_tokens. w bf16 [n_rows, K], x f32, K a multiple
   // of 16.

@@ -2,7 +2,6 @@
 // reading it runs no code of the level on a machine that lacks it. The namespace defines kName.
 static constexpr Table kTable = {
     .name = kName,
-    .row_block = 64,
     .bf16_matmul = bf16_matmul,
     .bf12_matmul = bf12_matmul,
     .bf16_matmul_in_out = bf16_matmul_in_out,

@@ -14,10 +14,16 @@ namespace ossnb {
 
 namespace {
 
-// Rows of a weight matrix that a task multiplies: of many tokens, as many as the kernels like; of few, the
-// weights stream from memory, each task's stream begins slowly, and long ones are worth it. With many threads
-// fewer, so that every one gets several.
-constexpr int kRowBlock = 64, kLongRowBlock = 256, kFewTokens = 8;
+// Rows of a weight matrix that a task multiplies. Long tasks are worth it, since weights stream from memory
+// and each task's stream begins slowly, and since kernels lay activations out anew for each; with many
+// threads they are shorter, so that every one gets several.
+constexpr int kShortRowBlock = 64, kLongRowBlock = 512;
+
+int row_block_for(int n_threads) {
+  return std::clamp(kLongRowBlock * 2 / n_threads, kShortRowBlock, kLongRowBlock) / kShortRowBlock *
+         kShortRowBlock;
+}
+
 constexpr int kHeadBlock = 256;  // rows of lm_head a task multiplies
 constexpr int kQueryBlock = 4;   // queries that share what is read of the keys and values
 
@@ -81,7 +87,8 @@ class CpuOps final : public Ops {
         screen_layout_(config.hidden_size, kernels::Terms::one),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),
-        head_packed_(derived.of(weights.lm_head)) {
+        head_packed_(derived.of(weights.lm_head)),
+        row_block_(row_block_for(pool.size())) {
     for (const LayerWeights& layer : weights.layers) {
       dense_.emplace_back(layer, config, derived, precision == Precision::fast ? &kernels : nullptr, pool);
     }
@@ -153,7 +160,7 @@ class CpuOps final : public Ops {
 
   const Batch* batch_ = nullptr;
   int T_ = 0;                      // rows at work: the batch's, in the end only those with logits
-  int row_block_ = kRowBlock;      // rows of a weight matrix that a task multiplies
+  const int row_block_;            // rows of a weight matrix that a task multiplies
   std::vector<std::int32_t> row_;  // [T] their places in the batch
   std::uint64_t bytes_ = 0;
   std::vector<std::pair<Sequence*, int>> last_position_;  // of each sequence in the batch
@@ -217,9 +224,6 @@ void CpuOps::begin(const Batch& batch) {
   scratch_.resize(pool_.size());
   for (Scratch& s : scratch_)
     s.integer.reserve(kernels::scratch_bytes(std::max({c_.hidden_size, c_.intermediate_size, c_.q_size()})));
-
-  const int row_block = T_ <= kFewTokens ? kLongRowBlock : k_.row_block;
-  row_block_ = kRowBlock * std::clamp(8 / pool_.size(), 1, row_block / kRowBlock);
 
   last_position_.clear();
   for (int t = 0; t < T_; ++t) {
