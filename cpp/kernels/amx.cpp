@@ -29,12 +29,11 @@ constexpr int kFewTokens = 2;
 
 // Up to sixteen tokens' activations as the tile unit wants them.
 struct Block {
-  int n;                // tokens
-  std::int8_t* codes;   // [n_stored, n_terms, 16 tokens, 32]: even inputs first
-  float* units;         // [n_stored / 16, 16 tokens, 16 groups]
-  std::int32_t* lifts;  // the same: what takes the lift of Q8 off again
+  int n;               // tokens
+  std::int8_t* codes;  // [n_stored, n_terms, 16 tokens, 32]: even inputs first
+  float* units;        // [n_stored / 16, 16 tokens, 16 groups]
 
-  // Where token 0 has its unit and its lift of group g; those of the others follow 16 places on.
+  // Where token 0 has its unit of group g; those of the others follow 16 places on.
   static std::size_t at(int g) { return static_cast<std::size_t>(g) / 16 * (kSide * 16) + g % 16; }
 };
 
@@ -47,7 +46,7 @@ struct Scratch {
 
   Scratch(std::uint8_t* at, const QuantLayout& layout)
       : code_bytes(static_cast<std::size_t>(layout.n_stored) * layout.n_terms * kTileBytes),
-        block_bytes(code_bytes + static_cast<std::size_t>(layout.n_stored) * kSide * 8) {
+        block_bytes(code_bytes + static_cast<std::size_t>(layout.n_stored) * kSide * sizeof(float)) {
     const auto start = (reinterpret_cast<std::uintptr_t>(at) + 63) / 64 * 64;
     codes = reinterpret_cast<std::uint8_t*>(start);
     scales = reinterpret_cast<float*>(codes + static_cast<std::size_t>(layout.n_stored) * kTileBytes);
@@ -55,9 +54,7 @@ struct Scratch {
   }
   Block block(int i, int n) const {
     std::uint8_t* at = blocks + i * block_bytes;
-    auto* units = reinterpret_cast<float*>(at + code_bytes);
-    auto* lifts = reinterpret_cast<std::int32_t*>(units) + (block_bytes - code_bytes) / 8;
-    return {n, reinterpret_cast<std::int8_t*>(at), units, lifts};
+    return {n, reinterpret_cast<std::int8_t*>(at), reinterpret_cast<float*>(at + code_bytes)};
   }
 };
 
@@ -86,12 +83,8 @@ static void lay_out(const QuantLayout& layout, const QuantRows& x, int t0, const
     }
   }
   for (int g = 0; g < layout.n_stored; g += 16) {
-    for (int t = 0; t < block.n; ++t) {
-      const std::size_t to = Block::at(g) + t * 16;
-      _mm512_store_si512(block.units + to, _mm512_loadu_si512(rows[t] + layout.scale_offset + g * 4));
-      const __m512i sums = _mm512_loadu_si512(rows[t] + layout.sum_offset + g * 4);
-      _mm512_store_si512(block.lifts + to, _mm512_mullo_epi32(sums, _mm512_set1_epi32(kQ8Lift)));
-    }
+    for (int t = 0; t < block.n; ++t)
+      std::memcpy(block.units + Block::at(g) + t * 16, rows[t] + layout.scale_offset + g * 4, 64);
   }
 }
 
@@ -133,22 +126,17 @@ OSSNB_INLINE static inline void each(F f) {
 // Sums of a group, [n_terms, 16 tokens, 16 rows].
 using Sums = std::int32_t[3][kSide][kSide];
 
-enum class Weights { with_sign, lifted };
-
 // Multiplies a group of a block by sixteen rows, a register of 0 to 2 (or 3 to 5) for each term. Between them
 // the sums of the group before are stored from the other registers, and rest() does other work: stores fill
 // the queue, and what comes behind them all would have to wait.
 #define OSSNB_TERM(to, from, term)                 \
   _tile_zero(to);                                  \
   _tile_loadd(6, x + (term) * kTileBytes, kGroup); \
-  if constexpr (weights == Weights::with_sign)     \
-    _tile_dpbssd(to, 6, 7);                        \
-  else                                             \
-    _tile_dpbsud(to, 6, 7);                        \
+  _tile_dpbssd(to, 6, 7);                          \
   _tile_stored(from, before[term], 64);            \
   rest.template operator()<term>();
 #define OSSNB_STEP(to0, to1, to2, from0, from1, from2)                                                  \
-  template <Terms terms, Weights weights, class Rest>                                                   \
+  template <Terms terms, class Rest>                                                                    \
   OSSNB_INLINE static inline void step_##to0(const std::int8_t* x, const std::uint8_t* w, Sums& before, \
                                              Rest rest) {                                               \
     _tile_loadd(7, w, 64);                                                                              \
@@ -172,15 +160,105 @@ static inline int group_after(int g, int n_groups) {
   return pass < passes && pass < n_groups ? pass : 0;
 }
 
-// part[j][t] = sum over groups j, j + passes, ... of scale * integer, for N tokens and 16 rows: the codes of
-// the i-th group to be multiplied lie at w(i), the rows' scales of group g are scales(g). Three groups are at
-// work at a time: one is multiplied, of one the integers are stored, of one they become floats. beside() is
-// called with each and may do other work.
-template <Terms terms, Weights weights, int N, int passes, class Codes, class Scales, class Beside>
-OSSNB_INLINE static inline void block_sums(Codes w, Scales scales, const Block& block, int n_groups,
-                                           Beside beside, float (&part)[passes][N][kSide]) {
-  constexpr int kTerms = static_cast<int>(terms);
+// Brings bytes into the second level of the cache.
+static inline void fetch(const std::uint8_t* at, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += 64) _mm_prefetch(reinterpret_cast<const char*>(at + i), _MM_HINT_T1);
+}
+
+// Sixteen rows of a matrix in MXFP4, and how their bytes become those of a tile.
+struct Mxfp4Rows {
+  static constexpr int kPasses = 4;  // sums of groups 0, 1, 2, 3 (mod 4): the written order
+
+  const std::uint8_t *blocks, *scales;
+  int n_groups, n;  // rows, sixteen
+  // Twice the E2M1 values. The table is looked up by six bits of a byte, and says the same whatever the upper
+  // two are.
+  __m512i table;
+
+  Mxfp4Rows(const std::uint8_t* b, const std::uint8_t* s, int n_groups)
+      : blocks(b),
+        scales(s),
+        n_groups(n_groups),
+        n(kSide),
+        table(
+            _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12))) {}
+
+  __m512i low(__m512i v) const { return _mm512_permutexvar_epi8(v, table); }
+  __m512i high(__m512i v) const { return low(_mm512_srli_epi16(v, 4)); }
+
+  void expand(int g, std::uint8_t* codes) const {
+    expand_group(blocks + g * kGroupBytes, static_cast<std::size_t>(n_groups) * kGroupBytes, *this, codes);
+  }
+  void store_scales(float* to) const { expand_scales(scales, n_groups, to, kSide); }
+  void fetch_part(int i) const {  // of n_groups
+    constexpr std::size_t kPart = kSide * kGroupBytes;
+    fetch(blocks + i * kPart, kPart);
+    if (i % (64 / kSide) == 0) fetch(scales + i * kSide, 64);
+  }
+};
+
+// The same of a tile of Q8, whose words lie as the tile unit wants them, but lifted.
+struct Q8Rows {
+  static constexpr int kPasses = 1;
+
+  const std::uint8_t* tile;
+  int n_groups, n;
+
+  void expand(int g, std::uint8_t* codes) const {
+    const __m512i lift = _mm512_set1_epi8(static_cast<char>(kQ8Lift));
+    const std::uint8_t* from = tile + static_cast<std::size_t>(g) * kTileBytes;
+    for (int i = 0; i < kTileBytes; i += 64)
+      _mm512_store_si512(codes + i, _mm512_xor_si512(_mm512_loadu_si512(from + i), lift));
+  }
+  void store_scales(float* to) const {
+    const auto* scales =
+        reinterpret_cast<const __m256i*>(tile + static_cast<std::size_t>(n_groups) * kTileBytes);
+    for (int g = 0; g < n_groups; ++g) {
+      const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(scales + g));
+      _mm512_store_ps(to + g * kSide, _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)));
+    }
+  }
+  void fetch_part(int i) const {
+    constexpr std::size_t kPart = q8_tile_bytes(kGroup);
+    fetch(tile + i * kPart, kPart);
+  }
+};
+
+// How far expanding the codes runs ahead of multiplying them, and how many groups of codes are kept where
+// nobody needs them again: few, so that they stay in the first level of the cache.
+constexpr int kAhead = 6, kFewCodes = 16;
+
+// A block by sixteen rows, to y. Three groups are at work at a time: one is multiplied, of one the integers
+// are stored, of one they become floats. The first block of some rows expands their codes on the way, beside
+// the tile unit's work, and fetches those of `next`, if any; for later blocks the codes are there.
+template <Terms terms, int N, bool first, class Rows>
+[[gnu::noinline]] static void multiply_block(const Rows& rows, const Rows* next, bool only,
+                                             const Scratch& scratch, const Block& block, float* y,
+                                             std::size_t y_stride) {
+  constexpr int kTerms = static_cast<int>(terms), kPasses = Rows::kPasses;
+  const int n_groups = rows.n_groups;
+  const unsigned kept = only ? kFewCodes - 1 : ~0u;
+  const auto codes = [&](int i) OSSNB_INLINE {  // of the i-th group to be multiplied
+    return scratch.codes + static_cast<std::size_t>(static_cast<unsigned>(i) & kept) * kTileBytes;
+  };
+  const auto after = [&](int g) OSSNB_INLINE { return group_after<kPasses>(g, n_groups); };
+  int position = 0, group = 0;
+  const auto expand = [&]() OSSNB_INLINE {
+    if (!first || position == n_groups) return;
+    rows.expand(group, codes(position));
+    if (next) next->fetch_part(position);
+    ++position;
+    group = after(group);
+  };
+  if (first) {
+    rows.store_scales(scratch.scales);
+    for (int i = 0; i < kAhead; ++i) expand();
+    in_memory(scratch.codes);
+  }
+
   alignas(64) Sums sums[2];
+  alignas(64) float part[kPasses][N][kSide];
+  if (n_groups < kPasses) std::memset(part, 0, sizeof(part));
   __m512 acc[N];
   each<N>([&]<int t>() OSSNB_INLINE { acc[t] = _mm512_setzero_ps(); });
   const auto x = [&](int g) OSSNB_INLINE {
@@ -188,11 +266,9 @@ OSSNB_INLINE static inline void block_sums(Codes w, Scales scales, const Block& 
   };
   // The work beside a term: a share of the tokens of group g.
   const auto add = [&](int g, const Sums& sums) OSSNB_INLINE {
-    const __m512 ws = scales(g);
-    const std::size_t at = Block::at(g);
-    const float* units = block.units + at;
-    const std::int32_t* lifts = block.lifts + at;
-    return [&, ws, units, lifts]<int term>() OSSNB_INLINE {
+    const __m512 ws = _mm512_load_ps(scratch.scales + g * kSide);
+    const float* units = block.units + Block::at(g);
+    return [&, ws, units]<int term>() OSSNB_INLINE {
       constexpr int from = term * N / kTerms, to = (term + 1) * N / kTerms;
       each<to - from>([&]<int i>() OSSNB_INLINE {
         constexpr int t = from + i;
@@ -201,130 +277,45 @@ OSSNB_INLINE static inline void block_sums(Codes w, Scales scales, const Block& 
           d = _mm512_add_epi32(_mm512_slli_epi32(d, 8), _mm512_load_si512(sums[1][t]));
           d = _mm512_add_epi32(_mm512_slli_epi32(d, 8), _mm512_load_si512(sums[2][t]));
         }
-        if constexpr (weights == Weights::lifted) d = _mm512_add_epi32(d, _mm512_set1_epi32(lifts[t * 16]));
         const __m512 scale = _mm512_mul_ps(ws, _mm512_set1_ps(units[t * 16]));
         acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d), scale, acc[t]);
       });
     };
   };
-  const auto finish = [&](int g) OSSNB_INLINE {
-    if (g + passes < n_groups) return;
-    each<N>([&]<int t>() OSSNB_INLINE {
-      _mm512_store_ps(part[g % passes][t], acc[t]);
-      acc[t] = _mm512_setzero_ps();
-    });
-  };
   const auto nothing = []<int>() OSSNB_INLINE {};
-  const auto after = [&](int g) OSSNB_INLINE { return group_after<passes>(g, n_groups); };
   int adding = 0, storing = after(adding), multiplied = after(storing);
-  step_0<terms, weights>(x(adding), w(0), sums[1], nothing);
-  step_3<terms, weights>(x(storing), w(1), sums[0], nothing);
+  step_0<terms>(x(adding), codes(0), sums[1], nothing);
+  step_3<terms>(x(storing), codes(1), sums[0], nothing);
   const auto move_on = [&]() OSSNB_INLINE {
-    finish(adding);
+    if (adding + kPasses >= n_groups) {  // the last of its pass
+      each<N>([&]<int t>() OSSNB_INLINE {
+        _mm512_store_ps(part[adding % kPasses][t], acc[t]);
+        acc[t] = _mm512_setzero_ps();
+      });
+    }
     adding = storing;
     storing = multiplied;
     multiplied = after(multiplied);
   };
   for (int i = 0; i < n_groups; i += 2) {
-    beside();
-    step_0<terms, weights>(x(multiplied), w(i + 2), sums[1], add(adding, sums[0]));
+    expand();
+    step_0<terms>(x(multiplied), codes(i + 2), sums[1], add(adding, sums[0]));
     move_on();
     if (i + 1 == n_groups) break;
-    beside();
-    step_3<terms, weights>(x(multiplied), w(i + 3), sums[0], add(adding, sums[1]));
+    expand();
+    step_3<terms>(x(multiplied), codes(i + 3), sums[0], add(adding, sums[1]));
     move_on();
   }
-}
 
-// Sixteen rows of MXFP4.
-struct Rows {
-  const std::uint8_t *blocks, *scales;
-  int n_groups;
-  unsigned kept;  // how many groups of codes are kept at a time, a power of two, less one
-  bool more;      // whether another sixteen rows follow
-
-  std::size_t row_bytes() const { return static_cast<std::size_t>(n_groups) * kGroupBytes; }
-  Rows next() const {
-    return {blocks + kSide * row_bytes(), scales + kSide * n_groups, n_groups, kept, false};
-  }
-
-  // Brings the i-th of n_groups parts into the second level of the cache.
-  void fetch(int i) const {
-    constexpr int kPart = kSide * kGroupBytes;
-    const auto line = [](const std::uint8_t* at) {
-      _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
-    };
-    for (int j = 0; j < kPart; j += 64) line(blocks + static_cast<std::size_t>(i) * kPart + j);
-    if (i % (64 / kSide) == 0) line(scales + i * kSide);
-  }
-};
-
-// Twice the E2M1 values. The table is looked up by six bits of a byte, and says the same whatever the upper
-// two are.
-struct Values {
-  __m512i table;
-
-  Values()
-      : table(
-            _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12))) {}
-  __m512i low(__m512i v) const { return _mm512_permutexvar_epi8(v, table); }
-  __m512i high(__m512i v) const { return low(_mm512_srli_epi16(v, 4)); }
-};
-
-// How far expanding the codes runs ahead of multiplying them.
-constexpr int kAhead = 6;
-
-// A block by sixteen rows. The first block of some rows expands their codes on the way, beside the tile
-// unit's work, and fetches the next rows.
-template <Terms terms, int N, bool first>
-[[gnu::noinline]] static void mxfp4_block(const Rows& rows, const Scratch& scratch, const Block& block,
-                                          float* y, std::size_t y_stride) {
-  const int n_groups = rows.n_groups;
-  const std::size_t row_bytes = rows.row_bytes();
-  const auto codes = [&](int i) OSSNB_INLINE {
-    return scratch.codes + static_cast<std::size_t>(static_cast<unsigned>(i) & rows.kept) * kTileBytes;
-  };
-  const Values values;
-  int position = 0, group = 0;
-  const auto expand = [&]() OSSNB_INLINE {
-    if (position == n_groups) return;
-    expand_group(rows.blocks + group * kGroupBytes, row_bytes, values, codes(position));
-    if (rows.more) rows.next().fetch(position);
-    ++position;
-    group = group_after<4>(group, n_groups);
-  };
-  if constexpr (first) {
-    expand_scales(rows.scales, n_groups, scratch.scales, kSide);
-    for (int i = 0; i < kAhead; ++i) expand();
-    in_memory(scratch.codes);
-  }
-  alignas(64) float part[4][N][kSide];  // groups 0, 1, 2, 3 (mod 4): the written order
-  if (n_groups < 4) std::memset(part, 0, sizeof(part));
-  const auto scales = [&](int g) OSSNB_INLINE { return _mm512_load_ps(scratch.scales + g * kSide); };
-  const auto beside = [&]() OSSNB_INLINE {
-    if constexpr (first) expand();
-  };
-  block_sums<terms, Weights::with_sign, N, 4>(codes, scales, block, n_groups, beside, part);
+  const auto valid = static_cast<__mmask16>((1u << rows.n) - 1);
   for (int t = 0; t < block.n; ++t) {
-    const auto load = [&](int j) { return _mm512_load_ps(part[j][t]); };
-    const __m512 sum = _mm512_add_ps(_mm512_add_ps(load(0), load(1)), _mm512_add_ps(load(2), load(3)));
-    _mm512_storeu_ps(y + t * y_stride, sum);
+    __m512 sum = _mm512_load_ps(part[0][t]);
+    if constexpr (kPasses == 4) {
+      const auto load = [&](int j) { return _mm512_load_ps(part[j][t]); };
+      sum = _mm512_add_ps(_mm512_add_ps(sum, load(1)), _mm512_add_ps(load(2), load(3)));
+    }
+    _mm512_mask_storeu_ps(y + t * y_stride, valid, sum);
   }
-}
-
-// A block by a tile of Q8, which lies in memory as the tile unit wants it.
-template <int N>
-[[gnu::noinline]] static void q8_block(const std::uint8_t* tile, const Block& block, int n_groups, int n_rows,
-                                       float* y, std::size_t y_stride) {
-  const auto* w_scale = reinterpret_cast<const bf16*>(tile + static_cast<std::size_t>(n_groups) * kTileBytes);
-  const auto codes = [&](int i) OSSNB_INLINE { return tile + static_cast<std::size_t>(i) * kTileBytes; };
-  const auto scales = [&](int g) OSSNB_INLINE {
-    const auto* at = reinterpret_cast<const __m256i*>(w_scale + g * kSide);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(at)), 16));
-  };
-  alignas(64) float sum[1][N][kSide];
-  block_sums<Terms::one, Weights::lifted, N, 1>(codes, scales, block, n_groups, [] {}, sum);
-  for (int t = 0; t < block.n; ++t) std::copy_n(sum[0][t], n_rows, y + t * y_stride);
 }
 
 // Calls use<N>() with a compiled number of tokens that n fits into.
@@ -336,67 +327,61 @@ static inline void with_tokens(int n, Use use) {
             : use.template operator()<16>();
 }
 
-// Lays out up to kHeldTokens tokens at a time and calls use(tile, block, its first token, how many blocks
-// there are) for each block of each tile.
-template <class Use>
-static inline void for_blocks(const QuantLayout& layout, const QuantRows& x, const Scratch& scratch,
-                              int n_tiles, Use use) {
+// All tokens by n_tiles times sixteen rows, rows(i), up to kHeldTokens of the tokens at a time.
+template <Terms terms, class RowsAt>
+static void multiply(const QuantLayout& layout, const QuantRows& x, int n_tiles, RowsAt rows_at, float* y,
+                     std::size_t y_stride, std::uint8_t* at) {
+  const Scratch scratch(at, layout);
+  const auto first = rows_at(0);
+  for (int i = 0; i < layout.n_groups; ++i) first.fetch_part(i);
   for (int t = 0; t < x.n; t += kHeldTokens) {
     const int held = std::min(kHeldTokens, x.n - t), n_blocks = (held + kSide - 1) / kSide;
     const auto block = [&](int b) { return scratch.block(b, std::min(kSide, held - b * kSide)); };
     for (int b = 0; b < n_blocks; ++b) lay_out(layout, x, t + b * kSide, block(b));
     in_memory(scratch.blocks);
     const TileUnit unit(std::min(kSide, (held + 3) / 4 * 4));
-    for (int i = 0; i < n_tiles; ++i)
-      for (int b = 0; b < n_blocks; ++b) use(i, block(b), t + b * kSide, n_blocks);
+    for (int i = 0; i < n_tiles; ++i) {
+      const auto rows = rows_at(i), next = rows_at(i + 1);
+      for (int b = 0; b < n_blocks; ++b) {
+        const Block tokens = block(b);
+        float* to = y + (t + b * kSide) * y_stride + i * kSide;
+        with_tokens(tokens.n, [&]<int N>() {
+          if (b == 0) {
+            multiply_block<terms, N, true>(rows, i + 1 < n_tiles ? &next : nullptr, n_blocks == 1, scratch,
+                                           tokens, to, y_stride);
+          } else {
+            multiply_block<terms, N, false>(rows, &next, false, scratch, tokens, to, y_stride);
+          }
+        });
+      }
+    }
   }
 }
 
 template <Terms terms>
 static void mxfp4_matmul(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k,
-                         QuantRows x, float* y, std::size_t y_stride, std::uint8_t* at) {
+                         QuantRows x, float* y, std::size_t y_stride, std::uint8_t* scratch) {
   const QuantLayout layout(k, terms);
   const auto group = [&](int r) { return static_cast<std::size_t>(r) * layout.n_groups; };
   const int whole = x.n > kFewTokens ? n_rows / kSide * kSide : 0;
-  if (whole > 0) {
-    const Scratch scratch(at, layout);
-    const auto rows_from = [&](int r, unsigned kept) {
-      return Rows{blocks + group(r) * kGroupBytes, scales + group(r), layout.n_groups, kept,
-                  r + kSide < whole};
-    };
-    for (int i = 0; i < layout.n_groups; ++i) rows_from(0, 0).fetch(i);
-    for_blocks(layout, x, scratch, whole / kSide, [&](int i, const Block& block, int t, int n_blocks) {
-      const int r = i * kSide;
-      // For one block a few groups' codes are enough, and they stay in the first level of the cache.
-      const Rows rows = rows_from(r, n_blocks == 1 ? 15u : ~0u);
-      float* to = y + t * y_stride + r;
-      with_tokens(block.n, [&]<int N>() {
-        if (t % kHeldTokens == 0) {
-          mxfp4_block<terms, N, true>(rows, scratch, block, to, y_stride);
-        } else {
-          mxfp4_block<terms, N, false>(rows, scratch, block, to, y_stride);
-        }
-      });
-    });
-  }
+  const auto rows = [&](int i) {
+    return Mxfp4Rows(blocks + group(i * kSide) * kGroupBytes, scales + group(i * kSide), layout.n_groups);
+  };
+  if (whole > 0) multiply<terms>(layout, x, whole / kSide, rows, y, y_stride, scratch);
   if (whole < n_rows) {
     avx512vnni()->integer(terms).mxfp4_matmul(blocks + group(whole) * kGroupBytes, scales + group(whole),
-                                              n_rows - whole, k, x, y + whole, y_stride, at);
+                                              n_rows - whole, k, x, y + whole, y_stride, scratch);
   }
 }
 
 static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y,
-                      std::size_t y_stride, std::uint8_t* at) {
-  if (x.n <= kFewTokens) return avx512vnni()->q8_matmul(tiles, n_rows, k, x, y, y_stride, at);
+                      std::size_t y_stride, std::uint8_t* scratch) {
+  if (x.n <= kFewTokens) return avx512vnni()->q8_matmul(tiles, n_rows, k, x, y, y_stride, scratch);
   const QuantLayout layout(k, Terms::one);
-  const int n_tiles = (n_rows + kSide - 1) / kSide;
-  for_blocks(layout, x, Scratch(at, layout), n_tiles, [&](int i, const Block& block, int t, int) {
-    const int rows = std::min(kSide, n_rows - i * kSide);
-    with_tokens(block.n, [&]<int N>() {
-      q8_block<N>(tiles + i * q8_tile_bytes(k), block, layout.n_groups, rows, y + t * y_stride + i * kSide,
-                  y_stride);
-    });
-  });
+  const auto rows = [&](int i) {
+    return Q8Rows{tiles + i * q8_tile_bytes(k), layout.n_groups, std::min(kSide, n_rows - i * kSide)};
+  };
+  multiply<Terms::one>(layout, x, (n_rows + kSide - 1) / kSide, rows, y, y_stride, scratch);
 }
 
 static double int8_peak(long n) {

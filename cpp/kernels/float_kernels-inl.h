@@ -286,37 +286,52 @@ static_assert(kTop - kLeastTop == 7);
 static constexpr std::array<float, kLanes> kTops = {
     kTop, kTop - 1, kTop - 2, kTop - 3, kTop - 4, kTop - 5, kTop - 6, kTop - 7, 1, 1, 1, 1, 1, 1, 1, 1};
 
-// Activations to int8 terms; the integer part is scalar code that a compiler turns into vectors of its own.
+// The factor to integers of a group in one term, of the tops' the one that loses least, and the group's
+// scale.
+static inline float best_factor(const float* xs, float largest, float* scale) {
+  alignas(64) float factors[kLanes], losses[kLanes] = {};
+  const V tops = V::load(kTops.data());
+  V::store(factors, V::div(tops, V::set1(largest)));
+  rounding_losses(V::load(xs), V::load(xs + kLanes), factors, losses);
+  V::store(losses, V::div(V::load(losses), V::mul(tops, tops)));
+  int best = 0;
+  for (int i = 1; i <= kTop - kLeastTop; ++i) best = losses[i] < losses[best] ? i : best;
+  *scale = largest / static_cast<float>(2 * (kTop - best));
+  return factors[best];
+}
+
+// Activations to int8 terms. Three walks over the groups: in one, each group would wait for its own
+// divisions.
 template <Terms terms>
 static void quantize(const float* x, int k, std::uint8_t* out) {
   const QuantLayout layout(k, terms);
   auto* sums = reinterpret_cast<std::int32_t*>(out + layout.sum_offset);
   auto* scale = reinterpret_cast<float*>(out + layout.scale_offset);
+  // The factor to integers is kept in the place of the sum until that is known; 0 where a number is not
+  // finite.
+  const auto keep = [&](int g, float factor) { sums[g] = std::bit_cast<std::int32_t>(factor); };
+  const auto kept = [&](int g) { return std::bit_cast<float>(sums[g]); };
+  for (int g = 0; g < layout.n_groups; ++g) {
+    std::uint32_t bits = 0;
+    for (int j = 0; j < kGroup; ++j)
+      bits = std::max(bits, std::bit_cast<std::uint32_t>(x[g * kGroup + j]) & 0x7fffffffu);
+    const std::int32_t exponent = std::max(static_cast<std::int32_t>(bits >> 23), kMinExponent);
+    if (exponent == 255) {
+      keep(g, 0);
+      scale[g] = std::bit_cast<float>(0x7fc00000u);
+    } else if (terms == Terms::three) {
+      keep(g, std::bit_cast<float>((kToIntBias - exponent) << 23));
+      scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
+    } else {
+      keep(g, std::max(std::bit_cast<float>(bits), kSmallestLargest));
+    }
+  }
+  for (int g = 0; g < layout.n_groups && terms == Terms::one; ++g)
+    if (kept(g) > 0) keep(g, best_factor(x + g * kGroup, kept(g), scale + g));
   for (int g = 0; g < layout.n_groups; ++g) {
     const float* xs = x + g * kGroup;
-    std::uint32_t bits = 0;
-    for (int j = 0; j < kGroup; ++j) bits = std::max(bits, std::bit_cast<std::uint32_t>(xs[j]) & 0x7fffffffu);
-    const std::int32_t exponent = std::max(static_cast<std::int32_t>(bits >> 23), kMinExponent);
-    const bool finite = exponent != 255;
-    float to_int = 0;
-    scale[g] = std::bit_cast<float>(0x7fc00000u);
-    if (finite && terms == Terms::three) {
-      to_int = std::bit_cast<float>((kToIntBias - exponent) << 23);
-      scale[g] = std::bit_cast<float>((exponent - kScaleBias) << 23);
-    } else if (finite) {
-      const float largest = std::max(std::bit_cast<float>(bits), kSmallestLargest);
-      alignas(64) float factors[kLanes], losses[kLanes] = {};
-      const V tops = V::load(kTops.data());
-      V::store(factors, V::div(tops, V::set1(largest)));
-      rounding_losses(V::load(xs), V::load(xs + kLanes), factors, losses);
-      V::store(losses, V::div(V::load(losses), V::mul(tops, tops)));
-      int best = 0;
-      for (int i = 1; i <= kTop - kLeastTop; ++i) best = losses[i] < losses[best] ? i : best;
-      to_int = factors[best];
-      scale[g] = largest / static_cast<float>(2 * (kTop - best));
-    }
     alignas(64) std::int32_t v[kGroup] = {};
-    if (finite) {
+    if (const float to_int = kept(g); to_int > 0) {
       V::store_nearest_int(v, V::mul(V::load(xs), V::set1(to_int)));
       V::store_nearest_int(v + kLanes, V::mul(V::load(xs + kLanes), V::set1(to_int)));
     }

@@ -183,12 +183,12 @@ struct Table {
 };
 
 // Bytes of scratch that any level's integer products need for rows of K inputs: a tile of 32 rows, one byte a
-// weight and one float a group, and the activations of so many tokens laid out anew, three terms and eight
-// bytes a group.
+// weight and one float a group, and the activations of so many tokens laid out anew, three terms and a float
+// a group.
 constexpr int kHeldTokens = 128;
 constexpr std::size_t scratch_bytes(int k) {
   const std::size_t n_stored = QuantLayout(k, Terms::three).n_stored;
-  return 32 * n_stored * (kGroup + 4) + kHeldTokens * n_stored * (3 * kGroup + 8) + 64;
+  return 32 * n_stored * (kGroup + 4) + kHeldTokens * n_stored * (3 * kGroup + 4) + 64;
 }
 
 const Table& reference();

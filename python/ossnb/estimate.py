@@ -12,7 +12,7 @@ import numpy as np
 from . import _core
 from .config import SLIDING, Config
 
-_OUT, _IN, _TOKENS = 64, 960, 64  # a chunk of 512 tokens gives an expert of 32 about as many
+_OUT, _IN, _TOKENS = 256, 960, 64  # a chunk of 512 tokens gives an expert of 32 about as many
 _TRIES = 3
 
 
