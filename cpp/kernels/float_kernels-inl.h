@@ -260,15 +260,7 @@ static void swiglu(const float* h, int n, float limit, float alpha, float* out) 
   std::copy_n(last, n - i, out + i);
 }
 
-// What rounding a group's numbers times to_int to integers loses, squared, in units.
-static inline float rounding_loss(V lo, V hi, float to_int) {
-  const V f = V::set1(to_int);
-  const V a = V::mul(lo, f), b = V::mul(hi, f);
-  const V ea = V::sub(a, V::nearest(a)), eb = V::sub(b, V::nearest(b));
-  return V::tree(V::fma(eb, eb, V::mul(ea, ea)));
-}
-
-// The same for each of eight factors.
+// What rounding a group's numbers times each of eight factors to integers loses, squared, in units.
 static inline void rounding_losses(V lo, V hi, const float* to_int, float* losses) {
   V lane[8];
 #pragma GCC unroll 8
@@ -370,17 +362,21 @@ static inline void pack_tile(const bf16* w, int n_rows, int k, Store store) {
       const auto bits = std::bit_cast<std::uint32_t>(lane[0] / (kCodeTop / 2.0f));
       const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
       bf16 twice = least;
-      float best = std::numeric_limits<float>::infinity();
-      for (int i = 0; i < kWeightScales && lane[0] > kSmallestLargest; ++i) {
-        const bf16 wider = static_cast<bf16>(least + i);
-        const float ratio = bf16_to_f32(wider) / bf16_to_f32(least);
-        const float loss = rounding_loss(lo, hi, 2.0f / bf16_to_f32(wider)) * (ratio * ratio);
-        if (loss < best) {
-          best = loss;
-          twice = wider;
-        }
+      float factor = 0;
+      if (lane[0] > kSmallestLargest) {
+        alignas(64) float wider[kLanes], factors[kLanes], losses[kLanes];
+        for (int i = 0; i < kLanes; ++i) wider[i] = bf16_to_f32(static_cast<bf16>(least + i));
+        V::store(factors, V::div(V::set1(2.0f), V::load(wider)));
+        rounding_losses(lo, hi, factors, losses);
+        rounding_losses(lo, hi, factors + 8, losses + 8);
+        const V ratio = V::div(V::load(wider), V::set1(wider[0]));
+        V::store(losses, V::mul(V::load(losses), V::mul(ratio, ratio)));
+        int best = 0;
+        for (int i = 1; i < kWeightScales; ++i) best = losses[i] < losses[best] ? i : best;
+        twice = static_cast<bf16>(least + best);
+        factor = factors[best];
       }
-      const V to_code = V::set1(lane[0] > kSmallestLargest ? 2.0f / bf16_to_f32(twice) : 0.0f);
+      const V to_code = V::set1(factor);
       alignas(64) std::int32_t codes[kGroup];
       V::store_nearest_int(codes, V::mul(lo, to_code));
       V::store_nearest_int(codes + kLanes, V::mul(hi, to_code));

@@ -26,23 +26,40 @@ float rounded_up(double v) {
 
 // |w - q| and |q| of row r of a tile, where q is what the tile says.
 void row_norms(const bf16* w, int k, const std::uint8_t* tile, int r, float* norms) {
-  double lost = 0, kept = 0;
+  constexpr int kSums = 4;  // side by side, so that no addition waits for the last one
+  double lost[kSums] = {}, kept[kSums] = {};
   for (int g = 0; g < k / kGroup; ++g, tile += kernels::kQ6Group) {
     const double scale = bf16_to_f32(reinterpret_cast<const bf16*>(tile + kernels::kQ6Codes)[r]) / 2;
+    std::int32_t codes[kGroup];
+    for (int j = 0; j < kGroup; ++j) codes[j] = kernels::q6_code(tile, r, j);
     for (int j = 0; j < kGroup; ++j) {
-      const double q = kernels::q6_code(tile, r, j) * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
-      lost += difference * difference;
-      kept += q * q;
+      const double q = codes[j] * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
+      lost[j % kSums] += difference * difference;
+      kept[j % kSums] += q * q;
     }
   }
-  norms[0] = rounded_up(std::sqrt(lost));
-  norms[1] = rounded_up(std::sqrt(kept));
+  const auto norm = [](const double (&s)[kSums]) {
+    return rounded_up(std::sqrt((s[0] + s[1]) + (s[2] + s[3])));
+  };
+  norms[0] = norm(lost);
+  norms[1] = norm(kept);
 }
 
 // The sixteen most frequent high bytes of w; of equals the lower.
-void frequent_high_bytes(const bf16* w, std::size_t n, std::uint8_t* high) {
+void frequent_high_bytes(const bf16* w, std::size_t n, std::uint8_t* high, ThreadPool& pool) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  const auto n_pieces = static_cast<int>((n + kPiece - 1) / kPiece);
+  std::vector<std::array<std::uint32_t, 256>> counts(n_pieces);
+  pool.parallel_for(n_pieces, [&](int p, int) {
+    std::array<std::uint32_t, 256> some[4] =
+        {};  // in turn: neighbours are often alike, and would wait for each other
+    for (std::size_t i = p * kPiece; i < std::min(n, (p + 1) * kPiece); ++i) ++some[i % 4][w[i] >> 8];
+    for (int b = 0; b < 256; ++b) counts[p][b] = some[0][b] + some[1][b] + some[2][b] + some[3][b];
+  });
   std::array<std::size_t, 256> count{};
-  for (std::size_t i = 0; i < n; ++i) ++count[w[i] >> 8];
+  for (const auto& piece : counts) {
+    for (int b = 0; b < 256; ++b) count[b] += piece[b];
+  }
   std::array<std::uint8_t, 256> byte;
   std::iota(byte.begin(), byte.end(), 0);
   std::stable_sort(byte.begin(), byte.end(), [&](int a, int b) { return count[a] > count[b]; });
@@ -153,7 +170,7 @@ std::optional<std::vector<kernels::Bf12::Rare>> pack_bf12(const bf16* w, int n_r
   using kernels::kBf12Group, kernels::kBf12Rows;
   constexpr int kLeastPerRare = 64;  // weights to each that is not in the table, or packing does not pay
   const std::size_t n = static_cast<std::size_t>(n_rows) * k;
-  frequent_high_bytes(w, n, high);
+  frequent_high_bytes(w, n, high, pool);
   std::array<std::int8_t, 256> pointer;
   pointer.fill(-1);
   for (int i = 15; i >= 0; --i) pointer[high[i]] = static_cast<std::int8_t>(i);

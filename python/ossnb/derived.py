@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -316,14 +317,18 @@ class _Entry:
         file.seek(start)
         header: dict[str, Any] = {}
         at = 0
-        for name, pieces in _packed(self.kind, self.opened.tensors, self.threads):
-            begin, rows, last = at, 0, np.empty(0, np.uint8)
-            for last in pieces:
-                file.write(last.data)
-                at, rows = at + last.nbytes, rows + len(last)
-                update(at)
-            shape = [rows, *last.shape[1:]]
-            header[name] = {"dtype": _DTYPES[last.dtype], "shape": shape, "data_offsets": [begin, at]}
+        with ThreadPoolExecutor(max_workers=1) as beside:  # a piece is written while the next one is packed
+            writing = beside.submit(file.tell)
+            for name, pieces in _packed(self.kind, self.opened.tensors, self.threads):
+                begin, rows, last = at, 0, np.empty(0, np.uint8)
+                for last in pieces:
+                    writing.result()
+                    writing = beside.submit(file.write, last.data)
+                    at, rows = at + last.nbytes, rows + len(last)
+                    update(at)
+                shape = [rows, *last.shape[1:]]
+                header[name] = {"dtype": _DTYPES[last.dtype], "shape": shape, "data_offsets": [begin, at]}
+            writing.result()
         file.flush()
         data = np.memmap(file.name, np.uint8, "r", offset=start)
         header["__metadata__"] = {
