@@ -345,42 +345,58 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
 }
 
 // Chooses the codes and scales of a tile, codes at most kCodeTop in magnitude: store(codes, scale, group,
-// row).
+// row). A few groups take each step together, since one alone would wait for its own divisions.
 template <int kCodeTop, class Store>
 static inline void pack_tile(const bf16* w, int n_rows, int k, Store store) {
+  constexpr int kTogether = 8;
+  struct Group {
+    V lo, hi;
+    float largest;
+    bf16 least;  // of the scales tried
+    alignas(64) float wider[kLanes], factors[kLanes], losses[kLanes];
+  };
+  Group groups[kTogether];
   for (int r = 0; r < kQ8Rows; ++r) {
-    for (int g = 0; g < k / kGroup; ++g) {
-      const bf16* p = w + static_cast<std::size_t>(r) * k + g * kGroup;
-      const V lo = r < n_rows ? V::load_bf16(p) : V::zero(),
-              hi = r < n_rows ? V::load_bf16(p + kLanes) : V::zero();
-      const auto magnitude = [](V v) { return V::max(v, V::sub(V::zero(), v)); };
-      alignas(64) float lane[kLanes];
-      V::store(lane, V::max(magnitude(lo), magnitude(hi)));
-      for (int half = 8; half >= 1; half /= 2) {
-        for (int i = 0; i < half; ++i) lane[i] = std::max(lane[i], lane[i + half]);
+    for (int start = 0; start < k / kGroup; start += kTogether) {
+      const int n = std::min(kTogether, k / kGroup - start);
+      for (int i = 0; i < n; ++i) {
+        Group& g = groups[i];
+        const bf16* p = w + static_cast<std::size_t>(r) * k + (start + i) * kGroup;
+        g.lo = r < n_rows ? V::load_bf16(p) : V::zero();
+        g.hi = r < n_rows ? V::load_bf16(p + kLanes) : V::zero();
+        const auto magnitude = [](V v) { return V::max(v, V::sub(V::zero(), v)); };
+        alignas(64) float lane[kLanes];
+        V::store(lane, V::max(magnitude(g.lo), magnitude(g.hi)));
+        for (int half = 8; half >= 1; half /= 2) {
+          for (int j = 0; j < half; ++j) lane[j] = std::max(lane[j], lane[j + half]);
+        }
+        g.largest = lane[0];
       }
-      const auto bits = std::bit_cast<std::uint32_t>(lane[0] / (kCodeTop / 2.0f));
-      const bf16 least = static_cast<bf16>((bits + 0xffff) >> 16);
-      bf16 twice = least;
-      float factor = 0;
-      if (lane[0] > kSmallestLargest) {
-        alignas(64) float wider[kLanes], factors[kLanes], losses[kLanes];
-        for (int i = 0; i < kLanes; ++i) wider[i] = bf16_to_f32(static_cast<bf16>(least + i));
-        V::store(factors, V::div(V::set1(2.0f), V::load(wider)));
-        rounding_losses(lo, hi, factors, losses);
-        rounding_losses(lo, hi, factors + 8, losses + 8);
-        const V ratio = V::div(V::load(wider), V::set1(wider[0]));
-        V::store(losses, V::mul(V::load(losses), V::mul(ratio, ratio)));
+      for (int i = 0; i < n; ++i) {
+        Group& g = groups[i];
+        const auto bits = std::bit_cast<std::uint32_t>(g.largest / (kCodeTop / 2.0f));
+        g.least = static_cast<bf16>((bits + 0xffff) >> 16);
+        for (int j = 0; j < kLanes; ++j) g.wider[j] = bf16_to_f32(static_cast<bf16>(g.least + j));
+        V::store(g.factors, V::div(V::set1(2.0f), V::load(g.wider)));
+      }
+      for (int i = 0; i < n; ++i) {
+        Group& g = groups[i];
+        rounding_losses(g.lo, g.hi, g.factors, g.losses);
+        rounding_losses(g.lo, g.hi, g.factors + 8, g.losses + 8);
+        const V ratio = V::div(V::load(g.wider), V::set1(g.wider[0]));
+        V::store(g.losses, V::mul(V::load(g.losses), V::mul(ratio, ratio)));
+      }
+      for (int i = 0; i < n; ++i) {
+        const Group& g = groups[i];
         int best = 0;
-        for (int i = 1; i < kWeightScales; ++i) best = losses[i] < losses[best] ? i : best;
-        twice = static_cast<bf16>(least + best);
-        factor = factors[best];
+        for (int j = 1; j < kWeightScales; ++j) best = g.losses[j] < g.losses[best] ? j : best;
+        const bool packs = g.largest > kSmallestLargest;
+        const V to_code = V::set1(packs ? g.factors[best] : 0.0f);
+        alignas(64) std::int32_t codes[kGroup];
+        V::store_nearest_int(codes, V::mul(g.lo, to_code));
+        V::store_nearest_int(codes + kLanes, V::mul(g.hi, to_code));
+        store(codes, static_cast<bf16>(packs ? g.least + best : g.least), start + i, r);
       }
-      const V to_code = V::set1(factor);
-      alignas(64) std::int32_t codes[kGroup];
-      V::store_nearest_int(codes, V::mul(lo, to_code));
-      V::store_nearest_int(codes + kLanes, V::mul(hi, to_code));
-      store(codes, twice, g, r);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "base/dtype.h"
@@ -105,13 +106,23 @@ constexpr std::size_t q8_tile_bytes(int k) {
 constexpr int kQ6Lift = 32, kQ6Codes = kQ8Rows * kGroup * 6 / 8, kQ6Group = kQ6Codes + kQ8Rows * 2;
 constexpr std::size_t q6_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kQ6Group; }
 
-// The code of input j of row r.
-inline int q6_code(const std::uint8_t* group, int r, int j) {
+// The codes of a group of row r.
+inline void q6_codes(const std::uint8_t* group, int r, std::int8_t* codes) {
   constexpr int kWord = kQ8Rows * 4;
-  const int word = j / 8, odd = j & 1;
-  const std::uint8_t* at = group + r * 4 + j / 2 % 4;
-  const int low = at[word * kWord] >> (4 * odd) & 15, upper = at[(4 + odd) * kWord] >> (2 * word) & 3;
-  return (upper << 4 | low) - kQ6Lift;
+  const auto word = [&](int i) {  // four bytes
+    std::uint32_t four;
+    std::memcpy(&four, group + i * kWord + r * 4, 4);
+    return four;
+  };
+  for (int q = 0; q < 4; ++q) {
+    for (int odd = 0; odd < 2; ++odd) {
+      const std::uint32_t low = word(q) >> (4 * odd) & 0x0f0f0f0f,
+                          upper = word(4 + odd) >> (2 * q) & 0x03030303;
+      const std::uint32_t four = low | upper << 4;
+      for (int i = 0; i < 4; ++i)  // input 8 q + 2 i + odd
+        codes[8 * q + 2 * i + odd] = static_cast<std::int8_t>((four >> (8 * i) & 63) - kQ6Lift);
+    }
+  }
 }
 
 // bf12: a bf16 matrix in 12 bits a weight, and nothing lost. The high byte of a weight, its sign and the

@@ -240,6 +240,15 @@ void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float*
   }
 }
 
+// The code of input j of row r.
+int q6_code(const std::uint8_t* group, int r, int j) {
+  constexpr int kWord = kQ8Rows * 4;
+  const int word = j / 8, odd = j & 1;
+  const std::uint8_t* at = group + r * 4 + j / 2 % 4;
+  const int low = at[word * kWord] >> (4 * odd) & 15, upper = at[(4 + odd) * kWord] >> (2 * word) & 3;
+  return (upper << 4 | low) - kQ6Lift;
+}
+
 void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
   const QuantLayout layout(k, Terms::one);
   const auto* x_scale = reinterpret_cast<const float*>(x + layout.scale_offset);

@@ -30,8 +30,8 @@ void row_norms(const bf16* w, int k, const std::uint8_t* tile, int r, float* nor
   double lost[kSums] = {}, kept[kSums] = {};
   for (int g = 0; g < k / kGroup; ++g, tile += kernels::kQ6Group) {
     const double scale = bf16_to_f32(reinterpret_cast<const bf16*>(tile + kernels::kQ6Codes)[r]) / 2;
-    std::int32_t codes[kGroup];
-    for (int j = 0; j < kGroup; ++j) codes[j] = kernels::q6_code(tile, r, j);
+    std::int8_t codes[kGroup];
+    kernels::q6_codes(tile, r, codes);
     for (int j = 0; j < kGroup; ++j) {
       const double q = codes[j] * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
       lost[j % kSums] += difference * difference;
@@ -176,10 +176,10 @@ std::optional<std::vector<kernels::Bf12::Rare>> pack_bf12(const bf16* w, int n_r
   for (int i = 15; i >= 0; --i) pointer[high[i]] = static_cast<std::int8_t>(i);
 
   const int n_all = n_tiles(n_rows, kBf12Rows);
-  std::memset(tiles, 0, n_all * kernels::bf12_tile_bytes(k));
   std::vector<std::vector<kernels::Bf12::Rare>> rare(n_all);
   pool.parallel_for(n_all, [&](int t, int) {
     std::uint8_t* group = tiles + t * kernels::bf12_tile_bytes(k);
+    std::memset(group, 0, kernels::bf12_tile_bytes(k));
     for (int i = 0; i < k; ++i) {
       if (i > 0 && i % kGroup == 0) group += kBf12Group;
       const int place = kernels::bf12_place(i % kGroup);
