@@ -1,5 +1,8 @@
 """Every instruction-set level against the plain scalar one, by equality; that one against float64."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -380,3 +383,24 @@ def test_attend(isa, n_heads, head_dim):
 def test_unknown_level_is_a_clear_error():
     with pytest.raises(ValueError, match=r"'mmx'.*choose one of: reference"):
         kernels.exp("mmx", np.zeros(1, np.float32))
+
+
+SMALL_SIGNAL_STACK = """
+import ctypes
+room = ctypes.create_string_buffer(4096)
+fields = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+Stack = type("Stack", (ctypes.Structure,), {"_fields_": fields})
+stack = Stack(ctypes.addressof(room), 0, len(room))
+assert ctypes.CDLL(None).sigaltstack(ctypes.byref(stack), None) == 0
+from ossnb import _core
+print(*_core.isa_levels())
+"""
+
+
+@pytest.mark.skipif("amx" not in LEVELS, reason="this machine has no AMX")
+def test_where_linux_refuses_the_registers_of_amx_the_next_level_is_taken():
+    """It does when a signal could not be delivered with them on some thread's stack for signals."""
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_SIGNAL_STACK], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [level for level in _core.isa_levels() if level != "amx"]

@@ -7,7 +7,6 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -170,7 +169,7 @@ struct Mxfp4Rows {
   static constexpr int kPasses = 4;  // sums of groups 0, 1, 2, 3 (mod 4): the written order
 
   const std::uint8_t *blocks, *scales;
-  int n_groups, n;  // rows, sixteen
+  int n_groups, n;  // n: how many rows count, all sixteen
   // Twice the E2M1 values. The table is looked up by six bits of a byte, and says the same whatever the upper
   // two are.
   __m512i table;
@@ -327,7 +326,7 @@ static inline void with_tokens(int n, Use use) {
             : use.template operator()<16>();
 }
 
-// All tokens by n_tiles times sixteen rows, rows(i), up to kHeldTokens of the tokens at a time.
+// All tokens by n_tiles times sixteen rows, rows_at(i), up to kHeldTokens of the tokens at a time.
 template <Terms terms, class RowsAt>
 static void multiply(const QuantLayout& layout, const QuantRows& x, int n_tiles, RowsAt rows_at, float* y,
                      std::size_t y_stride, std::uint8_t* at) {

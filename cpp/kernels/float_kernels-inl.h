@@ -260,11 +260,15 @@ static void swiglu(const float* h, int n, float limit, float alpha, float* out) 
   std::copy_n(last, n - i, out + i);
 }
 
-// What rounding a group's numbers times each of eight factors to integers loses, squared, in units.
+// What rounding a group's numbers times each of up to eight factors to integers loses, squared, in units.
+// losses has room for eight.
+template <int kFactors>
 static inline void rounding_losses(V lo, V hi, const float* to_int, float* losses) {
+  static_assert(kFactors <= 8);
   V lane[8];
+  for (int i = kFactors; i < 8; ++i) lane[i] = V::zero();
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < kFactors; ++i) {
     const V f = V::set1(to_int[i]);
     const V a = V::mul(lo, f), b = V::mul(hi, f);
     const V ea = V::sub(a, V::nearest(a)), eb = V::sub(b, V::nearest(b));
@@ -284,7 +288,7 @@ static inline float best_factor(const float* xs, float largest, float* scale) {
   alignas(64) float factors[kLanes], losses[kLanes] = {};
   const V tops = V::load(kTops.data());
   V::store(factors, V::div(tops, V::set1(largest)));
-  rounding_losses(V::load(xs), V::load(xs + kLanes), factors, losses);
+  rounding_losses<kTop - kLeastTop + 1>(V::load(xs), V::load(xs + kLanes), factors, losses);
   V::store(losses, V::div(V::load(losses), V::mul(tops, tops)));
   int best = 0;
   for (int i = 1; i <= kTop - kLeastTop; ++i) best = losses[i] < losses[best] ? i : best;
@@ -381,8 +385,8 @@ static inline void pack_tile(const bf16* w, int n_rows, int k, Store store) {
       }
       for (int i = 0; i < n; ++i) {
         Group& g = groups[i];
-        rounding_losses(g.lo, g.hi, g.factors, g.losses);
-        rounding_losses(g.lo, g.hi, g.factors + 8, g.losses + 8);
+        rounding_losses<8>(g.lo, g.hi, g.factors, g.losses);
+        rounding_losses<kWeightScales - 8>(g.lo, g.hi, g.factors + 8, g.losses + 8);
         const V ratio = V::div(V::load(g.wider), V::set1(g.wider[0]));
         V::store(g.losses, V::mul(V::load(g.losses), V::mul(ratio, ratio)));
       }
