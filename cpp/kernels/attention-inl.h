@@ -1,19 +1,30 @@
 // Attention over V, sixteen float lanes, for a few queries at a time: what is read of the keys and values
 // serves them all. Included at the end of float_kernels-inl.h.
 
-// Scores of one tile of 16 keys for H heads: lane = key, summed over d in rising order. The next tile is
-// prefetched: a head's keys and values lie in short stretches, each of which begins with misses.
-template <int H>
-static inline void score_tile(const float* q, int head_dim, const float* tile, const float* next, float scale,
-                              float* w, std::size_t w_stride) {
-  V dot[H];
-  for (int h = 0; h < H; ++h) dot[h] = V::zero();
-  for (int d = 0; d < head_dim; ++d) {
-    __builtin_prefetch(next + d * kKeyTile);
-    const V key = V::load(tile + d * kKeyTile);
-    for (int h = 0; h < H; ++h) dot[h] = V::fma(V::set1(q[h * head_dim + d]), key, dot[h]);
+// Scores of n neighbouring tiles of 16 keys for H heads: lane = key, summed over d in rising order. The next
+// tiles are prefetched: a head's keys and values lie in short stretches, each of which begins with misses.
+template <int H, int n>
+static inline void score_tiles(const float* q, int head_dim, const float* tile, const float* next,
+                               float scale, float* w, std::size_t w_stride) {
+  const int tile_floats = head_dim * kKeyTile;
+  V dot[H][n];
+  for (int h = 0; h < H; ++h) {
+    for (int i = 0; i < n; ++i) dot[h][i] = V::zero();
   }
-  for (int h = 0; h < H; ++h) V::store(w + h * w_stride, V::mul(dot[h], V::set1(scale)));
+  for (int d = 0; d < head_dim; ++d) {
+    V key[n];
+    for (int i = 0; i < n; ++i) {
+      __builtin_prefetch(next + i * tile_floats + d * kKeyTile);
+      key[i] = V::load(tile + i * tile_floats + d * kKeyTile);
+    }
+    for (int h = 0; h < H; ++h) {
+      const V qd = V::set1(q[h * head_dim + d]);
+      for (int i = 0; i < n; ++i) dot[h][i] = V::fma(qd, key[i], dot[h][i]);
+    }
+  }
+  for (int h = 0; h < H; ++h) {
+    for (int i = 0; i < n; ++i) V::store(w + h * w_stride + i * kKeyTile, V::mul(dot[h][i], V::set1(scale)));
+  }
 }
 
 // Adds n values to out[h, 0 .. 16 * D) for H heads, in rising key order; n values from `next` on come after.
@@ -85,15 +96,30 @@ struct Attention {
     return a.keys[at / a.block_tokens] + static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
   }
 
+  // The scores of n tiles from `at` on, which lie in one block.
+  template <int n>
+  void score_from(int at) const {
+    constexpr int kKeys = n * kKeyTile;
+    const float *tile = keys(at), *next = at + kKeys < a.last + a.n_queries ? keys(at + kKeys) : tile;
+    for (int i = 0; i < a.n_queries; ++i) {
+      if (at > a.last + i || at + kKeys <= a.first(i)) continue;
+      for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
+        score_tiles<H, n>(a.q + i * a.stride + h * a.head_dim, a.head_dim, tile, next, a.scale,
+                          row(i, h) + at - base, stride);
+      });
+    }
+  }
+
   void score() const {
-    for (int at = base; at < a.last + a.n_queries; at += kKeyTile) {
-      const float *tile = keys(at), *next = at + kKeyTile < a.last + a.n_queries ? keys(at + kKeyTile) : tile;
-      for (int i = 0; i < a.n_queries; ++i) {
-        if (at > a.last + i || at + kKeyTile <= a.first(i)) continue;
-        for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
-          score_tile<H>(a.q + i * a.stride + h * a.head_dim, a.head_dim, tile, next, a.scale,
-                        row(i, h) + at - base, stride);
-        });
+    constexpr int kKeys = kScoreTiles * kKeyTile;
+    const int end = (a.last + a.n_queries + kKeyTile - 1) / kKeyTile * kKeyTile;  // of the tiles
+    for (int at = base; at < end;) {
+      if (at % a.block_tokens + kKeys <= a.block_tokens && at + kKeys <= end) {
+        score_from<kScoreTiles>(at);
+        at += kKeys;
+      } else {
+        score_from<1>(at);
+        at += kKeyTile;
       }
     }
   }

@@ -1,8 +1,8 @@
 // Sixteen lanes in two registers of AVX2, and what its kernels have in common. Included inside a target
 // region and a namespace.
 
-constexpr int kSums = 12, kRows = 4, kTokens = 3, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512,
-              kPrefetchBf12 = 2048, kPrefetchBf12Level = 1;
+constexpr int kSums = 12, kRows = 4, kTokens = 3, kHeads = 4, kScoreTiles = 1, kWidth = 1,
+              kPrefetchBf16 = 512, kPrefetchBf12 = 2048, kPrefetchBf12Level = 1;
 
 struct V {
   struct Part {

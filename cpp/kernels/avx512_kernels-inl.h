@@ -1,8 +1,8 @@
 // The AVX-512 kernels, compiled once with VNNI and once without. Included inside a target region and a
 // namespace that defines dpbusd(sum, unsigned bytes, signed bytes).
 
-constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kWidth = 2, kPrefetchBf16 = 512,
-              kPrefetchBf12 = 4096, kPrefetchBf12Level = 2;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kScoreTiles = 2, kWidth = 2,
+              kPrefetchBf16 = 512, kPrefetchBf12 = 4096, kPrefetchBf12Level = 2;
 
 struct V {
   using Part = V;

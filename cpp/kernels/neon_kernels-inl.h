@@ -5,8 +5,8 @@
 //                                are MXFP4 codes, at most 12
 // Signed times signed: nothing has to be lifted as on x86.
 
-constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 4, kWidth = 1, kPrefetchBf16 = 512,
-              kPrefetchBf12 = 2048, kPrefetchBf12Level = 1;
+constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 4, kScoreTiles = 1, kWidth = 1,
+              kPrefetchBf16 = 512, kPrefetchBf12 = 2048, kPrefetchBf12Level = 1;
 
 struct V {
   struct Part {

@@ -25,7 +25,7 @@ int row_block_for(int n_threads) {
 }
 
 constexpr int kHeadBlock = 256;  // rows of lm_head a task multiplies
-constexpr int kQueryBlock = 4;   // queries that share what is read of the keys and values
+constexpr int kQueryBlock = 8;   // queries that share what is read of the keys and values
 
 constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
 
