@@ -4,6 +4,8 @@
 constexpr int kSums = 24, kRows = 4, kTokens = 6, kHeads = 8, kScoreTiles = 2, kWidth = 2,
               kPrefetchBf16 = 512, kPrefetchBf12 = 4096, kPrefetchBf12Level = 2;
 
+#include "kernels/x86_trees-inl.h"
+
 struct V {
   using Part = V;
   static constexpr int kPartLanes = 16;
@@ -47,20 +49,11 @@ struct V {
   }
   // tree() of each of eight.
   static void trees(const V (&v)[8], float* out) {
-    const auto halves = [&](int i) {
-      return _mm256_add_ps(_mm512_castps512_ps256(v[i].v), _mm512_extractf32x8_ps(v[i].v, 1));
-    };
-    const auto quarters = [&](int i) {  // of i and i + 4
-      const __m256 a = halves(i), b = halves(i + 4);
-      return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
-    };
-    const auto pairs = [&](int i) {  // of i and i + 1, i + 4 and i + 5
-      const __m256d a = _mm256_castps_pd(quarters(i)), b = _mm256_castps_pd(quarters(i + 1));
-      return _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
-                           _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
-    };
-    const __m256 a = pairs(0), b = pairs(2);
-    _mm256_storeu_ps(out, _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd)));
+    sum_eights(
+        [&](int i) {
+          return _mm256_add_ps(_mm512_castps512_ps256(v[i].v), _mm512_extractf32x8_ps(v[i].v, 1));
+        },
+        out);
   }
   static V nearest(V a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   static void store_nearest_int(std::int32_t* p, V a) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(a.v)); }
