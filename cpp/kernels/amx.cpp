@@ -340,16 +340,16 @@ static void multiply(const QuantLayout& layout, const QuantRows& x, int n_tiles,
     in_memory(scratch.blocks);
     const TileUnit unit(std::min(kSide, (held + 3) / 4 * 4));
     for (int i = 0; i < n_tiles; ++i) {
-      const auto rows = rows_at(i), next = rows_at(i + 1);
+      const auto rows = rows_at(i), further = rows_at(i + 1);
+      const auto* next = i + 1 < n_tiles ? &further : nullptr;
       for (int b = 0; b < n_blocks; ++b) {
         const Block tokens = block(b);
         float* to = y + (t + b * kSide) * y_stride + i * kSide;
         with_tokens(tokens.n, [&]<int N>() {
           if (b == 0) {
-            multiply_block<terms, N, true>(rows, i + 1 < n_tiles ? &next : nullptr, n_blocks == 1, scratch,
-                                           tokens, to, y_stride);
+            multiply_block<terms, N, true>(rows, next, n_blocks == 1, scratch, tokens, to, y_stride);
           } else {
-            multiply_block<terms, N, false>(rows, &next, false, scratch, tokens, to, y_stride);
+            multiply_block<terms, N, false>(rows, next, false, scratch, tokens, to, y_stride);
           }
         });
       }

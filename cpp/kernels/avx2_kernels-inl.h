@@ -10,12 +10,15 @@
 
 // bf12: unpacking within halves suits the written order of 32 inputs.
 struct Bf12Widener {
+  static constexpr int kRows = 1;  // that widen() takes
+
   __m256i high;
 
   explicit Bf12Widener(const std::uint8_t* table)
       : high(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)))) {}
 
-  std::array<V, 2> widen(const std::uint8_t* low, const std::uint8_t* pointers) const {
+  template <class Use>
+  void widen(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
     const __m256i two =
         _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pointers)));
     const __m256i one = _mm256_and_si256(_mm256_srlv_epi32(two, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4)),
@@ -26,15 +29,8 @@ struct Bf12Widener {
     const auto lanes = [](__m256i lo, __m256i hi) {
       return V{_mm256_castsi256_ps(lo), _mm256_castsi256_ps(hi)};
     };
-    return {lanes(_mm256_unpacklo_epi16(zero, a), _mm256_unpackhi_epi16(zero, a)),
-            lanes(_mm256_unpacklo_epi16(zero, b), _mm256_unpackhi_epi16(zero, b))};
-  }
-  template <class Use>
-  void widen_two(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
-    const auto [a, b] = widen(low, pointers);
-    use(0, a, b);
-    const auto [c, d] = widen(low + kGroup, pointers + kGroup / 2);
-    use(1, c, d);
+    use(0, lanes(_mm256_unpacklo_epi16(zero, a), _mm256_unpackhi_epi16(zero, a)),
+        lanes(_mm256_unpacklo_epi16(zero, b), _mm256_unpackhi_epi16(zero, b)));
   }
 };
 

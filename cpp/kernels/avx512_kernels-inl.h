@@ -68,13 +68,15 @@ struct V {
 
 // bf12, two rows at a time: low bytes fill a register, the first row in its lower half.
 struct Bf12Widener {
+  static constexpr int kRows = 2;  // that widen() takes
+
   __m512i high;
 
   explicit Bf12Widener(const std::uint8_t* table)
       : high(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)))) {}
 
   template <class Use>
-  void widen_two(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
+  void widen(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
     const auto pointers_of = [&](int row) {
       return _mm512_broadcast_i64x2(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pointers) + row));
     };
@@ -472,21 +474,5 @@ static void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::u
   for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q6_tile_bytes(k)) q6_tile(tiles, layout, x, y + r);
 }
 
-// Accumulators are named one by one: in an array the compiler keeps them in memory and the peak comes out at
-// a third.
-#define OSSNB_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-static double int8_peak(long n) {
-  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(1);
-#define OSSNB_DECLARE(i) __m512i acc##i = _mm512_setzero_si512();
-  OSSNB_EACH(OSSNB_DECLARE)
-  for (long i = 0; i < n; ++i) {
-#define OSSNB_STEP(i)            \
-  acc##i = dpbusd(acc##i, a, b); \
-  asm volatile("" : "+v"(acc##i), "+v"(a));
-    OSSNB_EACH(OSSNB_STEP)
-  }
-  return 12 * 64 * 2;
-}
-#undef OSSNB_EACH
-#undef OSSNB_DECLARE
-#undef OSSNB_STEP
+using Bytes = __m512i;
+#include "kernels/x86_peak-inl.h"

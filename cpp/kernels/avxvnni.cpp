@@ -94,24 +94,8 @@ static inline __m256i add_pair(__m256i sum, __m256i a, __m256i xa, __m256i b, __
 
 #include "kernels/avx2_kernels-inl.h"
 
-// Accumulators are named one by one: in an array the compiler keeps them in memory.
-#define OSSNB_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-static double int8_peak(long n) {
-  __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(1);
-#define OSSNB_DECLARE(i) __m256i acc##i = _mm256_setzero_si256();
-  OSSNB_EACH(OSSNB_DECLARE)
-  for (long i = 0; i < n; ++i) {
-#define OSSNB_STEP(i)            \
-  acc##i = dpbusd(acc##i, a, b); \
-  pin(acc##i);                   \
-  pin(a);
-    OSSNB_EACH(OSSNB_STEP)
-  }
-  return 12 * 32 * 2;
-}
-#undef OSSNB_EACH
-#undef OSSNB_DECLARE
-#undef OSSNB_STEP
+using Bytes = __m256i;
+#include "kernels/x86_peak-inl.h"
 
 constexpr char kName[] = "avxvnni";
 #include "kernels/level_table-inl.h"

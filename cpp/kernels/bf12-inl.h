@@ -12,10 +12,10 @@ struct Bf12Tile {
   template <class Use>
   void widened(int g, Use use) const {
     const std::uint8_t* group = groups + g * kBf12Group;
-#pragma GCC unroll 2
-    for (int r = 0; r < kBf12Rows; r += 2) {
-      widener.widen_two(group + r * kGroup, group + kBf12Rows * kGroup + r * kGroup / 2,
-                        [&](int second, V lo, V hi) { use(r + second, lo, hi); });
+#pragma GCC unroll 4
+    for (int r = 0; r < kBf12Rows; r += Bf12Widener::kRows) {
+      widener.widen(group + r * kGroup, group + kBf12Rows * kGroup + r * kGroup / 2,
+                    [&](int further, V lo, V hi) { use(r + further, lo, hi); });
     }
   }
 

@@ -110,11 +110,14 @@ struct V {
 };
 
 struct Bf12Widener {
+  static constexpr int kRows = 1;  // that widen() takes
+
   uint8x16_t high;
 
   explicit Bf12Widener(const std::uint8_t* table) : high(vld1q_u8(table)) {}
 
-  std::array<V, 2> widen(const std::uint8_t* low, const std::uint8_t* pointers) const {
+  template <class Use>
+  void widen(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
     const uint8x16_t two = vld1q_u8(pointers), l0 = vld1q_u8(low), l1 = vld1q_u8(low + 16);
     const uint8x16_t h0 = vqtbl1q_u8(high, vandq_u8(two, vdupq_n_u8(15))),
                      h1 = vqtbl1q_u8(high, vshrq_n_u8(two, 4));
@@ -123,14 +126,7 @@ struct Bf12Widener {
       return V{vreinterpretq_f32_u16(vzip1q_u16(zero, wa)), vreinterpretq_f32_u16(vzip1q_u16(zero, wb)),
                vreinterpretq_f32_u16(vzip2q_u16(zero, wa)), vreinterpretq_f32_u16(vzip2q_u16(zero, wb))};
     };
-    return {sixteen(vzip1q_u8(l0, h0), vzip1q_u8(l1, h1)), sixteen(vzip2q_u8(l0, h0), vzip2q_u8(l1, h1))};
-  }
-  template <class Use>
-  void widen_two(const std::uint8_t* low, const std::uint8_t* pointers, Use use) const {
-    const auto [a, b] = widen(low, pointers);
-    use(0, a, b);
-    const auto [c, d] = widen(low + kGroup, pointers + kGroup / 2);
-    use(1, c, d);
+    use(0, sixteen(vzip1q_u8(l0, h0), vzip1q_u8(l1, h1)), sixteen(vzip2q_u8(l0, h0), vzip2q_u8(l1, h1)));
   }
 };
 
