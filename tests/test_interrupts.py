@@ -202,8 +202,8 @@ def test_in_a_cell_it_is_quick_and_keeps_the_answer(kernel, phase):
 
 AWAITING = {
     "prefill": f"await ossnb.agenerate({LONG_PROMPT[2:-2]})",
-    "decode": "await ossnb.agenerate('Hi')",
-    "events": "async for event in ossnb.astream('Hi'): pass",
+    "decode": "await ossnb.agenerate('Hi', seed=1)",
+    "events": "async for event in ossnb.astream('Hi', seed=1): pass",
 }
 
 
