@@ -102,7 +102,8 @@ def run_llama_once(python: Path, gguf: Path, args: argparse.Namespace) -> dict[s
 def ossnb_logits(folder: Path) -> list[float]:
     """ossnb's logits after the tokens on which llama.cpp's were taken."""
     code = (
-        "import json, sys, ossnb; from ossnb.bench import random_ids; model = ossnb.load(sys.argv[1]); "
+        "import json, sys, ossnb; from ossnb.command.bench import random_ids; "
+        "model = ossnb.load(sys.argv[1]); "
         f"ids = random_ids(model.config.vocab_size, {CHECK_TOKENS}); "
         "print(json.dumps(model.logits(ids)[-1].tolist()))"
     )

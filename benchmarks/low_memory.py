@@ -26,7 +26,7 @@ READERS, BLOCK, SAMPLE = 4, 16 << 20, 2 << 30  # of the disk's bandwidth: as man
 BALLAST = """
 import ctypes, mmap, sys
 import numpy as np
-from ossnb import machine
+from ossnb.system import machine
 with open("/proc/self/oom_score_adj", "w") as file:
     file.write("1000")  # should memory run out after all, this process is what the system ends
 held = max(0, machine.available_memory() - int(sys.argv[1])) // mmap.PAGESIZE * mmap.PAGESIZE
@@ -41,7 +41,9 @@ sys.stdin.readline()
 CHILD = """
 import json, sys, time
 sys.path.insert(0, "benchmarks")
-from ossnb import bench, load, machine
+from ossnb import load
+from ossnb.command import bench
+from ossnb.system import machine
 from run_ossnb import read
 folder, precision, (threads, prompt, new, most_s) = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
 def io():

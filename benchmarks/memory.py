@@ -19,7 +19,8 @@ FIELDS = ("Rss", "Pss", "Pss_Anon", "Pss_File", "Private_Dirty")
 
 CHILD = """
 import json, sys, time
-from ossnb import bench, load
+from ossnb import load
+from ossnb.command import bench
 folder, precision, prompt, new, threads = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 start = time.perf_counter()
 with bench.PeakPrivateMemory() as memory:

@@ -14,7 +14,7 @@ from typing import Any
 import llama_cpp as llama
 import numpy as np
 
-from ossnb.bench import PeakPrivateMemory, random_ids
+from ossnb.command.bench import PeakPrivateMemory, random_ids
 
 WARM_TOKENS = 64  # that many reach every expert
 

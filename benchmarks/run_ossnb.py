@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ossnb import _core, load
-from ossnb.bench import PeakPrivateMemory, decode_tokens, matrix_operations, random_ids, read_tokens
-from ossnb.config import Config
-from ossnb.doctor import describe_machine
-from ossnb.generation import PREFILL_CHUNK
+from ossnb.checkpoint.config import Config
+from ossnb.command.bench import PeakPrivateMemory, decode_tokens, matrix_operations, random_ids, read_tokens
+from ossnb.command.doctor import describe_machine
+from ossnb.generation.loop import PREFILL_CHUNK
 from ossnb.model import PRECISIONS
 
 SHAPE = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_local_experts", "vocab_size")

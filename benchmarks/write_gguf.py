@@ -16,7 +16,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf.quants import quantize
 
-from ossnb.checkpoint import Checkpoint, open_checkpoint
+from ossnb.checkpoint.layout import Checkpoint, open_checkpoint
 
 ROWS = 4096  # rows quantised at a time: bounds the memory
 ALL, GATE, UP = slice(None), slice(0, None, 2), slice(1, None, 2)  # rows of gate_up_proj alternate

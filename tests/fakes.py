@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ossnb import _core
-from ossnb.config import Config
-from ossnb.harmony import RETURN, Tokenizer
+from ossnb.checkpoint.config import Config
+from ossnb.harmony.prompt import RETURN, Tokenizer
 from ossnb.model import Model
 
 

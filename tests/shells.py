@@ -14,7 +14,7 @@ from traitlets.config import Config
 
 import ossnb
 from fakes import scripted_model
-from ossnb.notebook.defaults import set_cell_defaults
+from ossnb.page.defaults import set_cell_defaults
 
 SCRIPT = (
     "<|channel|>analysis<|message|>17 + 25<|end|><|start|>assistant<|channel|>final<|message|>It is **42**."

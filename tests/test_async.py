@@ -16,7 +16,7 @@ import pytest
 import ossnb
 from fakes import random_model, scripted_model
 from ossnb import default
-from ossnb.messages import as_messages
+from ossnb.harmony.messages import as_messages
 from ossnb.testing import write_random_checkpoint
 
 TURN = "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>"

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ossnb import bench
-from ossnb.config import Config
+from ossnb.checkpoint.config import Config
+from ossnb.command import bench
 from ossnb.testing import SHAPES, write_random_checkpoint
 
 TINY = SHAPES["tiny"]

@@ -14,8 +14,8 @@ import pytest
 import ossnb
 from fakes import random_model, scripted_model, wait_until
 from ossnb import default
+from ossnb.engine.turns import Turn, Turns
 from ossnb.testing import write_random_checkpoint
-from ossnb.turns import Turn, Turns
 
 HELLO = "<|channel|>final<|message|>Hello there, friend.<|return|>"
 LIMIT_S = 60

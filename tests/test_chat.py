@@ -11,8 +11,8 @@ import pytest
 from fakes import Core, model_of, scripted_model
 from ossnb.chat import Chat
 from ossnb.errors import ContextFull, Interrupted
-from ossnb.harmony import RETURN, Tokenizer
-from ossnb.messages import Message
+from ossnb.harmony.messages import Message
+from ossnb.harmony.prompt import RETURN, Tokenizer
 
 TOKENIZER = Tokenizer()
 ANSWER = (

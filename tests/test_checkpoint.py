@@ -21,8 +21,8 @@ from builders import (
     write_safetensors,
 )
 from ossnb import CheckpointError
-from ossnb.checkpoint import INDEX, hf_names, open_checkpoint, stored_tensors
-from ossnb.config import Config
+from ossnb.checkpoint.config import Config
+from ossnb.checkpoint.layout import INDEX, hf_names, open_checkpoint, stored_tensors
 from ossnb.testing import SHAPES, write_random_checkpoint
 
 DATA = Path(__file__).parent / "data" / "tiny_a"
@@ -192,7 +192,7 @@ def test_large_files_cost_no_private_memory(tmp_path):
     path = write_random_checkpoint(tmp_path, shape)
     code = f"""
 import re
-from ossnb.checkpoint import open_checkpoint
+from ossnb.checkpoint.layout import open_checkpoint
 def private_kb():
     return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = private_kb()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ossnb
-from ossnb import cli
+from ossnb.command import cli
 from ossnb.testing import write_random_checkpoint
 
 COMMANDS = ("demo", "run", "doctor", "cache", "verify", "bench")
@@ -150,7 +150,7 @@ def test_reasoning_is_shown_on_request_and_never_on_stdout(
     main: Main, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analysis = [200005, 35644, 200008, 5003, 200007, 200006, 173781, 200005, 17196, 200008, 25, 200002]
-    monkeypatch.setattr("ossnb.generation.Generation._choose", _speak(analysis))
+    monkeypatch.setattr("ossnb.generation.loop.Generation._choose", _speak(analysis))
     code, out, err = main("run", "--model", folder, "--show-reasoning", "Hi")
     hidden = main("run", "--model", folder, "Hi")
     thought = ossnb.load(folder).tokenizer.decode([5003])
@@ -254,7 +254,7 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
 
 
 def test_demo_answers_and_lists_more(main: Main) -> None:
-    from ossnb.demo import ABOUT, EXAMPLE_PROMPTS
+    from ossnb.checkpoint.demo import ABOUT, EXAMPLE_PROMPTS
 
     code, out, err = main("demo")
     assert code == 0, err
@@ -286,7 +286,9 @@ def test_doctor_tells_what_fits(main: Main) -> None:
 def test_cache_is_shown_and_cleared(main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OSSNB_CACHE", str(tmp_path))
     monkeypatch.setenv("OSSNB_CACHE_LIMIT", "2 GB")
-    monkeypatch.setattr("ossnb.derived.LEAST_BYTES", 32_000_000)  # the embedded model's output layer is above
+    monkeypatch.setattr(
+        "ossnb.checkpoint.packed.LEAST_BYTES", 32_000_000
+    )  # the embedded model's output layer is above
     assert main("cache")[:2] == (0, f"      0 B  of at most 2.0 GB in {tmp_path / 'derived'}\n")
     ossnb.load("demo", precision="fast").close()
     (name,) = (path.name for path in (tmp_path / "derived").glob("*.safetensors"))
@@ -304,15 +306,15 @@ def test_cache_is_shown_and_cleared(main: Main, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_doctor_judges_machines_of_every_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from ossnb import doctor
+    from ossnb.command import doctor
 
-    monkeypatch.setattr("ossnb.hub.cache_folder", lambda: tmp_path)
-    monkeypatch.setattr("ossnb.hub.cached", lambda name: tmp_path if name == "120b" else None)
+    monkeypatch.setattr("ossnb.checkpoint.hub.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("ossnb.checkpoint.hub.cached", lambda name: tmp_path if name == "120b" else None)
 
     def verdicts(total: float, free: float, disk: float) -> list[str]:
-        monkeypatch.setattr("ossnb.machine.total_memory", lambda: int(total))
-        monkeypatch.setattr("ossnb.machine.available_memory", lambda: int(free))
-        monkeypatch.setattr("ossnb.machine.free_disk", lambda path: int(disk))
+        monkeypatch.setattr("ossnb.system.machine.total_memory", lambda: int(total))
+        monkeypatch.setattr("ossnb.system.machine.available_memory", lambda: int(free))
+        monkeypatch.setattr("ossnb.system.machine.free_disk", lambda path: int(disk))
         return [
             line for line in doctor.render(doctor.examine()).splitlines() if re.match(r"(20b|120b) ", line)
         ]

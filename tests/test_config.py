@@ -7,7 +7,7 @@ import pytest
 
 from builders import edit_json
 from ossnb import CheckpointError
-from ossnb.config import FULL, SLIDING, Config
+from ossnb.checkpoint.config import FULL, SLIDING, Config
 from ossnb.testing import write_random_checkpoint
 
 NAMES_THE_ENGINE_READS = {

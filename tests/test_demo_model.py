@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import ossnb
-from ossnb import demo
+from ossnb.checkpoint import demo
 
 WEATHER = {
     "type": "function",

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import builders
-from ossnb import _core, derived, load, machine
-from ossnb.checkpoint import open_checkpoint
+from ossnb import _core, load
+from ossnb.checkpoint import packed as derived
+from ossnb.checkpoint.layout import open_checkpoint
+from ossnb.system import machine
 from ossnb.testing import write_random_checkpoint
 
 SHAPE = {"hidden_size": 96, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 500}
@@ -268,7 +270,8 @@ def test_past_the_limit_the_file_used_longest_ago_goes(tmp_path, cache, monkeypa
 
 BUILD = """
 import sys, numpy as np
-from ossnb import derived, load
+from ossnb import load
+from ossnb.checkpoint import packed as derived
 derived.LEAST_BYTES = 0
 print(flush=True)
 sys.stdin.readline()

@@ -12,14 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ossnb.messages import ToolCall
+from ossnb.generation.record import Event, Reply, Stats
+from ossnb.generation.sampling import Sampling
+from ossnb.harmony.messages import ToolCall
 from ossnb.notebook import display
 from ossnb.notebook.display import CellView, TerminalView, reply_metadata, stats_line
-from ossnb.notebook.limiter import RateLimiter
 from ossnb.notebook.markup import code_blocks, safe_markdown, safe_terminal
 from ossnb.notebook.progress import NotebookProgress
-from ossnb.reply import Event, Reply, Stats
-from ossnb.sampling import Sampling
+from ossnb.page.limiter import RateLimiter
 
 ATTACKS = [
     "<script>alert(1)</script>",

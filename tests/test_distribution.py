@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fakes import random_model
-from ossnb.sampling import Sampling
+from ossnb.generation.sampling import Sampling
 from ossnb.views.distribution import N_KEPT, Distributions, reduced
 
 N_VOCAB = 20_000

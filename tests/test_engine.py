@@ -13,7 +13,7 @@ import pytest
 
 import truth
 from ossnb import _core
-from ossnb.checkpoint import open_checkpoint
+from ossnb.checkpoint.layout import open_checkpoint
 from ossnb.testing import write_random_checkpoint
 
 DATA = Path(__file__).parent / "data"

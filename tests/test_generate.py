@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import random_model, scripted_model, wait_until
-from ossnb import generation
+from ossnb.engine.prefix import PrefixCache, shared_prefix
 from ossnb.errors import ContextFull, Interrupted
-from ossnb.generation import PREFILL_CHUNK
-from ossnb.harmony import ENDOFTEXT, RETURN, Tokenizer
-from ossnb.prefix import PrefixCache, shared_prefix
-from ossnb.stops import StopStrings
+from ossnb.generation import loop as generation
+from ossnb.generation.loop import PREFILL_CHUNK
+from ossnb.harmony.prompt import ENDOFTEXT, RETURN, Tokenizer
+from ossnb.harmony.stops import StopStrings
 
 TURN = "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>"
 HELLO = TURN + "Hello there, friend.<|return|>"

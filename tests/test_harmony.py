@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ossnb import harmony
-from ossnb.harmony import END, RETURN, Tokenizer, prompt_hash, render, token_bytes
-from ossnb.messages import Message, ToolCall, as_messages, tool_result
+from ossnb.harmony import prompt as harmony
+from ossnb.harmony.messages import Message, ToolCall, as_messages, tool_result
+from ossnb.harmony.prompt import END, RETURN, Tokenizer, prompt_hash, render, token_bytes
 
 TOKENIZER = Tokenizer()
 LIBRARY = oh.load_harmony_encoding("HarmonyGptOss")

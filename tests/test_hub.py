@@ -13,7 +13,9 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants, errors
 
-from ossnb import CheckpointError, hub, machine, progress
+from ossnb import CheckpointError
+from ossnb.checkpoint import hub
+from ossnb.system import machine, progress
 from ossnb.testing import write_random_checkpoint
 
 COMMIT = "1234567890" * 4

@@ -103,8 +103,9 @@ def run(server, tmp_path, code, **variables):
 
 RESOLVE = f"""
 import json
-from ossnb import hub, progress
-from ossnb.checkpoint import open_checkpoint
+from ossnb.checkpoint import hub
+from ossnb.system import progress
+from ossnb.checkpoint.layout import open_checkpoint
 
 class Shown:
     def __init__(self, text, total):

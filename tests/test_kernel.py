@@ -55,7 +55,7 @@ def test_reply_is_out_and_underscore(kernel):
 def test_updates_stay_under_25_a_second(kernel):
     code = """
 from ossnb.notebook.display import CellView
-from ossnb.reply import Event
+from ossnb.generation.record import Event
 import time
 view, began = CellView(), time.monotonic()
 while time.monotonic() - began < 3:
@@ -111,4 +111,6 @@ def test_completion_offers_flags(kernel):
 
 
 def test_downloads_get_a_notebook_bar_without_loading_the_hub(kernel):
-    assert kernel.value("ossnb.progress.start_progress('', 1).__class__.__name__") == "NotebookProgress"
+    assert (
+        kernel.value("ossnb.system.progress.start_progress('', 1).__class__.__name__") == "NotebookProgress"
+    )

@@ -233,7 +233,7 @@ def test_apply_reaches_later_cells(panels):
     panels.kernel("panel.set(temperature=0.6, top_p=1.0)")
     button(panels.cell(SLIDERS), "Apply to %%oss cells").click()
     panels.cell(SLIDERS).get_by_text("later %%oss cells use temperature=0.6; ").wait_for()
-    ask = "from ossnb.notebook.defaults import cell_defaults; print(cell_defaults()['temperature'])"
+    ask = "from ossnb.page.defaults import cell_defaults; print(cell_defaults()['temperature'])"
     assert panels.kernel(ask) == "0.6"
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ossnb import machine
+from ossnb.system import machine
 
 GB = 1 << 30
 MEMINFO = f"MemTotal: {32 * GB // 1024} kB\nMemFree: 1 kB\nMemAvailable: {24 * GB // 1024} kB\n"

@@ -10,9 +10,9 @@ import ossnb
 from fakes import scripted_model
 from ossnb.notebook import magic, stopping
 from ossnb.notebook.complete import candidates
-from ossnb.notebook.defaults import cell_defaults, set_cell_defaults
 from ossnb.notebook.interpolate import interpolate
 from ossnb.notebook.options import FLAGS, SUBCOMMANDS, parse_cell_line
+from ossnb.page.defaults import cell_defaults, set_cell_defaults
 from shells import SCRIPT, fails, ipython, run, shell, texts
 
 FIXTURES = ipython, shell

@@ -15,11 +15,13 @@ import pytest
 import ossnb
 from builders import edit_tensors
 from fakes import random_model, scripted_model
-from ossnb import default, demo, hub, machine
+from ossnb import default
 from ossnb import model as model_module
+from ossnb.checkpoint import demo, hub
 from ossnb.errors import CheckpointError, ContextFull, Interrupted
-from ossnb.generation import PREFILL_CHUNK
+from ossnb.generation.loop import PREFILL_CHUNK
 from ossnb.model import fitting_context
+from ossnb.system import machine
 from ossnb.testing import write_random_checkpoint
 
 

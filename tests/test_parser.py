@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ossnb import harmony
-from ossnb.harmony import END, ENDOFTEXT, MESSAGE, RETURN, START, Tokenizer, token_bytes
-from ossnb.messages import Message
-from ossnb.parser import ENDS, MAX_HEADER_TOKENS, Parser
+from ossnb.harmony import prompt as harmony
+from ossnb.harmony.messages import Message
+from ossnb.harmony.parser import ENDS, MAX_HEADER_TOKENS, Parser
+from ossnb.harmony.prompt import END, ENDOFTEXT, MESSAGE, RETURN, START, Tokenizer, token_bytes
 
 TOKENIZER = Tokenizer()
 LIBRARY = oh.load_harmony_encoding("HarmonyGptOss")

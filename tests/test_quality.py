@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import truth
-from ossnb import quality
-from ossnb.checkpoint import open_checkpoint
-from ossnb.emulate import LLAMA_CPP, NONE, Emulation, q8_0
+from ossnb.checkpoint.layout import open_checkpoint
+from ossnb.command import quality
+from ossnb.command.emulate import LLAMA_CPP, NONE, Emulation, q8_0
 from ossnb.testing import write_random_checkpoint
 
 SHAPE = {"hidden_size": 96, "intermediate_size": 64, "num_hidden_layers": 3, "num_local_experts": 8}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ossnb import cli
+from ossnb.command import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -40,15 +40,15 @@ RUNNER = textwrap.dedent(
     """
     import json, sys
     from IPython.core.interactiveshell import InteractiveShell
-    import ossnb, ossnb.hub, ossnb.demo
+    import ossnb, ossnb.hub, ossnb.checkpoint.demo
 
-    real = ossnb.hub.resolve
+    real = ossnb.checkpoint.hub.resolve
     def demo_for_hub_ids(source, revision=None):  # the README names models that no test downloads
         name = str(source)
-        if name in ossnb.hub.ALIASES or name in ossnb.hub.ALIASES.values():
-            return ossnb.hub.Resolved(ossnb.demo.expand(), name, None)
+        if name in ossnb.checkpoint.hub.ALIASES or name in ossnb.checkpoint.hub.ALIASES.values():
+            return ossnb.checkpoint.hub.Resolved(ossnb.checkpoint.demo.expand(), name, None)
         return real(source, revision)
-    ossnb.hub.resolve = demo_for_hub_ids
+    ossnb.checkpoint.hub.resolve = demo_for_hub_ids
 
     shell = InteractiveShell.instance(history_load_length=0)
     shell.run_cell("%load_ext ossnb").raise_error()

@@ -8,8 +8,8 @@ import pickle
 import pytest
 
 from fakes import random_model
-from ossnb.reply import Event, Message, Reply, Stats, TokenLogprob
-from ossnb.sampling import Sampling
+from ossnb.generation.record import Event, Message, Reply, Stats, TokenLogprob
+from ossnb.generation.sampling import Sampling
 
 
 def test_a_reply_reads_as_its_text():

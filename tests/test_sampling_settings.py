@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from ossnb.sampling import MAX_SEED, Sampling, with_sampling_options
+from ossnb.generation.sampling import MAX_SEED, Sampling, with_sampling_options
 
 
 def test_defaults_are_what_openai_recommends():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import truth
-from ossnb import _core, derived, load
-from ossnb.checkpoint import open_checkpoint
+from ossnb import _core, load
+from ossnb.checkpoint import packed as derived
+from ossnb.checkpoint.layout import open_checkpoint
 from ossnb.testing import write_random_checkpoint
 
 SHAPE = {

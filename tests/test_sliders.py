@@ -10,7 +10,7 @@ import pytest
 
 import ossnb
 from fakes import random_model, scripted_model, wait_until
-from ossnb.notebook.defaults import cell_defaults, set_cell_defaults
+from ossnb.page.defaults import cell_defaults, set_cell_defaults
 from ossnb.views.sliders import Sliders
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'

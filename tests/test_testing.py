@@ -13,8 +13,8 @@ import pytest
 
 import truth
 from ossnb import CheckpointError
-from ossnb.checkpoint import INDEX, open_checkpoint
-from ossnb.config import FULL, SLIDING, Config
+from ossnb.checkpoint.config import FULL, SLIDING, Config
+from ossnb.checkpoint.layout import INDEX, open_checkpoint
 from ossnb.testing import SHAPES, main, write_random_checkpoint
 
 

@@ -7,9 +7,9 @@ import pytest
 
 import ossnb
 import truth
-from ossnb import machine
+from ossnb.engine.trace import BLOCK, LogitLens, top_ids
+from ossnb.system import machine
 from ossnb.testing import write_random_checkpoint
-from ossnb.trace import BLOCK, LogitLens, top_ids
 
 IDS = np.random.default_rng(0).integers(0, 200, BLOCK + 9).tolist()  # more than one block
 
@@ -74,7 +74,7 @@ def test_the_lens_after_the_last_layer_is_what_the_model_says(everything):
 
 
 def test_the_lens_reads_the_output_layer_in_slices_with_the_same_result(model, everything, monkeypatch):
-    monkeypatch.setattr("ossnb.trace.LENS_ELEMENTS", model.config.hidden_size * 7)
+    monkeypatch.setattr("ossnb.engine.trace.LENS_ELEMENTS", model.config.hidden_size * 7)
     hidden = everything["hidden"][:, :5]
     ids, logprobs = LogitLens(model.tensors, model.config, 4).read(hidden)
     np.testing.assert_array_equal(ids, everything["lens_tokens"][:, :5])

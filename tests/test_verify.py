@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ossnb import verify
-from ossnb.config import Config
-from ossnb.harmony import render
-from ossnb.messages import Message
+from ossnb.checkpoint.config import Config
+from ossnb.command import verify
+from ossnb.command.verify import GOLDENS, LARGEST_GAP, check_golden, check_prompt, golden_gaps, known_as
+from ossnb.harmony.messages import Message
+from ossnb.harmony.prompt import render
 from ossnb.model import load
 from ossnb.testing import write_random_checkpoint
-from ossnb.verify import GOLDENS, LARGEST_GAP, check_golden, check_prompt, golden_gaps, known_as
 
 
 @pytest.fixture(scope="module")

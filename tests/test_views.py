@@ -12,7 +12,7 @@ import pytest
 
 import ossnb
 from fakes import random_model, scripted_model
-from ossnb.reply import Reply
+from ossnb.generation.record import Reply
 from ossnb.testing import write_random_checkpoint
 from ossnb.views.experts import Experts
 from ossnb.views.inspection import Inspection

@@ -26,7 +26,7 @@ Bytes tiles_of(const Bf16& w, int rows, std::size_t tile_bytes) {
 Bytes pack_q8_rows(const Bf16& w, int threads) {
   require_groups(w);
   const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
-  Bytes tiles = tiles_of(w, kernels::kQ8Rows, kernels::q8_tile_bytes(k));
+  Bytes tiles = tiles_of(w, kQ8Rows, q8_tile_bytes(k));
   const bf16* data = w.data();
   std::uint8_t* to = tiles.mutable_data();
   {
@@ -40,7 +40,7 @@ Bytes pack_q8_rows(const Bf16& w, int threads) {
 py::tuple pack_q6_rows(const Bf16& w, int threads) {
   require_groups(w);
   const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
-  Bytes tiles = tiles_of(w, kernels::kQ8Rows, kernels::q6_tile_bytes(k));
+  Bytes tiles = tiles_of(w, kQ8Rows, q6_tile_bytes(k));
   py::array_t<float> norms({static_cast<py::ssize_t>(n_rows), py::ssize_t{2}});
   const bf16* data = w.data();
   std::uint8_t* to = tiles.mutable_data();
@@ -57,10 +57,10 @@ py::tuple pack_q6_rows(const Bf16& w, int threads) {
 py::tuple pack_bf12_rows(const Bf16& w, int threads) {
   require_groups(w);
   const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
-  Bytes tiles = tiles_of(w, kernels::kBf12Rows, kernels::bf12_tile_bytes(k)), high(16);
+  Bytes tiles = tiles_of(w, kBf12Rows, bf12_tile_bytes(k)), high(16);
   const bf16* data = w.data();
   std::uint8_t *to = tiles.mutable_data(), *table = high.mutable_data();
-  std::optional<std::vector<kernels::Bf12::Rare>> found;
+  std::optional<std::vector<Bf12::Rare>> found;
   {
     py::gil_scoped_release unlocked;
     ThreadPool pool(threads);

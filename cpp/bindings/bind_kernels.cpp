@@ -22,9 +22,9 @@ void require(bool holds, const char* what) {
   if (!holds) throw ValueError(what);
 }
 
-kernels::Terms terms_of(int terms) {
+Terms terms_of(int terms) {
   require(terms == 1 || terms == 3, "terms must be 1 or 3");
-  return static_cast<kernels::Terms>(terms);
+  return static_cast<Terms>(terms);
 }
 
 const kernels::IntegerKernels& integer(const std::string& isa, int terms) {
@@ -45,12 +45,11 @@ Floats bf16_matmul(const std::string& isa, const Bf16& w, const Floats& x) {
 Floats bf12_matmul(const std::string& isa, const Bytes& tiles, const Bytes& high, const Rare& rare, int row,
                    int n_rows, const Floats& x) {
   const int k = static_cast<int>(x.shape(1));
-  require(tiles.ndim() == 2 && tiles.shape(1) == static_cast<py::ssize_t>(kernels::bf12_tile_bytes(k)) &&
-              row % kernels::kBf12Rows == 0 && row + n_rows <= tiles.shape(0) * kernels::kBf12Rows,
+  require(tiles.ndim() == 2 && tiles.shape(1) == static_cast<py::ssize_t>(bf12_tile_bytes(k)) &&
+              row % kBf12Rows == 0 && row + n_rows <= tiles.shape(0) * kBf12Rows,
           "expected what pack_bf12 made of w [R, K], and x [T, K]");
-  const kernels::Bf12 w = {tiles.data(), high.data(),
-                           reinterpret_cast<const kernels::Bf12::Rare*>(rare.data()),
-                           static_cast<int>(rare.shape(0))};
+  const Bf12 w = {tiles.data(), high.data(), reinterpret_cast<const Bf12::Rare*>(rare.data()),
+                  static_cast<int>(rare.shape(0))};
   Floats y({x.shape(0), static_cast<py::ssize_t>(n_rows)});
   kernels::choose(isa.c_str())
       .bf12_matmul(w, row, n_rows, k, x.data(), k, static_cast<int>(x.shape(0)), y.mutable_data(), n_rows);
@@ -71,7 +70,7 @@ Floats bf16_matmul_in_out(const std::string& isa, const Bf16& w, const Floats& x
 // terms: 1 or 3
 Bytes quantize(const std::string& isa, int terms, const Floats& x) {
   require(x.ndim() == 2 && x.shape(1) % kGroup == 0, "expected x [T, K], K a multiple of 32");
-  const kernels::QuantLayout layout(static_cast<int>(x.shape(1)), terms_of(terms));
+  const QuantLayout layout(static_cast<int>(x.shape(1)), terms_of(terms));
   Bytes out({x.shape(0), static_cast<py::ssize_t>(layout.bytes)});
   for (py::ssize_t t = 0; t < x.shape(0); ++t) {
     integer(isa, terms).quantize(x.data(t, 0), static_cast<int>(x.shape(1)), out.mutable_data(t, 0));
@@ -85,7 +84,7 @@ Floats mxfp4_matmul(const std::string& isa, int terms, const Bytes& blocks, cons
               scales.shape(0) == blocks.shape(0) && scales.shape(1) == blocks.shape(1),
           "expected blocks [R, K/32, 16] and scales [R, K/32]");
   const int k = static_cast<int>(blocks.shape(1)) * kGroup, n_rows = static_cast<int>(blocks.shape(0));
-  require(quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, terms_of(terms)).bytes),
+  require(quantized.shape(1) == static_cast<py::ssize_t>(QuantLayout(k, terms_of(terms)).bytes),
           "expected activations from quantize()");
   Buffer<std::uint8_t> scratch(kernels::scratch_bytes(k));
   Floats y({rows.shape(0), blocks.shape(0)});
@@ -100,29 +99,28 @@ Bytes pack_tiles(const Bf16& w, std::size_t (*tile_bytes)(int k),
                  void (*pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile)) {
   require(w.ndim() == 2 && w.shape(1) % kGroup == 0, "expected w [R, K], K a multiple of 32");
   const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
-  const int n_tiles = (n_rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows;
+  const int n_tiles = (n_rows + kQ8Rows - 1) / kQ8Rows;
   Bytes tiles({static_cast<py::ssize_t>(n_tiles), static_cast<py::ssize_t>(tile_bytes(k))});
   for (int i = 0; i < n_tiles; ++i) {
-    const int row = i * kernels::kQ8Rows;
-    pack(w.data(row, 0), std::min(kernels::kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
+    const int row = i * kQ8Rows;
+    pack(w.data(row, 0), std::min(kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
   }
   return tiles;
 }
 
 Bytes q8_pack(const std::string& isa, const Bf16& w) {
-  return pack_tiles(w, kernels::q8_tile_bytes, kernels::choose(isa.c_str()).q8_pack);
+  return pack_tiles(w, q8_tile_bytes, kernels::choose(isa.c_str()).q8_pack);
 }
 
 Bytes q6_pack(const std::string& isa, const Bf16& w) {
-  return pack_tiles(w, kernels::q6_tile_bytes, kernels::choose(isa.c_str()).q6_pack);
+  return pack_tiles(w, q6_tile_bytes, kernels::choose(isa.c_str()).q6_pack);
 }
 
 Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, const Bytes& quantized,
                  const Ints& rows) {
-  require(
-      tiles.shape(1) == static_cast<py::ssize_t>(kernels::q8_tile_bytes(k)) &&
-          quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, kernels::Terms::one).bytes),
-      "expected tiles from q8_pack() and activations from quantize()");
+  require(tiles.shape(1) == static_cast<py::ssize_t>(q8_tile_bytes(k)) &&
+              quantized.shape(1) == static_cast<py::ssize_t>(QuantLayout(k, Terms::one).bytes),
+          "expected tiles from q8_pack() and activations from quantize()");
   Floats y({rows.shape(0), static_cast<py::ssize_t>(n_rows)});
   Buffer<std::uint8_t> scratch(kernels::scratch_bytes(k));
   kernels::choose(isa.c_str())
@@ -133,11 +131,10 @@ Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, 
 
 // quantized: one row
 Floats q6_matmul(const std::string& isa, const Bytes& tiles, int k, const Bytes& quantized) {
-  require(
-      tiles.shape(1) == static_cast<py::ssize_t>(kernels::q6_tile_bytes(k)) && quantized.shape(0) == 1 &&
-          quantized.shape(1) == static_cast<py::ssize_t>(kernels::QuantLayout(k, kernels::Terms::one).bytes),
-      "expected tiles from q6_pack() and activations from quantize()");
-  Floats y(tiles.shape(0) * kernels::kQ8Rows);
+  require(tiles.shape(1) == static_cast<py::ssize_t>(q6_tile_bytes(k)) && quantized.shape(0) == 1 &&
+              quantized.shape(1) == static_cast<py::ssize_t>(QuantLayout(k, Terms::one).bytes),
+          "expected tiles from q6_pack() and activations from quantize()");
+  Floats y(tiles.shape(0) * kQ8Rows);
   kernels::choose(isa.c_str())
       .q6_matmul(tiles.data(), static_cast<int>(y.size()), k, quantized.data(), y.mutable_data());
   return y;

@@ -1,6 +1,7 @@
 #include "data/weights.h"
 
 #include "base/error.h"
+#include "format/mxfp4.h"
 
 namespace ossnb {
 

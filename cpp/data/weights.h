@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "base/dtype.h"
 #include "data/config.h"
+#include "format/dtype.h"
 
 namespace ossnb {
 

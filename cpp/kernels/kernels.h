@@ -10,49 +10,17 @@
 #include <cstring>
 #include <vector>
 
-#include "base/dtype.h"
+#include "format/bf12.h"
+#include "format/dtype.h"
+#include "format/mxfp4.h"
+#include "format/q6.h"
+#include "format/q8.h"
+#include "format/quant.h"
 
 namespace ossnb::kernels {
 
 constexpr int kLanes = 16;    // partial sums of a float32 dot product: lane = k mod 16
 constexpr int kKeyTile = 16;  // keys are stored transposed in tiles of 16 (data/kv.h)
-
-// How many int8 terms hold an activation: three are 23 bits, float32's own grade (precision exact); one is
-// what others use (precision fast).
-enum class Terms { one = 1, three = 3 };
-
-// A row of activations quantised in groups of 32, x = unit * v.
-//   three: unit = 2^(e-22), e the exponent of the group's largest magnitude; v = 65536 * t0 + 256 * t1 + t2.
-//   one:   unit = largest / 127; v = t0.
-// Even and odd inputs lie apart, because that is how the nibbles come out of a weight byte.
-struct QuantLayout {
-  int n_terms;
-  int n_groups;     // K / 32
-  int n_stored;     // rounded up to 16 groups; the rest is zero
-  int term_stride;  // bytes from one term to the next: two halves (even, odd inputs) of n_stored * 16
-  int half_stride;
-  int sum_offset;  // int32 [n_stored]: -sum(v) of the group, which takes the lift of unsigned codes off again
-  int scale_offset;   // float [n_stored]: unit / 2
-  std::size_t bytes;  // of one row, a multiple of 64
-
-  constexpr QuantLayout(int k, Terms terms)
-      : n_terms(static_cast<int>(terms)),
-        n_groups(k / kGroup),
-        n_stored((n_groups + 15) / 16 * 16),
-        term_stride(n_stored * 32),
-        half_stride(n_stored * 16),
-        sum_offset(term_stride * n_terms),
-        scale_offset(sum_offset + n_stored * 4),
-        bytes(static_cast<std::size_t>(scale_offset) + n_stored * 4) {}
-};
-
-// Rows of quantised activations, picked by index: the tokens an expert serves.
-struct QuantRows {
-  const std::uint8_t* data;   // [*, layout.bytes]
-  const std::int32_t* index;  // [n]
-  int n;
-  const std::uint8_t* row(int t, std::size_t bytes) const { return data + index[t] * bytes; }
-};
 
 // A few queries at rising positions, and one key/value head: G query heads that share it. Query i stands at
 // position last + i and sees at most `window` keys up to itself.
@@ -87,71 +55,6 @@ struct IntegerKernels {
   // 16], scales [n_rows, K/32]. scratch: scratch_bytes(K), private to the thread.
   void (*mxfp4_matmul)(const std::uint8_t* blocks, const std::uint8_t* scales, int n_rows, int k, QuantRows x,
                        float* y, std::size_t y_stride, std::uint8_t* scratch);
-};
-
-// Q8: a dense matrix with a byte a weight, made from bf16 for precision fast. Tiles of 16 rows; for each
-// group of 32 inputs eight words of four codes a row ([8, 16 rows, 4], the first four words even inputs),
-// then for all groups 16 scales in bf16, doubled. Codes are lifted by 128. A tile serves one token and many
-// alike: lane = row.
-constexpr int kQ8Rows = 16, kQ8Lift = 128;
-constexpr std::size_t q8_tile_bytes(int k) {
-  return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);
-}
-
-// Q6: six bits a weight, to look at one token's products before lm_head itself is read. Tiles of 16 rows,
-// group after group, so that a tile is one stream: the lower four bits of the codes, lifted by 32, [4, 16
-// rows, 4], word q of Q8 in the lower halves of the bytes and word q + 4 in the upper ones; the upper two
-// bits, [2, 16 rows, 4], words 0..3 from the lowest bits of the first, words 4..7 of the second; 16 scales as
-// in Q8.
-constexpr int kQ6Lift = 32, kQ6Codes = kQ8Rows * kGroup * 6 / 8, kQ6Group = kQ6Codes + kQ8Rows * 2;
-constexpr std::size_t q6_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kQ6Group; }
-
-// The codes of a group of row r.
-inline void q6_codes(const std::uint8_t* group, int r, std::int8_t* codes) {
-  constexpr int kWord = kQ8Rows * 4;
-  const auto word = [&](int i) {  // four bytes
-    std::uint32_t four;
-    std::memcpy(&four, group + i * kWord + r * 4, 4);
-    return four;
-  };
-  for (int q = 0; q < 4; ++q) {
-    for (int odd = 0; odd < 2; ++odd) {
-      const std::uint32_t low = word(q) >> (4 * odd) & 0x0f0f0f0f,
-                          upper = word(4 + odd) >> (2 * q) & 0x03030303;
-      const std::uint32_t four = low | upper << 4;
-      for (int i = 0; i < 4; ++i)  // input 8 q + 2 i + odd
-        codes[8 * q + 2 * i + odd] = static_cast<std::int8_t>((four >> (8 * i) & 63) - kQ6Lift);
-    }
-  }
-}
-
-// bf12: a bf16 matrix in 12 bits a weight, and nothing lost. The high byte of a weight, its sign and the
-// upper seven bits of its exponent, takes few values: four bits point into a table of the sixteen most
-// frequent, and the low byte stays as it is. The few weights with another high byte are listed. Tiles of four
-// rows: for each group of 32 inputs the low bytes [4, 32], then the pointers [4, 16], two in a byte; one
-// stream of 192 bytes, three lines of a cache, for all four.
-constexpr int kBf12Rows = 4, kBf12Group = kBf12Rows * (kGroup + kGroup / 2);
-constexpr std::size_t bf12_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kBf12Group; }
-
-// Where input j of a group has its low byte, and in that order its pointer (places 0..15 in the lower halves
-// of the 16 bytes, 16..31 in the upper ones): so that unpacking within 16-byte lanes brings inputs in order.
-constexpr int bf12_place(int j) { return j % 8 / 4 * 16 + j / 8 * 4 + j % 4; }
-
-struct Bf12 {
-  struct Rare {
-    std::uint32_t at;     // (tile * K + input) * 4 + row of the tile
-    std::uint32_t value;  // bf16
-  };
-  const std::uint8_t* tiles = nullptr;
-  const std::uint8_t* high = nullptr;  // [16]
-  const Rare* rare = nullptr;          // [n_rare], rising
-  int n_rare = 0;
-
-  // The first that is not before `row`, a tile's first.
-  const Rare* rare_from(int row, int k) const {
-    return std::lower_bound(rare, rare + n_rare, static_cast<std::uint32_t>(row) * k,
-                            [](const Rare& r, std::uint32_t at) { return r.at < at; });
-  }
 };
 
 struct Table {

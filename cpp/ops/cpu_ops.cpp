@@ -37,7 +37,7 @@ void add_bias(float* y, const bf16* bias, int n) {
 struct Dense {
   const bf16* w = nullptr;
   int n_rows = 0, k = 0;
-  kernels::Bf12 bf12;                   // of exact, where it came with the weights
+  Bf12 bf12;                            // of exact, where it came with the weights
   const std::uint8_t* tiles = nullptr;  // null in exact
   Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
   std::uint64_t n_bytes = 0;            // that a product reads
@@ -49,12 +49,11 @@ struct Dense {
     if (!packer) {
       bf12 = derived.of(w).bf12;
       if (bf12.tiles) {
-        n_bytes = n_blocks(n_rows, kernels::kBf12Rows) * kernels::bf12_tile_bytes(k) +
-                  bf12.n_rare * sizeof(kernels::Bf12::Rare);
+        n_bytes = n_blocks(n_rows, kBf12Rows) * bf12_tile_bytes(k) + bf12.n_rare * sizeof(Bf12::Rare);
       }
     }
     if (!packer || k % kGroup != 0) return;
-    n_bytes = n_blocks(n_rows, kernels::kQ8Rows) * kernels::q8_tile_bytes(k);
+    n_bytes = n_blocks(n_rows, kQ8Rows) * q8_tile_bytes(k);
     tiles = derived.of(w).q8;
     if (tiles) return;
     tiles = own_tiles.reserve(n_bytes);
@@ -81,10 +80,10 @@ class CpuOps final : public Ops {
         k_(kernels),
         pool_(pool),
         rope_(config),
-        terms_(precision == Precision::fast ? kernels::Terms::one : kernels::Terms::three),
+        terms_(precision == Precision::fast ? Terms::one : Terms::three),
         integer_(kernels.integer(terms_)),
         hidden_layout_(config.hidden_size, terms_),
-        screen_layout_(config.hidden_size, kernels::Terms::one),
+        screen_layout_(config.hidden_size, Terms::one),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),
         head_packed_(derived.of(weights.lm_head)),
@@ -136,7 +135,7 @@ class CpuOps final : public Ops {
   }
   void matmul_bias(const Dense& m, const bf16* bias, int row, const float* x, const std::uint8_t* quant,
                    float* y, std::size_t y_stride, int worker);
-  void quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
+  void quantize_rows(const Dense& m, const float* x, int n_rows, const QuantLayout& layout,
                      std::uint8_t* out);
   void group_queries();
   void sort_by_expert();
@@ -152,9 +151,9 @@ class CpuOps final : public Ops {
   const kernels::Table& k_;
   ThreadPool& pool_;
   Rope rope_;
-  kernels::Terms terms_;
+  Terms terms_;
   const kernels::IntegerKernels& integer_;
-  kernels::QuantLayout hidden_layout_, screen_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
+  QuantLayout hidden_layout_, screen_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
   std::vector<DenseLayer> dense_;
   Packed head_packed_;
 
@@ -217,7 +216,7 @@ void CpuOps::begin(const Batch& batch) {
   pair_self_.resize(T * A);
   std::iota(pair_self_.begin(), pair_self_.end(), 0);
   norm_q_.reserve(T * hidden_layout_.bytes);
-  if (terms_ == kernels::Terms::one) heads_q_.reserve(T * heads_layout_.bytes);
+  if (terms_ == Terms::one) heads_q_.reserve(T * heads_layout_.bytes);
   act_.reserve(T * A * c_.intermediate_size);
   act_q_.reserve(T * A * inter_layout_.bytes);
   expert_out_.reserve(T * A * c_.hidden_size);
@@ -250,7 +249,7 @@ void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float*
   const int n = std::min(row_block_, m.n_rows - row);
   y += row;
   if (m.tiles) {
-    const std::uint8_t* tiles = m.tiles + row / kernels::kQ8Rows * kernels::q8_tile_bytes(m.k);
+    const std::uint8_t* tiles = m.tiles + row / kQ8Rows * q8_tile_bytes(m.k);
     k_.q8_matmul(tiles, n, m.k, {quant, pair_self_.data(), T_}, y, y_stride, scratch_[worker].integer.data());
   } else if (m.bf12.tiles) {
     k_.bf12_matmul(m.bf12, row, n, m.k, x, m.k, T_, y, y_stride);
@@ -261,7 +260,7 @@ void CpuOps::matmul_bias(const Dense& m, const bf16* bias, int row, const float*
 }
 
 // Rows of x [n_rows, m.k] in the integers that m's product wants, if it wants any.
-void CpuOps::quantize_rows(const Dense& m, const float* x, int n_rows, const kernels::QuantLayout& layout,
+void CpuOps::quantize_rows(const Dense& m, const float* x, int n_rows, const QuantLayout& layout,
                            std::uint8_t* out) {
   if (!m.tiles) return;
   pool_.parallel_for(n_rows, [&](int t, int) {
@@ -585,14 +584,14 @@ void CpuOps::screen(Screen& out) {
   out.x_norm = std::sqrt(norm);
   out.x_lost = std::sqrt(lost);
   out.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
-  const std::size_t tile_bytes = kernels::q6_tile_bytes(D);
-  const int n_tiles = n_blocks(V, kernels::kQ8Rows);
-  out.approx.resize(n_tiles * kernels::kQ8Rows);
+  const std::size_t tile_bytes = q6_tile_bytes(D);
+  const int n_tiles = n_blocks(V, kQ8Rows);
+  out.approx.resize(n_tiles * kQ8Rows);
   out.norms = head_packed_.q6_norms;
   pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
     const int row = i * kHeadBlock;
-    k_.q6_matmul(head_packed_.q6 + row / kernels::kQ8Rows * tile_bytes, std::min(kHeadBlock, V - row), D,
-                 quant, out.approx.data() + row);
+    k_.q6_matmul(head_packed_.q6 + row / kQ8Rows * tile_bytes, std::min(kHeadBlock, V - row), D, quant,
+                 out.approx.data() + row);
   });
   bytes_ += n_tiles * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float) + D * sizeof(bf16);
 }

@@ -16,7 +16,7 @@ namespace ossnb {
 
 namespace {
 
-int n_tiles(std::int64_t rows, int of = kernels::kQ8Rows) { return static_cast<int>((rows + of - 1) / of); }
+int n_tiles(std::int64_t rows, int of = kQ8Rows) { return static_cast<int>((rows + of - 1) / of); }
 
 // A double as a float that is not smaller.
 float rounded_up(double v) {
@@ -28,10 +28,10 @@ float rounded_up(double v) {
 void row_norms(const bf16* w, int k, const std::uint8_t* tile, int r, float* norms) {
   constexpr int kSums = 4;  // side by side, so that no addition waits for the last one
   double lost[kSums] = {}, kept[kSums] = {};
-  for (int g = 0; g < k / kGroup; ++g, tile += kernels::kQ6Group) {
-    const double scale = bf16_to_f32(reinterpret_cast<const bf16*>(tile + kernels::kQ6Codes)[r]) / 2;
+  for (int g = 0; g < k / kGroup; ++g, tile += kQ6Group) {
+    const double scale = bf16_to_f32(reinterpret_cast<const bf16*>(tile + kQ6Codes)[r]) / 2;
     std::int8_t codes[kGroup];
-    kernels::q6_codes(tile, r, codes);
+    q6_codes(tile, r, codes);
     for (int j = 0; j < kGroup; ++j) {
       const double q = codes[j] * scale, difference = bf16_to_f32(w[g * kGroup + j]) - q;
       lost[j % kSums] += difference * difference;
@@ -117,20 +117,20 @@ void Derived::read(const Weights::Find& find, const std::string& name, std::int6
   Packed packed;
   if (k % kGroup == 0) {
     const int width = static_cast<int>(k);
-    const auto q8_bytes = static_cast<std::int64_t>(kernels::q8_tile_bytes(width));
+    const auto q8_bytes = static_cast<std::int64_t>(q8_tile_bytes(width));
     packed.q8 = static_cast<const std::uint8_t*>(optional(".q8", 1, {n_tiles(rows), q8_bytes}).data);
 
-    const auto q6_bytes = static_cast<std::int64_t>(kernels::q6_tile_bytes(width));
+    const auto q6_bytes = static_cast<std::int64_t>(q6_tile_bytes(width));
     packed.q6 = static_cast<const std::uint8_t*>(optional(".q6", 1, {n_tiles(rows), q6_bytes}).data);
     packed.q6_norms = static_cast<const float*>(optional(".q6_norms", 4, {rows, 2}).data);
 
-    const auto bf12_bytes = static_cast<std::int64_t>(kernels::bf12_tile_bytes(width));
-    const Tensor tiles = optional(".bf12", 1, {n_tiles(rows, kernels::kBf12Rows), bf12_bytes});
+    const auto bf12_bytes = static_cast<std::int64_t>(bf12_tile_bytes(width));
+    const Tensor tiles = optional(".bf12", 1, {n_tiles(rows, kBf12Rows), bf12_bytes});
     const Tensor high = optional(".bf12_high", 1, {16}), rare = optional(".bf12_rare", 4, {kAny, 2});
     if (tiles.data && high.data && rare.data) {
       packed.bf12 = {static_cast<const std::uint8_t*>(tiles.data),
-                     static_cast<const std::uint8_t*>(high.data),
-                     static_cast<const kernels::Bf12::Rare*>(rare.data), static_cast<int>(rare.shape[0])};
+                     static_cast<const std::uint8_t*>(high.data), static_cast<const Bf12::Rare*>(rare.data),
+                     static_cast<int>(rare.shape[0])};
     }
   }
   by_matrix_[static_cast<const bf16*>(find(name).data)] = packed;
@@ -144,18 +144,18 @@ Packed Derived::of(const bf16* stored) const {
 void pack_q8(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
              ThreadPool& pool) {
   pool.parallel_for(n_tiles(n_rows), [&](int i, int) {
-    const int row = i * kernels::kQ8Rows;
-    kernels.q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kernels::kQ8Rows, n_rows - row), k,
-                    tiles + i * kernels::q8_tile_bytes(k));
+    const int row = i * kQ8Rows;
+    kernels.q8_pack(w + static_cast<std::size_t>(row) * k, std::min(kQ8Rows, n_rows - row), k,
+                    tiles + i * q8_tile_bytes(k));
   });
 }
 
 void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
              float* norms, ThreadPool& pool) {
   pool.parallel_for(n_tiles(n_rows), [&](int i, int) {
-    const int row = i * kernels::kQ8Rows, n = std::min(kernels::kQ8Rows, n_rows - row);
+    const int row = i * kQ8Rows, n = std::min(kQ8Rows, n_rows - row);
     const bf16* rows = w + static_cast<std::size_t>(row) * k;
-    std::uint8_t* tile = tiles + i * kernels::q6_tile_bytes(k);
+    std::uint8_t* tile = tiles + i * q6_tile_bytes(k);
     kernels.q6_pack(rows, n, k, tile);
     for (int r = 0; r < n; ++r) {
       row_norms(rows + static_cast<std::size_t>(r) * k, k, tile, r,
@@ -164,10 +164,8 @@ void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, st
   });
 }
 
-std::optional<std::vector<kernels::Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k,
-                                                          std::uint8_t* tiles, std::uint8_t* high,
-                                                          ThreadPool& pool) {
-  using kernels::kBf12Group, kernels::kBf12Rows;
+std::optional<std::vector<Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k, std::uint8_t* tiles,
+                                                 std::uint8_t* high, ThreadPool& pool) {
   constexpr int kLeastPerRare = 64;  // weights to each that is not in the table, or packing does not pay
   const std::size_t n = static_cast<std::size_t>(n_rows) * k;
   frequent_high_bytes(w, n, high, pool);
@@ -176,13 +174,13 @@ std::optional<std::vector<kernels::Bf12::Rare>> pack_bf12(const bf16* w, int n_r
   for (int i = 15; i >= 0; --i) pointer[high[i]] = static_cast<std::int8_t>(i);
 
   const int n_all = n_tiles(n_rows, kBf12Rows);
-  std::vector<std::vector<kernels::Bf12::Rare>> rare(n_all);
+  std::vector<std::vector<Bf12::Rare>> rare(n_all);
   pool.parallel_for(n_all, [&](int t, int) {
-    std::uint8_t* group = tiles + t * kernels::bf12_tile_bytes(k);
-    std::memset(group, 0, kernels::bf12_tile_bytes(k));
+    std::uint8_t* group = tiles + t * bf12_tile_bytes(k);
+    std::memset(group, 0, bf12_tile_bytes(k));
     for (int i = 0; i < k; ++i) {
       if (i > 0 && i % kGroup == 0) group += kBf12Group;
-      const int place = kernels::bf12_place(i % kGroup);
+      const int place = bf12_place(i % kGroup);
       for (int r = 0; r < std::min(kBf12Rows, n_rows - t * kBf12Rows); ++r) {
         const bf16 value = w[(static_cast<std::size_t>(t) * kBf12Rows + r) * k + i];
         const int found = pointer[value >> 8];
@@ -192,7 +190,7 @@ std::optional<std::vector<kernels::Bf12::Rare>> pack_bf12(const bf16* w, int n_r
       }
     }
   });
-  std::vector<kernels::Bf12::Rare> all;
+  std::vector<Bf12::Rare> all;
   for (const auto& some : rare) all.insert(all.end(), some.begin(), some.end());
   if (all.size() > n / kLeastPerRare) return {};
   return all;

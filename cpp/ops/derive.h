@@ -19,8 +19,7 @@ struct Packed {
   const std::uint8_t* q8 = nullptr;  // Q8 tiles, "NAME.q8"
   const std::uint8_t* q6 = nullptr;  // Q6 tiles, "NAME.q6"
   const float* q6_norms = nullptr;   // [R, 2] of each row: |w - q6|, |q6|, rounded up; "NAME.q6_norms"
-  kernels::Bf12
-      bf12;  // "NAME.bf12", "NAME.bf12_high", "NAME.bf12_rare" [n, 2]; no tiles where it did not pay
+  Bf12 bf12;  // "NAME.bf12", "NAME.bf12_high", "NAME.bf12_rare" [n, 2]; no tiles where it did not pay
 };
 
 // The packed copies that came with the weights. ValueError when one has another shape than its matrix asks
@@ -43,9 +42,8 @@ void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, st
 
 // Packs w [R, K] into bf12 tiles and their table of high bytes, and returns the weights it does not hold. So
 // many of them that packing does not pay: nothing is returned, and `tiles` is worth nothing.
-std::optional<std::vector<kernels::Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k,
-                                                          std::uint8_t* tiles, std::uint8_t* high,
-                                                          ThreadPool& pool);
+std::optional<std::vector<Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k, std::uint8_t* tiles,
+                                                 std::uint8_t* high, ThreadPool& pool);
 
 // Tells damaged data from whole: any change of a single word changes it. Not meant against forgery.
 std::uint64_t checksum(const std::uint8_t* data, std::size_t n, ThreadPool& pool);

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import Busy, CheckpointError, ContextFull, DeviceError, Interrupted
 
 if TYPE_CHECKING:
-    from .aio import AsyncStream as AsyncStream
     from .chat import Chat as Chat
-    from .config import Config as Config
+    from .checkpoint.config import Config as Config
     from .default import agenerate as agenerate
     from .default import astream as astream
     from .default import complete as complete
@@ -24,34 +23,35 @@ if TYPE_CHECKING:
     from .default import generate as generate
     from .default import set_default_model as set_default_model
     from .default import stream as stream
-    from .generation import Stream as Stream
-    from .messages import Message as Message
-    from .messages import ToolCall as ToolCall
+    from .generation.aio import AsyncStream as AsyncStream
+    from .generation.loop import Stream as Stream
+    from .generation.record import Event as Event
+    from .generation.record import Reply as Reply
+    from .generation.record import Stats as Stats
+    from .generation.sampling import Sampling as Sampling
+    from .harmony.messages import Message as Message
+    from .harmony.messages import ToolCall as ToolCall
     from .model import Model as Model
     from .model import load as load
     from .notebook import load_ipython_extension as load_ipython_extension
     from .notebook import unload_ipython_extension as unload_ipython_extension
-    from .reply import Event as Event
-    from .reply import Reply as Reply
-    from .reply import Stats as Stats
-    from .sampling import Sampling as Sampling
     from .views.sliders import sliders as sliders
 
 __version__ = "0.1.0"
 
 # Name → module, imported at first use: `import ossnb` itself takes a few milliseconds.
 _LAZY = {
-    "AsyncStream": "aio",
+    "AsyncStream": "generation.aio",
     "Chat": "chat",
-    "Config": "config",
-    "Event": "reply",
-    "Message": "messages",
+    "Config": "checkpoint.config",
+    "Event": "generation.record",
+    "Message": "harmony.messages",
     "Model": "model",
-    "Reply": "reply",
-    "Sampling": "sampling",
-    "Stats": "reply",
-    "Stream": "generation",
-    "ToolCall": "messages",
+    "Reply": "generation.record",
+    "Sampling": "generation.sampling",
+    "Stats": "generation.record",
+    "Stream": "generation.loop",
+    "ToolCall": "harmony.messages",
     "agenerate": "default",
     "astream": "default",
     "complete": "default",

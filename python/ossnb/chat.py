@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
-from .aio import AsyncStream
-from .files import replacing
-from .generation import Stream
-from .harmony import check_effort
-from .messages import Message, ToolCall, as_messages, tool_result
+from .generation.aio import AsyncStream
+from .generation.loop import Stream
+from .generation.record import Reply
+from .generation.sampling import Sampling, SamplingOptions
+from .harmony.messages import Message, ToolCall, as_messages, tool_result
+from .harmony.prompt import check_effort
 from .model import Model, Tools
-from .reply import Reply
-from .sampling import Sampling, SamplingOptions
+from .system.files import replacing
 
 FORMAT, VERSION = "ossnb chat", 1
 _MESSAGE_FIELDS = frozenset({"role", "content", "channel", "recipient", "content_type", "name"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Unpack
 
-from .aio import AsyncStream
-from .generation import Stream
-from .messages import Prompt
+from .engine.turns import Turn, Turns
+from .generation.aio import AsyncStream
+from .generation.loop import Stream
+from .generation.record import Reply
+from .generation.sampling import SamplingOptions, with_sampling_options
+from .harmony.messages import Prompt
 from .model import Model, Tools, load
-from .reply import Reply
-from .sampling import SamplingOptions, with_sampling_options
-from .turns import Turn, Turns
 
 _default: Model | None = None
 _turns = Turns("the default model", "wait until it is loaded, or stop that")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .reply import Reply
+    from .generation.record import Reply
 
 
 class CheckpointError(OSError):

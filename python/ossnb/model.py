@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, demo, derived, hub, machine
-from .aio import AsyncStream
-from .config import Config
-from .engine import SharedEngine, Use
+from . import _core
+from .checkpoint import demo, hub
+from .checkpoint import layout as checkpoint
+from .checkpoint import packed as derived
+from .checkpoint.config import Config
+from .checkpoint.safetensors import MappedFile
+from .engine.prefix import PrefixCache
+from .engine.shared import SharedEngine, Use
+from .engine.trace import BLOCK, Tracing, check_kinds, check_layers
 from .errors import CheckpointError, ContextFull
-from .generation import PREFILL_CHUNK, Request, Stream
-from .harmony import CALL, VOCAB_SIZE, Tokenizer, check_effort, read_vocabulary, render
-from .messages import Prompt, as_messages
-from .prefix import PrefixCache
-from .reply import Origin, Reply
-from .safetensors import MappedFile
-from .sampling import Sampling, SamplingOptions, with_sampling_options
-from .trace import BLOCK, Tracing, check_kinds, check_layers
+from .generation.aio import AsyncStream
+from .generation.loop import PREFILL_CHUNK, Request, Stream
+from .generation.record import Origin, Reply
+from .generation.sampling import Sampling, SamplingOptions, with_sampling_options
+from .harmony.messages import Prompt, as_messages
+from .harmony.prompt import CALL, VOCAB_SIZE, Tokenizer, check_effort, read_vocabulary, render
+from .system import machine
 
 if TYPE_CHECKING:
     from .chat import Chat

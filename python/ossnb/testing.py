@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checkpoint import INDEX, Layout, Spec, hf_names, stored_tensors
-from .config import Config
+from .checkpoint.config import Config
+from .checkpoint.layout import INDEX, Layout, Spec, hf_names, stored_tensors
 from .errors import CheckpointError
 
 SHAPES = {

@@ -24,8 +24,8 @@
 namespace ossnb::testing {
 namespace {
 
+using Terms;
 using kernels::Table;
-using kernels::Terms;
 using Bits = std::vector<std::uint32_t>;
 
 struct Case {
@@ -90,7 +90,7 @@ std::vector<float> activations(Random& random, int n_rows, int k, bool broken = 
 }
 
 std::vector<std::uint8_t> quantized(const Table& level, Terms terms, const std::vector<float>& x, int k) {
-  const kernels::QuantLayout layout(k, terms);
+  const QuantLayout layout(k, terms);
   const std::size_t n_rows = x.size() / k;
   std::vector<std::uint8_t> out(n_rows * layout.bytes, 0xa5);
   for (std::size_t t = 0; t < n_rows; ++t) {
@@ -134,8 +134,8 @@ Case bf12_matmul(int k, int n_rows, int n_tokens) {
             std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
             for (std::size_t i = 0; i < w.size() / 300; ++i)  // zeros, subnormal and enormous numbers
               w[random.below(static_cast<int>(w.size()))] = static_cast<bf16>(random.below(1 << 16) & 0xc07f);
-            const std::size_t tile = kernels::bf12_tile_bytes(k);
-            std::vector<std::uint8_t> tiles((n_rows + kernels::kBf12Rows - 1) / kernels::kBf12Rows * tile);
+            const std::size_t tile = bf12_tile_bytes(k);
+            std::vector<std::uint8_t> tiles((n_rows + kBf12Rows - 1) / kBf12Rows * tile);
             std::uint8_t high[16];
             ThreadPool pool(1);
             const auto rare = pack_bf12(w.data(), n_rows, k, tiles.data(), high, pool);
@@ -196,7 +196,7 @@ Case mxfp4_matmul(Terms terms, int k, int n_rows, int n_tokens, bool broken = fa
 }
 
 std::vector<std::uint8_t> packed(const Table& level, const std::vector<bf16>& w, int n_rows, int k) {
-  const std::size_t tile = kernels::q8_tile_bytes(k);
+  const std::size_t tile = q8_tile_bytes(k);
   std::vector<std::uint8_t> tiles((n_rows + 15) / 16 * tile);
   const AtPageEnd<bf16> rows(w);
   for (int r = 0; r < n_rows; r += 16) {
@@ -241,18 +241,18 @@ Case q6_matmul(int k, int n_rows) {
   return {text("q6_matmul", {k, n_rows}), [=](const Table& level) {
             Random random(8000003 * k + n_rows);
             const std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
-            const std::size_t tile = kernels::q6_tile_bytes(k);
-            const int n_tiles = (n_rows + kernels::kQ8Rows - 1) / kernels::kQ8Rows;
+            const std::size_t tile = q6_tile_bytes(k);
+            const int n_tiles = (n_rows + kQ8Rows - 1) / kQ8Rows;
             std::vector<std::uint8_t> tiles(n_tiles * tile);
             for (int i = 0; i < n_tiles; ++i) {
-              const int row = i * kernels::kQ8Rows;
-              level.q6_pack(w.data() + static_cast<std::size_t>(row) * k,
-                            std::min(kernels::kQ8Rows, n_rows - row), k, tiles.data() + i * tile);
+              const int row = i * kQ8Rows;
+              level.q6_pack(w.data() + static_cast<std::size_t>(row) * k, std::min(kQ8Rows, n_rows - row), k,
+                            tiles.data() + i * tile);
             }
             const AtPageEnd<std::uint8_t> mapped(tiles);
             const std::vector<std::uint8_t> x =
                 quantized(kernels::reference(), Terms::one, activations(random, 1, k), k);
-            std::vector<float> y = untouched(n_tiles * kernels::kQ8Rows + 3);
+            std::vector<float> y = untouched(n_tiles * kQ8Rows + 3);
             level.q6_matmul(mapped.data(), n_rows, k, x.data(), y.data());
             Bits bits = bits_of({y.begin(), y.begin() + n_rows});
             bits.insert(bits.end(), tiles.begin(), tiles.end());

@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/dtype.h"
+#include "format/dtype.h"
+#include "format/mxfp4.h"
 
 namespace ossnb::testing {
 

@@ -14,8 +14,8 @@
 namespace ossnb::testing {
 namespace {
 
+using Terms;
 using kernels::Table;
-using kernels::Terms;
 
 constexpr int kWidth = 2880, kRows = 32, kTokens = 24;
 
@@ -26,7 +26,7 @@ struct Work {
 
 std::vector<std::uint8_t> quantized_tokens(const Table& level, Terms terms) {
   Random random(1);
-  const kernels::QuantLayout layout(kWidth, terms);
+  const QuantLayout layout(kWidth, terms);
   const std::vector<float> x = random.floats(kTokens * kWidth);
   std::vector<std::uint8_t> q(kTokens * layout.bytes);
   for (int t = 0; t < kTokens; ++t)
@@ -58,14 +58,14 @@ template <class Pack>
 std::vector<std::uint8_t> packed_tiles(std::uint64_t seed, std::size_t tile_bytes, Pack pack) {
   Random random(seed);
   const std::vector<bf16> w = random.bf16s(kRows * kWidth);
-  std::vector<std::uint8_t> tiles(kRows / kernels::kQ8Rows * tile_bytes);
-  for (int r = 0; r < kRows; r += kernels::kQ8Rows)
-    pack(w.data() + r * kWidth, kernels::kQ8Rows, kWidth, tiles.data() + r / kernels::kQ8Rows * tile_bytes);
+  std::vector<std::uint8_t> tiles(kRows / kQ8Rows * tile_bytes);
+  for (int r = 0; r < kRows; r += kQ8Rows)
+    pack(w.data() + r * kWidth, kQ8Rows, kWidth, tiles.data() + r / kQ8Rows * tile_bytes);
   return tiles;
 }
 
 Work q8(const Table& level) {
-  const auto tiles = packed_tiles(3, kernels::q8_tile_bytes(kWidth), level.q8_pack);
+  const auto tiles = packed_tiles(3, q8_tile_bytes(kWidth), level.q8_pack);
   return {1.0 * kRows * kWidth * kTokens,
           [=, &level, q = quantized_tokens(level, Terms::one), index = in_order(),
            y = std::vector<float>(kRows * kTokens),
@@ -76,7 +76,7 @@ Work q8(const Table& level) {
 }
 
 Work q6_of_one_token(const Table& level) {
-  const auto tiles = packed_tiles(7, kernels::q6_tile_bytes(kWidth), level.q6_pack);
+  const auto tiles = packed_tiles(7, q6_tile_bytes(kWidth), level.q6_pack);
   return {1.0 * kRows * kWidth,
           [=, &level, q = quantized_tokens(level, Terms::one), y = std::vector<float>(kRows)]() mutable {
             level.q6_matmul(tiles.data(), kRows, kWidth, q.data(), y.data());
@@ -95,7 +95,7 @@ Work bf16_dense(const Table& level) {
 Work bf12_of_one_token(const Table& level) {
   Random random(6);
   const std::vector<bf16> w = random.bf16s(kRows * kWidth);
-  std::vector<std::uint8_t> tiles(kRows / kernels::kBf12Rows * kernels::bf12_tile_bytes(kWidth)), high(16);
+  std::vector<std::uint8_t> tiles(kRows / kBf12Rows * bf12_tile_bytes(kWidth)), high(16);
   ThreadPool pool(1);
   const auto rare = pack_bf12(w.data(), kRows, kWidth, tiles.data(), high.data(), pool);
   return {1.0 * kRows * kWidth,

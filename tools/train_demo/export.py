@@ -4,7 +4,7 @@
 
 The file is a safetensors file in xz: the ordinary tensors of a gpt-oss checkpoint, except that both
 vocabulary tables hold only the rows that differ (`*.rows`), their token ids (`*.ids`) and the one row that
-all other tokens share (`*.default`).  `ossnb.demo.expand` is the reader.
+all other tokens share (`*.default`).  `ossnb.checkpoint.demo.expand` is the reader.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import machine
-from ..progress import size_text
-from .defaults import cell_defaults
+from ..page.defaults import cell_defaults
+from ..system import machine
+from ..system.progress import size_text
 from .options import suggestion
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..chat import Chat, messages_to_json
-from ..generation import Stream
-from ..messages import Message
-from ..reply import Reply
+from ..generation.loop import Stream
+from ..generation.record import Reply
+from ..harmony.messages import Message
 
 ChatMessage = Message | Mapping[str, Any]
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TextIO
 
 from .. import __version__
-from ..messages import ToolCall
-from ..progress import reading_text
-from ..reply import Event, Reply
-from .limiter import RateLimiter
+from ..generation.record import Event, Reply
+from ..harmony.messages import ToolCall
+from ..page.limiter import RateLimiter
+from ..page.output import QUIET, RUNNING_TEXT, Output
+from ..system.progress import reading_text
 from .markup import as_entities, as_text, code_blocks, safe_markdown, safe_terminal
 from .next_cell import next_cell_row
-from .output import QUIET, RUNNING_TEXT, Output
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
 N_TAIL = 240  # characters of the thinking in sight while it goes on

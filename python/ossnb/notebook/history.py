@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..chat import messages_to_json
-from ..messages import Message
+from ..harmony.messages import Message
+from ..page.output import QUIET, Output
 from .conversations import Conversation, turns
 from .markup import as_entities, as_text, safe_markdown, safe_terminal
-from .output import QUIET, Output
 
 _SAID = "white-space:pre-wrap;border-left:0.2em solid currentColor;padding-left:0.8em;opacity:0.8"
 

@@ -21,7 +21,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 import ossnb
 
-from ..progress import TerminalProgress, set_progress_factory
+from ..page.defaults import cell_defaults, set_cell_defaults
+from ..system.progress import TerminalProgress, set_progress_factory
 from . import history, restore
 from .commands import (
     LINE_HELP,
@@ -34,7 +35,6 @@ from .commands import (
 )
 from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
-from .defaults import cell_defaults, set_cell_defaults
 from .display import in_notebook, view_for
 from .failures import Failure, earlier_failure, failure_of
 from .interpolate import interpolate, namespace_evaluator
@@ -54,9 +54,9 @@ from .progress import NotebookProgress
 from .stopping import Stopped, StoppedLoading, interrupts_held
 
 if TYPE_CHECKING:
-    from ..generation import Stream
+    from ..generation.loop import Stream
+    from ..generation.record import Reply
     from ..model import Model
-    from ..reply import Reply
 
 
 @dataclass(frozen=True, slots=True)

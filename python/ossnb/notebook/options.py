@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ..sampling import Sampling
+from ..generation.sampling import Sampling
 
 EFFORTS = ("low", "medium", "high")
 MODELS = ("demo", "20b", "120b")

@@ -4,9 +4,9 @@ import html
 import time
 from collections.abc import Callable
 
-from ..progress import size_text
-from .limiter import RateLimiter
-from .output import QUIET, Output
+from ..page.limiter import RateLimiter
+from ..page.output import QUIET, Output
+from ..system.progress import size_text
 
 WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block;border-radius:0.3em"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..chat import messages_from_json
-from ..messages import Message
+from ..harmony.messages import Message
 from .conversations import history_id
 
 MAX_BYTES = 500_000_000  # a larger file is no notebook

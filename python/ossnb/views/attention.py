@@ -7,10 +7,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attention import each_head
-from ..harmony import token_bytes
-from ..reply import Reply
-from ..trace import check_layers
+from ..engine.attention import each_head
+from ..engine.trace import check_layers
+from ..generation.record import Reply
+from ..harmony.prompt import token_bytes
 from .markup import MAX_TOKENS, Html, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 

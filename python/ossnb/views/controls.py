@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from ..harmony import EFFORTS
+from ..harmony.prompt import EFFORTS
 from ..notebook.commands import settings_text
-from ..notebook.defaults import cell_defaults
 from ..notebook.display import stats_line
-from ..notebook.output import RUNNING_TEXT
+from ..page.defaults import cell_defaults
+from ..page.output import RUNNING_TEXT
 from .distribution import N_KEPT
 from .live import DistributionView
 from .markup import Html
 
 if TYPE_CHECKING:
-    from ..reply import Reply
+    from ..generation.record import Reply
     from .sliders import Sliders
 
 LINKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")  # what the live view weighs with

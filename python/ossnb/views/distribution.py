@@ -14,9 +14,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reply import Reply
-from ..sampling import Sampling
-from ..trace import top_ids
+from ..engine.trace import top_ids
+from ..generation.record import Reply
+from ..generation.sampling import Sampling
 from .steps import Rows
 
 N_KEPT = 256

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony import token_bytes
-from ..reply import Reply
+from ..generation.record import Reply
+from ..harmony.prompt import token_bytes
 from .markup import Html, heat_map, percent, token_traits, visible
 from .panel import Panel
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony import token_bytes
-from ..notebook.limiter import RateLimiter
-from ..reply import Reply
+from ..generation.record import Reply
+from ..harmony.prompt import token_bytes
+from ..page.limiter import RateLimiter
 from .attention import Attention
 from .experts import Experts
 from .markup import COLUMN, Html, percent, quoted, token_strip, token_traits, visible
@@ -19,7 +19,7 @@ from .panel import Panel
 from .steps import Steps
 
 if TYPE_CHECKING:
-    from ..generation import Stream
+    from ..generation.loop import Stream
 
 N_TITLE = 5  # alternatives in a tooltip of the picture that lasts
 

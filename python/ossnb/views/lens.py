@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony import token_bytes
-from ..reply import Reply
+from ..generation.record import Reply
+from ..harmony.prompt import token_bytes
 from .markup import MORE, Html, percent, quoted, visible
 from .panel import Panel
 

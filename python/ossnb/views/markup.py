@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony import FIRST_SPECIAL, VOCAB_SIZE, token_bytes
-from ..notebook.output import QUIET
+from ..harmony.prompt import FIRST_SPECIAL, VOCAB_SIZE, token_bytes
+from ..page.output import QUIET
 
 MAX_TOKENS = 3000  # in one picture: some hundred bytes each
 MORE, LESS = "234,110,20", "30,110,230"  # orange and blue, seen by all kinds of eyes, on white and on black

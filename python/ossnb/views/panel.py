@@ -6,7 +6,7 @@ import sys
 import uuid
 from typing import Any
 
-from ..notebook.output import Output
+from ..page.output import Output
 from .markup import Html
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony import EFFORTS, only_question, token_bytes
-from ..notebook.defaults import set_cell_defaults
-from ..notebook.limiter import RateLimiter
-from ..reply import Reply
-from ..sampling import Sampling
+from ..generation.record import Reply
+from ..generation.sampling import Sampling
+from ..harmony.prompt import EFFORTS, only_question, token_bytes
+from ..page.defaults import set_cell_defaults
+from ..page.limiter import RateLimiter
 from .distribution import N_KEPT, Distributions, Reduced, reduced
 from .markup import (
     MAX_TOKENS,
@@ -29,7 +29,7 @@ from .markup import (
 from .panel import Panel
 
 if TYPE_CHECKING:
-    from ..generation import Stream
+    from ..generation.loop import Stream
     from ..model import Model
 
 UNLIKELY = 0.05  # a written token with less than this share would now probably be another

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reply import Reply
-from ..trace import top_ids
+from ..engine.trace import top_ids
+from ..generation.record import Reply
 
 
 class Rows:

@@ -1,0 +1,1 @@
+"""A model's files: found or fetched, verified, mapped; and the packed copies made from them."""

@@ -1,0 +1,320 @@
+"""A model's name → its folder: local, cached, or downloaded after saying what it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import CheckpointError
+from ..system import machine
+from ..system.progress import Progress, size_text, start_progress
+from .config import Config
+from .layout import INDEX, read_index
+
+ALIASES = {"20b": "openai/gpt-oss-20b", "120b": "openai/gpt-oss-120b"}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+# Only what is loaded: repositories hold the same weights again under original/ and metal/.
+_WANTED = ["config.json", "generation_config.json", INDEX, "*.safetensors"]
+_UNWANTED = ["*/*"]
+_DISK_RESERVE_BYTES = 1_000_000_000
+_POLL_S = 0.1
+
+
+class Resolved(NamedTuple):
+    """Where a model lies, what it is called, and the commit it comes from (None for a plain folder)."""
+
+    path: Path
+    source: str
+    revision: str | None
+
+
+def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Resolved:
+    """Find a model's folder, downloading it from the Hugging Face hub if need be.
+
+    >>> resolve("20b").path.name  # doctest: +SKIP
+    '6cee5e81ee83917806bbde320786a8fb61efebee'
+
+    `source`: an existing folder, "20b", "120b" or a hub id such as "openai/gpt-oss-20b"; `revision`: a
+    branch, tag or commit of the hub. A model that is complete in the cache is used without any network.
+    Otherwise size, free disk and free memory are shown before the first gigabyte, and a model that cannot fit
+    is refused: MemoryError if it is larger than the memory, CheckpointError for the disk and for whatever the
+    hub answers. After an interrupted download the next one keeps the files that are complete.
+    """
+    name = os.fspath(source)
+    folder = Path(name).expanduser()
+    is_path = isinstance(source, os.PathLike)
+    if name and folder.exists() and (is_path or name not in ALIASES):
+        if revision is not None:
+            raise ValueError(
+                f"revision is {revision!r}, expected None: {folder} is a folder, not a hub repository"
+            )
+        return Resolved(folder, name, None)
+    repo = ALIASES.get(name, name)
+    if is_path or not _HUB_ID.fullmatch(repo):
+        raise CheckpointError(
+            f"{name!r}: no such folder, nor a hub id (owner/name), nor one of {', '.join(ALIASES)}, demo"
+        )
+    path = cached(repo, revision) or _download(repo, revision)
+    return Resolved(path, repo, path.name)
+
+
+def cached(source: str, revision: str | None = None) -> Path | None:
+    """Return the folder of a model that is complete in the local cache, else None. Never asks the network.
+
+    >>> cached("120b") is None  # doctest: +SKIP
+    True
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    repo = ALIASES.get(source, source)
+    try:
+        folder = snapshot_download(
+            repo,
+            revision=revision,
+            local_files_only=True,
+            allow_patterns=_WANTED,
+            ignore_patterns=_UNWANTED,
+        )
+    except HFValidationError as error:
+        raise _explained(error, repo, revision) from error
+    except (LocalEntryNotFoundError, OSError):
+        return None
+    path = Path(folder)
+    return path if _is_complete(path) else None
+
+
+def _is_complete(folder: Path) -> bool:
+    if not (folder / "config.json").is_file():
+        return False
+    if (folder / INDEX).is_file():
+        return all((folder / file).is_file() for file in set(read_index(folder / INDEX).values()))
+    return (folder / "model.safetensors").is_file()
+
+
+def cache_folder() -> Path:
+    """Return the folder of the Hugging Face hub's cache, which may not exist yet."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def default_source() -> tuple[str, str | None]:
+    """Choose the model used when none is named, and a line to show the user if it is the embedded one.
+
+    >>> default_source()  # doctest: +SKIP
+    ('openai/gpt-oss-20b', None)
+
+    OSSNB_MODEL if it is set, else gpt-oss-20b if it is complete in the local cache, else "demo".
+    """
+    if named := os.environ.get("OSSNB_MODEL"):
+        return named, None
+    if cached("20b"):
+        return ALIASES["20b"], None
+    return "demo", (
+        "Using the small embedded demo model. For gpt-oss itself, 13.8 GB to download once: ossnb.load('20b')"
+    )
+
+
+# ---- downloading ------------------------------------------------------------------------------------------
+
+
+class _File(NamedTuple):
+    name: str
+    n_bytes: int
+    is_cached: bool
+
+
+def _download(repo: str, revision: str | None) -> Path:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        at = f" at revision {revision}" if revision else ""
+        raise CheckpointError(
+            f"{repo}{at} is not complete in the cache {cache_folder()}, and HF_HUB_OFFLINE forbids "
+            "downloads; unset it, or give a folder"
+        )
+    try:
+        files = _remote_files(repo, revision)
+        config_folder = _snapshot(repo, revision, ["config.json"], _bar_class(lambda n: None))
+    except Exception as error:  # whatever HTTP client this version of the hub's library uses
+        raise _explained(error, repo, revision) from error
+    Config.from_json(config_folder / "config.json")  # 2 kB tell whether the gigabytes are gpt-oss's
+    total = sum(file.n_bytes for file in files)
+    missing = sum(file.n_bytes for file in files if not file.is_cached)
+    free = machine.free_disk(cache_folder())
+    _check_fit(repo, total, missing, free)
+    text = (
+        f"{repo}: {size_text(missing)} to download ({size_text(total - missing)} cached), "
+        f"{size_text(free)} free disk, {size_text(machine.available_memory())} free memory"
+    )
+    try:
+        path = _fetch(repo, revision, start_progress(text, missing))
+    except Exception as error:
+        raise _explained(error, repo, revision) from error
+    if not _is_complete(path):
+        raise CheckpointError(f"{path}: the download is incomplete; load {repo} again")
+    return path
+
+
+def _remote_files(repo: str, revision: str | None) -> list[_File]:
+    """The files to have, with their sizes, as the hub lists them now."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=30)
+    names = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+    wanted = {
+        n: size for n, size in names.items() if "/" not in n and (n in _WANTED or n.endswith(".safetensors"))
+    }
+    if "config.json" not in wanted or not any(name.endswith(".safetensors") for name in wanted):
+        hint = "; GGUF files are not read" if any(name.endswith(".gguf") for name in names) else ""
+        raise CheckpointError(
+            f"{repo}: has no config.json and *.safetensors files at its top: not a gpt-oss model{hint}"
+        )
+    return [
+        _File(name, size, isinstance(try_to_load_from_cache(repo, name, revision=info.sha), str))
+        for name, size in wanted.items()
+    ]
+
+
+def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
+    if missing + _DISK_RESERVE_BYTES > free:
+        raise CheckpointError(
+            f"{repo}: {size_text(missing)} to download, but {cache_folder()} has {size_text(free)} free; "
+            "make room or set HF_HUB_CACHE to a folder on a larger disk"
+        )
+    memory = machine.total_memory()
+    if total > memory:
+        raise MemoryError(
+            f"{repo}: the weights have {size_text(total)}, this machine {size_text(memory)} of memory, so "
+            "that every token would be read from disk. If you want that, run "
+            f"`hf download {repo}` and load it again"
+        )
+
+
+def _fetch(repo: str, revision: str | None, progress: Progress) -> Path:
+    """Download on another thread, and show the progress on this one.
+
+    So displays need not be thread-safe, and an interrupt returns at once: the hub's threads are told to stop
+    at their next piece of data.
+    """
+    counted, stop = [0], threading.Event()
+    outcome: list[Path | BaseException] = []
+
+    def count(n_bytes: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+        counted[0] = max(counted[0], n_bytes)
+
+    def work() -> None:
+        try:
+            outcome.append(_snapshot(repo, revision, _WANTED, _bar_class(count)))
+        except BaseException as error:  # handed to the caller's thread below
+            outcome.append(error)
+
+    worker = threading.Thread(target=work, name="ossnb-download", daemon=True)
+    worker.start()
+    try:
+        while worker.is_alive():
+            worker.join(_POLL_S)
+            progress.update(counted[0])
+        progress.update(counted[0])  # what came between the last look and the end
+    finally:
+        stop.set()
+        progress.close()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+class _Stopped(Exception):
+    """Ends the hub's download threads after an interrupt."""
+
+
+def _snapshot(repo: str, revision: str | None, patterns: list[str], bar_class: type[Any]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    with _without_hub_bars():
+        return Path(
+            snapshot_download(
+                repo,
+                revision=revision,
+                allow_patterns=patterns,
+                ignore_patterns=_UNWANTED,
+                tqdm_class=bar_class,
+            )
+        )
+
+
+@contextlib.contextmanager
+def _without_hub_bars() -> Iterator[None]:
+    """Keep the hub's own bars off: in notebooks they are widgets, which break saved notebooks."""
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+def _bar_class(count: Callable[[int], None]) -> type[Any]:
+    """A tqdm class that shows nothing and reports bytes: snapshot_download takes it instead of a callback."""
+    from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+
+    class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
+        monitor_interval = 0  # no monitor thread
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(
+                *args, **(kwargs | {"file": io.StringIO(), "disable": False, "mininterval": 0.05})
+            )
+
+        def update(self, n: float | None = 1) -> bool | None:
+            shown: bool | None = super().update(n)
+            if self.unit == "B":
+                count(int(self.n))
+            return shown
+
+        def display(self, *args: Any, **kwargs: Any) -> None:
+            pass
+
+    return Bar
+
+
+def _explained(error: Exception, repo: str, revision: str | None) -> OSError:
+    """Say what a failed talk with the hub means, and what to do."""
+    from huggingface_hub import errors
+
+    if isinstance(error, CheckpointError):
+        return error
+    resume = "; load it again to go on from the files that are complete"
+    if isinstance(error, errors.GatedRepoError):
+        what = f"is gated: accept its terms at https://huggingface.co/{repo}, then run `hf auth login`"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        what = f"has no revision {revision!r} on the hub"
+    elif isinstance(error, errors.RepositoryNotFoundError):
+        what = "is not on the hub, or is private: check the name, or run `hf auth login`"
+    elif isinstance(error, errors.HFValidationError):
+        what = f"is not a hub id: {error}"
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        what = f"does not fit: the disk of {cache_folder()} is full{resume}"
+    elif isinstance(error, PermissionError):
+        what = f"cannot be stored: {error}; set HF_HUB_CACHE to a folder you may write to"
+    else:
+        what = f"cannot be downloaded ({type(error).__name__}: {error}); check the network{resume}"
+    return CheckpointError(f"{repo} {what}")

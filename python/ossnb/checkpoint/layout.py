@@ -1,0 +1,371 @@
+"""A folder of safetensors files → verified tensors, mapped read-only, under their Hugging Face names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CheckpointError
+from . import safetensors
+from .config import Config
+
+Layout = Literal["hf", "original"]
+
+INDEX = "model.safetensors.index.json"
+_LARGEST_SCALE = 253  # 2^126; 254 and 255 (NaN) do not occur in real checkpoints and overflow float32
+
+
+@dataclass
+class Checkpoint:
+    """Hold a verified checkpoint. `tensors` are read-only views into the `files`, bfloat16 as uint16."""
+
+    path: Path
+    config: Config
+    tensors: dict[str, NDArray[Any]]
+    layout: Layout
+    quantized: bool
+    n_bytes: int
+    fingerprint: str
+    files: list[safetensors.MappedFile]
+
+
+class Dim(NamedTuple):
+    """A tensor's size along one axis, and which fields of config.json it comes from."""
+
+    size: int
+    origin: str
+
+
+class Spec(NamedTuple):
+    """What a tensor must look like."""
+
+    dtype: str
+    dims: tuple[Dim, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(dim.size for dim in self.dims)
+
+
+def open_checkpoint(
+    folder: str | os.PathLike[str], max_byte: Callable[[NDArray[np.uint8]], int] | None = None
+) -> Checkpoint:
+    """Open a gpt-oss checkpoint, checking every tensor against config.json.
+
+    >>> open_checkpoint("gpt-oss-20b").tensors["model.layers.0.self_attn.sinks"].shape  # doctest: +SKIP
+    (64,)
+
+    Accepts the Hugging Face layout, OpenAI's original/ layout and unquantised (bfloat16 expert) fine-tunes,
+    in any number of shards. The weights stay on disk: only headers and MXFP4 scales are read, the latter by
+    `max_byte`, which finds the largest byte of an array (NumPy's by default). CheckpointError names the file
+    and the tensor at fault.
+    """
+    path = _checkpoint_folder(Path(folder))
+    config = Config.from_json(path / "config.json")
+    headers, located = _locate(path)
+    layout: Layout = "original" if any(name.startswith("block.") for name in located) else "hf"
+    quantized = any(name.endswith(("_blocks", ".blocks")) for name in located)
+    _check_specs(path, located, headers, stored_tensors(config, layout, quantized), config)
+    mapped = {
+        name: safetensors.map_file(path / name, header) for name, header in headers.items() if header.entries
+    }
+    stored = {name: mapped[file].tensors[name] for name, file in located.items()}
+    _check_scales(path, located, stored, max_byte or (lambda scales: int(scales.max())))
+    return Checkpoint(
+        path=path,
+        config=config,
+        tensors=_under_hf_names(stored, config),
+        layout=layout,
+        quantized=quantized,
+        n_bytes=sum(tensor.nbytes for tensor in stored.values()),
+        fingerprint=_fingerprint(path, headers, stored),
+        files=list(mapped.values()),
+    )
+
+
+# ---- what a checkpoint holds -------------------------------------------------------------------------------
+
+_ORIGINAL_TOP = {
+    "model.embed_tokens.weight": "embedding.weight",
+    "model.norm.weight": "norm.scale",
+    "lm_head.weight": "unembedding.weight",
+}
+_ORIGINAL_LAYER = {
+    "input_layernorm.weight": "attn.norm.scale",
+    "self_attn.o_proj.weight": "attn.out.weight",
+    "self_attn.o_proj.bias": "attn.out.bias",
+    "self_attn.sinks": "attn.sinks",
+    "post_attention_layernorm.weight": "mlp.norm.scale",
+    "mlp.router.weight": "mlp.gate.weight",
+    "mlp.router.bias": "mlp.gate.bias",
+    "mlp.experts.gate_up_proj_blocks": "mlp.mlp1_weight.blocks",
+    "mlp.experts.gate_up_proj_scales": "mlp.mlp1_weight.scales",
+    "mlp.experts.gate_up_proj_bias": "mlp.mlp1_bias",
+    "mlp.experts.down_proj_blocks": "mlp.mlp2_weight.blocks",
+    "mlp.experts.down_proj_scales": "mlp.mlp2_weight.scales",
+    "mlp.experts.down_proj_bias": "mlp.mlp2_bias",
+}
+_HF_NAME = {theirs: ours for ours, theirs in (_ORIGINAL_TOP | _ORIGINAL_LAYER).items()}
+_LAYER_NAME = re.compile(r"(?:model\.layers|block)\.(\d+)\.(.+)")
+_QKV = ("q_proj", "k_proj", "v_proj")  # the order of the rows of original/'s attn.qkv
+
+
+def stored_tensors(config: Config, layout: Layout = "hf", quantized: bool = True) -> dict[str, Spec]:
+    """List every tensor a checkpoint of this config holds, under the names of its layout.
+
+    >>> stored_tensors(Config())["lm_head.weight"].shape, len(stored_tensors(Config(), "original"))
+    ((201088, 2880), 363)
+    """
+    hidden, vocab = Dim(config.hidden_size, "hidden_size"), Dim(config.vocab_size, "vocab_size")
+    top = {
+        "model.embed_tokens.weight": Spec("BF16", (vocab, hidden)),
+        "model.norm.weight": Spec("BF16", (hidden,)),
+        "lm_head.weight": Spec("BF16", (vocab, hidden)),
+    }
+    layer = _attention(config, hidden, fused=layout == "original") | _experts(config, hidden, quantized)
+    if layout == "original":
+        top = {_ORIGINAL_TOP[name]: spec for name, spec in top.items()}
+        layer = {_ORIGINAL_LAYER.get(name, name): spec for name, spec in layer.items()}
+    prefix = "block" if layout == "original" else "model.layers"
+    layers = range(config.num_hidden_layers)
+    return top | {f"{prefix}.{i}.{name}": spec for i in layers for name, spec in layer.items()}
+
+
+def _attention(config: Config, hidden: Dim, fused: bool) -> dict[str, Spec]:
+    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
+    q = Dim(heads * config.head_dim, "num_attention_heads * head_dim")
+    kv = Dim(kv_heads * config.head_dim, "num_key_value_heads * head_dim")
+    qkv = Dim(q.size + 2 * kv.size, "(num_attention_heads + 2 num_key_value_heads) * head_dim")
+    norm = Spec("BF16", (hidden,))
+    separate = {"self_attn.q_proj": q, "self_attn.k_proj": kv, "self_attn.v_proj": kv}
+    projections = {"attn.qkv": qkv} if fused else separate
+    specs = {"input_layernorm.weight": norm, "post_attention_layernorm.weight": norm}
+    for name, rows in projections.items():
+        specs |= {f"{name}.weight": Spec("BF16", (rows, hidden)), f"{name}.bias": Spec("BF16", (rows,))}
+    return specs | {
+        "self_attn.o_proj.weight": Spec("BF16", (hidden, q)),
+        "self_attn.o_proj.bias": Spec("BF16", (hidden,)),
+        "self_attn.sinks": Spec("BF16", (Dim(heads, "num_attention_heads"),)),
+    }
+
+
+def _experts(config: Config, hidden: Dim, quantized: bool) -> dict[str, Spec]:
+    experts = Dim(config.num_local_experts, "num_local_experts")
+    inter = Dim(config.intermediate_size, "intermediate_size")
+    gate_up = Dim(2 * inter.size, "2 * intermediate_size")
+    specs = {
+        "mlp.router.weight": Spec("BF16", (experts, hidden)),
+        "mlp.router.bias": Spec("BF16", (experts,)),
+        "mlp.experts.gate_up_proj_bias": Spec("BF16", (experts, gate_up)),
+        "mlp.experts.down_proj_bias": Spec("BF16", (experts, hidden)),
+    }
+    for name, out, contracted in (("gate_up_proj", gate_up, hidden), ("down_proj", hidden, inter)):
+        if quantized:
+            groups = Dim(contracted.size // 32, f"{contracted.origin} / 32")
+            pairs = Dim(16, "32 values of 4 bits")
+            specs[f"mlp.experts.{name}_blocks"] = Spec("U8", (experts, out, groups, pairs))
+            specs[f"mlp.experts.{name}_scales"] = Spec("U8", (experts, out, groups))
+        else:
+            specs[f"mlp.experts.{name}"] = Spec("BF16", (experts, contracted, out))  # transposed: [in, out]
+    return specs
+
+
+def hf_names(name: str) -> tuple[str, ...]:
+    """Translate a stored tensor's name to Hugging Face's: three names for original/'s fused q, k and v rows.
+
+    >>> hf_names("block.3.attn.sinks"), hf_names("lm_head.weight")
+    (('model.layers.3.self_attn.sinks',), ('lm_head.weight',))
+    """
+    match = _LAYER_NAME.fullmatch(name)
+    if match is None or not name.startswith("block."):
+        return (_HF_NAME.get(name, name),)
+    layer = f"model.layers.{match[1]}"
+    if match[2].startswith("attn.qkv."):
+        kind = match[2].removeprefix("attn.qkv.")
+        return tuple(f"{layer}.self_attn.{part}.{kind}" for part in _QKV)
+    return (f"{layer}.{_HF_NAME[match[2]]}",)
+
+
+def _under_hf_names(stored: dict[str, NDArray[Any]], config: Config) -> dict[str, NDArray[Any]]:
+    q = config.num_attention_heads * config.head_dim
+    kv = config.num_key_value_heads * config.head_dim
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, tensor in stored.items():
+        names = hf_names(name)
+        parts = [tensor] if len(names) == 1 else np.split(tensor, [q, q + kv])  # views of whole rows
+        tensors |= dict(zip(names, parts, strict=True))
+    return tensors
+
+
+# ---- finding the files -------------------------------------------------------------------------------------
+
+
+def _checkpoint_folder(path: Path) -> Path:
+    """The folder that holds config.json and the safetensors files."""
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such folder")
+    if path.is_file() and path.suffix != ".gguf":
+        path = path.parent
+    has_config = (path / "config.json").is_file()
+    if path.suffix == ".gguf" or (_has(path, "*.gguf") and not has_config):
+        raise CheckpointError(
+            f"{path}: GGUF files are not read; give a folder with config.json and *.safetensors files"
+        )
+    original = path / "original"
+    has_weights = _has(path, "*.safetensors") or (path / INDEX).is_file()
+    if not has_weights and (original / "config.json").is_file():
+        return original
+    if has_config:
+        return path
+    if (path / "adapter_config.json").is_file():
+        raise CheckpointError(f"{path}: is a LoRA adapter; merge it into its base model and save that first")
+    raise CheckpointError(f"{path}: has no config.json; expected a gpt-oss checkpoint folder")
+
+
+def _has(folder: Path, pattern: str) -> bool:
+    return next(folder.glob(pattern), None) is not None
+
+
+def _locate(folder: Path) -> tuple[dict[str, safetensors.Header], dict[str, str]]:
+    """Headers by file name, and the file of each tensor."""
+    index = folder / INDEX
+    if index.is_file():
+        located = read_index(index)
+        files = sorted(set(located.values()))
+    else:
+        names = sorted(path.name for path in folder.glob("*.safetensors"))
+        files = ["model.safetensors"] if "model.safetensors" in names else names
+        located = {}
+    if not files:
+        raise CheckpointError(f"{folder}: has no *.safetensors files; was the download complete?")
+    headers = {}
+    for file in files:
+        if not (folder / file).is_file():
+            raise CheckpointError(f"{folder / file}: is listed in {INDEX} but missing; download it again")
+        headers[file] = safetensors.read_header(folder / file)
+    if index.is_file():
+        for name, file in located.items():
+            if name not in headers[file].entries:
+                raise CheckpointError(f"{folder / file}: has no tensor {name}, which {INDEX} places there")
+        return headers, located
+    for file, header in headers.items():
+        for name in header.entries:
+            if name in located:
+                raise CheckpointError(
+                    f"{folder / file}: {name} is also in {located[name]}; remove the wrong file"
+                )
+            located[name] = file
+    return headers, located
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """Read model.safetensors.index.json: the file name of each tensor. CheckpointError if it is damaged."""
+    try:
+        index = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: is not valid JSON ({error}); download it again") from None
+    located = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(located, dict) or not all(isinstance(file, str) for file in located.values()):
+        raise CheckpointError(f"{path}: has no weight_map from tensor names to file names; download it again")
+    for name, file in located.items():
+        if file != Path(file).name or not file.endswith(".safetensors") or "\0" in file:
+            raise CheckpointError(f"{path}: {name} lies in {file!r}, expected a file beside the index")
+    return located
+
+
+# ---- checking ----------------------------------------------------------------------------------------------
+
+
+def _check_specs(
+    folder: Path,
+    located: dict[str, str],
+    headers: dict[str, safetensors.Header],
+    expected: dict[str, Spec],
+    config: Config,
+) -> None:
+    missing = [name for name in expected if name not in located]
+    if len(missing) == len(expected):
+        example = next(iter(located), "nothing")
+        raise CheckpointError(f"{folder}: holds no gpt-oss tensors: found {example}, expected {missing[0]}")
+    for name in located:
+        layer = _LAYER_NAME.fullmatch(name)
+        if layer is not None and int(layer[1]) >= config.num_hidden_layers:
+            raise CheckpointError(
+                f"{folder / located[name]}: has {name}, but config.json says num_hidden_layers is "
+                f"{config.num_hidden_layers}; do the files belong together?"
+            )
+    if missing:
+        raise CheckpointError(f"{folder}: lacks {_some(missing)}; download the model again")
+    unknown = [name for name in located if name not in expected]
+    if unknown:
+        raise CheckpointError(
+            f"{folder / located[unknown[0]]}: has {_some(unknown)}, which gpt-oss does not have; "
+            "merge adapters and remove what is not the model's"
+        )
+    for name, spec in expected.items():
+        _check_tensor(folder / located[name], name, headers[located[name]].entries[name], spec)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more tensors" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _check_tensor(file: Path, name: str, entry: safetensors.Entry, spec: Spec) -> None:
+    if entry.dtype != spec.dtype:
+        is_float = entry.dtype in ("F16", "F32", "F64") and spec.dtype == "BF16"
+        cure = "; convert it with model.to(torch.bfloat16) and save it again" if is_float else ""
+        raise CheckpointError(f"{file}: {name} has dtype {entry.dtype}, expected {spec.dtype}{cure}")
+    if entry.shape == spec.shape:
+        return
+    dims = spec.dims
+    if len(entry.shape) == len(dims):
+        dims = tuple(dim for got, dim in zip(entry.shape, dims, strict=True) if got != dim.size)
+    origin = ", ".join(dim.origin for dim in dims)
+    raise CheckpointError(
+        f"{file}: {name} has shape {list(entry.shape)}, expected {list(spec.shape)} ({origin})"
+    )
+
+
+def _check_scales(
+    folder: Path,
+    located: dict[str, str],
+    stored: dict[str, NDArray[Any]],
+    max_byte: Callable[[NDArray[np.uint8]], int],
+) -> None:
+    """Refuse NaN and overflowing block scales now: later they would silently poison every token."""
+    for name, scales in stored.items():
+        if not name.endswith(("_scales", ".scales")):
+            continue
+        # An interrupt is seen between two experts: all of a layer's may take long to come from a slow disk.
+        if max((max_byte(expert) for expert in scales), default=0) > _LARGEST_SCALE:
+            at = np.unravel_index(int(np.argmax(scales > _LARGEST_SCALE)), scales.shape)
+            index = tuple(int(i) for i in at)
+            raise CheckpointError(
+                f"{folder / located[name]}: {name} holds the scale byte {scales[index]} at index "
+                f"{list(index)}, expected 0..{_LARGEST_SCALE}; the file is damaged, download it again"
+            )
+
+
+def _fingerprint(
+    folder: Path, headers: dict[str, safetensors.Header], stored: dict[str, NDArray[Any]]
+) -> str:
+    """Tell checkpoints apart unread: config, headers, sizes and a few values of every tensor."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for file, header in headers.items():
+        digest.update(f"{file} {header.n_bytes} ".encode() + header.raw)
+    for name in sorted(stored):
+        flat = stored[name].reshape(-1)
+        digest.update(flat[flat.size // 2 :][:64].tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,407 @@
+"""Packed copies of a checkpoint's dense matrices: made once, kept in files, mapped by every process.
+
+Each kind is one safetensors file in the cache. Its name says which model it belongs to (the checkpoint's
+fingerprint) and in which version of the format; its header holds a checksum of itself and one of the matrices
+it was made from. docs/DECISIONS.md tells why that is enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..errors import CheckpointError
+from ..system import machine
+from ..system.files import replacing
+from ..system.progress import size_text, start_progress
+from . import safetensors
+from .config import Config
+from .demo import default_cache_dir
+from .layout import Checkpoint
+
+Arrays = dict[str, NDArray[Any]]
+
+VERSION = 3  # of what the kinds below write; a change makes every older file stale
+DEFAULT_LIMIT = 20_000_000_000
+LEAST_BYTES = 100_000_000  # smaller matrices are packed at every load, in a blink, or not at all
+_DISK_RESERVE_BYTES = 1_000_000_000
+_KNOWN_SOURCES = 16  # copies of one checkpoint whose files are remembered as seen
+_ROWS = 4096  # of a matrix packed at a time, so that little memory is private
+_STALE_SECONDS = 3600.0  # a temporary file this old was left by a killed process
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_DTYPES = {np.dtype("u1"): "U8", np.dtype("<u4"): "U32", np.dtype("<f4"): "F32"}
+
+
+# ---- what is derived ---------------------------------------------------------------------------------------
+
+
+def _attention(config: Config) -> list[str]:
+    is_whole = config.num_attention_heads * config.head_dim % 32 == 0  # K of o_proj: Q8 is in groups of 32
+    layers, parts = range(config.num_hidden_layers), "qkvo" if is_whole else "qkv"
+    return [f"model.layers.{i}.self_attn.{part}_proj.weight" for i in layers for part in parts]
+
+
+class Kind(NamedTuple):
+    """One file's worth of derived data: what it is called, for people too, and the matrices it comes from."""
+
+    name: str
+    text: str
+    sources: tuple[str, ...]
+
+
+def kinds(config: Config, precision: str) -> list[Kind]:
+    """List what a model of this shape is helped by: NUMERICS.md."""
+    screen = Kind("screen", "a screen of the output layer", ("lm_head.weight",))
+    attention = tuple(_attention(config))
+    if precision == "exact":
+        return [screen, Kind("bf12_attention", "the attention matrices in 12 bits", attention)]
+    return [screen, Kind("q8_attention", "the attention matrices in 8 bits", attention)]
+
+
+Pieces = Iterator[NDArray[Any]]  # of one array, to be stacked
+Named = Iterator[tuple[str, Pieces]]
+
+
+def _screen(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    norms: list[NDArray[np.float32]] = []
+
+    def tiles() -> Pieces:
+        for rows in _pieces(tensors[kind.sources[0]]):
+            packed, row_norms = _core.pack_q6(rows, threads)
+            norms.append(row_norms)
+            yield packed
+
+    yield f"{kind.sources[0]}.q6", tiles()
+    yield f"{kind.sources[0]}.q6_norms", iter(norms)
+
+
+def _q8(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    for name in kind.sources:
+        yield f"{name}.q8", (_core.pack_q8(rows, threads) for rows in _pieces(tensors[name]))
+
+
+def _bf12(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    small: Arrays = {}  # goes last, so that all tiles begin where a line of the cache does
+    for name in kind.sources:
+        tiles, small[f"{name}.bf12_high"], rare = _core.pack_bf12(tensors[name], threads)
+        if len(tiles):  # else it did not pay
+            small[f"{name}.bf12_rare"] = rare
+            yield f"{name}.bf12", iter([tiles])
+    for name, array in small.items():
+        yield name, iter([array])
+
+
+def _pieces(matrix: NDArray[np.uint16]) -> Pieces:
+    return (matrix[first : first + _ROWS] for first in range(0, len(matrix), _ROWS))
+
+
+# Of each kind: what yields its arrays by name, a tile's rows, and its bytes for 32 inputs (kernels.h).
+_FORMATS = {"screen": (_screen, 16, 416), "q8_attention": (_q8, 16, 544), "bf12_attention": (_bf12, 4, 192)}
+
+
+def _packed(kind: Kind, tensors: Arrays, threads: int) -> Named:
+    """Yield the arrays of a kind by name, each in pieces."""
+    return _FORMATS[kind.name][0](kind, tensors, threads)
+
+
+def _n_bytes(kind: Kind, tensors: Arrays) -> int:
+    """Bytes of a kind's file, but for the header and the little beside the tiles."""
+    _, tile_rows, group_bytes = _FORMATS[kind.name]
+    shapes = [tensors[name].shape for name in kind.sources]
+    return sum(-(-rows // tile_rows) * (k // 32) * group_bytes for rows, k in shapes)
+
+
+# ---- the cache ---------------------------------------------------------------------------------------------
+
+
+def folder() -> Path:
+    """Return the folder of derived files, which may not exist yet: `derived` in OSSNB_CACHE."""
+    return default_cache_dir() / "derived"
+
+
+def limit() -> int:
+    """Return how many bytes the folder may hold: OSSNB_CACHE_LIMIT ("20 GB" if unset; 0 stores nothing).
+
+    >>> limit()  # doctest: +SKIP
+    20000000000
+    """
+    text = os.environ.get("OSSNB_CACHE_LIMIT", "").strip()
+    if not text:
+        return DEFAULT_LIMIT
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.lower())
+    if match is None:
+        raise ValueError(f"OSSNB_CACHE_LIMIT must be a size such as 20GB, 500 MB or 0, got {text!r}")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def files() -> list[Path]:
+    """List the derived files, the one used longest ago first."""
+    dated = []
+    for path in folder().glob("*.safetensors"):
+        with contextlib.suppress(OSError):
+            dated.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(dated)]
+
+
+def used_bytes() -> int:
+    """Count the bytes of the derived files."""
+    return sum(_size(path) for path in files())
+
+
+def clear() -> int:
+    """Remove every derived file and return how many bytes that freed; models in use keep what they mapped."""
+    freed = used_bytes()
+    if folder().is_dir():
+        for path in folder().iterdir():
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return freed
+
+
+def prepare(opened: Checkpoint, precision: str, threads: int) -> list[safetensors.MappedFile]:
+    """Map the derived files of a checkpoint, whose arrays are called "NAME.q8" and the like; build what is
+    missing.
+
+    A file that is stale or damaged is built anew. Where it cannot be stored (no room, no permission, the
+    limit) nothing is returned for it, and a warning says so once: the engine does without, but for Q8, which
+    it then packs in memory of its own. Any number of processes may do this at once: one builds, the
+    others wait for it.
+    """
+    mapped: list[safetensors.MappedFile] = []
+    left_out: list[Kind] = []
+    reason = ""
+    for kind in kinds(opened.config, precision):
+        if sum(opened.tensors[name].nbytes for name in kind.sources) < LEAST_BYTES:
+            continue
+        try:
+            mapped.append(_Entry(kind, opened, threads).mapped())
+        except OSError as error:
+            left_out.append(kind)
+            reason = error.strerror or str(error)
+    if left_out and limit():
+        instead = (
+            "packed at every load, in memory of this process's own"
+            if any(kind.name == "q8_attention" for kind in left_out)
+            else "every token reads more bytes than it needs"
+        )
+        what = " and ".join(kind.text for kind in left_out)
+        warnings.warn(
+            f"{what} cannot be kept in {folder()} ({reason}): {instead}. OSSNB_CACHE names "
+            "another folder, OSSNB_CACHE_LIMIT its size (0: without, and without this note)",
+            stacklevel=3,
+        )
+    return mapped
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One kind of one checkpoint, in the cache or not yet."""
+
+    kind: Kind
+    opened: Checkpoint
+    threads: int
+
+    @property
+    def path(self) -> Path:
+        key = hashlib.sha256(f"{VERSION} {self.kind} {self.opened.fingerprint}".encode()).hexdigest()
+        return folder() / f"{self.kind.name}-{key[:20]}.safetensors"
+
+    def mapped(self) -> safetensors.MappedFile:
+        found = self.read()
+        if found is not None:
+            return found
+        self.check_room()
+        with _lock(self.path.parent):
+            found = self.read()  # another process may have built it meanwhile
+            return self.build() if found is None else found
+
+    def check_room(self) -> None:
+        needed, allowed = _n_bytes(self.kind, self.opened.tensors), limit()
+        if needed > allowed:
+            raise OSError(f"it needs {size_text(needed)}, the limit is {size_text(allowed)}")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        free = machine.free_disk(self.path.parent)
+        if needed + _DISK_RESERVE_BYTES > free:
+            raise OSError(f"it needs {size_text(needed)}, {size_text(free)} of its disk are free")
+
+    # ---- reading ----
+
+    def read(self) -> safetensors.MappedFile | None:
+        """Map the file; None if there is none, or it is damaged, or was made from other weights."""
+        if not self.path.exists():
+            return None
+        try:
+            header = safetensors.read_header(self.path)
+            told = json.loads(header.raw)["__metadata__"]
+            data = np.memmap(self.path, np.uint8, "r", offset=8 + len(header.raw))
+            if told["checksum"] != _hex(_core.checksum(data, self.threads)):
+                return None
+            if not self.is_known() and told["sources"] != self.sources_checksum():
+                return None
+            mapped = safetensors.map_file(self.path, header)
+        except (CheckpointError, ValueError, KeyError, TypeError):
+            return None
+        self.remember()
+        with contextlib.suppress(OSError):
+            os.utime(self.path)  # the file used longest ago goes first
+        return mapped
+
+    def sources_checksum(self) -> str:
+        sums = (self.opened.tensors[name].reshape(-1).view(np.uint8) for name in self.kind.sources)
+        return ",".join(_hex(_core.checksum(data, self.threads)) for data in sums)
+
+    # The weights' files that this derived file was checked against, so that they need not be read again.
+
+    @property
+    def known_path(self) -> Path:
+        return self.path.with_suffix(".known")
+
+    def is_known(self) -> bool:
+        return _identity(self.opened.files) in self.known()
+
+    def known(self) -> list[str]:
+        try:
+            return self.known_path.read_text().splitlines()
+        except (OSError, ValueError):
+            return []
+
+    def remember(self) -> None:
+        identity, known = _identity(self.opened.files), self.known()
+        if identity in known:
+            return
+        with contextlib.suppress(OSError), replacing(self.known_path) as file:
+            file.write("\n".join([*known, identity][-_KNOWN_SOURCES:]).encode())
+
+    # ---- building ----
+
+    def build(self) -> safetensors.MappedFile:
+        _remove_leftovers(self.path.parent)
+        n_bytes = _n_bytes(self.kind, self.opened.tensors)
+        progress = start_progress(
+            f"packing {self.kind.text}, once: {size_text(n_bytes)} in {self.path.parent}", n_bytes
+        )
+        try:
+            with contextlib.suppress(OSError):
+                self.known_path.unlink()  # they were seen with another file
+            with replacing(self.path) as file:
+                self.write(file, progress.update)
+        finally:
+            progress.close()
+        self.remember()
+        _evict(limit(), self.path)
+        return safetensors.map_file(self.path, safetensors.read_header(self.path))
+
+    def write(self, file: BinaryIO, update: Any) -> None:
+        """Write the arrays, then before them the header, whose sums are known in the end."""
+        start = -(-(4096 + 512 * len(self.kind.sources)) // 4096) * 4096
+        file.seek(start)
+        header: dict[str, Any] = {}
+        at = 0
+        with ThreadPoolExecutor(max_workers=1) as beside:  # a piece is written while the next one is packed
+            writing = beside.submit(file.tell)
+            for name, pieces in _packed(self.kind, self.opened.tensors, self.threads):
+                begin, rows, last = at, 0, np.empty(0, np.uint8)
+                for last in pieces:
+                    writing.result()
+                    writing = beside.submit(file.write, last.data)
+                    at, rows = at + last.nbytes, rows + len(last)
+                    update(at)
+                shape = [rows, *last.shape[1:]]
+                header[name] = {"dtype": _DTYPES[last.dtype], "shape": shape, "data_offsets": [begin, at]}
+            writing.result()
+        file.flush()
+        data = np.memmap(file.name, np.uint8, "r", offset=start)
+        header["__metadata__"] = {
+            "checksum": _hex(_core.checksum(data, self.threads)),
+            "sources": self.sources_checksum(),
+        }
+        raw = json.dumps(header).encode()
+        file.seek(0)
+        file.write((start - 8).to_bytes(8, "little") + raw.ljust(start - 8))
+
+
+def _hex(checksum: int) -> str:
+    return f"{checksum:016x}"
+
+
+def _identity(files: list[safetensors.MappedFile]) -> str:
+    """Say which bytes these files hold, without reading them: the hub's hash, or what changes with them.
+
+    The hub names a blob by its SHA-256. Elsewhere a write changes the time of the last change (ctime), which
+    no program can set back; a copy is another inode. So the same identity means the same bytes, and another
+    one only means that they have to be looked at.
+    """
+    parts = []
+    for file in sorted(files, key=lambda file: file.path):
+        real = file.path.resolve()
+        if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
+            parts.append(real.name)
+        else:
+            s = real.stat()
+            parts.append(f"{s.st_dev} {s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _lock(where: Path) -> Iterator[None]:
+    """Let one process at a time build in a folder; the system frees the lock of one that dies."""
+    with contextlib.ExitStack() as stack:
+        if sys.platform != "win32":
+            import fcntl
+
+            file = stack.enter_context((where / ".lock").open("w"))
+            began, told = time.monotonic(), False
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not told and time.monotonic() - began > 1:
+                        print("another process is packing weights; waiting for it", file=sys.stderr)
+                        told = True
+                    time.sleep(0.05)
+                except OSError:
+                    break  # a file system without locks: two may build, each replaces the file whole
+        yield
+
+
+def _remove_leftovers(where: Path) -> None:
+    for path in where.glob(".*.safetensors.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
+
+
+def _evict(allowed: int, newest: Path) -> None:
+    """Remove the files used longest ago until the rest, `newest` among it, is no more than allowed."""
+    found = [path for path in files() if path != newest]
+    total = sum(map(_size, found)) + _size(newest)
+    for path in found:
+        if total <= allowed:
+            return
+        total -= _size(path)
+        for leftover in (path, path.with_suffix(".known")):
+            with contextlib.suppress(OSError):
+                leftover.unlink()

@@ -1,0 +1,112 @@
+"""What this machine has for ossnb, and which model fits it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+from .. import __version__, _core
+from ..checkpoint import hub
+from ..checkpoint import packed as derived
+from ..system import machine
+from ..system.progress import size_text
+
+WEIGHTS_BYTES = {"20b": 13_761_264_768, "120b": 65_248_815_744}  # total_size of the published checkpoints
+SPARE_BYTES = 1_000_000_000  # to be left beside the weights, on the disk and in memory
+
+
+def examine() -> dict[str, Any]:
+    """Look at the machine; the dictionary is plain JSON.
+
+    >>> report = examine()
+    >>> report["kernels"]["chosen"] in report["kernels"]["levels"]
+    True
+    """
+    return {
+        "ossnb": __version__,
+        "machine": describe_machine(),
+        "kernels": {
+            "levels": _core.isa_levels(),
+            "chosen": os.environ.get("OSSNB_ISA") or _core.isa_levels()[-1],
+            "cpu_features": [name for name, there in _core.cpu_features().items() if there],
+            "threads": machine.physical_cores(),
+        },
+        "memory": {"total_bytes": machine.total_memory(), "available_bytes": machine.available_memory()},
+        "hub_cache": {"folder": str(hub.cache_folder()), "free_bytes": machine.free_disk(hub.cache_folder())},
+        "derived": {
+            "folder": str(derived.folder()),
+            "used_bytes": derived.used_bytes(),
+            "limit_bytes": derived.limit(),
+        },
+        "models": [_model(name, n_bytes) for name, n_bytes in WEIGHTS_BYTES.items()],
+        "default_model": hub.default_source()[0],
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Describe the machine, for a report that others will read.
+
+    >>> sorted(describe_machine())
+    ['cores', 'cpu', 'memory_bytes', 'python', 'system']
+    """
+    return {
+        "cpu": machine.cpu_name(),
+        "cores": machine.physical_cores(),
+        "memory_bytes": machine.total_memory(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _model(name: str, n_bytes: int) -> dict[str, Any]:
+    needed, folder = n_bytes + SPARE_BYTES, hub.cached(name)
+    return {
+        "name": name,
+        "repo": hub.ALIASES[name],
+        "weights_bytes": n_bytes,
+        "downloaded": None if folder is None else str(folder),
+        "fits_disk": folder is not None or machine.free_disk(hub.cache_folder()) >= needed,
+        "fits_memory": machine.total_memory() >= needed,
+        "fits_free_memory": machine.available_memory() >= needed,
+    }
+
+
+def render(report: dict[str, Any]) -> str:
+    """Lay a report of `examine` out for people."""
+    host, kernels, memory, cache = (report[key] for key in ("machine", "kernels", "memory", "hub_cache"))
+    packed = report["derived"]
+    others = ", ".join(level for level in kernels["levels"] if level != kernels["chosen"])
+    rows = {
+        "ossnb": f"{report['ossnb']}, Python {host['python']} ({sys.executable})",
+        "system": host["system"],
+        "processor": f"{host['cpu']}, {host['cores']} cores",
+        "features": " ".join(kernels["cpu_features"]) or "none that the kernels use",
+        "kernels": f"{kernels['chosen']}, {kernels['threads']} threads (OSSNB_ISA can force {others})",
+        "memory": f"{_gb(memory['total_bytes'])}, {_gb(memory['available_bytes'])} free",
+        "hub cache": f"{cache['folder']}, {_gb(cache['free_bytes'])} free on its disk",
+        "packed": f"{packed['folder']}, {size_text(packed['used_bytes'])} of at most "
+        f"{size_text(packed['limit_bytes'])} (`ossnb cache --clear` empties it)",
+        "default": f"{report['default_model']} (what `load()` takes; OSSNB_MODEL names another)",
+    }
+    lines = [f"{name:11}{text}" for name, text in rows.items()]
+    lines += ["", *(f"{model['name']:11}{_verdict(model)}" for model in report["models"])]
+    lines.append(f"{'demo':11}comes with the package, a few MB, fits everywhere")
+    return "\n".join(lines)
+
+
+def _verdict(model: dict[str, Any]) -> str:
+    """Say in one line whether a model runs here, and how well."""
+    there = f"{_gb(model['weights_bytes'])}, {'downloaded' if model['downloaded'] else 'not downloaded'}"
+    if not model["fits_memory"]:
+        return f"{there}; too big for this machine's memory"
+    if not model["fits_disk"]:
+        return f"{there}; too big for the cache's disk: make room, or set HF_HUB_CACHE to a larger one"
+    if not model["fits_free_memory"]:
+        return f"{there}; fits, but other programs hold memory that it needs: it would read from disk, slowly"
+    return f"{there}; fits"
+
+
+def _gb(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:.1f} GB"

@@ -1,0 +1,149 @@
+"""Whose turn it is: several threads may want one thing, and it serves one of them at a time.
+
+An interrupt may strike between any two lines of Python, so nothing here has to be undone to be right again: a
+turn counts for as long as its lock is held, and that lock is let go by a `with` statement of the caller.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from ..errors import Busy
+
+PATIENCE_S = 5.0  # a wait without a sign of life; longer ones look like a hang
+POLL_S = 0.02
+
+T = TypeVar("T")
+
+_this_thread = threading.local()
+
+
+class Turn:
+    """One use of something shared, such as a generation, that takes its turn again and again.
+
+    >>> with turn.held:  # doctest: +SKIP
+    ...     turn.wait()
+    ...     logits = core.forward(batch)
+
+    `doing` says what is going on, for those who wait; between two turns others get theirs.
+    """
+
+    def __init__(self, turns: Turns, doing: str, patience_s: float | None = PATIENCE_S) -> None:
+        self.doing = doing
+        self.held = threading.Lock()
+        self.go = threading.Event()
+        self.thread = threading.get_ident()
+        self.place = here()
+        self.began = time.monotonic()
+        self._turns = turns
+        self._patience_s = None if getattr(_this_thread, "is_patient", False) else patience_s
+        self._had_one = False
+
+    def wait(self, is_cancelled: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until all who asked before are done; False if `is_cancelled` came true first.
+
+        Call it with `held` locked. Busy if the first turn does not come within the patience, and at once if
+        it never could: later turns take as long as they take, so that nothing begun is lost.
+        """
+        asked = time.monotonic()
+        if self.thread != threading.get_ident():  # a stream may be begun in one thread and read in another
+            self.thread, self.place = threading.get_ident(), here()
+        self._turns.add(self)
+        while (ahead := self._turns.ahead_of(self)) is not None:
+            if ahead.thread == self.thread:
+                raise Busy(
+                    f"{self._turns.name} is busy {ahead}, and what asks now runs inside of that, as the "
+                    "handler of a signal does; ask again when it is over"
+                )
+            patience_s = None if self._had_one else self._patience_s
+            if patience_s is not None and time.monotonic() - asked > patience_s:
+                raise Busy(f"{self._turns.name} is busy {ahead}; {self._turns.cure}")
+            if is_cancelled():
+                return False
+            self.go.wait(POLL_S)
+            self.go.clear()
+        self._had_one = True
+        return True
+
+    def pass_on(self) -> None:
+        """Wake who is next. They would look for themselves soon, so an error need not come by here."""
+        self._turns.remove(self)
+
+    def __str__(self) -> str:
+        return f"in {self.place}: {self.doing}, for {time.monotonic() - self.began:.0f} s"
+
+
+class Turns:
+    """The turns of one thing; `name` and `cure` go into the message for those who waited too long."""
+
+    def __init__(self, name: str, cure: str) -> None:
+        self.name = name
+        self.cure = cure
+        self._guard = threading.Lock()  # of the queue: held for microseconds
+        self._queue: list[Turn] = []  # in the order they asked; the first that is still held has its turn
+
+    def add(self, turn: Turn) -> None:
+        with self._guard:
+            self._queue = [*(t for t in self._queue if t is not turn), turn]
+
+    def ahead_of(self, turn: Turn) -> Turn | None:
+        """Return who has the turn; None if it is `turn`."""
+        with self._guard:
+            self._queue = [t for t in self._queue if t.held.locked()]
+            return self._queue[0] if self._queue[0] is not turn else None
+
+    def remove(self, turn: Turn) -> None:
+        with self._guard:
+            self._queue = [t for t in self._queue if t is not turn]
+            if self._queue:
+                self._queue[0].go.set()
+
+    def after_fork(self) -> Turn | None:
+        """Begin anew in a forked child, where no thread but one lives on; return whose turn it was."""
+        held = [t for t in self._queue if t.held.locked()]
+        self._guard, self._queue = threading.Lock(), []
+        return held[0] if held else None
+
+
+class Living(Generic[T]):
+    """What has been added and still exists.
+
+    A WeakSet, but for the Python code that one runs when something goes: an interrupt that falls into such
+    code is lost, and one that waited for a call of C++ to end does fall into the first Python code there is.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._refs: list[weakref.ref[T]] = []
+
+    def add(self, thing: T) -> None:
+        with self._guard:
+            self._refs = [*(ref for ref in self._refs if ref() is not None), weakref.ref(thing)]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter([thing for ref in self._refs if (thing := ref()) is not None])
+
+    def after_fork(self) -> None:
+        """Begin with a free lock in a forked child: who held it may not have been copied."""
+        self._guard = threading.Lock()
+
+
+def wait_forever_here() -> None:
+    """Let turns that begin in this thread wait as long as it takes: nobody sits in front of it."""
+    _this_thread.is_patient = True
+
+
+def here() -> str:
+    """Say where this code runs, as its user would: "cell [12]", or the name of the thread."""
+    thread = threading.current_thread()
+    is_main = thread is threading.main_thread()
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    if shell is not None and (is_main or thread.name.startswith("subshell")):
+        return f"cell [{shell.execution_count}]"
+    return "the main thread" if is_main else f"the thread {thread.name!r}"

@@ -1,0 +1,1 @@
+"""A generation: its settings, its loop, its events, its reply."""

@@ -1,0 +1,160 @@
+"""Generations for `await` and `async for`: in a thread, so that no event loop stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from ..engine.turns import Turn, Turns, here, wait_forever_here
+from .loop import Stream
+from .record import Event, Reply
+
+HEARTBEAT_S = 0.05  # a kernel delivers the interrupt of an `await` when its loop wakes, and not before
+SETTLE_S = 1.0  # for a call of the engine that was told to stop, which takes it about 20 ms
+
+T = TypeVar("T")
+
+# Awaited answers queue up: a hundred of them at once would only fill the memory with keys and values.
+_queue = Turns("the queue of awaited answers", "await fewer at a time")
+
+
+class AsyncStream:
+    """The events of one generation, for `async for`; `reply` has what was written, whatever ended it.
+
+    >>> async for event in model.astream("Hi"): print(event.text, end="")  # doctest: +SKIP
+    Hello!
+
+    The model runs in a thread of its own and only while an event is waited for, so the event loop stays free
+    and nothing runs once you leave the loop. `await stream.run()` gives the whole reply. Cancelling the task
+    (a timeout, a kernel's interrupt) ends the engine's call first; the CancelledError has the partial reply
+    in `.reply`, and so has the stream. What is wrong with the arguments is told at the first `await`.
+    """
+
+    def __init__(self, start: Callable[[], Stream]) -> None:
+        self._start = start
+        self._stream: Stream | None = None
+        self._step: asyncio.Future[Any] | None = None
+        self._is_cancelled = threading.Event()
+        self._thread_name = f"ossnb, awaited in {here()}"
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._in_thread(self._next_event)
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def run(self) -> Reply:
+        """Generate to the end and return the reply. Several that run at once take place one after the
+        other."""
+        return await self._in_thread(self._run)
+
+    def cancel(self) -> None:
+        """End the generation, from any thread; it ends with "done" within about 20 ms."""
+        self._is_cancelled.set()
+        if self._stream is not None:
+            self._stream.cancel()
+
+    async def aclose(self) -> None:
+        """End the generation now; `reply` has what was written."""
+        self.cancel()
+        await self._settle()
+
+    @property
+    def reply(self) -> Reply:
+        """The reply; what there is of it, "unfinished", while it is being written."""
+        if self._stream is not None:
+            return self._stream.reply
+        return Reply("", finish_reason="cancelled" if self._is_cancelled.is_set() else "unfinished")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # ---- in the thread -------------------------------------------------------------------------------------
+
+    def _open(self) -> Stream | None:
+        """Start the stream: it may have to load a model, and has to turn the prompt into tokens."""
+        if self._stream is None and not self._is_cancelled.is_set():
+            self._stream = self._start()
+            if self._is_cancelled.is_set():  # meanwhile
+                self._stream.close()
+        return self._stream
+
+    def _next_event(self) -> Event | None:
+        stream = self._open()
+        return None if stream is None else next(stream, None)
+
+    def _run(self) -> Reply:
+        stream, turn = self._open(), Turn(_queue, "waiting")
+        if stream is not None:
+            with turn.held:
+                if turn.wait(self._is_cancelled.is_set):
+                    for _ in stream:
+                        pass
+            turn.pass_on()
+            stream.close()  # if it was cancelled before it began
+        return self.reply
+
+    # ---- in the event loop ---------------------------------------------------------------------------------
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        if self._step is not None and not self._step.done():
+            raise RuntimeError("another task is waiting for this stream already; give each task its own")
+        loop = asyncio.get_running_loop()
+        self._step = step = loop.create_future()
+        context = contextvars.copy_context()  # a notebook finds in it the cell to which a print belongs
+
+        def work() -> None:
+            wait_forever_here()  # whoever awaits can be cancelled, and blocks nobody
+            result, error = None, None
+            try:
+                result = context.run(function)
+            except BaseException as raised:  # handed to the task below
+                error = raised
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(_settle_step, step, result, error)
+
+        threading.Thread(target=work, name=self._thread_name, daemon=True).start()
+        try:
+            while not step.done():
+                await asyncio.wait([step], timeout=HEARTBEAT_S)
+        except asyncio.CancelledError as error:
+            self.cancel()
+            await self._settle()
+            error.reply = self.reply  # type: ignore[attr-defined]
+            error.add_note("what the model had written is in the .reply of this error")
+            raise error.with_traceback(None) from None  # asyncio's frames would tell nobody anything
+        except BaseException:  # the loop itself is ending
+            self.cancel()
+            raise
+        return cast(T, step.result())
+
+    async def _settle(self) -> None:
+        """Wait until the thread has left the engine, and close the stream; not for a model that is still
+        loading."""
+        if self._step is not None and self._stream is not None and not self._step.done():
+            await asyncio.wait([self._step], timeout=SETTLE_S)
+        if self._stream is not None and (self._step is None or self._step.done()):
+            self._stream.close()
+
+
+def _settle_step(step: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if step.done():
+        return
+    if error is None:
+        step.set_result(result)
+    else:
+        step.set_exception(error)
+        step.exception()  # a task that was cancelled does not look at it any more, and that is no oversight
