@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import random_model, scripted_model, wait_until
-from ossnb.engine.prefix import PrefixCache, shared_prefix
 from ossnb.engine.scheduler import PASS_ROWS
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.generation import loop as generation
@@ -478,40 +477,6 @@ def test_forget_drops_what_was_kept():
     model.complete(range(50), max_tokens=1)
     model.forget()
     assert model.complete(range(50), max_tokens=1).stats.n_cached_tokens == 0
-
-
-def test_the_cache_is_bounded_in_number_and_bytes_and_forgets_the_oldest():
-    from fakes import Sequence
-
-    cache = PrefixCache(max_sequences=3, max_bytes=100 * 25)
-    for first in range(5):
-        tokens = [first] * 10
-        cache.keep(tokens, Sequence(tokens))
-    assert len(cache) == 2  # 25 tokens' bytes
-    assert cache.longest(np.array([0, 0, 0], np.int32)) is None
-    fork, n = cache.longest(np.array([4, 4, 4], np.int32))
-    assert (fork.tokens, n) == ([4, 4], 2)
-    huge = [9] * 1000
-    cache.keep(huge, Sequence(huge))
-    assert len(cache) == 1  # the latest stays, whatever its size
-
-
-def test_a_sequence_that_another_continues_is_not_kept_twice():
-    from fakes import Sequence
-
-    cache = PrefixCache(max_sequences=8, max_bytes=10**9)
-    cache.keep([1, 2], Sequence([1, 2]))
-    cache.keep([1, 2, 3], Sequence([1, 2, 3]))
-    assert len(cache) == 1
-    cache.keep([], Sequence())
-    assert len(cache) == 1
-
-
-@given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)))
-def test_shared_prefix(a, b):
-    n = shared_prefix(np.array(a, np.int32), np.array(b, np.int32))
-    assert a[:n] == b[:n]
-    assert n == min(len(a), len(b)) or a[n] != b[n]
 
 
 def test_two_threads_generate_at_once_as_each_would_alone():
