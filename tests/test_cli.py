@@ -150,7 +150,8 @@ def test_run_stops_at_every_stop_text(main: Main, folder: Path) -> None:
 def test_reasoning_is_shown_on_request_and_never_on_stdout(
     main: Main, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>"
+    thought = "<|channel|>analysis<|message|>Hm.<|end|>"
+    script = thought + "<|start|>assistant<|channel|>final<|message|>Yes.<|return|>"
     monkeypatch.setattr("ossnb.model.load", lambda *args, **settings: scripted_model(script))
     code, out, err = main("run", "--model", folder, "--show-reasoning", "Hi")
     hidden = main("run", "--model", folder, "Hi")
