@@ -1,14 +1,24 @@
-// What Python's Sampler holds; a model is handed one to choose from bounds.
+// What Python's Sampler holds.
 #pragma once
 
-#include "model/sampler.h"
+#include <stdexcept>
+
+#include "choice/sampler.h"
 
 namespace ossnb {
 
-// A Sampler that knows how many logits to expect.
+// A sampler and how many steps are reading it. Changes are made with the GIL held, so the count only has to
+// tell a caller that a step in another thread, which released the GIL, is under way.
 struct BoundSampler {
   Sampler sampler;
-  int n_vocab;
+  int n_readers = 0;
+
+  void accept(std::int32_t token) {
+    if (n_readers > 0) {
+      throw std::runtime_error("a step in another thread chooses with this sampler; accept tokens after it");
+    }
+    sampler.accept(token);
+  }
 };
 
 }  // namespace ossnb

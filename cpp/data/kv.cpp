@@ -1,16 +1,125 @@
 #include "data/kv.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 
 namespace ossnb {
 
-std::shared_ptr<Sequence::Block> Sequence::new_block() const {
-  auto block = std::make_shared<Block>(layout_.block_floats());
-  // Attention reads whole tiles of keys and drops what is not visible; zeros keep stale NaNs out of them.
-  std::fill_n(block->data(), layout_.block_floats(), 0.0f);
-  return block;
+namespace {
+
+constexpr int kFreed = -1;  // in place of a count: an id without a block
+
+}  // namespace
+
+int KvStore::n_blocks() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<int>(references_.size() - free_.size());
+}
+
+void KvStore::require_alive(BlockId block) const {
+  if (block >= 0 && block < static_cast<BlockId>(references_.size()) && references_[block] > 0) return;
+  throw ValueError("block " + std::to_string(block) +
+                   " is not alive: it was released as often as it was retained, or never made");
+}
+
+void KvStore::retain(std::span<const BlockId> blocks) {
+  std::lock_guard lock(mutex_);
+  for (const BlockId block : blocks) require_alive(block);
+  for (const BlockId block : blocks) ++references_[block];
+}
+
+void KvStore::release(std::span<const BlockId> blocks) {
+  std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    try {
+      require_alive(blocks[i]);
+    } catch (...) {
+      for (std::size_t j = 0; j < i; ++j) ++references_[blocks[j]];
+      throw;
+    }
+    --references_[blocks[i]];
+  }
+  for (const BlockId block : blocks) {
+    if (references_[block] == 0) free_locked(block);
+  }
+}
+
+void KvStore::free_locked(BlockId block) noexcept {
+  references_[block] = kFreed;
+  drop_block(block);
+  free_.push_back(block);  // has room for every id
+}
+
+int KvStore::references(BlockId block) const {
+  std::lock_guard lock(mutex_);
+  require_alive(block);
+  return references_[block];
+}
+
+BlockId KvStore::make_locked() {
+  if (free_.empty()) {
+    references_.push_back(kFreed);
+    free_.reserve(references_.capacity());
+    free_.push_back(static_cast<BlockId>(references_.size()) - 1);
+  }
+  const BlockId id = free_.back();
+  make_block(id);
+  free_.pop_back();
+  references_[id] = 1;
+  return id;
+}
+
+BlockId KvStore::make() {
+  std::lock_guard lock(mutex_);
+  return make_locked();
+}
+
+BlockId KvStore::copy(BlockId from) {
+  std::lock_guard lock(mutex_);
+  require_alive(from);
+  const BlockId to = make_locked();
+  try {
+    copy_block(from, to);
+  } catch (...) {
+    free_locked(to);
+    throw;
+  }
+  return to;
+}
+
+Sequence::Sequence(std::shared_ptr<KvStore> store, std::vector<BlockId> blocks, int length)
+    : store_(std::move(store)) {
+  const int expected = length < 0 ? 0 : store_->blocks_for(length), got = static_cast<int>(blocks.size());
+  if (length < 0 || got != expected) {
+    throw ValueError(std::to_string(got) + " blocks do not hold " + std::to_string(length) +
+                     " tokens; expected " + std::to_string(expected) + " blocks of " +
+                     std::to_string(store_->block_tokens()) + " tokens");
+  }
+  store_->retain(blocks);
+  blocks_ = std::move(blocks);
+  length_ = length;
+}
+
+Sequence::Sequence(Sequence&& other) noexcept
+    : store_(std::move(other.store_)),
+      blocks_(std::move(other.blocks_)),
+      length_(other.length_),
+      n_prepared_(other.n_prepared_),
+      replaced_(other.replaced_) {
+  other.blocks_.clear();
+  other.replaced_ = kNone;
+}
+
+Sequence::~Sequence() {
+  if (!store_) return;  // moved from
+  abandon();
+  cut(0);
+}
+
+// Releases all blocks but the first n_blocks.
+void Sequence::cut(std::size_t n_blocks) {
+  if (blocks_.size() <= n_blocks) return;
+  store_->release(std::span(blocks_).subspan(n_blocks));
+  blocks_.resize(n_blocks);
 }
 
 void Sequence::rewind(int length) {
@@ -18,19 +127,42 @@ void Sequence::rewind(int length) {
     throw ValueError("rewind to " + std::to_string(length) + " is outside 0.." + std::to_string(length_));
   }
   length_ = length;
-  blocks_.resize((length + kBlockTokens - 1) / kBlockTokens);
+  cut(store_->blocks_for(length));
 }
 
 void Sequence::prepare(int n) {
-  const int n_blocks = (length_ + n + kBlockTokens - 1) / kBlockTokens;
-  const std::size_t first_written = length_ / kBlockTokens;
-  for (std::size_t i = first_written; i < blocks_.size(); ++i) {
-    if (blocks_[i].use_count() == 1) continue;
-    auto copy = std::make_shared<Block>(layout_.block_floats());
-    std::copy_n(blocks_[i]->data(), layout_.block_floats(), copy->data());
-    blocks_[i] = std::move(copy);
+  n_prepared_ = n;
+  blocks_.reserve(store_->blocks_for(length_ + n));
+  try {
+    if (length_ % store_->block_tokens() != 0 && store_->references(blocks_.back()) > 1) {
+      const BlockId copy = store_->copy(blocks_.back());
+      replaced_ = blocks_.back();
+      blocks_.back() = copy;
+    }
+    while (static_cast<int>(blocks_.size()) < store_->blocks_for(length_ + n)) {
+      blocks_.push_back(store_->make());
+    }
+  } catch (...) {
+    abandon();
+    throw;
   }
-  while (static_cast<int>(blocks_.size()) < n_blocks) blocks_.push_back(new_block());
+}
+
+void Sequence::commit() {
+  if (replaced_ != kNone) store_->release({&replaced_, 1});
+  replaced_ = kNone;
+  length_ += n_prepared_;
+  n_prepared_ = 0;
+}
+
+void Sequence::abandon() noexcept {
+  cut(store_->blocks_for(length_));
+  if (replaced_ != kNone) {
+    store_->release({&blocks_.back(), 1});
+    blocks_.back() = replaced_;
+  }
+  replaced_ = kNone;
+  n_prepared_ = 0;
 }
 
 }  // namespace ossnb

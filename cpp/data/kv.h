@@ -1,60 +1,99 @@
-// Keys and values in reference-counted blocks. A fork shares its parent's blocks; whoever writes first into a
-// shared one takes a copy. Sliding layers keep every key, so a sequence can be cut or forked at any position,
-// exactly.
+// Keys and values by handle. A device owns the memory; everybody else holds block ids and counts references.
+// Sliding layers keep every key, so a sequence can be cut or forked at any position, exactly.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <mutex>
+#include <span>
+#include <string>
 #include <vector>
-
-#include "base/buffer.h"
-#include "data/config.h"
 
 namespace ossnb {
 
-constexpr int kBlockTokens = 32;
+using BlockId = std::int32_t;
 
-// Where things lie in a block, in floats: per layer and key/value head first the keys in tiles of 16,
-// transposed
-// ([kBlockTokens / 16, Dh, 16]: one load gives one dimension of 16 keys), then the values [kBlockTokens, Dh].
-struct KvLayout {
-  int n_layers, n_heads, head_dim;
-
-  explicit KvLayout(const Config& c)
-      : n_layers(c.num_hidden_layers), n_heads(c.num_key_value_heads), head_dim(c.head_dim) {}
-  std::size_t head_floats() const { return static_cast<std::size_t>(2) * kBlockTokens * head_dim; }
-  std::size_t block_floats() const { return head_floats() * n_heads * n_layers; }
-  std::size_t keys(int layer, int head) const {
-    return head_floats() * (static_cast<std::size_t>(layer) * n_heads + head);
-  }
-  std::size_t values(int layer, int head) const {
-    return keys(layer, head) + static_cast<std::size_t>(kBlockTokens) * head_dim;
-  }
-  std::size_t bytes_per_token() const { return block_floats() / kBlockTokens * sizeof(float); }
-};
-
-class Sequence {
+// The books of a device's blocks. A block holds the keys and values of `block_tokens` positions in all
+// layers. It lives while somebody holds a reference; then its id is free for another block. Any thread may
+// call anything at any time: the books have a lock, and a device writes only blocks of the running pass.
+class KvStore {
  public:
-  explicit Sequence(const KvLayout& layout) : layout_(layout) {}
+  KvStore(int block_tokens, std::size_t block_bytes)
+      : block_tokens_(block_tokens), block_bytes_(block_bytes) {}
+  virtual ~KvStore() = default;
+  KvStore(const KvStore&) = delete;
+  KvStore& operator=(const KvStore&) = delete;
 
-  int length() const { return length_; }
-  const KvLayout& layout() const { return layout_; }
-  std::size_t n_bytes() const { return blocks_.size() * layout_.block_floats() * sizeof(float); }
-  Sequence fork() const { return *this; }
-  void rewind(int length);  // ValueError outside 0..length()
+  int block_tokens() const { return block_tokens_; }
+  std::size_t block_bytes() const { return block_bytes_; }
+  int n_blocks() const;  // alive
+  std::size_t used_bytes() const { return n_blocks() * block_bytes_; }
+  // Blocks that hold so many positions.
+  int blocks_for(int length) const { return (length + block_tokens_ - 1) / block_tokens_; }
 
-  // Makes positions length() .. length() + n - 1 writable. What it changes cannot be seen until commit.
-  void prepare(int n);
-  void commit(int n) { length_ += n; }
+  // One reference more or less for each; the last one frees the block. ValueError for an id that is not
+  // alive, and then nothing is changed.
+  void retain(std::span<const BlockId> blocks);
+  void release(std::span<const BlockId> blocks);
+  int references(BlockId block) const;  // ValueError for an id that is not alive
 
-  float* block(int position) { return blocks_[position / kBlockTokens]->data(); }
+  // A block with one reference: empty, or like another. Throws when there is no memory.
+  BlockId make();
+  BlockId copy(BlockId from);
+
+ protected:
+  // What a device does with memory, under the lock. Ids are small and used again, so that they can index a
+  // table. make_block gives `id` memory or throws; drop_block takes it back.
+  virtual void make_block(BlockId id) = 0;
+  virtual void copy_block(BlockId from, BlockId to) = 0;  // `to` was just made
+  virtual void drop_block(BlockId id) noexcept = 0;
 
  private:
-  using Block = Buffer<float>;
-  std::shared_ptr<Block> new_block() const;
+  BlockId make_locked();
+  void free_locked(BlockId block) noexcept;
+  void require_alive(BlockId block) const;
 
-  KvLayout layout_;
-  std::vector<std::shared_ptr<Block>> blocks_;
+  const int block_tokens_;
+  const std::size_t block_bytes_;
+  mutable std::mutex mutex_;
+  std::vector<int> references_;  // of each id
+  std::vector<BlockId> free_;    // ids without a block
+};
+
+// Block ids and a length: block i holds positions i * block_tokens and up. A fork shares its parent's blocks;
+// whoever writes first into a shared one takes a copy.
+class Sequence {
+ public:
+  explicit Sequence(std::shared_ptr<KvStore> store) : store_(std::move(store)) {}
+  // Shares blocks. ValueError when one is not alive, or when they are not as many as `length` positions take.
+  Sequence(std::shared_ptr<KvStore> store, std::vector<BlockId> blocks, int length);
+  ~Sequence();
+  Sequence(Sequence&& other) noexcept;
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
+  int length() const { return length_; }
+  const std::vector<BlockId>& blocks() const { return blocks_; }
+  const KvStore& store() const { return *store_; }
+  std::size_t n_bytes() const { return blocks_.size() * store_->block_bytes(); }
+  Sequence fork() const { return Sequence(store_, blocks_, length_); }
+  void rewind(int length);  // ValueError outside 0..length()
+
+  // A pass writes positions length() .. length() + n - 1 between prepare(n) and commit(); abandon() makes the
+  // sequence what it was before prepare(). prepare() that throws has abandoned already.
+  void prepare(int n);
+  void commit();
+  void abandon() noexcept;
+
+ private:
+  static constexpr BlockId kNone = -1;
+  void cut(std::size_t n_blocks);
+
+  std::shared_ptr<KvStore> store_;
+  std::vector<BlockId> blocks_;
   int length_ = 0;
+  int n_prepared_ = 0;
+  BlockId replaced_ = kNone;  // the shared last block that a copy stands for, until commit()
 };
 
 }  // namespace ossnb

@@ -1,66 +1,63 @@
-// A model: weights, a device, a pool of threads; and its one forward pass.
+// A model: weights, a device, and the one forward pass.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "choice/choice.h"
 #include "data/config.h"
 #include "data/kv.h"
 #include "data/weights.h"
-#include "kernels/kernels.h"
-#include "model/sampler.h"
-#include "ops/ops.h"
+#include "ops/device.h"
 
 namespace ossnb {
 
-// New tokens of one sequence, and for how many of its last rows logits are wanted.
+// New tokens of one sequence, and how many of its last rows are wanted: chosen from, or their logits.
 struct Feed {
   Sequence* sequence;
   const std::int32_t* tokens;
   int n_tokens;
-  int n_logits;
+  int n_wanted;
 };
 
 class Model {
  public:
   // `find` is asked once for each tensor; what it points to must outlive the model.
-  Model(const Config& config, const Weights::Find& find, Precision precision, int n_threads,
-        const std::string& isa);
+  Model(const Config& config, const Weights::Find& find, const std::string& device,
+        const DeviceOptions& options);
 
   const Config& config() const { return config_; }
-  const kernels::Table& kernels() const { return kernels_; }
-  ThreadPool& pool() { return pool_; }
-  std::uint64_t bytes_touched() const { return bytes_touched_; }
+  Device& device() { return *device_; }
 
+  // Empty, or sharing blocks that hold `length` tokens (Sequence's constructors).
+  Sequence sequence(std::vector<BlockId> blocks = {}, int length = 0) {
+    return Sequence(device_->kv(), std::move(blocks), length);
+  }
+
+  // Called about every 10 ms during a pass; true stops it: it throws Cancelled.
+  using Poll = std::function<bool()>;
   // Told after each layer, and before the first (layer -1), what can be read from the device.
   using Observer = std::function<void(int layer, const Ops& ops)>;
 
-  // Appends the feeds' tokens to their sequences and writes logits [sum of n_logits, V]. `poll` is called
-  // about every 10 ms; when it returns true the pass throws Cancelled. After any exception the sequences are
-  // as before.
-  void forward(const std::vector<Feed>& feeds, float* logits, const std::function<bool()>& poll,
-               const Observer& observe = nullptr);
-
-  // forward() of one feed with one logit row, up to bounds of its logits; and the token that the sampler
-  // would choose from the logits themselves. Only if has_screen(). `n_rescored`: rows of lm_head that
-  // choose() read.
-  bool has_screen() const { return ops_->has_screen(); }
-  void forward_screened(const Feed& feed, Screen& screen, const std::function<bool()>& poll);
-  std::int32_t choose(const Screen& screen, const Sampler& sampler, std::int64_t position, int& n_rescored);
+  // One pass: appends the feeds' tokens to their sequences, and chooses a token for each wanted row, or
+  // writes all logits of the wanted rows [n, V]. Returns the bytes of weights, keys and values that it had to
+  // read. After any exception the sequences are as before.
+  std::uint64_t step(const std::vector<Feed>& feeds, const std::vector<Chooser>& choosers,
+                     std::vector<Choice>& choices, const Poll& poll);
+  std::uint64_t logits(const std::vector<Feed>& feeds, float* logits, const Poll& poll,
+                       const Observer& observe = nullptr);
 
  private:
-  void run(const std::vector<Feed>& feeds, const std::function<bool()>& poll, const Observer& observe,
-           const std::function<void()>& head);
   Batch batch_of(const std::vector<Feed>& feeds) const;
+  void require_fit(const Batch& batch, const std::vector<Chooser>& choosers) const;
+  std::uint64_t run(const std::vector<Feed>& feeds, const Batch& batch, const Poll& poll,
+                    const Observer& observe, const std::function<void(Ops&)>& head);
 
   Config config_;
-  const kernels::Table& kernels_;
   Weights weights_;
-  ThreadPool pool_;
-  std::unique_ptr<Ops> ops_;
-  std::uint64_t bytes_touched_ = 0;
+  std::unique_ptr<Device> device_;
 };
 
 }  // namespace ossnb

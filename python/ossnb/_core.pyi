@@ -1,5 +1,4 @@
-"""The C++ engine. Only the model layer (model.py, generation.py, derived.py, bench.py,
-doctor.py) imports it."""
+"""The C++ engine."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 __version__: str
 
 class Cancelled(Exception):
-    """A forward call was stopped by its CancelFlag; the sequences are as before the call."""
+    """A call was stopped by its CancelFlag; the sequences are as before the call."""
 
 class CancelFlag:
-    """An atomic flag any thread may set to stop a running forward call within about 20 ms."""
+    """An atomic flag any thread may set to stop a running call within about 20 ms."""
 
     def __init__(self) -> None: ...
     def set(self) -> None: ...
@@ -27,8 +26,35 @@ def isa_levels() -> list[str]:
 def cpu_features() -> dict[str, bool]:
     """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", "asimddp", ...)."""
 
+class KvStore:
+    """A device's keys and values, in blocks that are shared by counting references. Model.kv gives it.
+
+    Any thread may call it at any time, during a step too."""
+
+    @property
+    def block_tokens(self) -> int:
+        """Positions that a block holds."""
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block: the keys and values of its positions in all layers."""
+    @property
+    def n_blocks(self) -> int:
+        """Blocks that are alive."""
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the blocks that are alive; a shared block counts once."""
+    def retain(self, blocks: Seq[int]) -> None:
+        """Hold one reference more to each block. ValueError for an id that is not alive; then nothing is
+        changed."""
+    def release(self, blocks: Seq[int]) -> None:
+        """Give one reference to each block back; the last one frees the block, and its id may name another
+        block later. ValueError for an id that is not alive; then nothing is changed."""
+    def references(self, block: int) -> int:
+        """Count the references to a block. ValueError for an id that is not alive."""
+
 class Sequence:
-    """One token sequence's keys and values, in reference-counted blocks. Made by Model.sequence()."""
+    """One token sequence: a length, and the ids of the blocks with its keys and values. Model.sequence()
+    makes it. During a call in another thread it looks as it was before that call."""
 
     @property
     def length(self) -> int:
@@ -36,26 +62,88 @@ class Sequence:
     @property
     def n_bytes(self) -> int:
         """Bytes of the blocks it holds (shared blocks counted in full)."""
+    @property
+    def blocks(self) -> list[int]:
+        """Ids of its blocks: block i holds positions i * block_tokens and up. The sequence holds a reference
+        to each while it lives; retain them in Model.kv to keep them longer."""
     def fork(self) -> Sequence:
         """A second sequence with the same tokens; blocks are shared until one of the two writes."""
     def rewind(self, length: int) -> None:
         """Forget every token from position `length` on. ValueError outside 0..self.length."""
 
+class Chooser:
+    """How the token after one wanted row is chosen.
+
+    `position` keys the noise, together with the sampler's seed. `n_top` likeliest tokens are reported.
+    `mask`: bit t % 32 of word t // 32 allows token t, [V / 32 rounded up]; the others are left out as if
+    their logits were -infinity. `keeps_logits` hands all logits out, without penalties and without the mask.
+    ValueError for a mask of another length, or one that allows no token."""
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        position: int,
+        *,
+        n_top: int = 0,
+        mask: NDArray[np.uint32] | None = None,
+        keeps_logits: bool = False,
+    ) -> None: ...
+
+class Choice:
+    """What became of one wanted row."""
+
+    @property
+    def token(self) -> int: ...
+    @property
+    def logprob(self) -> float | None:
+        """Log-probability of the token, of the untouched logits at temperature 1, among the allowed tokens.
+        None where the chooser asked neither for n_top nor for logits: it takes all of them."""
+    @property
+    def top_ids(self) -> NDArray[np.int32]:
+        """The likeliest allowed tokens, likeliest first [n_top]."""
+    @property
+    def top_logprobs(self) -> NDArray[np.float32]:
+        """Their log-probabilities [n_top]."""
+    @property
+    def logits(self) -> NDArray[np.float32] | None:
+        """All logits [V], where the chooser keeps them."""
+    @property
+    def is_finite(self) -> bool:
+        """False where a NaN or an infinity reached the head, or is the token's logit."""
+
+class Step:
+    """What one call of Model.step gave."""
+
+    @property
+    def choices(self) -> list[Choice]:
+        """In the order of the choosers."""
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of weights, keys and values that the call had to read, those of lm_head's rows included."""
+
 class Model:
-    """Weights (borrowed, read-only arrays kept alive here) and everything to run them."""
+    """Weights (borrowed, read-only arrays kept alive here) on a device, and everything to run them.
+
+    Calls from several threads take turns. They release the GIL and poll signals (on the main thread) and
+    `cancel`: after KeyboardInterrupt, Cancelled or any other exception every sequence is as before."""
 
     def __init__(
         self,
         config: Mapping[str, Any],
         tensors: Mapping[str, NDArray[Any]],
         *,
+        device: str = "cpu",
         threads: int,
         precision: str = "exact",
         isa: str = "",
     ) -> None:
         """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as
-        uint16, MXFP4 blocks and scales as uint8. `precision`: "exact" or "fast". `isa`: a name from
-        isa_levels(), "" for OSSNB_ISA or the best."""
+        uint16, MXFP4 blocks and scales as uint8; and the arrays of packings(). `precision`: "exact" or
+        "fast". `isa`: a name from isa_levels(), "" for OSSNB_ISA or the best. ValueError for an unknown
+        device, precision or level, and for tensors that are missing or do not fit."""
+    @property
+    def device(self) -> str:
+        """Name of the device: "cpu" is always there."""
     @property
     def isa(self) -> str: ...
     @property
@@ -63,52 +151,39 @@ class Model:
     @threads.setter
     def threads(self, n: int) -> None: ...
     @property
-    def kv_bytes_per_token(self) -> int: ...
-    @property
-    def kv_block_tokens(self) -> int: ...
-    @property
-    def bytes_touched(self) -> int:
-        """Bytes of weights, keys and values that the last forward call had to read, counted from the
-        tensors."""
-    def sequence(self) -> Sequence: ...
-    def forward(
-        self,
-        batch: Seq[tuple[Sequence, NDArray[np.int32], int]],
-        cancel: CancelFlag | None = None,
-    ) -> NDArray[np.float32]:
-        """Append tokens to sequences and return logits.
-
-        `batch`: (sequence, its next token ids [n], how many of its last rows want logits). Returns
-        float32 [sum of wanted, V] in batch order. A sequence may appear once a call. Releases the GIL;
-        polls signals (on the main thread) and `cancel`: KeyboardInterrupt or Cancelled leave every
-        sequence as before the call. Calls from several threads take turns. ValueError for a token
-        outside 0..V-1, an empty id list or too many wanted rows."""
-
-    @property
     def n_vocab(self) -> int: ...
     @property
-    def has_screen(self) -> bool:
-        """Whether forward_screened() can be used: `tensors` held lm_head.weight.q6 and its norms."""
-    def forward_screened(
-        self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
-    ) -> Screened:
-        """forward() of one sequence, without reading lm_head: for choose(), which reads the rows it needs."""
-    def choose(self, screened: Screened, sampler: Sampler, position: int) -> tuple[int, int]:
-        """(the token that sampler.sample() chooses from the logits of forward(), bytes of lm_head that were
-        read for it). ValueError for a sampler that needs_all_logits."""
+    def kv(self) -> KvStore:
+        """The device's keys and values. Blocks of another model do not belong in it."""
+    @property
+    def kv_bytes_per_token(self) -> int: ...
+    def sequence(self, blocks: Seq[int] = (), length: int = 0) -> Sequence:
+        """Make an empty sequence, or one that shares blocks which hold `length` tokens; it retains them.
+        ValueError where one is not alive, or where they are not as many as `length` tokens take."""
+    def step(
+        self,
+        feeds: Seq[tuple[Sequence, NDArray[np.int32], int]],
+        choosers: Seq[Chooser],
+        cancel: CancelFlag | None = None,
+    ) -> Step:
+        """Append tokens to sequences in one pass and choose the tokens that follow.
+
+        `feeds`: (sequence, its next token ids [n], how many of its last rows are wanted). `choosers`: one
+        for each wanted row, in the order of the rows. ValueError for a sequence of another model or one that
+        appears twice, a token outside 0..V-1, an empty id list, too many wanted rows, another number of
+        choosers, or a sampler for another vocabulary."""
+    def logits(
+        self,
+        feeds: Seq[tuple[Sequence, NDArray[np.int32], int]],
+        cancel: CancelFlag | None = None,
+    ) -> NDArray[np.float32]:
+        """step() with the logits of the wanted rows in place of choices: [sum of wanted, V]."""
     def trace(
         self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
     ) -> dict[str, NDArray[Any]]:
-        """forward() with all logits, and what the layers did: "logits" [T, V], "hidden" [L + 1, T, D]
+        """logits() of all rows, and what the layers did: "logits" [T, V], "hidden" [L + 1, T, D]
         (the residual stream, entry 0 the embedding), "router_logits" [L, T, E], "experts" int32 [L,
         T, A] likeliest first and "expert_weights" [L, T, A]."""
-
-class Screened:
-    """Bounds of the logits after a sequence's last token, from a packed copy of lm_head."""
-
-    @property
-    def is_finite(self) -> bool:
-        """False where a NaN or an infinity came before lm_head."""
 
 class Sampler:
     """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max
@@ -136,25 +211,40 @@ class Sampler:
         """(token, its log-probability, ids of the n_top likeliest, their log-probabilities), for logits
         [V]. The log-probabilities are of the untouched logits (no penalties, temperature 1). Does not
         change the sampler."""
-    @property
-    def needs_all_logits(self) -> bool:
-        """Whether a filter or a penalty asks for more than Model.choose() can tell."""
     def accept(self, token: int) -> None:
-        """Count a chosen token for the penalties."""
+        """Count a chosen token for the penalties. RuntimeError while a step in another thread uses this
+        sampler."""
 
-def pack_q8(w: NDArray[np.uint16], threads: int) -> NDArray[np.uint8]:
-    """Pack bfloat16 rows [R, K], K a multiple of 32, into Q8 tiles [R / 16 rounded up, bytes of a tile]."""
+class Packing:
+    """One file's worth of packed copies of matrices that help a model on a device."""
 
-def pack_q6(w: NDArray[np.uint16], threads: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Pack rows in the same way into Q6 tiles; and of each row, rounded up, the norm of what that lost and of
-    what it kept [R, 2]."""
+    @property
+    def name(self) -> str:
+        """A name for files: "bf12_attention"."""
+    @property
+    def text(self) -> str:
+        """What it is, for people."""
+    @property
+    def without(self) -> str:
+        """What a model does that has no such file, for people."""
+    @property
+    def sources(self) -> list[str]:
+        """Names of the matrices."""
+    @property
+    def tiles(self) -> str:
+        """Suffix of the array that holds nearly all bytes: ".q8"."""
+    @property
+    def piece_rows(self) -> int:
+        """Rows of a source that pack() should be given at a time; their arrays, in this order, are stacked.
+        0: a source as a whole."""
+    def n_bytes(self, rows: int, k: int) -> int:
+        """Bytes of the tiles of a source [rows, k]."""
+    def pack(self, w: NDArray[np.uint16], threads: int) -> dict[str, NDArray[Any]]:
+        """Make the arrays of bfloat16 rows [R, K], K a multiple of 32, by their suffixes. The array of a
+        matrix is called by its name and the suffix. No tiles where packing does not pay."""
 
-def pack_bf12(
-    w: NDArray[np.uint16], threads: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint32]]:
-    """Pack bfloat16 rows [R, K], K a multiple of 32, into 12 bits a weight without loss: tiles [R / 4 rounded
-    up, bytes of a tile], the table of high bytes [16], and the weights with another high byte [n, 2]. No
-    tiles [0, bytes of a tile] where too many have one."""
+def packings(config: Mapping[str, Any], precision: str, device: str = "cpu") -> list[Packing]:
+    """List what a model of this shape is helped by. ValueError for an unknown device or precision."""
 
 def checksum(data: NDArray[np.uint8], threads: int) -> int:
     """A 64-bit sum of a C-contiguous array's bytes, at memory speed, that any change of a word changes. Not

@@ -8,7 +8,9 @@ it was made from. docs/DECISIONS.md tells why that is enough.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -19,7 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,93 +38,60 @@ from .layout import Checkpoint
 
 Arrays = dict[str, NDArray[Any]]
 
-VERSION = 3  # of what the kinds below write; a change makes every older file stale
+VERSION = 3  # of what _Entry.write() writes; a change makes every older file stale
 DEFAULT_LIMIT = 20_000_000_000
 LEAST_BYTES = 100_000_000  # smaller matrices are packed at every load, in a blink, or not at all
 _DISK_RESERVE_BYTES = 1_000_000_000
 _KNOWN_SOURCES = 16  # copies of one checkpoint whose files are remembered as seen
-_ROWS = 4096  # of a matrix packed at a time, so that little memory is private
 _STALE_SECONDS = 3600.0  # a temporary file this old was left by a killed process
 _DTYPES = {np.dtype("u1"): "U8", np.dtype("<u4"): "U32", np.dtype("<f4"): "F32"}
 
 
-# ---- what is derived ---------------------------------------------------------------------------------------
+# ---- what is packed ----------------------------------------------------------------------------------------
 
 
-def _attention(config: Config) -> list[str]:
-    is_whole = config.num_attention_heads * config.head_dim % 32 == 0  # K of o_proj: Q8 is in groups of 32
-    layers, parts = range(config.num_hidden_layers), "qkvo" if is_whole else "qkv"
-    return [f"model.layers.{i}.self_attn.{part}_proj.weight" for i in layers for part in parts]
-
-
-class Kind(NamedTuple):
-    """One file's worth of derived data: what it is called, for people too, and the matrices it comes from."""
-
-    name: str
-    text: str
-    sources: tuple[str, ...]
-
-
-def kinds(config: Config, precision: str) -> list[Kind]:
-    """List what a model of this shape is helped by: NUMERICS.md."""
-    screen = Kind("screen", "a screen of the output layer", ("lm_head.weight",))
-    attention = tuple(_attention(config))
-    if precision == "exact":
-        return [screen, Kind("bf12_attention", "the attention matrices in 12 bits", attention)]
-    return [screen, Kind("q8_attention", "the attention matrices in 8 bits", attention)]
+def packings(config: Config, precision: str, device: str = "cpu") -> list[_core.Packing]:
+    """List what a model of this shape is helped by on a device: NUMERICS.md."""
+    return _core.packings(dataclasses.asdict(config), precision, device)
 
 
 Pieces = Iterator[NDArray[Any]]  # of one array, to be stacked
-Named = Iterator[tuple[str, Pieces]]
 
 
-def _screen(kind: Kind, tensors: Arrays, threads: int) -> Named:
-    norms: list[NDArray[np.float32]] = []
+def _packed(packing: _core.Packing, tensors: Arrays, threads: int) -> Iterator[tuple[str, Pieces]]:
+    """Yield the arrays of a packing by name, each in pieces; every source's tiles must be drawn in full.
 
-    def tiles() -> Pieces:
-        for rows in _pieces(tensors[kind.sources[0]]):
-            packed, row_norms = _core.pack_q6(rows, threads)
-            norms.append(row_norms)
-            yield packed
+    The small arrays go last, so that all tiles begin where a line of the cache does.
+    """
+    small: dict[str, list[NDArray[Any]]] = {}
 
-    yield f"{kind.sources[0]}.q6", tiles()
-    yield f"{kind.sources[0]}.q6_norms", iter(norms)
+    def tiles_of(name: str) -> Pieces:
+        for rows in _pieces(tensors[name], packing.piece_rows):
+            arrays = packing.pack(rows, threads)
+            tiles = arrays.pop(packing.tiles, None)
+            for suffix, array in arrays.items():
+                small.setdefault(name + suffix, []).append(array)
+            if tiles is not None:
+                yield tiles
 
-
-def _q8(kind: Kind, tensors: Arrays, threads: int) -> Named:
-    for name in kind.sources:
-        yield f"{name}.q8", (_core.pack_q8(rows, threads) for rows in _pieces(tensors[name]))
-
-
-def _bf12(kind: Kind, tensors: Arrays, threads: int) -> Named:
-    small: Arrays = {}  # goes last, so that all tiles begin where a line of the cache does
-    for name in kind.sources:
-        tiles, small[f"{name}.bf12_high"], rare = _core.pack_bf12(tensors[name], threads)
-        if len(tiles):  # else it did not pay
-            small[f"{name}.bf12_rare"] = rare
-            yield f"{name}.bf12", iter([tiles])
-    for name, array in small.items():
-        yield name, iter([array])
+    for name in packing.sources:
+        tiles = tiles_of(name)
+        first = next(tiles, None)
+        if first is not None:  # else it did not pay
+            yield name + packing.tiles, itertools.chain([first], tiles)
+    for name, arrays in small.items():
+        yield name, iter(arrays)
 
 
-def _pieces(matrix: NDArray[np.uint16]) -> Pieces:
-    return (matrix[first : first + _ROWS] for first in range(0, len(matrix), _ROWS))
+def _pieces(matrix: NDArray[np.uint16], n_rows: int) -> Pieces:
+    n_rows = n_rows or len(matrix)
+    return (matrix[first : first + n_rows] for first in range(0, len(matrix), n_rows))
 
 
-# Of each kind: what yields its arrays by name, a tile's rows, and its bytes for 32 inputs (kernels.h).
-_FORMATS = {"screen": (_screen, 16, 416), "q8_attention": (_q8, 16, 544), "bf12_attention": (_bf12, 4, 192)}
-
-
-def _packed(kind: Kind, tensors: Arrays, threads: int) -> Named:
-    """Yield the arrays of a kind by name, each in pieces."""
-    return _FORMATS[kind.name][0](kind, tensors, threads)
-
-
-def _n_bytes(kind: Kind, tensors: Arrays) -> int:
-    """Bytes of a kind's file, but for the header and the little beside the tiles."""
-    _, tile_rows, group_bytes = _FORMATS[kind.name]
-    shapes = [tensors[name].shape for name in kind.sources]
-    return sum(-(-rows // tile_rows) * (k // 32) * group_bytes for rows, k in shapes)
+def _n_bytes(packing: _core.Packing, tensors: Arrays) -> int:
+    """Bytes of a packing's file, but for the header and the little beside the tiles."""
+    shapes = [tensors[name].shape for name in packing.sources]
+    return sum(packing.n_bytes(rows, k) for rows, k in shapes)
 
 
 # ---- the cache ---------------------------------------------------------------------------------------------
@@ -169,8 +138,10 @@ def clear() -> int:
     return freed
 
 
-def prepare(opened: Checkpoint, precision: str, threads: int) -> list[safetensors.MappedFile]:
-    """Map the derived files of a checkpoint, whose arrays are called "NAME.q8" and the like; build what is
+def prepare(
+    opened: Checkpoint, precision: str, threads: int, device: str = "cpu"
+) -> list[safetensors.MappedFile]:
+    """Map the packed copies of a checkpoint, whose arrays are called "NAME.q8" and the like; build what is
     missing.
 
     A file that is stale or damaged is built anew. Where it cannot be stored (no room, no permission, the
@@ -179,25 +150,20 @@ def prepare(opened: Checkpoint, precision: str, threads: int) -> list[safetensor
     others wait for it.
     """
     mapped: list[safetensors.MappedFile] = []
-    left_out: list[Kind] = []
+    left_out: list[_core.Packing] = []
     reason = ""
-    for kind in kinds(opened.config, precision):
-        if sum(opened.tensors[name].nbytes for name in kind.sources) < LEAST_BYTES:
+    for packing in packings(opened.config, precision, device):
+        if sum(opened.tensors[name].nbytes for name in packing.sources) < LEAST_BYTES:
             continue
         try:
-            mapped.append(_Entry(kind, opened, threads).mapped())
+            mapped.append(_Entry(packing, opened, threads).mapped())
         except OSError as error:
-            left_out.append(kind)
+            left_out.append(packing)
             reason = error.strerror or str(error)
     if left_out and limit():
-        instead = (
-            "packed at every load, in memory of this process's own"
-            if any(kind.name == "q8_attention" for kind in left_out)
-            else "every token reads more bytes than it needs"
-        )
-        what = " and ".join(kind.text for kind in left_out)
+        what = " and ".join(packing.text for packing in left_out)
         warnings.warn(
-            f"{what} cannot be kept in {folder()} ({reason}): {instead}. OSSNB_CACHE names "
+            f"{what} cannot be kept in {folder()} ({reason}): {left_out[-1].without}. OSSNB_CACHE names "
             "another folder, OSSNB_CACHE_LIMIT its size (0: without, and without this note)",
             stacklevel=3,
         )
@@ -213,16 +179,18 @@ def _size(path: Path) -> int:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One kind of one checkpoint, in the cache or not yet."""
+    """One packing of one checkpoint, in the cache or not yet."""
 
-    kind: Kind
+    packing: _core.Packing
     opened: Checkpoint
     threads: int
 
     @property
     def path(self) -> Path:
-        key = hashlib.sha256(f"{VERSION} {self.kind} {self.opened.fingerprint}".encode()).hexdigest()
-        return folder() / f"{self.kind.name}-{key[:20]}.safetensors"
+        name, text, sources = self.packing.name, self.packing.text, tuple(self.packing.sources)
+        kind = f"Kind({name=}, {text=}, {sources=})"
+        key = hashlib.sha256(f"{VERSION} {kind} {self.opened.fingerprint}".encode()).hexdigest()
+        return folder() / f"{name}-{key[:20]}.safetensors"
 
     def mapped(self) -> safetensors.MappedFile:
         found = self.read()
@@ -234,7 +202,7 @@ class _Entry:
             return self.build() if found is None else found
 
     def check_room(self) -> None:
-        needed, allowed = _n_bytes(self.kind, self.opened.tensors), limit()
+        needed, allowed = _n_bytes(self.packing, self.opened.tensors), limit()
         if needed > allowed:
             raise OSError(f"it needs {size_text(needed)}, the limit is {size_text(allowed)}")
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -265,7 +233,7 @@ class _Entry:
         return mapped
 
     def sources_checksum(self) -> str:
-        sums = (self.opened.tensors[name].reshape(-1).view(np.uint8) for name in self.kind.sources)
+        sums = (self.opened.tensors[name].reshape(-1).view(np.uint8) for name in self.packing.sources)
         return ",".join(_hex(_core.checksum(data, self.threads)) for data in sums)
 
     # The weights' files that this derived file was checked against, so that they need not be read again.
@@ -294,9 +262,9 @@ class _Entry:
 
     def build(self) -> safetensors.MappedFile:
         _remove_leftovers(self.path.parent)
-        n_bytes = _n_bytes(self.kind, self.opened.tensors)
+        n_bytes = _n_bytes(self.packing, self.opened.tensors)
         progress = start_progress(
-            f"packing {self.kind.text}, once: {size_text(n_bytes)} in {self.path.parent}", n_bytes
+            f"packing {self.packing.text}, once: {size_text(n_bytes)} in {self.path.parent}", n_bytes
         )
         try:
             with contextlib.suppress(OSError):
@@ -311,13 +279,13 @@ class _Entry:
 
     def write(self, file: BinaryIO, update: Any) -> None:
         """Write the arrays, then before them the header, whose sums are known in the end."""
-        start = -(-(4096 + 512 * len(self.kind.sources)) // 4096) * 4096
+        start = -(-(4096 + 512 * len(self.packing.sources)) // 4096) * 4096
         file.seek(start)
         header: dict[str, Any] = {}
         at = 0
         with ThreadPoolExecutor(max_workers=1) as beside:  # a piece is written while the next one is packed
             writing = beside.submit(file.tell)
-            for name, pieces in _packed(self.kind, self.opened.tensors, self.threads):
+            for name, pieces in _packed(self.packing, self.opened.tensors, self.threads):
                 begin, rows, last = at, 0, np.empty(0, np.uint8)
                 for last in pieces:
                     writing.result()

@@ -1,7 +1,13 @@
-// What is known of one row's logits before lm_head itself is read: each within a proven distance.
+// What is known of one row's logits before lm_head itself is read, each within a proven distance; and the
+// race for the token that needs no more.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
+
+#include "choice/choice.h"
 
 namespace ossnb {
 
@@ -12,7 +18,6 @@ namespace ossnb {
 //   32).
 // A NaN bounds nothing: compare so that it keeps its row in the race.
 struct Screen {
-  std::vector<float> x;           // [D] the normed row
   std::vector<float> approx;      // [V, rounded up to whole tiles]
   const float* norms = nullptr;   // [V, 2] |w - q| and |q| (Packed::q6_norms)
   double x_norm = 0, x_lost = 0;  // |x| and |x - z|
@@ -23,6 +28,16 @@ struct Screen {
     const double r = lost * x_norm + kept * x_lost + 2 * gamma * (lost + kept) * (x_norm + x_lost);
     return r * (1 + 1e-6) + 1e-30;  // what rounds in here, and numbers too small for float32's grid
   }
+  double low(int i) const { return approx[i] - radius(i); }
+  double high(int i) const { return approx[i] + radius(i); }
 };
+
+// The true logits of a few rows.
+using Rescore = std::function<void(const std::int32_t* rows, int n, float* logits)>;
+
+// The token that choose_from() chooses, from bounds of the logits and the true ones of those rows that can
+// still win. Nothing when there are too many of them for that to pay, or a number is not finite. Changes the
+// screen: what the mask does not allow is marked there. Only for samplers that do not need_all_logits().
+std::optional<std::int32_t> race(Screen& screen, const Chooser& chooser, const Rescore& rescore);
 
 }  // namespace ossnb

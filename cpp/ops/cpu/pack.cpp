@@ -1,8 +1,7 @@
-#include "ops/derive.h"
+#include "ops/cpu/pack.h"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -66,33 +65,14 @@ void frequent_high_bytes(const bf16* w, std::size_t n, std::uint8_t* high, Threa
   std::copy_n(byte.begin(), 16, high);
 }
 
-std::uint64_t mixed(std::uint64_t h, std::uint64_t word) {
-  h = (h + word) * 0x9E3779B97F4A7C15ull;  // odd, so no two words give the same
-  return h ^ (h >> 32);
-}
-
 [[noreturn]] void refuse(const std::string& name, const char* suffix) {
   throw ValueError(name + suffix + " does not fit " + name +
                    ": it was derived from another model; clear the cache with `ossnb cache --clear`");
 }
 
-std::uint64_t checksum_of_piece(const std::uint8_t* p, std::size_t n) {
-  constexpr int kLanes = 8;  // independent, so that one's multiplication hides another's
-  std::uint64_t lane[kLanes] = {1, 2, 3, 4, 5, 6, 7, 8}, word[kLanes];
-  std::size_t i = 0;
-  for (; i + sizeof(word) <= n; i += sizeof(word)) {
-    std::memcpy(word, p + i, sizeof(word));
-    for (int j = 0; j < kLanes; ++j) lane[j] = mixed(lane[j], word[j]);
-  }
-  std::uint64_t h = n;
-  for (; i < n; ++i) h = mixed(h, p[i]);
-  for (const std::uint64_t l : lane) h = mixed(h, l);
-  return h;
-}
-
 }  // namespace
 
-Derived::Derived(const Config& c, const Weights::Find& find) {
+PackedCopies::PackedCopies(const Config& c, const Weights::Find& find) {
   read(find, "lm_head.weight", c.vocab_size, c.hidden_size);
   for (int l = 0; l < c.num_hidden_layers; ++l) {
     const std::string attn = "model.layers." + std::to_string(l) + ".self_attn.";
@@ -103,7 +83,8 @@ Derived::Derived(const Config& c, const Weights::Find& find) {
   }
 }
 
-void Derived::read(const Weights::Find& find, const std::string& name, std::int64_t rows, std::int64_t k) {
+void PackedCopies::read(const Weights::Find& find, const std::string& name, std::int64_t rows,
+                        std::int64_t k) {
   constexpr std::int64_t kAny = -1;
   const auto optional = [&](const char* suffix, int item_bytes, const std::vector<std::int64_t>& shape) {
     Tensor tensor = find(name + suffix);
@@ -136,7 +117,7 @@ void Derived::read(const Weights::Find& find, const std::string& name, std::int6
   by_matrix_[static_cast<const bf16*>(find(name).data)] = packed;
 }
 
-Packed Derived::of(const bf16* stored) const {
+Packed PackedCopies::of(const bf16* stored) const {
   const auto found = by_matrix_.find(stored);
   return found == by_matrix_.end() ? Packed{} : found->second;
 }
@@ -194,18 +175,6 @@ std::optional<std::vector<Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int 
   for (const auto& some : rare) all.insert(all.end(), some.begin(), some.end());
   if (all.size() > n / kLeastPerRare) return {};
   return all;
-}
-
-std::uint64_t checksum(const std::uint8_t* data, std::size_t n, ThreadPool& pool) {
-  constexpr std::size_t kPiece = std::size_t{1} << 20;
-  const std::size_t n_pieces = (n + kPiece - 1) / kPiece;
-  std::vector<std::uint64_t> pieces(n_pieces);
-  pool.parallel_for(static_cast<int>(n_pieces), [&](int i, int) {
-    pieces[i] = checksum_of_piece(data + i * kPiece, std::min(kPiece, n - i * kPiece));
-  });
-  std::uint64_t h = n;
-  for (const std::uint64_t piece : pieces) h = mixed(h, piece);
-  return h;
 }
 
 }  // namespace ossnb

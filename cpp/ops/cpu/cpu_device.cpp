@@ -1,6 +1,8 @@
 // The forward pass's steps on the CPU: each cuts its work into tasks for the thread pool and calls the
 // kernels. Every output element is computed whole by one task, so neither the number of threads nor the mix
 // of rows can change a bit.
+#include "ops/cpu/cpu_device.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -8,7 +10,9 @@
 #include "base/buffer.h"
 #include "base/pages.h"
 #include "data/rope.h"
-#include "ops/ops.h"
+#include "ops/cpu/head.h"
+#include "ops/cpu/kv.h"
+#include "ops/cpu/pack.h"
 
 namespace ossnb {
 
@@ -24,8 +28,7 @@ int row_block_for(int n_threads) {
          kShortRowBlock;
 }
 
-constexpr int kHeadBlock = 256;  // rows of lm_head a task multiplies
-constexpr int kQueryBlock = 8;   // queries that share what is read of the keys and values
+constexpr int kQueryBlock = 8;  // queries that share what is read of the keys and values
 
 constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
 
@@ -42,7 +45,7 @@ struct Dense {
   Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
   std::uint64_t n_bytes = 0;            // that a product reads
 
-  Dense(const bf16* weights, int rows, int width, const Derived& derived, const kernels::Table* packer,
+  Dense(const bf16* weights, int rows, int width, const PackedCopies& derived, const kernels::Table* packer,
         ThreadPool& pool)
       : w(weights), n_rows(rows), k(width) {
     n_bytes = static_cast<std::uint64_t>(n_rows) * k * sizeof(bf16);
@@ -63,8 +66,8 @@ struct Dense {
 
 struct DenseLayer {
   Dense q, k, v, o;
-  DenseLayer(const LayerWeights& w, const Config& c, const Derived& derived, const kernels::Table* packer,
-             ThreadPool& pool)
+  DenseLayer(const LayerWeights& w, const Config& c, const PackedCopies& derived,
+             const kernels::Table* packer, ThreadPool& pool)
       : q(w.q_weight, c.q_size(), c.hidden_size, derived, packer, pool),
         k(w.k_weight, c.kv_size(), c.hidden_size, derived, packer, pool),
         v(w.v_weight, c.kv_size(), c.hidden_size, derived, packer, pool),
@@ -73,9 +76,10 @@ struct DenseLayer {
 
 class CpuOps final : public Ops {
  public:
-  CpuOps(const Config& config, const Weights& weights, const Derived& derived, Precision precision,
-         const kernels::Table& kernels, ThreadPool& pool)
+  CpuOps(const Config& config, const Weights& weights, const PackedCopies& derived, Precision precision,
+         const kernels::Table& kernels, CpuKvStore& kv, ThreadPool& pool)
       : c_(config),
+        store_(kv),
         w_(weights),
         k_(kernels),
         pool_(pool),
@@ -83,10 +87,9 @@ class CpuOps final : public Ops {
         terms_(precision == Precision::fast ? Terms::one : Terms::three),
         integer_(kernels.integer(terms_)),
         hidden_layout_(config.hidden_size, terms_),
-        screen_layout_(config.hidden_size, Terms::one),
         inter_layout_(config.intermediate_size, terms_),
         heads_layout_(config.q_size(), terms_),
-        head_packed_(derived.of(weights.lm_head)),
+        head_(config, weights, derived.of(weights.lm_head), kernels, pool),
         row_block_(row_block_for(pool.size())) {
     for (const LayerWeights& layer : weights.layers) {
       dense_.emplace_back(layer, config, derived, precision == Precision::fast ? &kernels : nullptr, pool);
@@ -96,18 +99,16 @@ class CpuOps final : public Ops {
   void begin(const Batch& batch) override;
   void embed() override;
   void attn_in(int layer) override;
-  void keep_logit_rows() override;
+  void keep_wanted_rows() override;
   void attend(int layer) override;
   void attn_out(int layer) override;
   void route(int layer) override;
   void experts(int layer) override;
   void lm_head(float* logits) override;
-  bool has_screen() const override { return head_packed_.q6 && head_packed_.q6_norms; }
-  void screen(Screen& out) override;
-  void lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const override;
+  void choose(const std::vector<Chooser>& choosers, Choice* choices) override;
   std::uint64_t bytes_touched() const override { return bytes_; }
 
-  void read_hidden(float* out) const override { copy(x_, c_.hidden_size, out); }
+  void read_hidden(float* out) const override { std::copy_n(x_.data(), x_.size(), out); }
   void read_router_logits(float* out) const override { copy(router_, c_.num_local_experts, out); }
   void read_experts(std::int32_t* experts, float* weights) const override {
     std::copy_n(chosen_.begin(), static_cast<std::size_t>(T_) * c_.num_experts_per_tok, experts);
@@ -147,25 +148,27 @@ class CpuOps final : public Ops {
   void count_matrix(const ExpertMatrix& m, int n_out, int k);
 
   const Config& c_;
+  CpuKvStore& store_;
   const Weights& w_;
   const kernels::Table& k_;
   ThreadPool& pool_;
   Rope rope_;
   Terms terms_;
   const kernels::IntegerKernels& integer_;
-  QuantLayout hidden_layout_, screen_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
+  QuantLayout hidden_layout_, inter_layout_, heads_layout_;  // of K = D, I, H*Dh
   std::vector<DenseLayer> dense_;
-  Packed head_packed_;
+  Head head_;
 
   const Batch* batch_ = nullptr;
   int T_ = 0;                      // rows at work: the batch's, in the end only those with logits
   const int row_block_;            // rows of a weight matrix that a task multiplies
   std::vector<std::int32_t> row_;  // [T] their places in the batch
   std::uint64_t bytes_ = 0;
-  std::vector<std::pair<Sequence*, int>> last_position_;  // of each sequence in the batch
+  std::vector<std::vector<float*>> blocks_;  // of each sequence in the batch
+  std::vector<int> last_position_;           // of each sequence in the batch
 
   Buffer<float> cos_, sin_;                         // [T, Dh/2]
-  Buffer<float> x_;                                 // [T, D] the residual stream
+  Rows<float> x_;                                   // [T, D] the residual stream
   Buffer<float> norm_;                              // [T, D]
   Buffer<float> q_;                                 // [T, H, Dh], then the heads' outputs
   Buffer<float> kv_;                                // [T, 2, Hk, Dh]
@@ -177,12 +180,11 @@ class CpuOps final : public Ops {
   std::vector<std::int32_t> pair_row_, pair_self_;  // [T * A] row of each pair; 0, 1, 2, ...
   std::vector<Bucket> buckets_;
   std::vector<Queries> queries_;
-  Buffer<std::uint8_t> heads_q_;   // [T] rows of heads_layout_, in fast
-  Buffer<std::uint8_t> norm_q_;    // [T] rows of hidden_layout_
-  Buffer<std::uint8_t> screen_q_;  // a row of screen_layout_
-  Buffer<float> act_;              // [T * A, I]
-  Buffer<std::uint8_t> act_q_;     // [T * A] rows of inter_layout_
-  Buffer<float> expert_out_;       // [T * A, D]
+  Buffer<std::uint8_t> heads_q_;  // [T] rows of heads_layout_, in fast
+  Buffer<std::uint8_t> norm_q_;   // [T] rows of hidden_layout_
+  Buffer<float> act_;             // [T * A, I]
+  Buffer<std::uint8_t> act_q_;    // [T * A] rows of inter_layout_
+  Buffer<float> expert_out_;      // [T * A, D]
 
   struct Scratch {                 // of one worker
     Buffer<std::uint8_t> integer;  // what integer products need
@@ -203,7 +205,7 @@ void CpuOps::begin(const Batch& batch) {
   const int half = rope_.half();
   cos_.reserve(T * half);
   sin_.reserve(T * half);
-  x_.reserve(T * c_.hidden_size);
+  x_.shape(T_, c_.hidden_size);
   norm_.reserve(T * c_.hidden_size);
   q_.reserve(T * c_.q_size());
   kv_.reserve(T * 2 * c_.kv_size());
@@ -224,13 +226,15 @@ void CpuOps::begin(const Batch& batch) {
   for (Scratch& s : scratch_)
     s.integer.reserve(kernels::scratch_bytes(std::max({c_.hidden_size, c_.intermediate_size, c_.q_size()})));
 
-  last_position_.clear();
+  last_position_.resize(batch.sequences.size());
   for (int t = 0; t < T_; ++t) {
     rope_.angles(batch.positions[t], cos_.data() + t * half, sin_.data() + t * half);
-    if (last_position_.empty() || last_position_.back().first != batch.sequences[t]) {
-      last_position_.emplace_back(batch.sequences[t], 0);
-    }
-    last_position_.back().second = batch.positions[t];
+    last_position_[batch.sequence_of[t]] = batch.positions[t];
+  }
+  blocks_.resize(batch.sequences.size());
+  for (std::size_t s = 0; s < blocks_.size(); ++s) {
+    blocks_[s].clear();
+    for (const BlockId id : batch.sequences[s]->blocks()) blocks_[s].push_back(store_.block(id));
   }
 }
 
@@ -238,7 +242,7 @@ void CpuOps::embed() {
   const int D = c_.hidden_size;
   for (int t = 0; t < T_; ++t) {
     const bf16* row = w_.embed_tokens + static_cast<std::size_t>(batch_->tokens[t]) * D;
-    for (int i = 0; i < D; ++i) x_[static_cast<std::size_t>(t) * D + i] = bf16_to_f32(row[i]);
+    for (int i = 0; i < D; ++i) x_.row(t)[i] = bf16_to_f32(row[i]);
   }
   bytes_ += static_cast<std::uint64_t>(T_) * D * sizeof(bf16);
 }
@@ -296,8 +300,8 @@ void CpuOps::attn_in(int layer) {
     rotate(q_.data() + static_cast<std::size_t>(t) * Q, c_.num_attention_heads, half, cos, sin);
     rotate(kv, c_.num_key_value_heads, half, cos, sin);
     const int position = batch_->positions[t], slot = position % kBlockTokens;
-    float* block = batch_->sequences[t]->block(position);
-    const KvLayout& layout = batch_->sequences[t]->layout();
+    float* block = blocks_[batch_->sequence_of[t]][position / kBlockTokens];
+    const KvLayout& layout = store_.layout();
     for (int h = 0; h < c_.num_key_value_heads; ++h) {
       float* keys = block + layout.keys(layer, h) +
                     static_cast<std::size_t>(slot / kernels::kKeyTile) * Dh * kernels::kKeyTile +
@@ -310,10 +314,11 @@ void CpuOps::attn_in(int layer) {
   bytes_ += dense.q.n_bytes + dense.k.n_bytes + dense.v.n_bytes + (Q + 2 * KV + D) * sizeof(bf16);
 }
 
-void CpuOps::keep_logit_rows() {
+void CpuOps::keep_wanted_rows() {
   const std::size_t D = c_.hidden_size, Q = c_.q_size();
-  row_ = batch_->logit_rows;
+  row_ = batch_->wanted_rows;
   T_ = static_cast<int>(row_.size());
+  x_.cut(T_);
   for (std::size_t i = 0; i < row_.size(); ++i) {  // rows rise, so none is overwritten before it was moved
     const std::size_t from = row_[i];
     if (from == i) continue;
@@ -327,7 +332,7 @@ void CpuOps::group_queries() {
   queries_.clear();
   for (int t = 0; t < T_; ++t) {
     const bool follows = t > 0 && queries_.back().n < kQueryBlock &&
-                         batch_->sequences[row_[t]] == batch_->sequences[row_[t - 1]] &&
+                         batch_->sequence_of[row_[t]] == batch_->sequence_of[row_[t - 1]] &&
                          batch_->positions[row_[t]] == batch_->positions[row_[t - 1]] + 1;
     if (follows) {
       ++queries_.back().n;
@@ -349,15 +354,15 @@ void CpuOps::attend(int layer) {
     const Queries& run = queries_[n_runs - 1 - i / Hk];
     const int t = run.row, head = i % Hk, position = batch_->positions[row_[t]];
     Scratch& s = scratch_[worker];
-    Sequence& sequence = *batch_->sequences[row_[t]];
+    const std::vector<float*>& blocks = blocks_[batch_->sequence_of[row_[t]]];
+    const KvLayout& layout = store_.layout();
     const int first = first_visible(layer, position), last = position + run.n - 1;
     const int n_blocks = last / kBlockTokens + 1;
     s.keys.resize(n_blocks);
     s.values.resize(n_blocks);
     for (int b = first / kBlockTokens; b < n_blocks; ++b) {
-      const float* block = sequence.block(b * kBlockTokens);
-      s.keys[b] = block + sequence.layout().keys(layer, head);
-      s.values[b] = block + sequence.layout().values(layer, head);
+      s.keys[b] = blocks[b] + layout.keys(layer, head);
+      s.values[b] = blocks[b] + layout.values(layer, head);
     }
     const std::size_t stride = c_.q_size();
     float* q = q_.data() + t * stride + static_cast<std::size_t>(head) * G * Dh;
@@ -376,7 +381,7 @@ void CpuOps::attend(int layer) {
                .weights = s.weights.reserve(run.n * G * kernels::attend_row_floats(first, last)),
                .out = q});
   });
-  for (const auto& [sequence, last] : last_position_) {
+  for (const int last : last_position_) {
     bytes_ +=
         static_cast<std::uint64_t>(last - first_visible(layer, last) + 1) * 2 * c_.kv_size() * sizeof(float);
   }
@@ -392,7 +397,7 @@ void CpuOps::attn_out(int layer) {
     matmul_bias(o, w_.layers[layer].o_bias, row, q_.data(), heads_q_.data(), out_.data(), D, worker);
     for (int t = 0; t < T_; ++t) {
       const std::size_t at = static_cast<std::size_t>(t) * D + row;
-      for (int j = 0; j < n; ++j) x_[at + j] += out_[at + j];
+      for (int j = 0; j < n; ++j) x_.data()[at + j] += out_[at + j];
     }
   });
   bytes_ += o.n_bytes + D * sizeof(bf16);
@@ -552,62 +557,47 @@ void CpuOps::experts(int layer) {
 }
 
 void CpuOps::lm_head(float* logits) {
-  const int D = c_.hidden_size, V = c_.vocab_size;
-  if (T_ == 0) return;
-  pool_.parallel_for(T_, [&](int t, int) {
-    const std::size_t at = static_cast<std::size_t>(t) * D;
-    k_.rms_norm(x_.data() + at, w_.norm, c_.rms_norm_eps, D, norm_.data() + at);
-  });
-  pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
-    const int row = i * kHeadBlock;
-    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(row) * D, std::min(kHeadBlock, V - row), D,
-                   norm_.data(), D, T_, logits + row, V);
-  });
-  bytes_ += (static_cast<std::uint64_t>(V) + 1) * D * sizeof(bf16);
+  head_.logits(x_, logits);
+  bytes_ += head_.bytes_touched();
 }
 
-void CpuOps::screen(Screen& out) {
-  const int D = c_.hidden_size, V = c_.vocab_size;
-  out.x.resize(D);
-  k_.rms_norm(x_.data(), w_.norm, c_.rms_norm_eps, D, out.x.data());
-  std::uint8_t* quant = screen_q_.reserve(screen_layout_.bytes);
-  k_.one.quantize(out.x.data(), D, quant);
-  const auto* unit = reinterpret_cast<const float*>(quant + screen_layout_.scale_offset);  // halved
-  double norm = 0, lost = 0;
-  for (int i = 0; i < D; ++i) {
-    const auto* v =
-        reinterpret_cast<const std::int8_t*>(quant) + (i & 1) * screen_layout_.half_stride + i / 2;
-    const double x = out.x[i], difference = x - 2.0 * unit[i / kGroup] * *v;
-    norm += x * x;
-    lost += difference * difference;
-  }
-  out.x_norm = std::sqrt(norm);
-  out.x_lost = std::sqrt(lost);
-  out.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
-  const std::size_t tile_bytes = q6_tile_bytes(D);
-  const int n_tiles = n_blocks(V, kQ8Rows);
-  out.approx.resize(n_tiles * kQ8Rows);
-  out.norms = head_packed_.q6_norms;
-  pool_.parallel_for(n_blocks(V, kHeadBlock), [&](int i, int) {
-    const int row = i * kHeadBlock;
-    k_.q6_matmul(head_packed_.q6 + row / kQ8Rows * tile_bytes, std::min(kHeadBlock, V - row), D, quant,
-                 out.approx.data() + row);
-  });
-  bytes_ += n_tiles * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float) + D * sizeof(bf16);
+void CpuOps::choose(const std::vector<Chooser>& choosers, Choice* choices) {
+  head_.choose(x_, choosers, choices);
+  bytes_ += head_.bytes_touched();
 }
 
-void CpuOps::lm_head_rows(const float* x, const std::int32_t* rows, int n, float* logits) const {
-  const int D = c_.hidden_size;
-  for (int i = 0; i < n; ++i) {
-    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(rows[i]) * D, 1, D, x, D, 1, logits + i, 1);
-  }
-}
+class CpuDevice final : public Device {
+ public:
+  CpuDevice(const Config& config, const Weights& weights, const Weights::Find& find,
+            const DeviceOptions& options)
+      : kernels_(kernels::choose(options.isa.c_str())),
+        pool_(options.n_threads),
+        kv_(std::make_shared<CpuKvStore>(config)),
+        ops_(config, weights, PackedCopies(config, find), options.precision, kernels_, *kv_, pool_) {}
+
+  Ops& ops() override { return ops_; }
+  std::shared_ptr<KvStore> kv() override { return kv_; }
+  void set_poll(std::function<bool()> poll) override { pool_.set_poll(std::move(poll)); }
+  int threads() const override { return pool_.size(); }
+  void set_threads(int n) override { pool_.resize(n); }
+  std::string isa() const override { return kernels_.name; }
+
+ private:
+  const kernels::Table& kernels_;
+  ThreadPool pool_;
+  std::shared_ptr<CpuKvStore> kv_;
+  CpuOps ops_;
+};
 
 }  // namespace
 
-std::unique_ptr<Ops> make_cpu_ops(const Config& config, const Weights& weights, const Derived& derived,
-                                  Precision precision, const kernels::Table& kernels, ThreadPool& pool) {
-  return std::make_unique<CpuOps>(config, weights, derived, precision, kernels, pool);
+DeviceKind cpu_device() {
+  return {.name = "cpu",
+          .make = [](const Config& config, const Weights& weights, const Weights::Find& find,
+                     const DeviceOptions& options) -> std::unique_ptr<Device> {
+            return std::make_unique<CpuDevice>(config, weights, find, options);
+          },
+          .packings = cpu_packings};
 }
 
 }  // namespace ossnb

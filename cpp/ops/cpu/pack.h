@@ -1,5 +1,5 @@
-// What is made from a checkpoint's dense matrices once and kept in a cache file (python/ossnb/derived.py):
-// packed copies, and the norms that bound what packing lost.
+// Packed copies of a checkpoint's dense matrices, for the CPU's kernels; and the norms that bound what
+// packing lost. They are made once and kept in cache files (python/ossnb/checkpoint/packed.py).
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "data/config.h"
 #include "data/weights.h"
 #include "kernels/kernels.h"
+#include "ops/packing.h"
 
 namespace ossnb {
 
@@ -24,9 +25,9 @@ struct Packed {
 
 // The packed copies that came with the weights. ValueError when one has another shape than its matrix asks
 // for.
-class Derived {
+class PackedCopies {
  public:
-  Derived(const Config& config, const Weights::Find& find);
+  PackedCopies(const Config& config, const Weights::Find& find);
   Packed of(const bf16* stored) const;
 
  private:
@@ -45,7 +46,7 @@ void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, st
 std::optional<std::vector<Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k, std::uint8_t* tiles,
                                                  std::uint8_t* high, ThreadPool& pool);
 
-// Tells damaged data from whole: any change of a single word changes it. Not meant against forgery.
-std::uint64_t checksum(const std::uint8_t* data, std::size_t n, ThreadPool& pool);
+// What helps a model of this shape.
+std::vector<Packing> cpu_packings(const Config& config, Precision precision);
 
 }  // namespace ossnb

@@ -3,17 +3,14 @@
 // softmax's distribution, and the noise depends on nothing else.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "choice/mask.h"
 #include "kernels/kernels.h"
-#include "ops/screen.h"
 
 namespace ossnb {
 
@@ -25,9 +22,9 @@ struct SamplerSettings {
   std::uint64_t seed = 0;
 };
 
-struct Choice {
-  std::int32_t token;
-  float logprob;                                    // of the untouched logits at temperature 1
+// Of the untouched logits at temperature 1, among the allowed tokens.
+struct Logprobs {
+  float token;
   std::vector<std::pair<std::int32_t, float>> top;  // (token, logprob), likeliest first
 };
 
@@ -36,24 +33,25 @@ class Sampler {
   // `prompt` counts for the repetition penalty. ValueError when a setting is out of its range.
   Sampler(SamplerSettings settings, int n_vocab, std::vector<std::int32_t> prompt);
 
-  Choice sample(const float* logits, std::int64_t position, int n_top) const;
+  int n_vocab() const { return n_vocab_; }
+  const SamplerSettings& settings() const { return s_; }
+
+  // The token chosen from logits [V]. A mask acts as if the logits of all other tokens were -infinity.
+  std::int32_t token(const float* logits, std::int64_t position, const TokenMask* mask = nullptr) const;
+  Logprobs logprobs(const float* logits, std::int32_t token, int n_top,
+                    const TokenMask* mask = nullptr) const;
   void accept(std::int32_t token);
 
-  // sample(...).token from bounds of the logits and, by `rescore`, the true ones of those rows that can still
-  // win. Nothing when there are too many of them for that to pay, or a number is not finite.
-  using Rescore = std::function<void(const std::int32_t* rows, int n, float* logits)>;
-  std::optional<std::int32_t> choose(const Screen& screen, std::int64_t position,
-                                     const Rescore& rescore) const;
   // Whether a setting asks for more than the winner of one race: a filter or a penalty.
   bool needs_all_logits() const;
 
  private:
   using Candidate = std::pair<float, std::int32_t>;  // (logit, token)
-  void penalise(std::vector<float>& logits) const;
+  std::vector<float> penalised(const float* logits, const TokenMask* mask) const;
   std::vector<std::int32_t> survivors(const std::vector<float>& logits, float top) const;
-  std::array<std::uint32_t, 4> words(std::int32_t token, std::int64_t position) const;
-  std::int32_t draw(const std::vector<float>& logits, const std::vector<std::int32_t>* allowed, float top,
+  std::int32_t draw(const std::vector<float>& logits, const std::vector<std::int32_t>* among, float top,
                     std::int64_t position) const;
+  bool filters() const { return s_.top_k > 0 || s_.top_p < 1 || s_.min_p > 0; }
 
   SamplerSettings s_;
   int n_vocab_;

@@ -1,0 +1,14 @@
+// A sum over bytes, at memory speed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/thread_pool.h"
+
+namespace ossnb {
+
+// Tells damaged data from whole: any change of a single word changes it. Not meant against forgery.
+std::uint64_t checksum(const std::uint8_t* data, std::size_t n, ThreadPool& pool);
+
+}  // namespace ossnb

@@ -1,0 +1,36 @@
+// Mapped files and their bytes.
+#include "base/checksum.h"
+#include "base/error.h"
+#include "base/pages.h"
+#include "bindings/bind.h"
+
+namespace ossnb {
+
+namespace {
+
+using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
+
+std::uint64_t checksum_of(const Bytes& data, int threads) {
+  const std::uint8_t* p = data.data();
+  const std::size_t n = data.size();
+  py::gil_scoped_release unlocked;
+  ThreadPool pool(threads);
+  return checksum(p, n, pool);
+}
+
+double resident_share_of(const py::array& data, int samples) {
+  if (!(data.flags() & py::array::c_style)) throw ValueError("expected a C-contiguous array");
+  return resident_share(data.data(), data.nbytes(), samples);
+}
+
+}  // namespace
+
+void bind_files(py::module_& m) {
+  m.def("resident_share", &resident_share_of, py::arg("data"), py::arg("samples") = 4096);
+  m.def(
+      "prefetch_if_absent",
+      [](const py::array& data) { return prefetch_if_absent(data.data(), data.nbytes()); }, py::arg("data"));
+  m.def("checksum", &checksum_of, py::arg("data").noconvert(), py::arg("threads"));
+}
+
+}  // namespace ossnb

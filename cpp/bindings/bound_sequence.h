@@ -1,0 +1,46 @@
+// What Python's Sequence holds.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "data/kv.h"
+
+namespace ossnb {
+
+// A sequence and whether a pass is writing into it. Calls are made with the GIL held, so the flag only has to
+// tell a caller that a call in another thread, which released the GIL, is under way. Until that one ends, the
+// sequence looks as it was before.
+class BoundSequence {
+ public:
+  explicit BoundSequence(Sequence sequence) : sequence_(std::move(sequence)) {}
+
+  int length() const { return in_use_ ? length_before_ : sequence_.length(); }
+  std::vector<BlockId> blocks() const { return in_use_ ? blocks_before_ : sequence_.blocks(); }
+  std::size_t n_bytes() const { return blocks().size() * sequence_.store().block_bytes(); }
+
+  Sequence& idle() {
+    if (in_use_) {
+      throw std::runtime_error(
+          "this sequence is being extended by another thread; wait for it, or fork it before");
+    }
+    return sequence_;
+  }
+  void begin_use() {
+    length_before_ = sequence_.length();
+    blocks_before_ = sequence_.blocks();
+    in_use_ = true;
+  }
+  void end_use() { in_use_ = false; }
+
+ private:
+  Sequence sequence_;
+  bool in_use_ = false;
+  int length_before_ = 0;
+  std::vector<BlockId> blocks_before_;
+};
+
+using SequencePtr = std::shared_ptr<BoundSequence>;
+
+}  // namespace ossnb

@@ -1,0 +1,10 @@
+// The processor itself.
+#pragma once
+
+#include "ops/device.h"
+
+namespace ossnb {
+
+DeviceKind cpu_device();
+
+}  // namespace ossnb

@@ -1,0 +1,61 @@
+// The output layer on the CPU: all logits of a row, or its token from as few bytes as that takes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/rows.h"
+#include "base/thread_pool.h"
+#include "choice/choice.h"
+#include "data/config.h"
+#include "data/weights.h"
+#include "kernels/kernels.h"
+#include "ops/cpu/pack.h"
+#include "ops/cpu/screen.h"
+
+namespace ossnb {
+
+class Head {
+ public:
+  Head(const Config& config, const Weights& weights, const Packed& packed, const kernels::Table& kernels,
+       ThreadPool& pool);
+
+  // x: [n, D] rows of the residual stream. Logits [n, V]; or the choice of each row.
+  void logits(const Rows<float>& x, float* logits);
+  void choose(const Rows<float>& x, const std::vector<Chooser>& choosers, Choice* choices);
+  std::uint64_t bytes_touched() const { return bytes_; }  // by the last call
+
+ private:
+  // How a row comes to its token. only: one is allowed. few: products with the allowed rows of lm_head.
+  // screen: bounds from the Q6 copy, then the rows that can still win. all: every logit.
+  enum class Way { only, few, screen, all };
+  Way way_of(const Chooser& chooser) const;
+  std::vector<Way> ways_of(const std::vector<Chooser>& choosers) const;
+
+  void norm(const Rows<float>& x);
+  void multiply_all(const Rows<float>& normed, float* logits);
+  void multiply_rows(const float* normed, const std::int32_t* rows, int n, float* logits);
+  Choice choose_the_only(const Chooser& chooser) const;
+  Choice choose_among_few(const float* normed, const Chooser& chooser);
+  void choose_from_all(const std::vector<int>& rows, const std::vector<Chooser>& choosers, Choice* choices);
+  // Chooses for these rows; returns those for which bounds did not suffice.
+  std::vector<int> choose_by_screen(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
+                                    Choice* choices);
+  void prepare_screen(const float* normed, std::uint8_t* quant, Screen& screen) const;
+  void multiply_screens(int n);
+
+  const Config& c_;
+  const Weights& w_;
+  const Packed packed_;
+  const kernels::Table& k_;
+  ThreadPool& pool_;
+  const QuantLayout screen_layout_;  // of K = D
+
+  Rows<float> normed_, some_;    // [n, D] rows after the last norm; those of them that need all logits
+  Rows<float> logits_;           // [n of some_, V]
+  Rows<std::uint8_t> quant_;     // [n] rows of screen_layout_
+  std::vector<Screen> screens_;  // of each row that is screened
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace ossnb

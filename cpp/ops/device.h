@@ -1,0 +1,56 @@
+// A device: what computes a pass, who owns keys and values, how matrices are packed for it. Nothing above
+// this folder knows which one it works with.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/config.h"
+#include "data/kv.h"
+#include "data/weights.h"
+#include "ops/ops.h"
+#include "ops/packing.h"
+
+namespace ossnb {
+
+struct DeviceOptions {
+  Precision precision = Precision::exact;
+  int n_threads = 1;
+  std::string isa;  // a level of the kernels, "" for OSSNB_ISA or the best
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual Ops& ops() = 0;
+  virtual std::shared_ptr<KvStore> kv() = 0;  // outlives the device while a sequence holds it
+
+  // The cancelling of a pass: while a call of ops() computes, `poll` is called about every 10 ms, on the
+  // calling thread. When it returns true, the call throws Cancelled. A null function ends that.
+  virtual void set_poll(std::function<bool()> poll) = 0;
+
+  virtual int threads() const = 0;
+  virtual void set_threads(int n) = 0;
+  virtual std::string isa() const = 0;  // what it computes with, for people
+};
+
+// How to make devices of a kind. `config` and `weights` outlive the device, and so does what `find` points
+// to: packed copies of the weights, under the names that `packings` gives them.
+struct DeviceKind {
+  std::string name;
+  std::function<std::unique_ptr<Device>(const Config& config, const Weights& weights,
+                                        const Weights::Find& find, const DeviceOptions& options)>
+      make;
+  std::function<std::vector<Packing>(const Config& config, Precision precision)> packings;
+};
+
+// "cpu" is always there. Others are registered by whoever starts the program (bindings/module.cpp), before
+// the first model: by a call, since a static object may be left out by the linker or made too late.
+void register_device(DeviceKind kind);
+
+// The kind of that name; ValueError names those there are.
+const DeviceKind& device_kind(const std::string& name);
+
+}  // namespace ossnb
