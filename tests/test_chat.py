@@ -274,8 +274,11 @@ def test_saving_replaces_in_one_step(tmp_path, monkeypatch):
         ({"messages": [{"role": "user", "content": None}]}, "message 0: content must be text, got None"),
         ({"messages": [{"role": "user", "content": "x", "id": "y"}]}, "message 0 has an unknown field 'id'"),
         ({"effort": "max"}, "damaged chat: effort must be one of"),
-        ({"sampling": {"temprature": 1}}, "damaged chat: unknown setting 'temprature'"),
-        ({"sampling": {"logit_bias": {"x": 1}}}, "damaged chat: invalid literal"),
+        ({"sampling": {"temprature": 1}}, "damaged chat: sampling has an unknown field 'temprature'"),
+        (
+            {"sampling": {"logit_bias": {"x": 1}}},
+            "damaged chat: logit_bias key must be an integer >= 0, got 'x'",
+        ),
         ({"sampling": []}, "sampling must be an object, got list"),
         ({"tools": "weather"}, "tools must be a list of objects"),
         ({"instructions": 3}, "instructions must be text, got int"),

@@ -172,6 +172,7 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from ..generation.question import Question
     from ..model import load
 
     if args.raw and (args.effort or args.instructions):
@@ -179,8 +180,8 @@ def _run(args: argparse.Namespace) -> int:
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     names = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
-    model = load(args.model, precision=args.precision)
-    stream = model.stream_complete(prompt, **options) if args.raw else model.stream(prompt, **options)
+    question = Question.raw(prompt, **options) if args.raw else Question.of(prompt, **options)
+    stream = load(args.model, precision=args.precision).ask(question)
     if args.json:
         interrupted = _finish(stream)
         print(json.dumps(_as_json(stream.reply), ensure_ascii=False))

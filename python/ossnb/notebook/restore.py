@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..chat import messages_from_json
-from ..harmony.messages import Message
+from ..harmony.messages import Message, messages_from_json
 from .conversations import history_id
 
 MAX_BYTES = 500_000_000  # a larger file is no notebook
