@@ -232,6 +232,8 @@ def test_a_saved_chat_goes_on_as_if_nothing_had_happened(tmp_path):
     again = Chat.load(str(tmp_path / "chat.json"), model)
     assert again.model is model
     assert again.messages[:3] == chat.messages[:3]
+    saved = json.loads((tmp_path / "chat.json").read_text())
+    assert [saved[key] for key in ("model", "revision", "device")] == ["fake", "r1", "cpu"]
     first, second = chat.say("go on"), again.say("go on")
     assert first.prompt_tokens == second.prompt_tokens
     assert first.sampling == second.sampling

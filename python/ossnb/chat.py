@@ -184,6 +184,7 @@ class Chat:
             "version": VERSION,
             "model": self.model.source,
             "revision": self.model.revision,
+            "device": self.model.device,
             "instructions": self.instructions,
             "effort": self.effort,
             "tools": list(question.tools) or None,

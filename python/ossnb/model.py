@@ -169,6 +169,7 @@ class Model:
         revision: str | None = None,
         fingerprint: str = "",
         precision: str = "exact",
+        device: str = "cpu",
         context: int | None = None,
     ) -> None:
         self._engine: SharedEngine | None = SharedEngine(core, files)
@@ -178,6 +179,7 @@ class Model:
         self.revision = revision
         self.fingerprint = fingerprint
         self.precision = precision
+        self.device = device  # where it computes
         self.context = config.max_position_embeddings if context is None else context
         self.tokenizer = Tokenizer()
         self._origin = Origin(self)
@@ -242,6 +244,7 @@ class Model:
             model=self.source,
             revision=self.revision,
             precision=self.precision,
+            device=self.device,
             origin=self._origin,
         )
         return Stream(self._open_engine(), self._cache, request, on_end)

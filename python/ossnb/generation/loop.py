@@ -47,6 +47,7 @@ class Request:
     model: str = ""
     revision: str | None = None
     precision: str = "exact"
+    device: str = "cpu"
     origin: Origin = field(default_factory=Origin)
 
     @property
@@ -373,6 +374,7 @@ class Generation:
             model=request.model,
             revision=request.revision,
             precision=request.precision,
+            device=request.device,
             origin=request.origin,
         )
 

@@ -42,6 +42,15 @@ class ToolCall:
             arguments = None
         return cls(recipient.removeprefix(FUNCTIONS), arguments, raw, recipient)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the call as plain JSON; `arguments` are null where JSON cannot hold them (NaN, Infinity)."""
+        try:
+            json.dumps(self.arguments, allow_nan=False)
+            arguments = self.arguments
+        except (ValueError, RecursionError):
+            arguments = None
+        return {"name": self.name, "arguments": arguments, "raw": self.raw, "recipient": self.recipient}
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
