@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import itertools
 import json
 import sys
@@ -14,6 +15,7 @@ from traitlets.config import Config
 
 import ossnb
 from fakes import scripted_model
+from ossnb.generation.question import Question
 from ossnb.page.defaults import set_cell_defaults
 
 SCRIPT = (
@@ -43,13 +45,14 @@ def shell(ipython, monkeypatch):
 
     def use(script):
         model = scripted_model(script)
-        stream = model.stream
+        ask = model.ask
 
-        def remember(prompt, **settings):
-            ipython.asked.append((prompt, {key: value for key, value in settings.items() if key != "on_end"}))
-            return stream(prompt, **settings)
+        def remember(question, **more):
+            if question.prompt is None:  # no raw text
+                ipython.asked.append((prompt_of(question), settings_of(question)))
+            return ask(question, **more)
 
-        monkeypatch.setattr(model, "stream", remember)
+        monkeypatch.setattr(model, "ask", remember)
         monkeypatch.setattr(ossnb, "default_model", lambda: model)
         return model
 
@@ -81,8 +84,25 @@ def fails(shell, source, capsys):
     return err
 
 
+def prompt_of(question):
+    """A question's text; its messages where there are several."""
+    messages = question.messages
+    return messages[0].content if len(messages) == 1 else messages
+
+
+def settings_of(question):
+    """The settings of a question that are not the defaults."""
+    plain = Question.of("")
+    named = {name: getattr(question, name) for name in ("effort", "instructions")}
+    named = {name: value for name, value in named.items() if value != getattr(plain, name)}
+    sampling = dataclasses.asdict(question.sampling)
+    return named | {n: value for n, value in sampling.items() if value != getattr(plain.sampling, n)}
+
+
 def texts(prompt):
     """What user and model said in a prompt."""
+    if isinstance(prompt, str):
+        return [prompt]
     return [message.content for message in prompt if message.channel in (None, "final")]
 
 

@@ -232,6 +232,8 @@ def test_a_saved_chat_goes_on_as_if_nothing_had_happened(tmp_path):
     again = Chat.load(str(tmp_path / "chat.json"), model)
     assert again.model is model
     assert again.messages[:3] == chat.messages[:3]
+    saved = json.loads((tmp_path / "chat.json").read_text())
+    assert [saved[key] for key in ("model", "revision", "device")] == ["fake", "r1", "cpu"]
     first, second = chat.say("go on"), again.say("go on")
     assert first.prompt_tokens == second.prompt_tokens
     assert first.sampling == second.sampling
@@ -274,8 +276,11 @@ def test_saving_replaces_in_one_step(tmp_path, monkeypatch):
         ({"messages": [{"role": "user", "content": None}]}, "message 0: content must be text, got None"),
         ({"messages": [{"role": "user", "content": "x", "id": "y"}]}, "message 0 has an unknown field 'id'"),
         ({"effort": "max"}, "damaged chat: effort must be one of"),
-        ({"sampling": {"temprature": 1}}, "damaged chat: unknown setting 'temprature'"),
-        ({"sampling": {"logit_bias": {"x": 1}}}, "damaged chat: invalid literal"),
+        ({"sampling": {"temprature": 1}}, "damaged chat: sampling has an unknown field 'temprature'"),
+        (
+            {"sampling": {"logit_bias": {"x": 1}}},
+            "damaged chat: logit_bias key must be an integer >= 0, got 'x'",
+        ),
         ({"sampling": []}, "sampling must be an object, got list"),
         ({"tools": "weather"}, "tools must be a list of objects"),
         ({"instructions": 3}, "instructions must be text, got int"),

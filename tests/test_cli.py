@@ -1,5 +1,6 @@
 """The command line as a person or a script uses it: what is printed where, exit codes, interrupts, pipes."""
 
+import dataclasses
 import json
 import os
 import re
@@ -112,6 +113,10 @@ def test_run_json_tells_everything_needed_to_get_it_again(main: Main, folder: Pa
     )
     assert reply["tokens"] == again.tokens
     assert reply["prompt_sha256"] == again.prompt_sha256
+    assert reply["device"] == "cpu"
+    read = ossnb.Reply.from_dict(reply)
+    assert read == dataclasses.replace(again, stats=read.stats)
+    assert read.to_dict() == reply
 
 
 def test_run_reads_the_prompt_from_standard_input(folder: Path) -> None:

@@ -16,7 +16,7 @@ from ossnb.generation.record import Event, Reply, Stats
 from ossnb.generation.sampling import Sampling
 from ossnb.harmony.messages import ToolCall
 from ossnb.notebook import display
-from ossnb.notebook.display import CellView, TerminalView, reply_metadata, stats_line
+from ossnb.notebook.display import CellView, TerminalView, stats_line
 from ossnb.notebook.markup import code_blocks, safe_markdown, safe_terminal
 from ossnb.notebook.progress import NotebookProgress
 from ossnb.page.limiter import RateLimiter
@@ -314,21 +314,15 @@ def test_reply_ends_as_three_outputs(page):
     )
 
 
-def test_metadata_tell_how_to_get_the_answer_again():
-    import ossnb
-
-    assert reply_metadata(make_reply()) == {
-        "model": "demo",
-        "revision": None,
-        "precision": "exact",
-        "seed": 7,
-        "sampling": {"temperature": 0.5, "top_p": 1.0, "top_k": 0, "min_p": 0.0},
-        "effort": "low",
-        "prompt_sha256": make_reply().prompt_sha256,
-        "finish_reason": "stop",
-        "version": ossnb.__version__,
-    }
-    assert reply_metadata(make_reply(sampling=Sampling(seed=2**63)))["seed"] == str(2**63)
+def test_metadata_tell_how_to_get_the_answer_again(page):
+    for reply in (make_reply(), make_reply(sampling=Sampling(seed=2**63))):
+        view = CellView(Clock())
+        play(view, ("reasoning", "17 + 25"), ("answer", "42"))
+        view.finish(reply, record={"chat": {"name": "tutor"}})
+        (answer, metadata), _ = page.shown[-2:]
+        assert metadata["ossnb"] == {**reply.to_dict(settings_only=True), "chat": {"name": "tutor"}}
+    assert metadata["ossnb"]["seed"] == str(2**63), "a front end would round it"
+    assert answer["text/plain"] == reply.text
 
 
 def test_folded_reasoning_is_left_alone_while_the_answer_grows(page):

@@ -27,15 +27,18 @@ def test_messages_come_in_order(kernel):
     reply = kernel.value("dict(text=_oss.text, sha=_oss.prompt_sha256, model=_oss.model)")
     assert data["text/plain"] == reply["text"]
     assert metadata["ossnb"] == {
+        "format": "ossnb reply",
+        "version": 1,
+        "ossnb": kernel.value("ossnb.__version__"),
         "model": reply["model"],
         "revision": None,
         "precision": "exact",
+        "device": "cpu",
         "seed": 1,
         "sampling": {"max_tokens": 60, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0},
         "effort": "low",
         "prompt_sha256": reply["sha"],
         "finish_reason": "length",
-        "version": kernel.value("ossnb.__version__"),
     }
     last, _ = ran.shown()[-1]
     assert "cut off at max_tokens" in last["text/plain"]

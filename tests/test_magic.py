@@ -60,7 +60,7 @@ def test_flags_become_settings(shell, capsys):
         "min_p": 0.05,
         "max_tokens": 9,
         "seed": 3,
-        "stop": ["END", "\n\n"],
+        "stop": ("END", "\n\n"),
     }
 
 
@@ -92,6 +92,8 @@ def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
             "unknown flag --temprature; did you mean --temperature? There are --model, --effort",
         ),
         ("--temp 1", "unknown flag --temp"),
+        ("--system x", "unknown flag --system: here it is --instructions"),
+        ("--max-new-tokens=9", "unknown flag --max-new-tokens: here it is --max-tokens"),
         ("--temperature -1", "temperature must be >= 0, got -1"),
         ("--temperature warm", "--temperature: needs a number, got 'warm'"),
         ("--top-p 2", "top_p must be in (0, 1]"),

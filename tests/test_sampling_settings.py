@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
-from ossnb.generation.sampling import MAX_SEED, Sampling, with_sampling_options
+from ossnb.generation.sampling import MAX_SEED, Sampling, SamplingOptions
 
 
 def test_defaults_are_what_openai_recommends():
@@ -64,7 +66,8 @@ def test_a_bad_value_is_named_with_what_is_allowed(setting, message):
 
 def test_an_unknown_setting_is_a_type_error_that_lists_the_known_ones():
     with pytest.raises(
-        TypeError, match=r"unknown setting 'temprature'; the sampling settings are .*temperature"
+        TypeError,
+        match=r"unknown setting 'temprature'; did you mean temperature\? The settings are max_tokens, .*",
     ):
         Sampling.of({"temprature": 1})
 
@@ -125,13 +128,41 @@ def test_to_dict_tells_what_shapes_a_choice_and_what_differs_and_is_json():
     assert json.loads(json.dumps(told)) == told
 
 
-def test_the_signature_shows_every_setting_with_its_default():
-    from inspect import signature
+def test_what_callers_may_write_is_what_there_is():
+    assert [f.name for f in dataclasses.fields(Sampling)] == list(SamplingOptions.__annotations__)
 
-    @with_sampling_options
-    def generate(prompt, *, effort="medium", **sampling): ...
 
-    shown = signature(generate).parameters
-    assert list(shown)[:4] == ["prompt", "effort", "max_tokens", "temperature"]
-    assert "sampling" not in shown
-    assert (shown["top_p"].default, shown["logit_bias"].default, shown["stop"].default) == (1.0, None, ())
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Sampling(),
+        Sampling(temperature=0.5, stop=("a", 7), logit_bias={5: 1}, seed=3, max_tokens=9, logprobs=2),
+        Sampling(seed=MAX_SEED, presence_penalty=-1, frequency_penalty=1, repetition_penalty=1.5),
+    ],
+)
+def test_from_dict_reads_what_to_dict_wrote(settings):
+    assert Sampling.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_a_seed_that_javascript_would_round_is_written_as_text():
+    assert Sampling(seed=2**53 - 1).to_dict()["seed"] == 2**53 - 1
+    assert Sampling(seed=2**53).to_dict()["seed"] == str(2**53)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "sampling must be an object, got list"),
+        ({"temprature": 1}, "sampling has an unknown field 'temprature'"),
+        ({"seed": "x"}, "seed must be an integer in 0..18446744073709551615, got 'x'"),
+        ({"logit_bias": {"x": 1}}, "logit_bias key must be an integer >= 0, got 'x'"),
+        ({"stop": {}}, "stop must be strings or token ids, got dict"),
+    ],
+)
+def test_from_dict_names_what_is_wrong(content, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Sampling.from_dict(content)
+
+
+def test_settings_are_values():
+    assert len({Sampling(top_k=5), Sampling(top_k=5), Sampling(logit_bias={1: 2})}) == 2

@@ -330,7 +330,6 @@ def test_cells_begin_with_the_applied_settings(monkeypatch):
     [
         ({"temperature": -1}, "temperature"),
         ({"effort": "max"}, "low, medium, high"),
-        ({"heat": 1}, "no setting"),
         ({"top_k": 300}, r"0\.\.256"),
         ({"repetition_penalty": 0.9}, "at least 1 here"),
     ],
@@ -338,6 +337,16 @@ def test_cells_begin_with_the_applied_settings(monkeypatch):
 def test_settings_out_of_range_change_nothing(panel, values, told):
     with pytest.raises(ValueError, match=told):
         panel.set(**values)
+    assert panel.settings == {}
+
+
+def test_settings_that_do_not_exist_are_refused_with_the_name_that_is_meant(panel):
+    with pytest.raises(TypeError, match="unknown setting 'max_new_tokens': here it is max_tokens"):
+        panel.set(max_new_tokens=9)
+    with pytest.raises(TypeError, match=r"unknown setting 'heat'\. The settings are max_tokens, temperature"):
+        panel.set(heat=1)
+    with pytest.raises(TypeError, match="set it on the panel"):
+        ossnb.sliders("Hi", temperature=0.5)
     assert panel.settings == {}
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .default import set_default_model as set_default_model
     from .default import stream as stream
     from .generation.aio import AsyncStream as AsyncStream
+    from .generation.question import Question as Question
     from .generation.record import Event as Event
     from .generation.record import Reply as Reply
     from .generation.record import Stats as Stats
@@ -47,6 +48,7 @@ _LAZY = {
     "Event": "generation.record",
     "Message": "harmony.messages",
     "Model": "model",
+    "Question": "generation.question",
     "Reply": "generation.record",
     "Sampling": "generation.sampling",
     "Stats": "generation.record",

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 from .generation.aio import AsyncStream
+from .generation.keywords import takes
+from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
 from .generation.record import Reply
-from .generation.sampling import Sampling, SamplingOptions
+from .generation.sampling import Sampling
 from .generation.stream import Stream
-from .harmony.messages import Message, ToolCall, as_messages, tool_result
-from .harmony.prompt import check_effort
-from .model import Model, Tools
+from .harmony.messages import (
+    Message,
+    ToolCall,
+    as_messages,
+    messages_from_json,
+    messages_to_json,
+    tool_result,
+)
+from .model import Model
 from .system.files import replacing
 
 FORMAT, VERSION = "ossnb chat", 1
-_MESSAGE_FIELDS = frozenset({"role", "content", "channel", "recipient", "content_type", "name"})
 
 
 class Chat:
@@ -34,31 +42,30 @@ class Chat:
     is new. `save` and `Chat.load` keep a conversation in a file.
     """
 
+    @takes(QUESTION_DEFAULTS)
     def __init__(
         self,
         model: Model,
         instructions: str | None = None,
         *,
         effort: str = "medium",
-        tools: Tools | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> None:
-        check_effort(effort)
-        Sampling.of(sampling)
         self.model = model
         self.instructions = instructions
         self.effort = effort
-        self.tools = tools
-        self.sampling = sampling
+        self.options = options  # tools and sampling settings, as keywords
         self.messages: list[Message | Mapping[str, Any]] = []
+        self._question([Message("user", "")])  # what is wrong is told now and not at the first turn
 
+    @takes(QUESTION_DEFAULTS, shown=False)
     def say(
         self,
         text: str | None = None,
         *,
         at: int | None = None,
         effort: str | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Say something and return the reply; None lets the model go on, as after a tool's result.
 
@@ -68,15 +75,16 @@ class Chat:
         `at` says it in place of `messages[at]` and all that followed, which are dropped once there is a
         reply: `chat.say("Hello again", at=0)` begins anew. What comes before is not computed again.
         """
-        return self.stream(text, at=at, effort=effort, **sampling).run()
+        return self.stream(text, at=at, effort=effort, **options).run()
 
+    @takes(QUESTION_DEFAULTS, shown=False)
     def stream(
         self,
         text: str | None = None,
         *,
         at: int | None = None,
         effort: str | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> Stream:
         """Say something and stream the reply; the history grows when the stream ends.
 
@@ -98,44 +106,49 @@ class Chat:
                     del self.messages[at:]
                 self.messages += [*said, *reply.messages]
 
-        options: SamplingOptions = {**self.sampling, **sampling}
-        return self.model.stream(
-            [*history, *said],
-            instructions=self.instructions,
-            effort=self.effort if effort is None else effort,
-            tools=self.tools,
-            on_end=remember,
-            **options,
-        )
+        question = self._question([*history, *said], effort, **options)
+        return self.model.ask(question, on_end=remember)
 
+    def _question(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]],
+        effort: str | None = None,
+        **options: Unpack[QuestionOptions],
+    ) -> Question:
+        """Return messages as a question, with the chat's settings where no others are given."""
+        merged: QuestionOptions = {**self.options, **options}
+        return Question.of(messages, self.instructions, self.effort if effort is None else effort, **merged)
+
+    @takes(QUESTION_DEFAULTS, shown=False)
     async def asay(
         self,
         text: str | None = None,
         *,
         at: int | None = None,
         effort: str | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Say something as `say` does, for `await`; a cancelled turn keeps what had been written.
 
         >>> reply = await chat.asay("Hello")  # doctest: +SKIP
         """
-        return await self.astream(text, at=at, effort=effort, **sampling).run()
+        return await self.astream(text, at=at, effort=effort, **options).run()
 
+    @takes(QUESTION_DEFAULTS, shown=False)
     def astream(
         self,
         text: str | None = None,
         *,
         at: int | None = None,
         effort: str | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> AsyncStream:
         """Say something as `stream` does, for `async for`.
 
         >>> async for event in chat.astream("Hello"): print(event.text, end="")  # doctest: +SKIP
         Hi!
         """
-        return AsyncStream(lambda: self.stream(text, at=at, effort=effort, **sampling))
+        return AsyncStream(lambda: self.stream(text, at=at, effort=effort, **options))
 
     def tool_result(self, call: ToolCall | str, output: str) -> None:
         """Give the result of a call the model made; `say()` then lets it go on.
@@ -165,16 +178,17 @@ class Chat:
 
         A file of that name is replaced, in one step: a full disk or an interrupt leaves the old one.
         """
-        sampling = Sampling.of(self.sampling).to_dict()
+        question = self._question(self.messages or [Message("user", "")])
         content = {
             "format": FORMAT,
             "version": VERSION,
             "model": self.model.source,
             "revision": self.model.revision,
+            "device": self.model.device,
             "instructions": self.instructions,
             "effort": self.effort,
-            "tools": None if self.tools is None else list(self.tools),
-            "sampling": {name: value for name, value in sampling.items() if value is not None},
+            "tools": list(question.tools) or None,
+            "sampling": question.sampling.to_dict(),
             "messages": messages_to_json(self.messages),
         }
         with replacing(Path(path), durable=True) as file:
@@ -214,37 +228,11 @@ class Chat:
             isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)
         ):
             raise ValueError("tools must be a list of objects")
-        sampling = content.get("sampling", {})
-        if not isinstance(sampling, dict):
-            raise ValueError(f"sampling must be an object, got {type(sampling).__name__}")
-        if isinstance(bias := sampling.get("logit_bias"), dict):  # JSON has no numbers as keys
-            sampling = {**sampling, "logit_bias": {int(token): value for token, value in bias.items()}}
-        options = cast(SamplingOptions, sampling)
-        chat = cls(model, instructions, effort=content.get("effort", "medium"), tools=tools, **options)
+        sampling = Sampling.from_dict(content.get("sampling", {}))
+        options = cast(QuestionOptions, {"tools": tools, **dataclasses.asdict(sampling)})
+        chat = cls(model, instructions, effort=content.get("effort", "medium"), **options)
         chat.messages = list(messages_from_json(content.get("messages")))
         return chat
 
     def __repr__(self) -> str:
         return f"Chat({self.model.source!r}, {len(self.messages)} messages, effort={self.effort!r})"
-
-
-def messages_to_json(messages: Iterable[Message | Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return messages as objects of plain strings; those in OpenAI's form become harmony's."""
-    listed = list(messages)
-    return [message.to_dict() for message in as_messages(listed)] if listed else []
-
-
-def messages_from_json(items: Any) -> list[Message]:
-    """Check and read what `messages_to_json` wrote; ValueError names what is wrong."""
-    if not isinstance(items, list):
-        raise ValueError(f"messages must be a list, got {type(items).__name__}")
-    messages = []
-    for i, item in enumerate(items):
-        if not isinstance(item, dict) or not {"role", "content"} <= item.keys():
-            raise ValueError(f"message {i} must be an object with role and content, got {item!r:.80}")
-        if unknown := item.keys() - _MESSAGE_FIELDS:
-            raise ValueError(f"message {i} has an unknown field {min(unknown)!r}")
-        if odd := [name for name, value in item.items() if not isinstance(value, str)]:
-            raise ValueError(f"message {i}: {odd[0]} must be text, got {item[odd[0]]!r:.80}")
-        messages.append(Message(**item))
-    return messages

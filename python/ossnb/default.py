@@ -7,11 +7,13 @@ from typing import Unpack
 
 from .engine.turns import Turn, Turns
 from .generation.aio import AsyncStream
+from .generation.keywords import takes
+from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
 from .generation.record import Reply
-from .generation.sampling import SamplingOptions, with_sampling_options
+from .generation.sampling import SAMPLING_DEFAULTS, SamplingOptions
 from .generation.stream import Stream
 from .harmony.messages import Prompt
-from .model import Model, Tools, load
+from .model import Model, load
 
 _default: Model | None = None
 _turns = Turns("the default model", "wait until it is loaded, or stop that")
@@ -48,80 +50,72 @@ def set_default_model(model: Model | None) -> None:
     _default = model
 
 
-@with_sampling_options
+@takes(QUESTION_DEFAULTS)
 def generate(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
-    *,
-    tools: Tools | None = None,
-    **sampling: Unpack[SamplingOptions],
+    **options: Unpack[QuestionOptions],
 ) -> Reply:
     """Answer with the default model; see Model.generate.
 
     >>> ossnb.generate("What is 2 + 2?").text  # doctest: +SKIP
     '4'
     """
-    return default_model().generate(prompt_or_messages, instructions, effort, tools=tools, **sampling)
+    return stream(prompt_or_messages, instructions, effort, **options).run()
 
 
-@with_sampling_options
+@takes(QUESTION_DEFAULTS)
 def stream(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
-    *,
-    tools: Tools | None = None,
-    **sampling: Unpack[SamplingOptions],
+    **options: Unpack[QuestionOptions],
 ) -> Stream:
     """Answer with the default model, event by event; see Model.stream.
 
     >>> for event in ossnb.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
     Hello!
     """
-    return default_model().stream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
+    question = Question.of(prompt_or_messages, instructions, effort, **options)
+    return default_model().ask(question)
 
 
-@with_sampling_options
+@takes(QUESTION_DEFAULTS)
 async def agenerate(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
-    *,
-    tools: Tools | None = None,
-    **sampling: Unpack[SamplingOptions],
+    **options: Unpack[QuestionOptions],
 ) -> Reply:
     """Answer with the default model, for `await`; see Model.agenerate.
 
     >>> reply = await ossnb.agenerate("What is 2 + 2?")  # doctest: +SKIP
     """
-    return await astream(prompt_or_messages, instructions, effort, tools=tools, **sampling).run()
+    return await astream(prompt_or_messages, instructions, effort, **options).run()
 
 
-@with_sampling_options
+@takes(QUESTION_DEFAULTS)
 def astream(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
     effort: str = "medium",
-    *,
-    tools: Tools | None = None,
-    **sampling: Unpack[SamplingOptions],
+    **options: Unpack[QuestionOptions],
 ) -> AsyncStream:
     """Answer with the default model, for `async for`; see Model.astream.
 
     >>> async for event in ossnb.astream("Hi"): print(event.text, end="")  # doctest: +SKIP
     Hello!
     """
-    return AsyncStream(
-        lambda: default_model().stream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
-    )
+    return AsyncStream(lambda: stream(prompt_or_messages, instructions, effort, **options))
 
 
-@with_sampling_options
+@takes(SAMPLING_DEFAULTS)
 def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
     """Continue raw text with the default model; see Model.complete.
 
     >>> ossnb.complete("Roses are red, violets", max_tokens=20).text  # doctest: +SKIP
     ' are blue'
     """
-    return default_model().complete(prompt, **sampling)
+    question = Question.raw(prompt, **sampling)
+    return default_model().ask(question).run()

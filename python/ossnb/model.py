@@ -22,29 +22,30 @@ from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
 from .engine.prefix import PrefixTree
 from .engine.scheduler import PASS_ROWS, Scheduler
-from .engine.shared import SharedEngine, Use
+from .engine.shared import Reading, SharedEngine
 from .engine.trace import BLOCK, Tracing, check_kinds, check_layers
 from .errors import CheckpointError, ContextFull
 from .generation.aio import AsyncStream
+from .generation.keywords import takes
 from .generation.loop import Request
+from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, as_token_ids
 from .generation.record import Origin, Reply
-from .generation.sampling import Sampling, SamplingOptions, with_sampling_options
+from .generation.sampling import SAMPLING_DEFAULTS, SamplingOptions
 from .generation.stream import Stream
-from .harmony.messages import Prompt, as_messages
-from .harmony.prompt import CALL, VOCAB_SIZE, Tokenizer, check_effort, read_vocabulary, render
+from .harmony.messages import Prompt
+from .harmony.prompt import CALL, VOCAB_SIZE, Tokenizer, read_vocabulary, render
 from .system import machine
 from .system.files import parse_size
 
 if TYPE_CHECKING:
     from .chat import Chat
 
-Tools = Sequence[Mapping[str, Any]]
-
 MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
 PRECISIONS = ("exact", "fast")
 KV_SHARE = 4  # one part in so many of the free memory is for keys and values that are kept
 
 
+@takes()
 def load(
     source: str | os.PathLike[str] | None = None,
     *,
@@ -52,6 +53,7 @@ def load(
     threads: int | None = None,
     context: int | None = None,
     kv_memory: int | str | None = None,
+    device: str = "cpu",
     revision: str | None = None,
 ) -> Model:
     """Load a model: a hub id, "20b", "120b", a folder, or "demo", the small one that comes with the package.
@@ -63,10 +65,11 @@ def load(
     demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
     None as many tokens as half of the free memory holds, at most what the model was made for. `kv_memory`
     (bytes, or a size such as "4 GB"; None: a quarter of the free memory) says how much of keys and values is
-    kept for prompts that begin like earlier ones. `revision` pins a hub revision. `precision` "exact" keeps
-    the weights as stored and activations at float32 grade; "fast" rounds activations to int8 per 32 and reads
-    the dense weights as int8 (about a byte for each, 1.3 GB for 20b): packed once into the cache
-    (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on; docs/NUMERICS.md compares them. CheckpointError for
+    kept for prompts that begin like earlier ones. `device` names what computes. `revision` pins a hub
+    revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast" rounds
+    activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for 20b):
+    packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on; docs/NUMERICS.md
+    compares them. CheckpointError for
     files that are missing or wrong, MemoryError where the context cannot fit, ValueError else.
     """
     if precision not in PRECISIONS:
@@ -79,18 +82,19 @@ def load(
         warnings.warn(
             f"the weights, {_gb(opened.n_bytes)}, are larger than the memory, {_gb(machine.total_memory())}: "
             "they are read from the disk again and again, which is slow",
-            stacklevel=2,
+            stacklevel=3,  # past `takes`
         )
     if opened.config.vocab_size == VOCAB_SIZE:
         read_vocabulary()
     threads = threads or machine.physical_cores()
-    packed = derived.prepare(opened, precision, threads)
+    packed = derived.prepare(opened, precision, threads, device)
     tensors = opened.tensors.copy()
     for file in packed:
         tensors |= file.tensors
     core = _core.Model(
         dataclasses.asdict(opened.config),
         tensors,
+        device=device,
         threads=threads,
         precision=precision,
     )
@@ -226,7 +230,7 @@ class Model:
 
     @threads.setter
     def threads(self, n: int) -> None:
-        self.engine.use("changing the number of threads").set_threads(n)
+        self.engine.set_threads(n)
 
     @property
     def patience_s(self) -> float | None:
@@ -240,20 +244,77 @@ class Model:
 
     # ---- answers -----------------------------------------------------------------------------------------
 
-    @with_sampling_options
+    def ask(self, question: Question, *, on_end: Callable[[Reply], None] | None = None) -> Stream:
+        """Answer a question, event by event: the one way through which all others go.
+
+        >>> model = ossnb.load("demo")
+        >>> model.ask(ossnb.Question.of("What is 2 + 2?", effort="low", seed=7)).run().text
+        '2 + 2 = 4.'
+
+        Returns an iterator of Event with `reply`, `run`, `close` and `cancel`. `on_end` is called once with
+        the reply, however the generation ends. ContextFull if the prompt leaves no room for an answer,
+        ValueError for a token that the model's vocabulary does not have.
+        """
+        if not isinstance(question, Question):
+            raise TypeError(
+                f"ask takes a Question, got {type(question).__name__}; Question.of(...) makes one, and "
+                "generate(...) takes a prompt as it is"
+            )
+        question.sampling.check_vocabulary(self.config.vocab_size)
+        prompt = self._prompt_tokens(question)
+        begun = self._token_ids(question.begun) if question.begun else []
+        self._check_context(len(prompt) + len(begun))
+        request = Request(
+            dataclasses.replace(question, sampling=question.sampling.with_seed()),
+            prompt,
+            context=self.context,
+            config=self.config,
+            model=self.source,
+            revision=self.revision,
+            precision=self.precision,
+            device=self.device,
+            origin=self._origin,
+        )
+        return Stream(self._open(), request, on_end)
+
+    def _prompt_tokens(self, question: Question) -> list[int]:
+        """Return the tokens of a question's prompt, rendered where it is a conversation."""
+        if isinstance(question.prompt, str):
+            return self._token_ids(self.tokenizer.encode(question.prompt))
+        if question.prompt is not None:
+            return self._token_ids(question.prompt)
+        assert question.effort is not None, "a conversation always has an effort"
+        self._check_harmony()
+        return render(
+            question.messages,
+            instructions=question.instructions,
+            effort=question.effort,
+            tools=question.tools,
+        )
+
+    def _check_context(self, n_tokens: int) -> None:
+        if n_tokens < self.context:
+            return
+        most = self.config.max_position_embeddings
+        more = f", or load with more context (<= {most:,})" if self.context < most else ""
+        raise ContextFull(
+            f"the prompt has {n_tokens:,} tokens and the context holds {self.context:,}: shorten it, or "
+            f"start a new chat{more}"
+        )
+
+    @takes(QUESTION_DEFAULTS)
     def generate(
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
-        *,
-        tools: Tools | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Answer a prompt, or the last of a list of messages, and return the whole reply.
 
-        >>> model.generate("What is 2 + 2?", effort="low", seed=7).text  # doctest: +SKIP
-        '4'
+        >>> model = ossnb.load("demo")
+        >>> model.generate("What is 2 + 2?", effort="low", seed=7).text
+        '2 + 2 = 4.'
 
         Messages are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
         `reply.messages`. `instructions` is what others name the system prompt; `effort` is low, medium or
@@ -262,46 +323,38 @@ class Model:
         "context"). `stop` takes strings, looked for in the answer's text, and token ids. The same `seed`
         gives the same text; without one a seed is drawn and told in `reply.seed`. An interrupt raises
         Interrupted, with the partial reply in `.reply`. ContextFull if the prompt leaves no room for an
-        answer, ValueError for settings out of range.
+        answer, ValueError for settings out of range, TypeError for settings that do not exist.
         """
-        stream = self.stream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
-        return stream.run()
+        return self.ask(Question.of(prompt_or_messages, instructions, effort, **options)).run()
 
-    @with_sampling_options
+    @takes(QUESTION_DEFAULTS)
     def stream(
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
         *,
-        tools: Tools | None = None,
         on_end: Callable[[Reply], None] | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> Stream:
         """Answer as `generate` does, event by event.
 
-        >>> for event in model.stream("Tell me a story"): print(event.text, end="")  # doctest: +SKIP
-        Once upon a time
+        >>> model = ossnb.load("demo")
+        >>> [e.text for e in model.stream("What is 2 + 2?", seed=7) if e.kind == "answer"][-2:]
+        ['4', '.']
 
         Returns an iterator of Event with `reply`, `close` and `cancel`. `on_end` is called once with the
         reply, however the generation ends.
         """
-        self._check_harmony()
-        check_effort(effort)
-        settings = Sampling.of(sampling)
-        messages = as_messages(prompt_or_messages)
-        tokens = render(messages, instructions=instructions, effort=effort, tools=tools)
-        return self._start(tokens, settings, effort, on_end)
+        return self.ask(Question.of(prompt_or_messages, instructions, effort, **options), on_end=on_end)
 
-    @with_sampling_options
+    @takes(QUESTION_DEFAULTS)
     async def agenerate(
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
-        *,
-        tools: Tools | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Answer as `generate` does, for `await`: the event loop goes on, an interrupt or a cancel ends it.
 
@@ -311,19 +364,17 @@ class Model:
         partial reply in `.reply`; after a timeout, that is the TimeoutError's `__cause__`. To have the
         partial reply at hand in any case: `stream = model.astream(...)`, `await stream.run()`.
         """
-        stream = self.astream(prompt_or_messages, instructions, effort, tools=tools, **sampling)
-        return await stream.run()
+        return await self.astream(prompt_or_messages, instructions, effort, **options).run()
 
-    @with_sampling_options
+    @takes(QUESTION_DEFAULTS)
     def astream(
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
         effort: str = "medium",
         *,
-        tools: Tools | None = None,
         on_end: Callable[[Reply], None] | None = None,
-        **sampling: Unpack[SamplingOptions],
+        **options: Unpack[QuestionOptions],
     ) -> AsyncStream:
         """Answer as `stream` does, for `async for`.
 
@@ -334,12 +385,10 @@ class Model:
         is called in a thread.
         """
         return AsyncStream(
-            lambda: self.stream(
-                prompt_or_messages, instructions, effort, tools=tools, on_end=on_end, **sampling
-            )
+            lambda: self.stream(prompt_or_messages, instructions, effort, on_end=on_end, **options)
         )
 
-    @with_sampling_options
+    @takes(SAMPLING_DEFAULTS)
     def complete(self, prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Continue raw text, or token ids, without harmony; everything written is `reply.text`.
 
@@ -348,9 +397,9 @@ class Model:
 
         Ends at "<|return|>", "<|endoftext|>", `stop`, `max_tokens` or the end of the context.
         """
-        return self.stream_complete(prompt, **sampling).run()
+        return self.ask(Question.raw(prompt, **sampling)).run()
 
-    @with_sampling_options
+    @takes(SAMPLING_DEFAULTS)
     def stream_complete(
         self,
         prompt: str | Iterable[int],
@@ -362,29 +411,9 @@ class Model:
 
         >>> for event in model.stream_complete("Roses are red,"): print(event.text, end="")  # doctest: +SKIP
         """
-        settings = Sampling.of(sampling)
-        tokens = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
-        return self._start(self._token_ids(tokens), settings, None, on_end)
+        return self.ask(Question.raw(prompt, **sampling), on_end=on_end)
 
-    @with_sampling_options
-    def chat(
-        self,
-        instructions: str | None = None,
-        *,
-        effort: str = "medium",
-        tools: Tools | None = None,
-        **sampling: Unpack[SamplingOptions],
-    ) -> Chat:
-        """Begin a conversation that remembers its turns.
-
-        >>> chat = model.chat(instructions="Be brief.")  # doctest: +SKIP
-        >>> chat.say("Hello").text  # doctest: +SKIP
-        'Hi!'
-        """
-        from .chat import Chat
-
-        return Chat(self, instructions, effort=effort, tools=tools, **sampling)
-
+    @takes(SAMPLING_DEFAULTS, shown=False)
     def stream_branch(
         self,
         reply: Reply,
@@ -400,43 +429,25 @@ class Model:
 
         The events begin with the tokens that stay. `logprobs` are not recorded: `inspect` has them.
         """
-        if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(reply.tokens):
-            raise ValueError(f"at must be in 0..{len(reply.tokens)}, a token of the reply, got {at!r}")
-        replacement = self.tokenizer.encode(text) if isinstance(text, str) else text
-        begun = [*reply.tokens[:at], *self._token_ids(replacement)]
-        settings = dataclasses.replace(reply.sampling, **{**sampling, "logprobs": 0})
-        return self._start(reply.prompt_tokens, settings, reply.effort, on_end, begun)
+        return self.ask(Question.branch(reply, at, text, **sampling), on_end=on_end)
 
-    def _start(
+    @takes(QUESTION_DEFAULTS)
+    def chat(
         self,
-        tokens: list[int],
-        settings: Sampling,
-        effort: str | None,
-        on_end: Callable[[Reply], None] | None,
-        begun: Sequence[int] = (),
-    ) -> Stream:
-        settings.check_vocabulary(self.config.vocab_size)
-        n_tokens = len(tokens) + len(begun)
-        if n_tokens >= self.context:
-            most = self.config.max_position_embeddings
-            raise ContextFull(
-                f"the prompt has {n_tokens:,} tokens and the context holds {self.context:,}: shorten it, or "
-                + "start a new chat"
-                + (f", or load with more context (<= {most:,})" if self.context < most else "")
-            )
-        request = Request(
-            tokens,
-            settings.with_seed(),
-            effort,
-            self.context,
-            self.config,
-            self.source,
-            self.revision,
-            self.precision,
-            list(begun),
-            self._origin,
-        )
-        return Stream(self._open(), request, on_end)
+        instructions: str | None = None,
+        *,
+        effort: str = "medium",
+        **options: Unpack[QuestionOptions],
+    ) -> Chat:
+        """Begin a conversation that remembers its turns.
+
+        >>> chat = ossnb.load("demo").chat(instructions="Be brief.")
+        >>> chat.say("What is 2 + 2?", seed=7).text
+        '2 + 2 = 4.'
+        """
+        from .chat import Chat
+
+        return Chat(self, instructions, effort=effort, **options)
 
     def _check_harmony(self) -> None:
         if self.config.vocab_size <= CALL:
@@ -459,11 +470,11 @@ class Model:
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), len(tokens) * self.config.vocab_size * 4)
         logits = np.empty((len(tokens), self.config.vocab_size), np.float32)
-        use = self.engine.use(f"computing the logits of {len(tokens):,} tokens")
-        sequence = use.sequence()
+        reading = self.engine.reading(f"computing the logits of {len(tokens):,} tokens")
+        sequence = reading.sequence()
         for start in range(0, len(tokens), PASS_ROWS):
             chunk = tokens[start : start + PASS_ROWS]
-            logits[start : start + len(chunk)] = use.logits(sequence, chunk)
+            logits[start : start + len(chunk)] = reading.logits(sequence, chunk)
         return logits
 
     def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]:
@@ -475,11 +486,11 @@ class Model:
         """
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
-        use = self.engine.use(f"computing the logits of {len(tokens):,} tokens")
-        sequence = self._read(use, tokens[:start])
+        reading = self.engine.reading(f"computing the logits of {len(tokens):,} tokens")
+        sequence = self._read(reading, tokens[:start])
         for at in range(start, len(tokens), BLOCK):
             block = tokens[at : at + BLOCK]
-            yield use.logits(sequence, block)
+            yield reading.logits(sequence, block)
 
     def trace(
         self,
@@ -516,15 +527,15 @@ class Model:
         tokens = np.asarray(self._token_ids(encoded), np.int32)
         tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)
         self._check_room("arrays", len(tokens), tracing.n_bytes)
-        use = self.engine.use(f"tracing {len(tokens):,} tokens")
-        return tracing.run(use, self.tensors, self._read(use, tokens[: tracing.first]), tokens)
+        reading = self.engine.reading(f"tracing {len(tokens):,} tokens")
+        return tracing.run(reading, self.tensors, self._read(reading, tokens[: tracing.first]), tokens)
 
-    def _read(self, use: Use, tokens: NDArray[np.int32]) -> _core.Sequence:
+    def _read(self, reading: Reading, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`, computed only as far as no kept one does."""
         probe = np.append(tokens, np.int32(0))  # the cache leaves out the last token of what it is asked for
-        sequence, n_cached = self._open().tree.longest(probe) or (use.sequence(), 0)
+        sequence, n_cached = self._open().tree.longest(probe) or (reading.sequence(), 0)
         for at in range(n_cached, len(tokens), PASS_ROWS):
-            use.read(sequence, tokens[at : at + PASS_ROWS])
+            reading.read(sequence, tokens[at : at + PASS_ROWS])
         return sequence
 
     def _check_room(self, what: str, n_tokens: int, n_bytes: int) -> None:
@@ -537,19 +548,11 @@ class Model:
 
     def _token_ids(self, ids: Iterable[int]) -> list[int]:
         """Check token ids given by the caller, or made of a text for a model with a smaller vocabulary."""
-        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-            raise ValueError(f"token ids must be a sequence of integers, got {type(ids).__name__}")
-        tokens = list(ids)
-        if not tokens:
-            raise ValueError("there must be at least one token, got none")
+        tokens, n_vocab = list(as_token_ids(ids)), self.config.vocab_size
         for i, token in enumerate(tokens):
-            if isinstance(token, bool) or not isinstance(token, Integral):
-                raise ValueError(f"token id {i} must be an integer, got {token!r}")
-            if not 0 <= token < self.config.vocab_size:
-                raise ValueError(
-                    f"token id {i} must be in 0..{self.config.vocab_size - 1} (vocab_size), got {token}"
-                )
-        return [int(token) for token in tokens]
+            if not 0 <= token < n_vocab:
+                raise ValueError(f"token id {i} must be in 0..{n_vocab - 1} (vocab_size), got {token}")
+        return tokens
 
     # ---- life --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import io
 import json
 import os
@@ -172,6 +171,7 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from ..generation.question import Question
     from ..model import load
 
     if args.raw and (args.effort or args.instructions):
@@ -179,11 +179,11 @@ def _run(args: argparse.Namespace) -> int:
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     names = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
-    model = load(args.model, precision=args.precision)
-    stream = model.stream_complete(prompt, **options) if args.raw else model.stream(prompt, **options)
+    question = Question.raw(prompt, **options) if args.raw else Question.of(prompt, **options)
+    stream = load(args.model, precision=args.precision).ask(question)
     if args.json:
         interrupted = _finish(stream)
-        print(json.dumps(_as_json(stream.reply), ensure_ascii=False))
+        print(json.dumps(stream.reply.to_dict(), ensure_ascii=False))
     else:
         interrupted = _show(stream, args.show_reasoning)
         print()
@@ -262,30 +262,6 @@ def _summary(reply: Reply) -> str:
     if reply.finish_reason != "stop":
         parts.append(f"ended by: {reply.finish_reason}")
     return " · ".join(parts)
-
-
-def _as_json(reply: Reply) -> dict[str, Any]:
-    stats = reply.stats
-    rates = {"prefill_tok_s": stats.prefill_tok_s, "decode_tok_s": stats.decode_tok_s, "gb_s": stats.gb_s}
-    return {
-        "text": reply.text,
-        "reasoning": reply.reasoning,
-        "tool_calls": [
-            {"name": call.name, "arguments": call.arguments, "raw": call.raw} for call in reply.tool_calls
-        ],
-        "messages": [message.to_dict() for message in reply.messages],
-        "tokens": reply.tokens,
-        "finish_reason": reply.finish_reason,
-        "notes": list(reply.notes),
-        "model": reply.model,
-        "revision": reply.revision,
-        "precision": reply.precision,
-        "effort": reply.effort,
-        "sampling": reply.sampling.to_dict(),
-        "seed": reply.seed,
-        "prompt_sha256": reply.prompt_sha256,
-        "stats": dataclasses.asdict(stats) | rates,
-    }
 
 
 # ---- doctor, cache, verify, bench -------------------------------------------------------------------------

@@ -86,7 +86,7 @@ class Scheduler:
         began = time.perf_counter()
         try:
             step = self.engine.core.step(
-                [(part.ride.sequence, part.tokens, len(part.choosers)) for part in parts],
+                [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
                 [chooser for part in parts for chooser in part.choosers],
                 driver.cancel,
             )
@@ -110,7 +110,7 @@ class Ride(Use):
     def __init__(self, scheduler: Scheduler, doing: str) -> None:
         super().__init__(scheduler.engine, doing)
         self.scheduler = scheduler
-        self.sequence: _core.Sequence | None = None
+        self.sequence: _core.Sequence | None = None  # before the first feed, and after the end
         self.tokens: list[int] = []  # whose keys and values the sequence holds
         self.n_cached = 0  # of them, taken from earlier prompts and replies
         self.choices: list[_core.Choice] = []  # the answer to the last feed
@@ -198,10 +198,11 @@ class Ride(Use):
 
     def share(self, most_rows: int) -> Part:
         """What a pass with room for so many rows reads; rows that are chosen from stay together."""
+        assert self.sequence is not None, "a ride with an unread feed has its sequence"
         n, n_chosen = len(self._unread), len(self._choosers)
         if n <= max(most_rows, n_chosen):
-            return Part(self, self._unread, self._choosers)
-        return Part(self, self._unread[: max(min(most_rows, n - n_chosen), 1)], ())
+            return Part(self, self.sequence, self._unread, self._choosers)
+        return Part(self, self.sequence, self._unread[: max(min(most_rows, n - n_chosen), 1)], ())
 
     def arrive(self, part: Part, choices: list[_core.Choice], seconds: float, n_bytes: int) -> None:
         """Take what a pass gave."""
@@ -219,6 +220,7 @@ class Part(NamedTuple):
     """What one ride has in a pass."""
 
     ride: Ride
+    sequence: _core.Sequence
     tokens: NDArray[np.int32]
     choosers: tuple[_core.Chooser, ...]
 

@@ -30,8 +30,8 @@ _is_ending = False
 class SharedEngine:
     """An engine with the turns of those who use it.
 
-    >>> use = SharedEngine(core, files).use("reading a text")  # doctest: +SKIP
-    >>> use.logits(use.sequence(), tokens).shape  # doctest: +SKIP
+    >>> reading = SharedEngine(core, files).reading("a text")  # doctest: +SKIP
+    >>> reading.logits(reading.sequence(), tokens).shape  # doctest: +SKIP
     (3, 201088)
 
     `files` hold the weights; before every call they are checked to be as long as they were. `patience_s` is
@@ -49,9 +49,17 @@ class SharedEngine:
         self._broken = ""
         _engines.add(self)
 
-    def use(self, doing: str) -> Use:
-        """Begin a use of the engine; `doing` tells others what it is for."""
-        return Use(self, doing)
+    def reading(self, doing: str) -> Reading:
+        """Begin to read a text; `doing` tells others what it is for."""
+        return Reading(self, doing)
+
+    def set_threads(self, n: int) -> None:
+        """Change the number of threads between two calls of others."""
+
+        def change() -> None:
+            self.core.threads = n
+
+        Use(self, "changing the number of threads").in_turn(change)
 
     def check_usable(self) -> None:
         """Raise where a call would hang or end the process. Call it with the lock of a turn held, so that
@@ -75,8 +83,7 @@ class SharedEngine:
 
 
 class Use(Turn):
-    """A turn at the engine: what one trace, reading or generation sees of it. `doing` may be changed between
-    two calls, and tells those who wait what is going on."""
+    """A turn at the engine. `doing` tells those who wait what is going on; it may change between two calls."""
 
     def __init__(self, engine: SharedEngine, doing: str) -> None:
         super().__init__(engine.turns, doing, engine.patience_s)
@@ -85,31 +92,8 @@ class Use(Turn):
         self.cancel = _core.CancelFlag()
         _uses.add(self)
 
-    def sequence(self) -> _core.Sequence:
-        """Make an empty sequence."""
-        return self.core.sequence()
-
-    def read(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> None:
-        """Append tokens to a sequence, whose logits nobody wants."""
-        self._in_turn(lambda: self.core.step([(sequence, tokens, 0)], [], self.cancel))
-
-    def logits(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Append tokens to a sequence and return the logits after each, [T, V]."""
-        return self._in_turn(lambda: self.core.logits([(sequence, tokens, len(tokens))], self.cancel))
-
-    def trace(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
-        """Call _core.Model.trace when it is this use's turn."""
-        return self._in_turn(lambda: self.core.trace(sequence, tokens, self.cancel))
-
-    def set_threads(self, n: int) -> None:
-        """Change the number of threads between two calls of others."""
-
-        def change() -> None:
-            self.core.threads = n
-
-        self._in_turn(change)
-
-    def _in_turn(self, call: Callable[[], T]) -> T:
+    def in_turn(self, call: Callable[[], T]) -> T:
+        """Call when it is this use's turn; `cancel` ends the wait."""
         with self.held:
             self.engine.check_usable()
             if not self.wait(self.cancel.is_set):
@@ -122,6 +106,26 @@ class Use(Turn):
     def runs_elsewhere(self) -> bool:
         """Whether a call is under way, or waits for its turn, in another thread than this one."""
         return self.held.locked() and self.thread != threading.get_ident()
+
+
+class Reading(Use):
+    """A text that is read for its logits, or for what the layers do with it."""
+
+    def sequence(self) -> _core.Sequence:
+        """Make an empty sequence."""
+        return self.core.sequence()
+
+    def read(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> None:
+        """Append tokens to a sequence, whose logits nobody wants."""
+        self.in_turn(lambda: self.core.step([(sequence, tokens, 0)], [], self.cancel))
+
+    def logits(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Append tokens to a sequence and return the logits after each, [T, V]."""
+        return self.in_turn(lambda: self.core.logits([(sequence, tokens, len(tokens))], self.cancel))
+
+    def trace(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
+        """Append tokens to a sequence and return what the layers did, as _core.Model.trace does."""
+        return self.in_turn(lambda: self.core.trace(sequence, tokens, self.cancel))
 
 
 def _end_calls() -> None:

@@ -18,7 +18,7 @@ from .attention import as_float32, attention_weights, rms_norm
 
 if TYPE_CHECKING:
     from .. import _core
-    from .shared import Use
+    from .shared import Reading
 
 Array = NDArray[Any]
 
@@ -95,7 +95,7 @@ class Tracing:
 
     def run(
         self,
-        engine: Use,
+        engine: Reading,
         tensors: Mapping[str, Array],
         sequence: _core.Sequence,
         tokens: NDArray[np.int32],

@@ -18,27 +18,39 @@ from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece
 from ..harmony.prompt import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from ..harmony.stops import StopStrings
+from .question import Question
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to generate, and from which model; `effort` None asks for raw text without harmony.
+    """A question, the prompt that it was rendered to, and what there is to know of the model."""
 
-    `begun` are tokens of the reply that are written already; the model goes on from there.
-    """
-
+    question: Question  # its sampling has a seed
     prompt: list[int]
-    sampling: Sampling
-    effort: str | None
     context: int
     config: Config
     model: str = ""
     revision: str | None = None
     precision: str = "exact"
-    begun: list[int] = field(default_factory=list)
+    device: str = "cpu"
     origin: Origin = field(default_factory=Origin)
+
+    @property
+    def sampling(self) -> Sampling:
+        """The question's settings."""
+        return self.question.sampling
+
+    @property
+    def effort(self) -> str | None:
+        """The question's effort; None for raw text."""
+        return self.question.effort
+
+    @property
+    def begun(self) -> tuple[int, ...]:
+        """Tokens of the reply that are written already; the model goes on from there."""
+        return self.question.begun
 
 
 class Reader(Protocol):
@@ -273,5 +285,6 @@ class Generation:
             model=request.model,
             revision=request.revision,
             precision=request.precision,
+            device=request.device,
             origin=request.origin,
         )

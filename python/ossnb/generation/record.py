@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Unpack
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
-from ..harmony.messages import Message, ToolCall
+from .. import __version__
+from ..harmony.messages import Message, ToolCall, messages_from_json, messages_to_json
+from ..harmony.prompt import EFFORTS
+from ..system.fields import Fields
 from .sampling import Sampling, SamplingOptions
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from ..views.lens import LogitLens
 
 __all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenLogprob", "ToolCall"]
+
+FORMAT, VERSION = "ossnb reply", 1  # of replies as JSON
 
 Kind = Literal["progress", "reasoning", "answer", "tool_call", "tool_result", "note", "done"]
 
@@ -47,6 +52,20 @@ class TokenLogprob:
     def text(self) -> str:
         """The token's text; U+FFFD where it holds a part of a character."""
         return self.bytes.decode("utf-8", errors="replace")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON; `bytes` are numbers, as in OpenAI's."""
+        plain = {"token": self.token, "bytes": list(self.bytes), "logprob": self.logprob}
+        return plain | ({"top": [other.to_dict() for other in self.top]} if self.top else {})
+
+    @classmethod
+    def read(cls, fields: Fields) -> TokenLogprob:
+        """Check and read what `to_dict` wrote."""
+        token, logprob, numbers = fields.integer("token"), fields.number("logprob"), fields.integers("bytes")
+        if any(number > 255 for number in numbers):
+            raise ValueError(f"bytes of the token {token} must be in 0..255, got {max(numbers)}")
+        top = tuple(cls.read(other) for other in fields.objects("top")) if "top" in fields else ()
+        return cls(token, bytes(numbers), logprob, top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,28 @@ class Stats:
     def gb_s(self) -> float:
         """Gigabytes (1e9) read a second while generating."""
         return _rate(self.decode_bytes / 1e9, self.decode_s)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts, the times and the speeds as plain JSON."""
+        speeds = {name: getattr(self, name) for name in _SPEEDS}
+        return asdict(self) | speeds
+
+    @classmethod
+    def read(cls, fields: Fields) -> Stats:
+        """Check and read what `to_dict` wrote; the speeds follow from the rest."""
+        fields.skip(*_SPEEDS)
+        return cls(
+            n_prompt_tokens=fields.integer("n_prompt_tokens"),
+            n_cached_tokens=fields.integer("n_cached_tokens"),
+            n_new_tokens=fields.integer("n_new_tokens"),
+            n_decode_steps=fields.integer("n_decode_steps"),
+            prefill_s=fields.number("prefill_s"),
+            decode_s=fields.number("decode_s"),
+            decode_bytes=fields.integer("decode_bytes"),
+        )
+
+
+_SPEEDS = ("prefill_tok_s", "decode_tok_s", "gb_s")
 
 
 def _rate(amount: float, seconds: float) -> float:
@@ -145,6 +186,7 @@ class Reply:
     model: str = ""
     revision: str | None = None
     precision: str = ""
+    device: str = ""
     origin: Origin = field(default_factory=Origin, repr=False, compare=False)
 
     @property
@@ -218,6 +260,96 @@ class Reply:
         """
         return self.origin.model.stream_branch(self, at, text, **sampling).run()
 
+    # ---- as JSON -----------------------------------------------------------------------------------------
+
+    def to_dict(self, *, settings_only: bool = False) -> dict[str, Any]:
+        """Return the reply as plain JSON, which `from_dict` reads again.
+
+        >>> reply = ossnb.load("demo").generate("What is 2 + 2?", "Be brief.", seed=7)
+        >>> ossnb.Reply.from_dict(reply.to_dict()) == reply
+        True
+
+        `ossnb run --json` prints it. `settings_only` leaves out what was read and written, and keeps what it
+        takes to get the same answer again and how it ended: the part that a saved notebook has in the
+        metadata of an answer. A seed that JavaScript would round is text. The model itself is only named.
+        """
+        sampling = self.sampling.to_dict()
+        settings = {
+            "format": FORMAT,
+            "version": VERSION,
+            "ossnb": __version__,
+            "model": self.model,
+            "revision": self.revision,
+            "precision": self.precision,
+            "device": self.device,
+            "effort": self.effort,
+            "seed": sampling.pop("seed"),
+            "sampling": sampling,
+            "prompt_sha256": self.prompt_sha256,
+            "finish_reason": self.finish_reason,
+        }
+        if settings_only:
+            return settings
+        written = {
+            "text": self.text,
+            "reasoning": self.reasoning,
+            "tool_calls": [call.to_dict() for call in self.tool_calls],
+            "messages": messages_to_json(self.messages),
+            "tokens": list(self.tokens),
+            "notes": list(self.notes),
+        }
+        return {
+            **written,
+            **settings,
+            "prompt_tokens": list(self.prompt_tokens),
+            "logprobs": [logprob.to_dict() for logprob in self.logprobs],
+            "stats": self.stats.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Reply:
+        """Check and read what `to_dict` wrote; the reply has no model any more to look inside with.
+
+        >>> ossnb.Reply.from_dict({"format": "ossnb reply", "version": 2})
+        Traceback (most recent call last):
+        ValueError: version 2 of a reply was written by a newer ossnb; this one reads version 1
+
+        A field that a newer ossnb has added is left out, and a note says so. ValueError names a field that is
+        missing or wrong, what it must be and what it is.
+        """
+        fields = check_version(content)
+        if "text" not in fields:
+            raise ValueError(
+                "a reply must have text, which is missing; a record of settings_only, as in a notebook's "
+                "metadata, is no whole reply"
+            )
+        seed, settings, stats = fields.any("seed"), fields.object("sampling"), fields.object("stats")
+        calls, logprobs = list(fields.objects("tool_calls")), list(fields.objects("logprobs"))
+        reply = cls(
+            text=fields.text("text"),
+            reasoning=fields.text("reasoning"),
+            tool_calls=[ToolCall.parse(call.text("recipient"), call.text("raw")) for call in calls],
+            messages=messages_from_json(fields.any("messages")),
+            tokens=fields.integers("tokens"),
+            logprobs=[TokenLogprob.read(logprob) for logprob in logprobs],
+            finish_reason=fields.one_of("finish_reason", get_args(FinishReason)),
+            notes=tuple(fields.texts("notes")),
+            stats=Stats.read(stats),
+            sampling=Sampling.from_dict({**settings.known(SamplingOptions.__annotations__), "seed": seed}),
+            effort=fields.one_of("effort", (None, *EFFORTS)),
+            prompt_tokens=fields.integers("prompt_tokens"),
+            prompt_sha256=fields.text("prompt_sha256"),
+            model=fields.text("model"),
+            revision=fields.optional_text("revision"),
+            precision=fields.text("precision"),
+            device=fields.text("device"),
+        )
+        for call in calls:
+            call.skip("name", "arguments")  # they follow from the rest
+        unknown = [name for part in (fields, settings, stats, *calls, *logprobs) for name in part.unread()]
+        notes = (f"{name} comes from a newer ossnb and was left out" for name in unknown)
+        return replace(reply, notes=(*reply.notes, *notes))
+
     def __str__(self) -> str:
         return self.text
 
@@ -226,6 +358,19 @@ class Reply:
         return (
             f"Reply({self.text!r}, finish_reason={self.finish_reason!r}, seed={self.sampling.seed}, {speed})"
         )
+
+
+def check_version(content: Any) -> Fields:
+    """Return the fields of a reply as JSON, if this ossnb can read them; ValueError says why not."""
+    fields = Fields(content, "a reply")
+    if (found := fields.text("format")) != FORMAT:
+        raise ValueError(f'format must be "{FORMAT}", got {found!r}')
+    if (version := fields.integer("version", 1)) > VERSION:
+        raise ValueError(
+            f"version {version} of a reply was written by a newer ossnb; this one reads version {VERSION}"
+        )
+    fields.skip("ossnb")
+    return fields
 
 
 @dataclass(frozen=True, slots=True)

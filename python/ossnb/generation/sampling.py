@@ -6,14 +6,13 @@ import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from inspect import Parameter, signature
 from numbers import Integral, Real
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
+
+from .keywords import check_keywords
 
 MAX_SEED = 2**64 - 1
 MAX_LOGPROBS = 100
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -53,7 +52,7 @@ class Sampling:
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logit_bias: Mapping[int, float] = field(default_factory=dict, hash=False)
     stop: tuple[str | int, ...] = ()
     seed: int | None = None
     logprobs: int = 0
@@ -85,10 +84,7 @@ class Sampling:
         >>> Sampling.of({"top_k": 40}).top_k
         40
         """
-        unknown = sorted(set(options) - set(SamplingOptions.__annotations__))
-        if unknown:
-            known = ", ".join(SamplingOptions.__annotations__)
-            raise TypeError(f"unknown setting {unknown[0]!r}; the sampling settings are {known}")
+        check_keywords("Sampling.of", options, SamplingOptions.__annotations__)
         loose: dict[str, Any] = dict(options)
         return cls(**loose)
 
@@ -122,22 +118,38 @@ class Sampling:
             changed["logit_bias"] = {str(token): bias for token, bias in self.logit_bias.items()}
         if "stop" in changed:
             changed["stop"] = list(self.stop)
-        return changed | {"seed": self.seed}
+        return changed | {"seed": _exact_in_javascript(self.seed)}
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Sampling:
+        """Check and read what `to_dict` wrote; ValueError names a field that is wrong or not known.
+
+        >>> Sampling.from_dict({"temperature": 0.5, "logit_bias": {"11": -1}}).logit_bias
+        {11: -1.0}
+        """
+        if not isinstance(content, dict):
+            raise ValueError(f"sampling must be an object, got {type(content).__name__}")
+        if unknown := content.keys() - SamplingOptions.__annotations__.keys():
+            raise ValueError(f"sampling has an unknown field {min(unknown)!r}")
+        settings = dict(content)
+        if isinstance(bias := settings.get("logit_bias"), dict):  # JSON has only texts as keys
+            settings["logit_bias"] = {_from_digits(token): value for token, value in bias.items()}
+        settings["seed"] = _from_digits(settings.get("seed"))
+        return cls(**settings)
+
+
+def _exact_in_javascript(number: int | None) -> int | str | None:
+    """Write an integer that JavaScript would round as text: a front end rewrites the files it keeps."""
+    return number if number is None or number < 2**53 else str(number)
+
+
+def _from_digits(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
 
 
 _ALWAYS_TOLD = ("temperature", "top_p", "top_k", "min_p")  # whatever later versions take for granted
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Sampling)} | {"logit_bias": {}}
-
-
-def with_sampling_options(function: Function) -> Function:
-    """Show the sampling settings with their defaults in a signature that ends in **sampling."""
-    shown = signature(function)
-    given = [p for p in shown.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
-    options = [
-        Parameter(n, Parameter.KEYWORD_ONLY, default=d) for n, d in (_DEFAULTS | {"logit_bias": None}).items()
-    ]
-    function.__signature__ = shown.replace(parameters=[*given, *options])  # type: ignore[attr-defined]
-    return function
+SAMPLING_DEFAULTS: dict[str, Any] = _DEFAULTS | {"logit_bias": None}  # as callers write them
 
 
 def _number(name: str, value: Any, expected: str, holds: Callable[[Any], bool]) -> float:

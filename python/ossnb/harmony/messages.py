@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -42,6 +42,15 @@ class ToolCall:
             arguments = None
         return cls(recipient.removeprefix(FUNCTIONS), arguments, raw, recipient)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the call as plain JSON; `arguments` are null where JSON cannot hold them (NaN, Infinity)."""
+        try:
+            json.dumps(self.arguments, allow_nan=False)
+            arguments = self.arguments
+        except (ValueError, RecursionError):
+            arguments = None
+        return {"name": self.name, "arguments": arguments, "raw": self.raw, "recipient": self.recipient}
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -75,8 +84,8 @@ class Message:
 
     def to_dict(self) -> dict[str, str]:
         """Return the fields that are set, as plain strings."""
-        fields = ("role", "content", "channel", "recipient", "content_type", "name")
-        return {name: value for name in fields if (value := getattr(self, name)) is not None}
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 def tool_result(name: str, output: str) -> Message:
@@ -110,6 +119,29 @@ def as_messages(prompt: Prompt) -> list[Message]:
             raise ValueError(f"message {i} must be a dict or a Message, got {type(item).__name__}")
     if not messages:
         raise ValueError("the list of messages is empty; give at least {'role': 'user', 'content': '...'}")
+    return messages
+
+
+def messages_to_json(messages: Iterable[Message | Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return messages as objects of plain strings; those in OpenAI's form become harmony's."""
+    listed = list(messages)
+    return [message.to_dict() for message in as_messages(listed)] if listed else []
+
+
+def messages_from_json(items: Any) -> list[Message]:
+    """Check and read what `messages_to_json` wrote; ValueError names what is wrong."""
+    if not isinstance(items, list):
+        raise ValueError(f"messages must be a list, got {type(items).__name__}")
+    known = {field.name for field in fields(Message)}
+    messages = []
+    for i, item in enumerate(items):
+        if not isinstance(item, dict) or not {"role", "content"} <= item.keys():
+            raise ValueError(f"message {i} must be an object with role and content, got {item!r:.80}")
+        if unknown := item.keys() - known:
+            raise ValueError(f"message {i} has an unknown field {min(unknown)!r}")
+        if odd := [name for name, value in item.items() if not isinstance(value, str)]:
+            raise ValueError(f"message {i}: {odd[0]} must be text, got {item[odd[0]]!r:.80}")
+        messages.append(Message(**item))
     return messages
 
 

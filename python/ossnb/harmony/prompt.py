@@ -129,7 +129,7 @@ def render(
     return ids
 
 
-def check_effort(effort: str) -> None:
+def check_effort(effort: str | None) -> None:
     """Raise ValueError unless `effort` is low, medium or high."""
     if effort not in EFFORTS:
         raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
@@ -187,9 +187,20 @@ def _developer_content(instructions: str, tools: Sequence[Mapping[str, Any]] | N
 
 
 def _tool_description(tool: Mapping[str, Any]) -> Any:
-    """Read a function in OpenAI's form: {"type": "function", "function": {...}}, or the inner dict alone."""
     import openai_harmony as oh
 
+    name, description, schema = read_tool(tool)
+    return oh.ToolDescription.new(name, well_formed(description), schema)
+
+
+def read_tool(tool: Mapping[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
+    """Check a function in OpenAI's form and return its name, its description and its parameters' schema.
+
+    >>> read_tool({"type": "function", "function": {"name": "now"}})
+    ('now', '', None)
+
+    The inner dict may come alone. ValueError says what is wrong.
+    """
     function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
         raise ValueError(f"a tool must be a dict with 'name', 'description' and 'parameters', got {tool!r}")
@@ -199,9 +210,8 @@ def _tool_description(tool: Mapping[str, Any]) -> Any:
     if parameters is not None and not isinstance(parameters, Mapping):
         got = type(parameters).__name__
         raise ValueError(f"tool {name!r}: parameters must be a JSON schema (a dict), got {got}")
-    description = function.get("description") or ""
-    schema = None if parameters is None else dict(parameters)
-    return oh.ToolDescription.new(name, well_formed(str(description)), schema)
+    description = str(function.get("description") or "")
+    return name, description, None if parameters is None else dict(parameters)
 
 
 def read_vocabulary() -> threading.Thread:

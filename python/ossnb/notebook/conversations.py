@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ..chat import Chat, messages_to_json
+from ..chat import Chat
 from ..generation.record import Reply
 from ..generation.stream import Stream
-from ..harmony.messages import Message
+from ..harmony.messages import Message, messages_to_json
 
 ChatMessage = Message | Mapping[str, Any]
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TextIO
 
-from .. import __version__
 from ..generation.record import Event, Reply
 from ..harmony.messages import ToolCall
 from ..page.limiter import RateLimiter
@@ -174,7 +173,7 @@ class CellView:
     ) -> Mapping[str, Any]:
         """What the notebook keeps: before the end, that there would have been more."""
         if reply is not None:
-            return reply_metadata(reply) | dict(record or {})
+            return reply.to_dict(settings_only=True) | dict(record or {})
         return {"finish_reason": "unfinished"} | ({"chat": {"name": self._chat}} if self._chat else {})
 
     def _next_output(self) -> Output:
@@ -301,20 +300,3 @@ def _how_it_ended(reply: Reply) -> str:
         "length": "■ cut off at max_tokens",
         "context": "■ cut off: the context is full",
     }.get(reply.finish_reason, "")
-
-
-def reply_metadata(reply: Reply) -> dict[str, Any]:
-    """What it takes to get the same answer again; a seed that JavaScript would round becomes text."""
-    seed = reply.seed
-    sampling = {name: value for name, value in reply.sampling.to_dict().items() if name != "seed"}
-    return {
-        "model": reply.model,
-        "revision": reply.revision,
-        "precision": reply.precision,
-        "seed": seed if seed < 2**53 else str(seed),
-        "sampling": sampling,
-        "effort": reply.effort,
-        "prompt_sha256": reply.prompt_sha256,
-        "finish_reason": reply.finish_reason,
-        "version": __version__,
-    }

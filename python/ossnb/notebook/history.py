@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..chat import messages_to_json
-from ..harmony.messages import Message
+from ..harmony.messages import Message, messages_to_json
 from ..page.output import QUIET, Output
 from .conversations import Conversation, turns
 from .markup import as_entities, as_text, safe_markdown, safe_terminal

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Asked:
     """What a cell asked, so that it can be asked again; `place` is where its conversation has it."""
 
     prompt: str
@@ -79,7 +79,7 @@ class OssMagics(Magics):
         self.chats: dict[str, Conversation] = {}
         self.models: dict[str, Model] = {}
         self._places = Places()
-        self._asked: Question | None = None
+        self._asked: Asked | None = None
         self._failure: Failure | None = earlier_failure(shell)
 
     @no_var_expand
@@ -97,7 +97,7 @@ class OssMagics(Magics):
                 if not prompt.strip():
                     raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
             with _busy_in_one_line():
-                self._ask(Question(prompt, options), cell_defaults(options.raw))
+                self._ask(Asked(prompt, options), cell_defaults(options.raw))
 
     def after_cell(self, result: Any) -> None:
         """Remember what failed, for `%oss fix`."""
@@ -108,24 +108,23 @@ class OssMagics(Magics):
 
     # ---- %%oss ---------------------------------------------------------------------------------------------
 
-    def _ask(self, question: Question, defaults: dict[str, Any]) -> None:
+    def _ask(self, asked: Asked, defaults: dict[str, Any]) -> None:
         """Start the answer, remember what was asked, and show the answer as it comes."""
-        options = question.options
+        options = asked.options
         settings = {**defaults, **options.settings}
         turn = None
         if options.chat is not None:
             conversation = self._conversation(options.chat, options.model, settings.pop("instructions", None))
             request = self._request()
-            place = question.place or self._places.next(request, options.chat)
-            turn = conversation.begin(question.prompt, place, repeats=bool(request), **settings)
-            question = Question(question.prompt, options, turn.place)
+            place = asked.place or self._places.next(request, options.chat)
+            turn = conversation.begin(asked.prompt, place, repeats=bool(request), **settings)
+            asked = Asked(asked.prompt, options, turn.place)
             self.shell.push({"_chat": conversation.chat}, interactive=False)  # type: ignore[no-untyped-call]
             stream = turn.stream
-        elif options.raw:
-            stream = self._model(options.model).stream_complete(question.prompt, **settings)
         else:
-            stream = self._model(options.model).stream(question.prompt, **settings)
-        self._asked = question
+            make = ossnb.Question.raw if options.raw else ossnb.Question.of
+            stream = self._model(options.model).ask(make(asked.prompt, **settings))
+        self._asked = asked
         self._answer(stream, options, turn)
 
     def _request(self) -> dict[str, Any]:
@@ -221,7 +220,7 @@ class OssMagics(Magics):
         options = again_options(self._asked.options, line, self._insert)
         defaults = cell_defaults(options.raw)
         defaults.pop("seed", None)  # the same seed would give the same answer
-        self._ask(Question(self._asked.prompt, options, self._asked.place), defaults)
+        self._ask(Asked(self._asked.prompt, options, self._asked.place), defaults)
 
     def _fix(self, line: str) -> None:
         if self._failure is None:
@@ -230,7 +229,7 @@ class OssMagics(Magics):
         if options.raw:
             raise ValueError("%oss fix asks a question, which --raw text cannot")
         context = self._model(options.model).context
-        self._ask(Question(self._failure.question(context), options), cell_defaults())
+        self._ask(Asked(self._failure.question(context), options), cell_defaults())
 
     def _put_code(self, reply: Any, number: int | None) -> None:
         if not isinstance(reply, ossnb.Reply):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from ..generation.keywords import RENAMED
 from ..generation.sampling import Sampling
 
 EFFORTS = ("low", "medium", "high")
@@ -231,7 +232,11 @@ def _check_effort(effort: str | None) -> None:
 def _unknown_word(word: str) -> str:
     if not word.startswith("-"):
         return f"unexpected {word!r}: the prompt goes on the lines below %%oss, the flags beside it"
-    return f"unknown flag {word}{suggestion(word.partition('=')[0], [flag.name for flag in FLAGS])}"
+    flag = word.partition("=")[0]
+    ours = RENAMED.get(flag.removeprefix("--").replace("-", "_"), "").replace("_", "-")
+    if f"--{ours}" in {known.name for known in FLAGS}:
+        return f"unknown flag {flag}: here it is --{ours}"
+    return f"unknown flag {word}{suggestion(flag, [known.name for known in FLAGS])}"
 
 
 def suggestion(word: str, known: list[str] | tuple[str, ...]) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..chat import messages_from_json
-from ..harmony.messages import Message
+from ..generation.record import check_version
+from ..harmony.messages import Message, messages_from_json
 from .conversations import history_id
 
 MAX_BYTES = 500_000_000  # a larger file is no notebook
@@ -36,6 +36,7 @@ class SavedTurn:
     @classmethod
     def read(cls, metadata: Mapping[str, Any]) -> SavedTurn:
         """Check and read the metadata of an answer; ValueError where it is not what ossnb writes."""
+        check_version(metadata)
         record = metadata["chat"]
         if not isinstance(record, dict):
             raise ValueError("chat must be an object")

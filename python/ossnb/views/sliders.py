@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..generation.keywords import check_keywords, takes
 from ..generation.record import Reply
 from ..generation.sampling import Sampling
 from ..harmony.prompt import EFFORTS, only_question, token_bytes
@@ -79,10 +80,9 @@ class Sliders(Panel):
         return {name: value for name, value in self._values.items() if value != _DEFAULTS[name]}
 
     def set(self, **values: Any) -> None:
-        """Change settings, and the sliders with them; ValueError for one that is out of range."""
-        unknown = sorted(set(values) - set(_DEFAULTS))
-        if unknown:
-            raise ValueError(f"there is no setting {unknown[0]!r}; there are {', '.join(_DEFAULTS)}")
+        """Change settings, and the sliders with them; ValueError for one that is out of range, TypeError for
+        one that does not exist."""
+        check_keywords("set", values, _DEFAULTS)
         changed = {**self._values, **values}
         Sampling(**{name: value for name, value in changed.items() if name != "effort"})
         if changed.get("effort", "medium") not in EFFORTS:
@@ -302,6 +302,7 @@ def _labels(ids: NDArray[np.int32]) -> list[str]:
     return [quoted(visible(token_bytes(token))) for token in ids[:N_BARS].tolist()]
 
 
+@takes()
 def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
     """Show the sampling settings as sliders, with what they do to the next token.
 

@@ -1,0 +1,180 @@
+"""A question: all that a reply depends on beside the model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from ..harmony.messages import Message, Prompt, as_messages
+from ..harmony.prompt import Tokenizer, check_effort, read_tool
+from .keywords import takes
+from .sampling import SAMPLING_DEFAULTS, Sampling, SamplingOptions
+
+if TYPE_CHECKING:
+    from .record import Reply
+
+Tools = Sequence[Mapping[str, Any]]
+
+
+class QuestionOptions(SamplingOptions, total=False):
+    """The keywords of a question beside its instructions and effort, as callers write them."""
+
+    tools: Tools | None
+
+
+# What is no setting of the sampling is None where nobody asks for it.
+QUESTION_DEFAULTS: dict[str, Any] = {
+    **{name: None for name in QuestionOptions.__annotations__ if name not in SAMPLING_DEFAULTS},
+    **SAMPLING_DEFAULTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to answer, and how: all that a reply depends on beside the model.
+
+    >>> question = ossnb.Question.of("What is 2 + 2?", effort="low", seed=7)
+    >>> ossnb.load("demo").ask(question).run().text
+    '2 + 2 = 4.'
+
+    A question is a value: equal ones are equal, it can be pickled and kept, and
+    `dataclasses.replace(question, effort="high")` makes another, checked anew. `of` makes one as `generate`
+    takes it, `raw` one that goes on with plain text, `branch` one that goes on from the middle of a reply.
+
+    `messages` become Message objects. `prompt` takes the place of messages, instructions and tools: text, or
+    token ids that are rendered already. `effort` None reads the answer as raw text. `begun` are tokens of the
+    reply that are written already. ValueError names what is wrong.
+    """
+
+    messages: tuple[Message, ...] = ()
+    instructions: str | None = None
+    effort: str | None = "medium"
+    tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    sampling: Sampling = field(default_factory=Sampling)
+    prompt: str | tuple[int, ...] | None = None
+    begun: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sampling, Sampling):
+            got = type(self.sampling).__name__
+            raise ValueError(f"sampling must be a Sampling, got {got}; write Sampling(temperature=0.5)")
+        begun = tuple(self.begun)
+        checked: dict[str, Any] = {"begun": as_token_ids(begun) if begun else ()}
+        if self.prompt is None:
+            checked |= self._checked_conversation()
+        else:
+            checked |= self._checked_prompt(self.prompt)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def _checked_conversation(self) -> dict[str, Any]:
+        check_effort(self.effort)
+        if self.instructions is not None and not isinstance(self.instructions, str):
+            raise ValueError(f"instructions must be a str or None, got {type(self.instructions).__name__}")
+        return {"messages": tuple(as_messages(self.messages)), "tools": _checked_tools(self.tools)}
+
+    def _checked_prompt(self, prompt: str | Iterable[int]) -> dict[str, Any]:
+        for name in ("messages", "instructions", "tools"):
+            if getattr(self, name):
+                raise ValueError(f"a question has {name} or a prompt that is rendered already, got both")
+        if self.effort is not None:
+            check_effort(self.effort)
+        if not isinstance(prompt, str):
+            return {"prompt": as_token_ids(prompt), "tools": ()}
+        if self.effort is not None:
+            raise ValueError(
+                f"a prompt of text is continued as it stands, with effort=None, got {self.effort!r}; "
+                "Question.of(text) asks it as a question"
+            )
+        if not prompt:
+            raise ValueError("there must be at least one token, got none")
+        return {"tools": ()}
+
+    @classmethod
+    @takes(QUESTION_DEFAULTS)
+    def of(
+        cls,
+        prompt_or_messages: Prompt,
+        instructions: str | None = None,
+        effort: str = "medium",
+        **options: Unpack[QuestionOptions],
+    ) -> Self:
+        """Make a question of what `generate` takes: a prompt or messages, and settings as keywords.
+
+        >>> ossnb.Question.of("Hi", effort="low", temperature=0).messages[0].content
+        'Hi'
+
+        TypeError for a keyword that does not exist, ValueError for a value out of range.
+        """
+        given: dict[str, Any] = dict(options)
+        sampling: Any = {name: given.pop(name) for name in SAMPLING_DEFAULTS if name in given}
+        messages = tuple(as_messages(prompt_or_messages))
+        return cls(messages, instructions, effort, sampling=Sampling.of(sampling), **given)
+
+    @classmethod
+    @takes(SAMPLING_DEFAULTS)
+    def raw(cls, prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Self:
+        """Make a question that goes on with plain text, or token ids, without harmony.
+
+        >>> ossnb.Question.raw("Roses are red,", max_tokens=20).effort is None
+        True
+        """
+        ids_or_text = prompt if isinstance(prompt, str) else as_token_ids(prompt)
+        return cls(effort=None, sampling=Sampling.of(sampling), prompt=ids_or_text)
+
+    @classmethod
+    @takes(SAMPLING_DEFAULTS, shown=False)
+    def branch(
+        cls, reply: Reply, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]
+    ) -> Self:
+        """Make a question that writes `text`, or token ids, in place of a reply's token `at` and goes on.
+
+        >>> reply = ossnb.load("demo").generate("What is 2 + 2?", seed=7)
+        >>> len(ossnb.Question.branch(reply, 2, " not").begun)
+        3
+
+        It has the reply's seed and settings but for those given, and records no logprobs. ValueError for a
+        token that is not there.
+        """
+        if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(reply.tokens):
+            raise ValueError(f"at must be in 0..{len(reply.tokens)}, a token of the reply, got {at!r}")
+        written = as_token_ids(Tokenizer().encode(text) if isinstance(text, str) else text)
+        changed: dict[str, Any] = {**sampling, "logprobs": 0}
+        return cls(
+            effort=reply.effort,
+            sampling=replace(reply.sampling, **changed),
+            prompt=tuple(reply.prompt_tokens),
+            begun=(*reply.tokens[:at], *written),
+        )
+
+
+def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
+    """Check token ids, of any vocabulary, and return them as plain integers.
+
+    >>> as_token_ids([13225, 2375])
+    (13225, 2375)
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise ValueError(f"token ids must be a sequence of integers, got {type(ids).__name__}")
+    tokens = tuple(ids)
+    if not tokens:
+        raise ValueError("there must be at least one token, got none")
+    for i, token in enumerate(tokens):
+        if isinstance(token, bool) or not isinstance(token, Integral):
+            raise ValueError(f"token id {i} must be an integer, got {token!r}")
+    return tuple(map(int, tokens))
+
+
+def _checked_tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
+    """Check tools and copy them: a question does not follow what its caller changes later."""
+    if tools is None:
+        return ()
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
+        raise ValueError(f"tools must be a list of functions as dicts, got {type(tools).__name__}")
+    listed = tuple(tools)
+    for tool in listed:
+        read_tool(tool)
+    return copy.deepcopy(listed)
