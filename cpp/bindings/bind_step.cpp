@@ -7,6 +7,7 @@ namespace ossnb {
 
 namespace {
 
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Words = py::array_t<std::uint32_t, py::array::c_style | py::array::forcecast>;
 
 BoundChooser make_chooser(std::shared_ptr<BoundSampler> sampler, std::int64_t position, int n_top,
@@ -36,6 +37,19 @@ BoundChoice bound_choice(const Choice& choice) {
   return bound;
 }
 
+BoundChoice choose_from_array(const BoundChooser& bound, const Floats& logits) {
+  const int n_vocab = bound.sampler->sampler.n_vocab();
+  if (logits.ndim() != 1 || logits.size() != n_vocab)
+    throw ValueError("logits must be [" + std::to_string(n_vocab) + "], one for each token");
+  const float* data = logits.data();
+  Choice choice;
+  {
+    py::gil_scoped_release unlocked;
+    choice = choose_from(data, bound.chooser);
+  }
+  return bound_choice(choice);
+}
+
 }  // namespace
 
 BoundStep bound_step(const std::vector<Choice>& choices, std::uint64_t n_bytes) {
@@ -47,7 +61,8 @@ BoundStep bound_step(const std::vector<Choice>& choices, std::uint64_t n_bytes) 
 void bind_step(py::module_& m) {
   py::class_<BoundChooser>(m, "Chooser")
       .def(py::init(&make_chooser), py::arg("sampler"), py::arg("position"), py::kw_only(),
-           py::arg("n_top") = 0, py::arg("mask") = py::none(), py::arg("keeps_logits") = false);
+           py::arg("n_top") = 0, py::arg("mask") = py::none(), py::arg("keeps_logits") = false)
+      .def("choose", &choose_from_array, py::arg("logits"));
   py::class_<BoundChoice>(m, "Choice")
       .def_readonly("token", &BoundChoice::token)
       .def_readonly("logprob", &BoundChoice::logprob)

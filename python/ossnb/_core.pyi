@@ -88,6 +88,8 @@ class Chooser:
         mask: NDArray[np.uint32] | None = None,
         keeps_logits: bool = False,
     ) -> None: ...
+    def choose(self, logits: NDArray[np.float32]) -> Choice:
+        """Choose from given logits [V], as a step does from its own."""
 
 class Choice:
     """What became of one wanted row."""
