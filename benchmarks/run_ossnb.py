@@ -15,7 +15,7 @@ from ossnb import _core, load
 from ossnb.checkpoint.config import Config
 from ossnb.command.bench import PeakPrivateMemory, decode_tokens, matrix_operations, random_ids, read_tokens
 from ossnb.command.doctor import describe_machine
-from ossnb.generation.loop import PREFILL_CHUNK
+from ossnb.engine.scheduler import PASS_ROWS
 from ossnb.model import PRECISIONS
 
 SHAPE = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_local_experts", "vocab_size")
@@ -60,7 +60,7 @@ def run_cases(settings: dict[str, Any]) -> dict[str, Any]:
         load_s = time.perf_counter() - start
         core = model.core
         ids = random_ids(model.config.vocab_size, total)
-        read(core, core.sequence(), ids[:PREFILL_CHUNK])  # touch the weights, grow the buffers: no part of it
+        read(core, core.sequence(), ids[:PASS_ROWS])  # touch the weights, grow the buffers: no part of it
         found = [timed(core, ids, case) for case in cases]
     seen.append(limits(threads))
     return {

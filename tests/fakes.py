@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,62 +20,135 @@ from ossnb.harmony.prompt import RETURN, Tokenizer
 from ossnb.model import Model
 
 
-class Sequence:
-    """Remembers its tokens, where the engine has keys and values."""
+class KvStore:
+    """Blocks that remember their tokens, where the engine has keys and values; references are counted."""
 
-    def __init__(self, tokens=()):
-        self.tokens = list(tokens)
+    block_tokens, block_bytes = 32, 3200
+
+    def __init__(self):
+        self.tokens: dict[int, list[int]] = {}
+        self.counts: dict[int, int] = {}
+        self._next = 0
 
     @property
-    def length(self):
+    def n_blocks(self):
         return len(self.tokens)
 
     @property
+    def used_bytes(self):
+        return self.n_blocks * self.block_bytes
+
+    def new(self, tokens=()):
+        self._next += 1
+        self.tokens[self._next], self.counts[self._next] = list(tokens), 1
+        return self._next
+
+    def retain(self, blocks):
+        for block in blocks:
+            self.counts[block] += 1
+
+    def release(self, blocks):
+        for block in blocks:
+            self.counts[block] -= 1
+            if self.counts[block] == 0:
+                del self.tokens[block], self.counts[block]
+
+    def references(self, block):
+        return self.counts[block]
+
+
+class Sequence:
+    def __init__(self, kv, blocks=(), length=0):
+        kv.retain(blocks)
+        self.kv, self.blocks, self.length = kv, list(blocks), length
+
+    @property
+    def tokens(self):
+        return [token for block in self.blocks for token in self.kv.tokens[block]][: self.length]
+
+    @property
     def n_bytes(self):
-        return 100 * len(self.tokens)
+        return len(self.blocks) * self.kv.block_bytes
+
+    def append(self, token):
+        at = self.length % self.kv.block_tokens
+        if at == 0:
+            self.blocks.append(self.kv.new())
+        elif self.kv.references(self.blocks[-1]) > 1 or len(self.kv.tokens[self.blocks[-1]]) > at:
+            mine = self.kv.new(self.kv.tokens[self.blocks[-1]][:at])
+            self.kv.release([self.blocks[-1]])
+            self.blocks[-1] = mine
+        self.kv.tokens[self.blocks[-1]].append(token)
+        self.length += 1
 
     def fork(self):
-        return Sequence(self.tokens)
+        return Sequence(self.kv, self.blocks, self.length)
 
     def rewind(self, length):
         assert 0 <= length <= self.length
-        del self.tokens[length:]
+        n = -(-length // self.kv.block_tokens)
+        self.kv.release(self.blocks[n:])
+        del self.blocks[n:]
+        self.length = length
+
+    def __del__(self):
+        self.kv.release(self.blocks)
+
+
+class Step(NamedTuple):
+    choices: list
+    n_bytes: int
 
 
 class Core:
     """A _core.Model whose logits are a function of the tokens so far.
 
-    `computed` lists (position, n) of each forward call. `before_forward` is called first, to raise or to
-    wait.
+    `computed` lists (position, n) of each feed, `passes` how many feeds each pass had. `before_forward` is
+    called before a pass, with the number of feeds so far, to raise or to wait.
     """
 
     kv_bytes_per_token = 100
-    bytes_touched = 1000
     isa = "reference"
-    has_screen = False
+    device = "cpu"
 
     def __init__(self, logits_after: Callable[[list[int]], np.ndarray], n_vocab: int):
         self.logits_after, self.n_vocab = logits_after, n_vocab
         self.threads = 1
+        self.kv = KvStore()
         self.computed: list[tuple[int, int]] = []
+        self.passes: list[int] = []
         self.before_forward: Callable[[int], None] = lambda n_calls: None
 
-    def sequence(self):
-        return Sequence()
+    def sequence(self, blocks=(), length=0):
+        return Sequence(self.kv, blocks, length)
 
-    def forward(self, batch, cancel=None):
+    def logits(self, feeds, cancel=None):
         self.before_forward(len(self.computed))
         if cancel is not None and cancel.is_set():
             raise _core.Cancelled
+        self.passes.append(len(feeds))
+        before = [(sequence, sequence.length) for sequence, _, _ in feeds]
+        try:
+            return self._append(feeds)
+        except BaseException:
+            for sequence, length in before:
+                sequence.rewind(length)
+            raise
+
+    def _append(self, feeds):
         rows = []
-        for sequence, ids, wanted in batch:
+        for sequence, ids, wanted in feeds:
             self.computed.append((sequence.length, len(ids)))
             for i, token in enumerate(ids):
                 assert 0 <= token < self.n_vocab
-                sequence.tokens.append(int(token))
+                sequence.append(int(token))
                 if i >= len(ids) - wanted:
                     rows.append(self.logits_after(sequence.tokens))
         return np.array(rows, np.float32).reshape(-1, self.n_vocab)
+
+    def step(self, feeds, choosers, cancel=None):
+        logits = self.logits(feeds, cancel)
+        return Step([chooser.choose(row) for chooser, row in zip(choosers, logits, strict=True)], 1000)
 
 
 def model_of(core: Core, context: int = 4096) -> Model:

@@ -45,14 +45,14 @@ def run(coroutine):
 def hold_at(model, n_calls):
     """Let the n-th forward call from now wait until `go` is set; `reached` tells that it is there."""
     reached, go = threading.Event(), threading.Event()
-    n_calls += len(model.core.computed)
+    n_calls += len(model.engine.core.computed)
 
     def before_forward(n):
         if n == n_calls:
             reached.set()
             assert go.wait(PATIENCE_S)
 
-    model.core.before_forward = before_forward
+    model.engine.core.before_forward = before_forward
     return reached, go
 
 
@@ -148,7 +148,7 @@ def test_the_loop_is_free_while_the_engine_computes():
 
 def test_answers_awaited_together_are_computed_one_after_the_other():
     model, threads = random_model(), []
-    model.core.before_forward = lambda n: threads.append(threading.current_thread())
+    model.engine.core.before_forward = lambda n: threads.append(threading.current_thread())
 
     async def ask(seed):
         stream = ossnb.AsyncStream(lambda: model.stream_complete([1, 2, seed], max_tokens=20, seed=seed))
@@ -187,11 +187,11 @@ def test_leaving_the_loop_ends_the_generation_and_frees_the_model():
                 break
         while not ended:  # the thread may still be on its way out
             await asyncio.sleep(0.005)
-        return len(model.core.computed)
+        return len(model.engine.core.computed)
 
     n_calls = run(ask())
     assert [(reply.finish_reason, reply.text) for reply in ended] == [("cancelled", "again")]
-    assert len(model.core.computed) == n_calls
+    assert len(model.engine.core.computed) == n_calls
     assert model.generate("Hi", max_tokens=3).finish_reason == "length"
 
 
@@ -201,9 +201,9 @@ def test_nothing_runs_between_two_events_and_aclose_ends_it():
     async def ask():
         stream = model.astream("Hi")
         await anext(stream)
-        n_calls = len(model.core.computed)
+        n_calls = len(model.engine.core.computed)
         await asyncio.sleep(0.1)
-        assert len(model.core.computed) == n_calls
+        assert len(model.engine.core.computed) == n_calls
         assert stream.reply.finish_reason == "unfinished"
         await stream.aclose()
         await stream.aclose()
@@ -349,7 +349,7 @@ def test_errors_come_to_the_task_that_waits():
     def before_forward(n):
         raise MemoryError("no room for a KV block")
 
-    model.core.before_forward = before_forward
+    model.engine.core.before_forward = before_forward
     stream = model.astream("Hi")
     with pytest.raises(MemoryError, match="KV block"):
         run(stream.run())

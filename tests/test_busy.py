@@ -33,7 +33,7 @@ class Held:
                 self.reached.set()
                 assert self.go.wait(LIMIT_S)
 
-        model.core.before_forward = before_forward
+        model.engine.core.before_forward = before_forward
         self.thread = threading.Thread(
             target=lambda: self.replies.append(model.complete(list(prompt), max_tokens=3)),
             name="panel",
@@ -110,28 +110,27 @@ def test_a_wait_can_be_cancelled_and_interrupted():
     held.release()
 
 
-def test_turns_are_taken_in_the_order_they_were_asked_for():
-    """A long prompt is read in pieces, and who comes meanwhile computes after the piece under way."""
+def test_who_comes_while_a_long_prompt_is_read_computes_after_the_piece_under_way():
     model = random_model()
-    readers, go = [], threading.Event()
+    core, go = model.engine.core, threading.Event()
 
     def before_forward(n):
-        readers.append(threading.current_thread().name)
         if n == 1:
             assert go.wait(LIMIT_S)
 
-    model.core.before_forward = before_forward
+    core.before_forward = before_forward
     long = threading.Thread(target=lambda: model.complete([3] * 512 * 6, max_tokens=1), name="long")
     short = threading.Thread(target=lambda: model.complete([1, 2], max_tokens=3), name="short")
     long.start()
-    wait_until(lambda: len(readers) == 2, LIMIT_S)
+    wait_until(lambda: len(core.computed) == 1, LIMIT_S)
     short.start()
     time.sleep(0.2)  # it stands in the queue now
     go.set()
     long.join(LIMIT_S)
     short.join(LIMIT_S)
-    assert readers[:4] == ["long", "long", "short", "long"]
-    assert sorted(readers) == ["long"] * 6 + ["short"] * 3
+    assert core.computed[:2] == [(0, 512), (512, 512)]
+    assert (0, 2) in core.computed[2:4]
+    assert sum(n for _, n in core.computed) == 512 * 6 + 2 + 1 + 1
 
 
 def test_a_generation_may_run_in_the_loop_over_another():
@@ -160,7 +159,7 @@ def test_what_runs_inside_a_call_is_refused_at_once():
         if n == 2:
             signal.raise_signal(signal.SIGUSR1)
 
-    model.core.before_forward = before_forward
+    model.engine.core.before_forward = before_forward
     previous = signal.signal(signal.SIGUSR1, handler)
     try:
         assert model.complete([1, 2], max_tokens=5).finish_reason == "length"

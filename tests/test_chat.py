@@ -111,10 +111,10 @@ def test_an_interrupted_turn_keeps_what_was_written():
 
     def before_forward(n):
         if n == len(TOKENIZER.encode(ANSWER, special=True)) - 2:
-            model.core.before_forward = lambda n: None
+            model.engine.core.before_forward = lambda n: None
             raise KeyboardInterrupt
 
-    model.core.before_forward = before_forward
+    model.engine.core.before_forward = before_forward
     with pytest.raises(Interrupted) as caught:
         chat.say("a")
     assert caught.value.reply.text == "Hello there"
@@ -127,10 +127,10 @@ def test_a_turn_that_produced_nothing_leaves_no_trace():
     chat = model.chat()
 
     def interrupt(n):
-        model.core.before_forward = lambda n: None
+        model.engine.core.before_forward = lambda n: None
         raise KeyboardInterrupt
 
-    model.core.before_forward = interrupt
+    model.engine.core.before_forward = interrupt
     with pytest.raises(Interrupted):
         chat.say("a")
     assert chat.messages == []

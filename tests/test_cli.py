@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import ossnb
+from fakes import scripted_model
 from ossnb.command import cli
 from ossnb.testing import write_random_checkpoint
 
@@ -149,26 +150,15 @@ def test_run_stops_at_every_stop_text(main: Main, folder: Path) -> None:
 def test_reasoning_is_shown_on_request_and_never_on_stdout(
     main: Main, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    analysis = [200005, 35644, 200008, 5003, 200007, 200006, 173781, 200005, 17196, 200008, 25, 200002]
-    monkeypatch.setattr("ossnb.generation.loop.Generation._choose", _speak(analysis))
+    thought = "<|channel|>analysis<|message|>Hm.<|end|>"
+    script = thought + "<|start|>assistant<|channel|>final<|message|>Yes.<|return|>"
+    monkeypatch.setattr("ossnb.model.load", lambda *args, **settings: scripted_model(script))
     code, out, err = main("run", "--model", folder, "--show-reasoning", "Hi")
     hidden = main("run", "--model", folder, "Hi")
-    thought = ossnb.load(folder).tokenizer.decode([5003])
     assert code == 0
-    assert out == hidden[1] == ":\n"
-    assert thought in err
-    assert thought not in hidden[2]
-
-
-def _speak(tokens: list[int]) -> Callable[..., int]:
-    """A model that says `tokens`, whatever its weights would have chosen."""
-
-    def choose(self: object, logits: object) -> int:
-        written = len(self._tokens) - len(self._request.prompt)
-        self._tokens.append(tokens[written])
-        return tokens[written]
-
-    return choose
+    assert out == hidden[1] == "Yes.\n"
+    assert "Hm." in err
+    assert "Hm." not in hidden[2]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_again_asks_what_was_asked_whatever_a_name_means_now(shell, capsys):
 
 
 def test_again_after_an_interrupt(shell, capsys):
-    core = ossnb.default_model().core
+    core = ossnb.default_model().engine.core
 
     def interrupt(n_calls):
         core.before_forward = lambda n_calls: None

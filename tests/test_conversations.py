@@ -65,7 +65,7 @@ def test_an_attempt_that_gives_nothing_drops_nothing(shell, page):
     def interrupt(n_calls):
         raise KeyboardInterrupt
 
-    core, before = ossnb.default_model().core, ossnb.default_model().core.before_forward
+    core, before = ossnb.default_model().engine.core, ossnb.default_model().engine.core.before_forward
     core.before_forward = interrupt
     assert not page.run("c1", "%%oss --chat a\nfirst, edited").success
     assert said(shell) == ["first", "second", "third"]
@@ -192,13 +192,13 @@ def test_a_turn_that_an_error_ended_comes_back_too(shell, page, restart, tmp_pat
     model = shell.use("<|channel|>analysis<|message|>Well, well.<|end|>"
                       "<|start|>assistant<|channel|>final<|message|>It is so.")  # fmt: skip
     page.run("c1", "%%oss --chat a\nfirst")
-    begun = len(model.core.computed)
+    begun = len(model.engine.core.computed)
 
     def fail(n):
         if n - begun == n_calls:
             raise MemoryError("no room for the next block")
 
-    model.core.before_forward = fail
+    model.engine.core.before_forward = fail
     assert isinstance(page.run("c2", "%%oss --chat a\nsecond").error_in_exec, MemoryError)
     before = list(shell.find_cell_magic("oss").__self__.chats["a"].chat.messages)
     assert said(shell) == ["first", "second"]

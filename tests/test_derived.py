@@ -390,10 +390,10 @@ def test_a_header_is_plain_safetensors(folder, cache):
 def decoded(folder: Path) -> tuple[int, np.ndarray]:
     """The bytes that one more token reads in exact, and its logits."""
     with load(folder, precision="exact", threads=1) as model:
-        sequence = model.core.sequence()
+        sequence = model.engine.core.sequence()
         for token in IDS:
-            got = model.core.forward([(sequence, np.array([token], np.int32), 1)])
-        return model.core.bytes_touched, got
+            got = model.engine.core.forward([(sequence, np.array([token], np.int32), 1)])
+        return model.engine.core.bytes_touched, got
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> None:

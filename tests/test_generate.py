@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import random_model, scripted_model, wait_until
-from ossnb.engine.prefix import PrefixCache, shared_prefix
+from ossnb.engine.scheduler import PASS_ROWS
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.generation import loop as generation
-from ossnb.generation.loop import PREFILL_CHUNK
 from ossnb.harmony.prompt import ENDOFTEXT, RETURN, Tokenizer
 from ossnb.harmony.stops import StopStrings
 
@@ -26,14 +25,14 @@ TOKENIZER = Tokenizer()
 
 def interrupt_at(model, n_calls):
     """Ctrl-C during the n-th forward call from now."""
-    n_calls += len(model.core.computed)
+    n_calls += len(model.engine.core.computed)
 
     def before_forward(n):
         if n == n_calls:
-            model.core.before_forward = lambda n: None
+            model.engine.core.before_forward = lambda n: None
             raise KeyboardInterrupt
 
-    model.core.before_forward = before_forward
+    model.engine.core.before_forward = before_forward
 
 
 # ---- a turn -----------------------------------------------------------------------------------------------
@@ -93,7 +92,7 @@ def test_oddities_become_notes_in_events_and_reply():
 def test_stats_count_what_was_computed():
     model = scripted_model(HELLO)
     stats = model.generate("Hi").stats
-    assert stats.n_prompt_tokens == model.core.computed[0][1]
+    assert stats.n_prompt_tokens == model.engine.core.computed[0][1]
     assert stats.n_cached_tokens == 0
     assert stats.n_new_tokens == len(TOKENIZER.encode(HELLO, special=True)) == stats.n_decode_steps + 1
     assert stats.decode_bytes == 1000 * stats.n_decode_steps
@@ -131,7 +130,7 @@ def test_a_prompt_that_leaves_no_room_is_refused_before_anything_runs():
         ContextFull, match=f"the prompt has {n_prompt} tokens and the context holds {n_prompt}"
     ):
         model.stream("Hi")
-    assert model.core.computed == []
+    assert model.engine.core.computed == []
     assert scripted_model(HELLO, context=n_prompt + 1).generate("Hi").finish_reason == "context"
 
 
@@ -221,7 +220,7 @@ def test_a_stream_that_never_ran_has_an_empty_reply():
     stream.close()
     stream.close()
     assert (stream.reply.finish_reason, stream.reply.text, stream.reply.tokens) == ("cancelled", "", [])
-    assert model.core.computed == []
+    assert model.engine.core.computed == []
 
 
 def test_the_reply_can_be_looked_at_while_it_is_written():
@@ -297,10 +296,10 @@ def test_an_error_of_the_engine_passes_through_and_the_text_is_kept():
 
     def before_forward(n):
         if n == 5:
-            model.core.before_forward = lambda n: None
+            model.engine.core.before_forward = lambda n: None
             raise MemoryError("no room for a KV block")
 
-    model.core.before_forward = before_forward
+    model.engine.core.before_forward = before_forward
     stream = model.stream("Hi")
     with pytest.raises(MemoryError, match="KV block"):
         stream.run()
@@ -366,7 +365,7 @@ def test_temperature_zero_takes_the_likeliest_token():
     reply = model.complete([1, 2], max_tokens=8, temperature=0)
     tokens = [1, 2]
     for token in reply.tokens:
-        assert token == model.core.logits_after(tokens).argmax()
+        assert token == model.engine.core.logits_after(tokens).argmax()
         tokens.append(token)
 
 
@@ -381,7 +380,7 @@ def test_logprobs_are_those_of_the_untouched_logits():
     model = random_model()
     reply = model.complete([1, 2], max_tokens=3, temperature=0.3, logprobs=4, seed=1)
     assert [t.token for t in reply.logprobs] == reply.tokens
-    logits = model.core.logits_after([1, 2]).astype(np.float64)
+    logits = model.engine.core.logits_after([1, 2]).astype(np.float64)
     logprobs = logits - np.log(np.exp(logits).sum())
     first = reply.logprobs[0]
     assert first.logprob == pytest.approx(logprobs[first.token], abs=1e-4)
@@ -433,15 +432,15 @@ def test_reuse_never_changes_a_reply(runs):
 
 def test_a_long_prompt_is_read_in_chunks_with_progress():
     model = random_model()
-    n = 2 * PREFILL_CHUNK + 10
+    n = 2 * PASS_ROWS + 10
     events = list(model.stream_complete([3] * n, max_tokens=1))
-    assert model.core.computed == [
-        (0, PREFILL_CHUNK),
-        (PREFILL_CHUNK, PREFILL_CHUNK),
-        (2 * PREFILL_CHUNK, 10),
+    assert model.engine.core.computed == [
+        (0, PASS_ROWS),
+        (PASS_ROWS, PASS_ROWS),
+        (2 * PASS_ROWS, 10),
     ]
     told = [e for e in events if e.kind == "progress" and e.fraction]
-    assert [e.fraction for e in told] == [PREFILL_CHUNK / n, 2 * PREFILL_CHUNK / n]
+    assert [e.fraction for e in told] == [PASS_ROWS / n, 2 * PASS_ROWS / n]
 
 
 def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(monkeypatch):
@@ -453,10 +452,10 @@ def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(mo
 
     monkeypatch.setattr(generation, "prefill_seconds", estimate)
     model = random_model()
-    model.core.before_forward = lambda n: time.sleep(0.05)  # much faster than foretold
-    events = model.stream_complete([3] * (4 * PREFILL_CHUNK), max_tokens=1)
+    model.engine.core.before_forward = lambda n: time.sleep(0.05)  # much faster than foretold
+    events = model.stream_complete([3] * (4 * PASS_ROWS), max_tokens=1)
     first = next(events)
-    assert (first.kind, first.fraction, model.core.computed) == ("progress", 0, [])
+    assert (first.kind, first.fraction, model.engine.core.computed) == ("progress", 0, [])
     assert "2,048 tokens, about 41 s (about 20 s" in first.text
     assert 'precision="fast"' in first.text
     assert [e.text for e in events if e.kind == "progress"] == [""] * 3
@@ -466,11 +465,11 @@ def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(mo
 
 def test_what_was_read_before_an_interrupt_is_kept():
     model = random_model()
-    prompt = list(np.arange(2 * PREFILL_CHUNK) % 300)
+    prompt = list(np.arange(2 * PASS_ROWS) % 300)
     interrupt_at(model, 1)
     with pytest.raises(Interrupted):
         model.complete(prompt)
-    assert model.complete(prompt, max_tokens=1).stats.n_cached_tokens == PREFILL_CHUNK
+    assert model.complete(prompt, max_tokens=1).stats.n_cached_tokens == PASS_ROWS
 
 
 def test_forget_drops_what_was_kept():
@@ -478,40 +477,6 @@ def test_forget_drops_what_was_kept():
     model.complete(range(50), max_tokens=1)
     model.forget()
     assert model.complete(range(50), max_tokens=1).stats.n_cached_tokens == 0
-
-
-def test_the_cache_is_bounded_in_number_and_bytes_and_forgets_the_oldest():
-    from fakes import Sequence
-
-    cache = PrefixCache(max_sequences=3, max_bytes=100 * 25)
-    for first in range(5):
-        tokens = [first] * 10
-        cache.keep(tokens, Sequence(tokens))
-    assert len(cache) == 2  # 25 tokens' bytes
-    assert cache.longest(np.array([0, 0, 0], np.int32)) is None
-    fork, n = cache.longest(np.array([4, 4, 4], np.int32))
-    assert (fork.tokens, n) == ([4, 4], 2)
-    huge = [9] * 1000
-    cache.keep(huge, Sequence(huge))
-    assert len(cache) == 1  # the latest stays, whatever its size
-
-
-def test_a_sequence_that_another_continues_is_not_kept_twice():
-    from fakes import Sequence
-
-    cache = PrefixCache(max_sequences=8, max_bytes=10**9)
-    cache.keep([1, 2], Sequence([1, 2]))
-    cache.keep([1, 2, 3], Sequence([1, 2, 3]))
-    assert len(cache) == 1
-    cache.keep([], Sequence())
-    assert len(cache) == 1
-
-
-@given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)))
-def test_shared_prefix(a, b):
-    n = shared_prefix(np.array(a, np.int32), np.array(b, np.int32))
-    assert a[:n] == b[:n]
-    assert n == min(len(a), len(b)) or a[n] != b[n]
 
 
 def test_two_threads_generate_at_once_as_each_would_alone():

@@ -67,7 +67,7 @@ FOLD = [
     "import time, ossnb\nfrom fakes import scripted_model\n"
     "model = scripted_model('<|channel|>analysis<|message|>' + 'well ' * 30 + '<|end|><|start|>assistant'\n"
     "                       '<|channel|>final<|message|>' + 'one two three ' * 80)\n"
-    "model.core.before_forward = lambda n: time.sleep(0.03)\n"
+    "model.engine.core.before_forward = lambda n: time.sleep(0.03)\n"
     "ossnb.set_default_model(model)",
     "%%oss\nHow?",
 ]
@@ -76,7 +76,7 @@ SLOW = [
     "import time, ossnb\n"
     "from fakes import scripted_model\n"
     "model = scripted_model('<|channel|>final<|message|>' + 'one two three ' * 400)\n"
-    "model.core.before_forward = lambda n: time.sleep(0.02)",
+    "model.engine.core.before_forward = lambda n: time.sleep(0.02)",
     "panel = ossnb.sliders('Count', model=model)\npanel",
     "other = ossnb.sliders('Count', model=model)\nother",
     "began = time.monotonic()\n"

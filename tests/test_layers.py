@@ -34,7 +34,16 @@ USES_CORE = {"engine", "estimate", "generation", "derived", "model", "doctor", "
 # Doors to a room above, which import it when they are called: Model.chat(), Reply.inspect() and its like.
 UPWARD_BY_INTENT = {("model", "chat"), ("reply", "views")}
 
-CPP_LEVEL = {"base": 0, "format": 0, "kernels": 1, "data": 1, "choice": 2, "ops": 3, "model": 4, "bindings": 5}
+CPP_LEVEL = {
+    "base": 0,
+    "format": 0,
+    "kernels": 1,
+    "data": 1,
+    "choice": 2,
+    "ops": 3,
+    "model": 4,
+    "bindings": 5,
+}
 
 
 def imports(path: Path) -> set[str]:

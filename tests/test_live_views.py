@@ -70,9 +70,9 @@ def test_a_message_that_makes_no_sense_is_answered(view, content):
 def test_stop_ends_a_branch_that_is_being_written_and_keeps_it(model):
     reply = model.complete([5, 9, 2], max_tokens=2000, seed=1)
     view = reply.inspect(n_top=1)
-    seen = len(model.core.computed)
+    seen = len(model.engine.core.computed)
     view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
-    wait_until(lambda: len(model.core.computed) > seen + 5)
+    wait_until(lambda: len(model.engine.core.computed) > seen + 5)
     view._on_message(view.widget, {"type": "stop"}, [])
     wait_until(lambda: not view.widget.busy)
     (branch,) = view.branches
@@ -98,8 +98,8 @@ def test_a_branch_that_an_error_ends_is_kept(model):
         if n_calls > before + 20:
             raise RuntimeError("no more")
 
-    before = len(model.core.computed)
-    model.core.before_forward = fail
+    before = len(model.engine.core.computed)
+    model.engine.core.before_forward = fail
     view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
     wait_until(lambda: not view.widget.busy)
     assert view.widget.error == "RuntimeError: no more"

@@ -160,13 +160,13 @@ def test_busy_is_told_in_one_line(shell, capsys, monkeypatch):
         raise ossnb.Busy("the model is busy in the thread x")
 
     model = scripted_model(SCRIPT)
-    model.core.before_forward = fail
+    model.engine.core.before_forward = fail
     monkeypatch.setattr(ossnb, "default_model", lambda: model)
     result, out, err = run(shell, "%%oss --chat a\nHi", capsys)
     assert isinstance(result.error_in_exec, ossnb.Busy)
     assert "Busy: the model is busy in the thread x" in out + err
     assert "Traceback" not in out + err
-    model.core.before_forward = lambda n_calls: None
+    model.engine.core.before_forward = lambda n_calls: None
     result, _, _ = run(shell, '%%oss --chat a --instructions "Be brief."\nHi', capsys)
     assert result.success, "a chat without a turn is not begun yet"
 
@@ -187,7 +187,7 @@ def test_engine_error_keeps_what_was_written(shell, capsys, monkeypatch):
             raise MemoryError("no room for the next block")
 
     model = scripted_model(SCRIPT)
-    model.core.before_forward = fail
+    model.engine.core.before_forward = fail
     monkeypatch.setattr(ossnb, "default_model", lambda: model)
     result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, MemoryError)
@@ -300,7 +300,7 @@ def interrupt_at(n_forward_calls):
 @pytest.mark.parametrize(("n_calls", "text"), [(0, ""), (5, ""), (15, "It is")])
 def test_interrupt_keeps_the_partial_answer(shell, capsys, monkeypatch, n_calls, text):
     model = scripted_model(SCRIPT)
-    model.core.before_forward = interrupt_at(n_calls)
+    model.engine.core.before_forward = interrupt_at(n_calls)
     monkeypatch.setattr(ossnb, "default_model", lambda: model)
     result, out, err = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, KeyboardInterrupt), "queued cells must not run"
@@ -309,7 +309,7 @@ def test_interrupt_keeps_the_partial_answer(shell, capsys, monkeypatch, n_calls,
     for name in ("kept", "_oss", "_"):
         assert shell.user_ns[name].finish_reason == "interrupted"
         assert shell.user_ns[name].text.startswith(text)
-    model.core.before_forward = interrupt_at(-1)
+    model.engine.core.before_forward = interrupt_at(-1)
     result, out, _ = run(shell, "%%oss\nHi", capsys)
     assert result.success, "the model is usable afterwards"
     assert "It is **42**." in out
@@ -331,7 +331,7 @@ def test_interrupt_between_two_tokens(shell, capsys, monkeypatch):
 def test_impatient_stopping_loses_nothing(shell, capsys, monkeypatch):
     """Stop is pressed again while the answer of the first press is being saved."""
     model = scripted_model(SCRIPT)
-    model.core.before_forward = interrupt_at(15)
+    model.engine.core.before_forward = interrupt_at(15)
     monkeypatch.setattr(ossnb, "default_model", lambda: model)
     keep = magic.OssMagics._keep
 

@@ -18,8 +18,8 @@ from fakes import random_model, scripted_model
 from ossnb import default
 from ossnb import model as model_module
 from ossnb.checkpoint import demo, hub
+from ossnb.engine.scheduler import PASS_ROWS
 from ossnb.errors import CheckpointError, ContextFull, Interrupted
-from ossnb.generation.loop import PREFILL_CHUNK
 from ossnb.model import fitting_context
 from ossnb.system import machine
 from ossnb.testing import write_random_checkpoint
@@ -134,9 +134,9 @@ def test_the_context_follows_the_free_memory(model, monkeypatch):
 
 
 def test_logits_are_given_for_every_token_and_do_not_depend_on_chunks(model):
-    tokens = np.random.default_rng(0).integers(0, 512, PREFILL_CHUNK + 40)
+    tokens = np.random.default_rng(0).integers(0, 512, PASS_ROWS + 40)
     logits = model.logits(tokens)
-    assert (logits.shape, logits.dtype) == ((PREFILL_CHUNK + 40, 512), np.float32)
+    assert (logits.shape, logits.dtype) == ((PASS_ROWS + 40, 512), np.float32)
     assert np.array_equal(model.logits(tokens[:30]), logits[:30])
     assert np.array_equal(model.logits(list(tokens[:1])), logits[:1])
 

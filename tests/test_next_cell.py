@@ -127,7 +127,7 @@ def test_an_interrupted_answer_puts_nothing(shell, capsys, monkeypatch):
         if n_calls == 25:
             raise KeyboardInterrupt
 
-    model.core.before_forward = interrupt
+    model.engine.core.before_forward = interrupt
     result, out, _ = run(shell, "%%oss --code\nHow?", capsys)
     assert not result.success
     assert "```" in out

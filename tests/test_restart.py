@@ -114,7 +114,7 @@ def test_a_restart_while_an_answer_is_written_loses_nothing_before_it(tmp_path):
         kernel.run(
             ("model", f"model = scripted_model({answer!r})\nossnb.set_default_model(model)"),
             *((name, f"%%oss --chat a --max-tokens 20\n{name}") for name in ("one", "two")),
-            ("slow", "import time\nmodel.core.before_forward = lambda n_calls: time.sleep(0.02)"),
+            ("slow", "import time\nmodel.engine.core.before_forward = lambda n_calls: time.sleep(0.02)"),
         )
         kernel.run(("three", "%%oss --chat a\nthree"), until="one two three one two three")
         kernel.restart()

@@ -97,11 +97,11 @@ def test_the_code_runs(panel):
 
 def test_a_slider_changes_the_picture_without_the_model(panel, model):
     controls = panel.widget and panel._controls
-    ran, before, answer = len(model.core.computed), panel.next_token_html(), panel.answer_html()
+    ran, before, answer = len(model.engine.core.computed), panel.next_token_html(), panel.answer_html()
     controls.sliders["temperature"].value = 0.2
     assert panel.next_token_html() != before
     assert panel.answer_html() != answer
-    assert len(model.core.computed) == ran
+    assert len(model.engine.core.computed) == ran
 
 
 def test_greedy_leaves_the_likeliest_alone(panel):
@@ -150,7 +150,7 @@ def test_generate_in_a_thread_and_stop():
     controls.sliders["max_tokens"].value = 3000
     controls.generate.click()
     assert (controls.generate.disabled, controls.stop.disabled) == (True, False)
-    wait_until(lambda: len(model.core.computed) > 5)
+    wait_until(lambda: len(model.engine.core.computed) > 5)
     controls.stop.click()
     wait_until(lambda: not controls.generate.disabled)
     assert panel.reply.finish_reason == "cancelled"
@@ -192,7 +192,7 @@ def test_an_answer_asked_for_in_a_cell_can_be_stopped_in_the_panel():
     panel = Sliders(model, prompt="x")
     controls = panel.widget and panel._controls
     model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
-    model.core.before_forward = lambda n_calls: n_calls == 5 and controls.stop.click()
+    model.engine.core.before_forward = lambda n_calls: n_calls == 5 and controls.stop.click()
     panel.set(max_tokens=3000)
     assert panel.generate().finish_reason == "cancelled"
     assert controls.stop.disabled
@@ -202,9 +202,9 @@ def test_logits_kept_while_writing_are_those_read_again(model):
     panel = Sliders(model, prompt="x")
     model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
     panel.set(max_tokens=12, seed=4)
-    n_before = len(model.core.computed)
+    n_before = len(model.engine.core.computed)
     reply = panel.generate()
-    assert len(model.core.computed) - n_before == 12, "the answer is not read a second time"
+    assert len(model.engine.core.computed) - n_before == 12, "the answer is not read a second time"
     again = Sliders(model, reply=reply)
     for settings in ({"temperature": 0.6}, {"repetition_penalty": 1.5}, {"top_p": 0.7}):
         panel.set(**settings)
@@ -220,7 +220,7 @@ def test_an_interrupted_answer_is_kept(model):
         if n_calls == 6:
             raise KeyboardInterrupt
 
-    model.core.before_forward = interrupt
+    model.engine.core.before_forward = interrupt
     with pytest.raises(KeyboardInterrupt):
         panel.generate()
     assert panel.reply.finish_reason == "interrupted"

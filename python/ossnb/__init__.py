@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from .default import set_default_model as set_default_model
     from .default import stream as stream
     from .generation.aio import AsyncStream as AsyncStream
-    from .generation.loop import Stream as Stream
     from .generation.record import Event as Event
     from .generation.record import Reply as Reply
     from .generation.record import Stats as Stats
     from .generation.sampling import Sampling as Sampling
+    from .generation.stream import Stream as Stream
     from .harmony.messages import Message as Message
     from .harmony.messages import ToolCall as ToolCall
     from .model import Model as Model
@@ -50,7 +50,7 @@ _LAZY = {
     "Reply": "generation.record",
     "Sampling": "generation.sampling",
     "Stats": "generation.record",
-    "Stream": "generation.loop",
+    "Stream": "generation.stream",
     "ToolCall": "harmony.messages",
     "agenerate": "default",
     "astream": "default",

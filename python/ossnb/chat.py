@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 from .generation.aio import AsyncStream
-from .generation.loop import Stream
 from .generation.record import Reply
 from .generation.sampling import Sampling, SamplingOptions
+from .generation.stream import Stream
 from .harmony.messages import Message, ToolCall, as_messages, tool_result
 from .harmony.prompt import check_effort
 from .model import Model, Tools

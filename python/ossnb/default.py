@@ -7,9 +7,9 @@ from typing import Unpack
 
 from .engine.turns import Turn, Turns
 from .generation.aio import AsyncStream
-from .generation.loop import Stream
 from .generation.record import Reply
 from .generation.sampling import SamplingOptions, with_sampling_options
+from .generation.stream import Stream
 from .harmony.messages import Prompt
 from .model import Model, Tools, load
 

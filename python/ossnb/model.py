@@ -20,17 +20,20 @@ from .checkpoint import layout as checkpoint
 from .checkpoint import packed as derived
 from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
-from .engine.prefix import PrefixCache
+from .engine.prefix import PrefixTree
+from .engine.scheduler import PASS_ROWS, Scheduler
 from .engine.shared import SharedEngine, Use
 from .engine.trace import BLOCK, Tracing, check_kinds, check_layers
 from .errors import CheckpointError, ContextFull
 from .generation.aio import AsyncStream
-from .generation.loop import PREFILL_CHUNK, Request, Stream
+from .generation.loop import Request
 from .generation.record import Origin, Reply
 from .generation.sampling import Sampling, SamplingOptions, with_sampling_options
+from .generation.stream import Stream
 from .harmony.messages import Prompt, as_messages
 from .harmony.prompt import CALL, VOCAB_SIZE, Tokenizer, check_effort, read_vocabulary, render
 from .system import machine
+from .system.files import parse_size
 
 if TYPE_CHECKING:
     from .chat import Chat
@@ -39,7 +42,7 @@ Tools = Sequence[Mapping[str, Any]]
 
 MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
 PRECISIONS = ("exact", "fast")
-KEPT_SEQUENCES = 8  # earlier generations whose keys and values stay at hand
+KV_SHARE = 4  # one part in so many of the free memory is for keys and values that are kept
 
 
 def load(
@@ -48,6 +51,7 @@ def load(
     precision: str = "exact",
     threads: int | None = None,
     context: int | None = None,
+    kv_memory: int | str | None = None,
     revision: str | None = None,
 ) -> Model:
     """Load a model: a hub id, "20b", "120b", a folder, or "demo", the small one that comes with the package.
@@ -57,12 +61,13 @@ def load(
 
     Without a source: the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before, else the
     demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
-    None as many tokens as half of the free memory holds, at most what the model was made for; `revision` pins
-    a hub revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast"
-    rounds activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
-    20b): packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on;
-    docs/NUMERICS.md compares them. CheckpointError for files that are missing or
-    wrong, MemoryError where the context cannot fit, ValueError else.
+    None as many tokens as half of the free memory holds, at most what the model was made for. `kv_memory`
+    (bytes, or a size such as "4 GB"; None: a quarter of the free memory) says how much of keys and values is
+    kept for prompts that begin like earlier ones. `revision` pins a hub revision. `precision` "exact" keeps
+    the weights as stored and activations at float32 grade; "fast" rounds activations to int8 per 32 and reads
+    the dense weights as int8 (about a byte for each, 1.3 GB for 20b): packed once into the cache
+    (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on; docs/NUMERICS.md compares them. CheckpointError for
+    files that are missing or wrong, MemoryError where the context cannot fit, ValueError else.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
@@ -99,6 +104,7 @@ def load(
         fingerprint=opened.fingerprint,
         precision=precision,
         context=fitting_context(opened.config, core.kv_bytes_per_token, context),
+        kv_memory=kv_memory,
     )
 
 
@@ -140,6 +146,16 @@ def fitting_context(config: Config, kv_bytes_per_token: int, context: int | None
     return int(context)
 
 
+def _kv_bytes(kv_memory: int | str | None) -> int:
+    if kv_memory is None:
+        return machine.available_memory() // KV_SHARE
+    if isinstance(kv_memory, str):
+        return parse_size("kv_memory", kv_memory)
+    if isinstance(kv_memory, bool) or not isinstance(kv_memory, Integral) or kv_memory < 0:
+        raise ValueError(f"kv_memory must be bytes >= 0, a size such as '4 GB', or None, got {kv_memory!r}")
+    return int(kv_memory)
+
+
 def _gb(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
@@ -169,8 +185,8 @@ class Model:
         fingerprint: str = "",
         precision: str = "exact",
         context: int | None = None,
+        kv_memory: int | str | None = None,
     ) -> None:
-        self._engine: SharedEngine | None = SharedEngine(core, files)
         self.config = config
         self.tensors = dict(tensors or {})  # HF name → mapped, read-only array; bf16 as uint16
         self.source = source
@@ -180,36 +196,47 @@ class Model:
         self.context = config.max_position_embeddings if context is None else context
         self.tokenizer = Tokenizer()
         self._origin = Origin(self)
-        self._cache = PrefixCache(KEPT_SEQUENCES, max_bytes=self.context * core.kv_bytes_per_token // 2)
+        engine = SharedEngine(core, files)
+        self._scheduler: Scheduler | None = Scheduler(engine, PrefixTree(core, _kv_bytes(kv_memory)))
+
+    def _open(self) -> Scheduler:
+        if self._scheduler is None:
+            raise RuntimeError(f"the model {self.source!r} was closed; load it again")
+        return self._scheduler
 
     @property
-    def core(self) -> _core.Model:
-        """The C++ engine itself, without turns; RuntimeError once the model is closed."""
-        return self._open_engine().core
+    def engine(self) -> SharedEngine:
+        """The C++ engine and its turns, for those who measure; RuntimeError once the model is closed."""
+        return self._open().engine
 
-    def _open_engine(self) -> SharedEngine:
-        if self._engine is None:
-            raise RuntimeError(f"the model {self.source!r} was closed; load it again")
-        return self._engine
+    @property
+    def device(self) -> str:
+        """The device that computes, such as "cpu"."""
+        return self.engine.core.device
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of keys and values that a token of a prompt or reply needs."""
+        return self.engine.core.kv_bytes_per_token
 
     @property
     def threads(self) -> int:
         """Threads the engine computes with; may be set. The results do not depend on it."""
-        return self.core.threads
+        return self.engine.core.threads
 
     @threads.setter
     def threads(self, n: int) -> None:
-        self._open_engine().use("changing the number of threads").set_threads(n)
+        self.engine.use("changing the number of threads").set_threads(n)
 
     @property
     def patience_s(self) -> float | None:
         """Seconds that a generation waits for its first turn before it raises Busy; None: as long as it
         takes."""
-        return self._open_engine().patience_s
+        return self.engine.patience_s
 
     @patience_s.setter
     def patience_s(self, seconds: float | None) -> None:
-        self._open_engine().patience_s = seconds
+        self.engine.patience_s = seconds
 
     # ---- answers -----------------------------------------------------------------------------------------
 
@@ -409,7 +436,7 @@ class Model:
             list(begun),
             self._origin,
         )
-        return Stream(self._open_engine(), self._cache, request, on_end)
+        return Stream(self._open(), request, on_end)
 
     def _check_harmony(self) -> None:
         if self.config.vocab_size <= CALL:
@@ -432,11 +459,11 @@ class Model:
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), len(tokens) * self.config.vocab_size * 4)
         logits = np.empty((len(tokens), self.config.vocab_size), np.float32)
-        use = self._open_engine().use(f"computing the logits of {len(tokens):,} tokens")
+        use = self.engine.use(f"computing the logits of {len(tokens):,} tokens")
         sequence = use.sequence()
-        for start in range(0, len(tokens), PREFILL_CHUNK):
-            chunk = tokens[start : start + PREFILL_CHUNK]
-            logits[start : start + len(chunk)] = use.forward([(sequence, chunk, len(chunk))])
+        for start in range(0, len(tokens), PASS_ROWS):
+            chunk = tokens[start : start + PASS_ROWS]
+            logits[start : start + len(chunk)] = use.logits(sequence, chunk)
         return logits
 
     def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]:
@@ -448,11 +475,11 @@ class Model:
         """
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
-        use = self._open_engine().use(f"computing the logits of {len(tokens):,} tokens")
+        use = self.engine.use(f"computing the logits of {len(tokens):,} tokens")
         sequence = self._read(use, tokens[:start])
         for at in range(start, len(tokens), BLOCK):
             block = tokens[at : at + BLOCK]
-            yield use.forward([(sequence, block, len(block))])
+            yield use.logits(sequence, block)
 
     def trace(
         self,
@@ -489,15 +516,15 @@ class Model:
         tokens = np.asarray(self._token_ids(encoded), np.int32)
         tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)
         self._check_room("arrays", len(tokens), tracing.n_bytes)
-        use = self._open_engine().use(f"tracing {len(tokens):,} tokens")
+        use = self.engine.use(f"tracing {len(tokens):,} tokens")
         return tracing.run(use, self.tensors, self._read(use, tokens[: tracing.first]), tokens)
 
     def _read(self, use: Use, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`, computed only as far as no kept one does."""
         probe = np.append(tokens, np.int32(0))  # the cache leaves out the last token of what it is asked for
-        sequence, n_cached = self._cache.longest(probe) or (use.sequence(), 0)
-        for at in range(n_cached, len(tokens), PREFILL_CHUNK):
-            use.forward([(sequence, tokens[at : at + PREFILL_CHUNK], 0)])
+        sequence, n_cached = self._open().tree.longest(probe) or (use.sequence(), 0)
+        for at in range(n_cached, len(tokens), PASS_ROWS):
+            use.read(sequence, tokens[at : at + PASS_ROWS])
         return sequence
 
     def _check_room(self, what: str, n_tokens: int, n_bytes: int) -> None:
@@ -528,25 +555,26 @@ class Model:
 
     @property
     def n_kept_bytes(self) -> int:
-        """Bytes of keys and values kept from earlier generations; `forget` frees them."""
-        return self._cache.n_bytes
+        """Bytes of keys and values kept from earlier prompts and replies; `forget` frees them."""
+        return self._open().tree.n_bytes
 
     def forget(self) -> None:
-        """Free the keys and values kept from earlier generations.
+        """Free the keys and values kept from earlier prompts and replies.
 
         >>> model.forget(); model.n_kept_bytes  # doctest: +SKIP
         0
         """
-        self._cache.clear()
+        self._open().tree.clear()
 
     def close(self) -> None:
         """Free the memory; the model cannot be used any more. The end of a `with` does the same.
 
         >>> with ossnb.load("demo") as model: print(model.generate("Hi"))  # doctest: +SKIP
         """
-        self.forget()
+        if self._scheduler is not None:
+            self.forget()
         self.tensors.clear()
-        self._engine = None
+        self._scheduler = None
 
     def __enter__(self) -> Self:
         return self
@@ -559,7 +587,7 @@ class Model:
     def __repr__(self) -> str:
         c = self.config
         size = f"{c.num_hidden_layers} layers, {c.num_local_experts} experts"
-        if self._engine is None:
+        if self._scheduler is None:
             return f"Model({self.source!r}, {size}, closed)"
         return (
             f"Model({self.source!r}, {size}, precision={self.precision!r}, threads={self.threads}, "

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..errors import CheckpointError
 from ..system import machine
-from ..system.files import replacing
+from ..system.files import parse_size, replacing
 from ..system.progress import size_text, start_progress
 from . import safetensors
 from .config import Config
@@ -44,7 +44,6 @@ LEAST_BYTES = 100_000_000  # smaller matrices are packed at every load, in a bli
 _DISK_RESERVE_BYTES = 1_000_000_000
 _KNOWN_SOURCES = 16  # copies of one checkpoint whose files are remembered as seen
 _STALE_SECONDS = 3600.0  # a temporary file this old was left by a killed process
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _DTYPES = {np.dtype("u1"): "U8", np.dtype("<u4"): "U32", np.dtype("<f4"): "F32"}
 
 
@@ -112,10 +111,7 @@ def limit() -> int:
     text = os.environ.get("OSSNB_CACHE_LIMIT", "").strip()
     if not text:
         return DEFAULT_LIMIT
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.lower())
-    if match is None:
-        raise ValueError(f"OSSNB_CACHE_LIMIT must be a size such as 20GB, 500 MB or 0, got {text!r}")
-    return int(float(match[1]) * _UNITS[match[2]])
+    return parse_size("OSSNB_CACHE_LIMIT", text)
 
 
 def files() -> list[Path]:

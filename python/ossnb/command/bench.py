@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..checkpoint.config import Config
 from ..engine.estimate import multiply_adds
-from ..generation.loop import PREFILL_CHUNK
+from ..engine.scheduler import PASS_ROWS
 from ..model import load
 from .doctor import describe_machine
 
@@ -52,7 +52,7 @@ def measure(
         start = time.perf_counter()
         model = load(source, precision=precision, threads=threads, context=depth + prompt + new)
         load_s = time.perf_counter() - start
-        core = model.core
+        core = model.engine.core
         limits = [_limits(core)]
         ids = random_ids(model.config.vocab_size, model.context)
         times = _timed_runs(core, ids, depth, prompt, runs)
@@ -83,9 +83,9 @@ def random_ids(n_vocab: int, count: int) -> NDArray[np.int32]:
 
 def read_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32]) -> int:
     """Prefill `ids` as generation does: in chunks, and a token is chosen after the last; its bytes."""
-    last = (len(ids) - 1) // PREFILL_CHUNK * PREFILL_CHUNK
-    for start in range(0, last, PREFILL_CHUNK):
-        core.forward([(sequence, ids[start : start + PREFILL_CHUNK], 0)])
+    last = (len(ids) - 1) // PASS_ROWS * PASS_ROWS
+    for start in range(0, last, PASS_ROWS):
+        core.step([(sequence, ids[start : start + PASS_ROWS], 0)], [])
     return _choose(core, sequence, ids[last:], _greedy(core))
 
 
@@ -108,11 +108,7 @@ def _choose(
     core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32], sampler: _core.Sampler
 ) -> int:
     """Append tokens and choose the next one; how many bytes were read."""
-    if core.has_screen:
-        screened = core.forward_screened(sequence, ids)
-        return core.bytes_touched + core.choose(screened, sampler, 0)[1]
-    sampler.sample(core.forward([(sequence, ids, 1)])[0], 0)
-    return core.bytes_touched
+    return core.step([(sequence, ids, 1)], [_core.Chooser(sampler, 0)]).n_bytes
 
 
 def _timed_runs(
@@ -122,7 +118,7 @@ def _timed_runs(
     if depth:
         read_tokens(core, sequence, ids[:depth])
     else:  # touch the weights and grow the buffers once, outside the clock
-        read_tokens(core, sequence, ids[: min(prompt, PREFILL_CHUNK)])
+        read_tokens(core, sequence, ids[: min(prompt, PASS_ROWS)])
     times = []
     for _ in range(runs):
         sequence.rewind(depth)

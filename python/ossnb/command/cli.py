@@ -17,8 +17,8 @@ from ..errors import DeviceError
 from ..system.progress import reading_text
 
 if TYPE_CHECKING:
-    from ..generation.loop import Stream
     from ..generation.record import Reply
+    from ..generation.stream import Stream
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 EXPECTED = (ValueError, OSError, MemoryError, DeviceError)  # raised on purpose: no traceback

@@ -93,7 +93,7 @@ def _conversations(count: int | None) -> Iterator[tuple[list[int], int]]:
 
 
 def _last_logits(model: Model, ids: list[int], count: int) -> NDArray[np.float32]:
-    return model.core.forward([(model.core.sequence(), np.asarray(ids, np.int32), count)])
+    return np.concatenate([*model.logit_blocks(ids, start=len(ids) - count)])
 
 
 def divergence(exact: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:

@@ -138,7 +138,7 @@ def check_prompt(golden: Golden, ids: Sequence[int]) -> Check:
 def golden_gaps(model: Model, ids: Sequence[int], published: Sequence[int]) -> list[float]:
     """Return how far each published token's logit lies below the largest, after the published ones before."""
     fed = np.array([*ids, *published[:-1]], dtype=np.int32)
-    logits = model.core.forward([(model.core.sequence(), fed, len(published))])
+    logits = np.concatenate([*model.logit_blocks(fed, start=len(ids) - 1)])
     chosen = logits[np.arange(len(published)), published]
     return [float(gap) for gap in logits.max(axis=1) - chosen]
 

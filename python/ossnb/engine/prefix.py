@@ -1,78 +1,142 @@
-"""Keys and values of earlier generations, kept so that a prompt is computed only from where it differs."""
+"""Keys and values of earlier prompts and replies: a prompt is computed only from where it parts from them.
+
+They stand in a radix tree whose nodes are blocks. A node has the tokens of one block, and follows the nodes
+of the tokens before them. Prompts that begin alike share their first nodes. The last block of a match may be
+shared in part, since whoever writes into a shared block takes a copy of it.
+"""
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import os
 import threading
+from collections import deque
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from .turns import Living
-
-if TYPE_CHECKING:
-    from .. import _core
 
 Tokens = NDArray[np.int32]
 
-_caches: Living[PrefixCache] = Living()
+_trees: Living[PrefixTree] = Living()
+_ITEM = 4  # bytes of a token in a node's key
+SLACK = 0.9  # where the budget is exceeded, this share of it is kept: then there is room for a while
 
 
-class PrefixCache:
-    """Keep the last few sequences and fork the one that shares the longest prefix with a prompt.
+@dataclass(slots=True, eq=False)
+class _Node:
+    """A block: its tokens, big-endian so that they sort as numbers do, and the blocks that may follow it."""
 
-    >>> cache.longest(tokens)  # doctest: +SKIP
+    key: bytes
+    block: int
+    parent: _Node | None
+    used: int = 0  # when, by the tree's own clock
+    keys: list[bytes] = field(default_factory=list)  # of the children, sorted
+    children: dict[bytes, _Node] = field(default_factory=dict)
+
+    def add(self, child: _Node) -> None:
+        bisect.insort(self.keys, child.key)
+        self.children[child.key] = child
+
+    def remove(self, child: _Node) -> None:
+        del self.keys[bisect.bisect_left(self.keys, child.key)]
+        del self.children[child.key]
+
+    def nearest(self, key: bytes) -> tuple[_Node | None, int]:
+        """Return the child that shares most tokens with `key`, and how many. It stands beside it."""
+        at = bisect.bisect_left(self.keys, key)
+        best, most = None, 0
+        for candidate in self.keys[max(at - 1, 0) : at + 1]:
+            n = _shared(candidate, key)
+            if n > most:
+                best, most = self.children[candidate], n
+        return best, most
+
+
+class PrefixTree:
+    """What is kept of one model's keys and values, within `max_bytes`; least recently used goes first.
+
+    >>> tree = PrefixTree(core, max_bytes=1_000_000_000)  # doctest: +SKIP
+    >>> tree.longest(tokens)  # doctest: +SKIP
     (<Sequence of 120 tokens>, 120)
 
-    Several threads may use it. A kept sequence is never written to: what runs is always a fork of it.
-    `max_bytes` counts blocks shared by two sequences twice, so the true use is lower.
+    Several threads may use it. What a running sequence shares is not given up: it would free nothing. The
+    budget counts all blocks of the store, those of running sequences too.
     """
 
-    def __init__(self, max_sequences: int, max_bytes: int) -> None:
-        self._max_sequences = max_sequences
-        self._max_bytes = max_bytes
-        self._kept: list[tuple[Tokens, _core.Sequence]] = []  # least recently used first
+    def __init__(self, core: _core.Model, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._core = core
+        self._block_tokens = core.kv.block_tokens
+        self._root = _Node(b"", -1, None)
+        self._n_nodes = 0
+        self._clock = 0
         self._lock = threading.Lock()
-        _caches.add(self)
+        # What is to be kept. The collector may end a generation in a thread that holds the lock already: then
+        # a note stays here, for whoever holds the lock.
+        self._notes: deque[tuple[Tokens, _core.Sequence]] = deque()
+        _trees.add(self)
 
     def longest(self, tokens: Tokens) -> tuple[_core.Sequence, int] | None:
-        """Return a fork cut to the longest shared prefix, and its length; None where nothing is shared.
+        """Return a sequence of the longest known prefix, and its length; None where nothing is known.
 
-        The prompt's last token is never part of it: its logits choose the next one, so it must be computed
+        The prompt's last token is never part of it: the next one is chosen after it, so it must be computed
         again.
         """
+        keys = _keys(tokens[:-1], self._block_tokens)
         with self._lock:
-            lengths = [shared_prefix(kept, tokens[:-1]) for kept, _ in self._kept]
-            if not lengths or max(lengths) == 0:
-                return None
-            n = max(lengths)
-            entry = self._kept.pop(lengths.index(n))
-            self._kept.append(entry)
-            fork = entry[1].fork()
-        fork.rewind(n)
-        return fork, n
+            self._absorb()
+            self._clock += 1
+            node, blocks, n = self._root, [], 0
+            for key in keys:
+                child, shared = node.nearest(key)
+                if child is None:
+                    break
+                child.used = self._clock
+                blocks.append(child.block)
+                n += shared
+                node = child
+                if shared < self._block_tokens:
+                    break
+            return (self._core.sequence(blocks, n), n) if n else None
 
     def keep(self, tokens: Seq[int], sequence: _core.Sequence) -> None:
-        """Keep a sequence whose first `sequence.length` tokens are `tokens`; it must not be written to any
-        more."""
-        stored = np.asarray(tokens[: sequence.length], np.int32)
-        if not len(stored):
+        """Keep a sequence whose first `sequence.length` tokens are `tokens`; nobody writes to it any more.
+
+        It may exceed the budget until `make_room` is called: while the caller holds it, nothing can be freed.
+        """
+        self._notes.append((np.asarray(tokens[: sequence.length], np.int32), sequence))
+        while self._notes and self._lock.acquire(blocking=False):
+            try:
+                self._absorb()
+            finally:
+                self._lock.release()
+
+    def make_room(self, n_bytes: int) -> None:
+        """Give blocks up until `n_bytes` more fit the budget, as far as there are any that nobody uses."""
+        kv = self._core.kv
+        if kv.used_bytes + n_bytes <= self.max_bytes or not self._lock.acquire(blocking=False):
             return
-        with self._lock:
-            # What is a prefix of the new one has no use of its own any more.
-            self._kept = [(t, s) for t, s in self._kept if shared_prefix(t, stored) < len(t)]
-            self._kept.append((stored, sequence))
-            while len(self._kept) > 1 and (
-                len(self._kept) > self._max_sequences or self.n_bytes > self._max_bytes
-            ):
-                del self._kept[0]
+        try:
+            self._absorb()
+            excess = kv.used_bytes + n_bytes - int(SLACK * self.max_bytes)
+            self._give_up(-(-excess // kv.block_bytes))
+        finally:
+            self._lock.release()
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._kept.clear()
+            self._absorb()
+            self._core.kv.release([node.block for node in self._nodes()])
+            self._root = _Node(b"", -1, None)
+            self._n_nodes = 0
 
     def after_fork(self) -> None:
         """Begin with a free lock in a forked child: who held it may not have been copied."""
@@ -80,24 +144,81 @@ class PrefixCache:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all kept sequences, shared blocks counted for each."""
-        return sum(sequence.n_bytes for _, sequence in self._kept)
+        """Bytes of all kept blocks."""
+        return (self._n_nodes + sum(len(sequence.blocks) for _, sequence in self._notes)) * (
+            self._core.kv.block_bytes
+        )
 
-    def __len__(self) -> int:
-        return len(self._kept)
+    # ---- with the lock -----------------------------------------------------------------------------------
+
+    def _absorb(self) -> None:
+        while self._notes:
+            tokens, sequence = self._notes.popleft()
+            self._insert(tokens, sequence.blocks)
+
+    def _insert(self, tokens: Tokens, blocks: Seq[int]) -> None:
+        self._clock += 1
+        node = self._root
+        for key, block in zip(_keys(tokens, self._block_tokens), blocks, strict=False):
+            child, shared = node.nearest(key)
+            if child is None or shared * _ITEM < len(key):
+                if child is not None and shared * _ITEM == len(child.key):
+                    self._drop(child)  # it is the beginning of this block, so nothing follows it
+                self._core.kv.retain([block])
+                child = _Node(key, block, node)
+                node.add(child)
+                self._n_nodes += 1
+            child.used = self._clock
+            node = child
+
+    def _drop(self, node: _Node) -> None:
+        assert node.parent is not None
+        node.parent.remove(node)
+        self._core.kv.release([node.block])
+        self._n_nodes -= 1
+
+    def _give_up(self, n_blocks: int) -> None:
+        """Drop up to `n_blocks` that nothing follows and nobody else uses, those used longest ago first."""
+        leaves = [(node.used, id(node), node) for node in self._nodes() if not node.children]
+        heapq.heapify(leaves)
+        while n_blocks > 0 and leaves:
+            _, _, node = heapq.heappop(leaves)
+            if self._core.kv.references(node.block) > 1:
+                continue
+            parent = node.parent
+            self._drop(node)
+            n_blocks -= 1
+            if parent is not None and parent.parent is not None and not parent.children:
+                heapq.heappush(leaves, (parent.used, id(parent), parent))
+
+    def _nodes(self) -> Iterator[_Node]:
+        waiting = [*self._root.children.values()]
+        while waiting:
+            node = waiting.pop()
+            waiting += node.children.values()
+            yield node
 
 
-def shared_prefix(a: Tokens, b: Tokens) -> int:
-    """Return how many tokens `a` and `b` have in common at their beginning."""
+def _keys(tokens: Tokens, block_tokens: int) -> Iterator[bytes]:
+    """The tokens of each block, the last one perhaps shorter."""
+    whole = np.asarray(tokens, np.int32).astype(">u4").tobytes()
+    n = block_tokens * _ITEM
+    return (whole[at : at + n] for at in range(0, len(whole), n))
+
+
+def _shared(a: bytes, b: bytes) -> int:
+    """How many tokens two keys have in common at their beginning."""
     n = min(len(a), len(b))
-    differ = a[:n] != b[:n]
-    return int(differ.argmax()) if differ.any() else n
+    if a[:n] == b[:n]:
+        return n // _ITEM
+    first, second = (np.frombuffer(key[:n], ">u4") for key in (a, b))
+    return int((first != second).argmax())
 
 
 def _after_fork() -> None:
-    _caches.after_fork()
-    for cache in _caches:
-        cache.after_fork()
+    _trees.after_fork()
+    for tree in _trees:
+        tree.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,5 @@
-"""The C++ engine as several threads share it: one call at a time, in the order they ask."""
+"""The C++ engine as several threads share it: one call at a time, in the order they ask. Generations share a
+call: scheduler.py."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,8 +31,8 @@ class SharedEngine:
     """An engine with the turns of those who use it.
 
     >>> use = SharedEngine(core, files).use("reading a text")  # doctest: +SKIP
-    >>> use.forward([(use.sequence(), tokens, 1)]).shape  # doctest: +SKIP
-    (1, 201088)
+    >>> use.logits(use.sequence(), tokens).shape  # doctest: +SKIP
+    (3, 201088)
 
     `files` hold the weights; before every call they are checked to be as long as they were. `patience_s` is
     how long a use waits for its first turn before it raises Busy; None waits for ever.
@@ -53,7 +54,10 @@ class SharedEngine:
         return Use(self, doing)
 
     def check_usable(self) -> None:
-        """Raise where a call would hang or end the process."""
+        """Raise where a call would hang or end the process. Call it with the lock of a turn held, so that
+        `_end_calls` sees that turn or is seen here."""
+        if _is_ending and threading.current_thread() is not threading.main_thread():
+            raise _core.Cancelled("the process is ending")
         if self._broken:
             raise Busy(self._broken)
         for file in self.files:
@@ -70,81 +74,54 @@ class SharedEngine:
             )
 
 
-class Use:
-    """What one generation, trace or reading sees of the engine. `doing` may be changed between two calls."""
+class Use(Turn):
+    """A turn at the engine: what one trace, reading or generation sees of it. `doing` may be changed between
+    two calls, and tells those who wait what is going on."""
 
     def __init__(self, engine: SharedEngine, doing: str) -> None:
-        self._engine = engine
-        self._core = engine.core
-        self._turn = Turn(engine.turns, doing, engine.patience_s)
+        super().__init__(engine.turns, doing, engine.patience_s)
+        self.engine = engine
+        self.core = engine.core
         self.cancel = _core.CancelFlag()
-        self.call_s = 0.0  # seconds of the last call, without the wait for it
         _uses.add(self)
-
-    def now(self, doing: str) -> None:
-        """Tell those who wait what is going on."""
-        self._turn.doing = doing
-
-    @property
-    def n_vocab(self) -> int:
-        """Number of tokens the model knows."""
-        return self._core.n_vocab
-
-    @property
-    def kernels(self) -> tuple[str, int]:
-        """The instruction-set level that computes, and the number of threads."""
-        return self._core.isa, self._core.threads
 
     def sequence(self) -> _core.Sequence:
         """Make an empty sequence."""
-        return self._core.sequence()
+        return self.core.sequence()
 
-    @property
-    def bytes_touched(self) -> int:
-        """Bytes that the last forward call had to read."""
-        return self._core.bytes_touched
+    def read(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> None:
+        """Append tokens to a sequence, whose logits nobody wants."""
+        self._in_turn(lambda: self.core.step([(sequence, tokens, 0)], [], self.cancel))
 
-    def forward(self, batch: Sequence[tuple[_core.Sequence, NDArray[np.int32], int]]) -> NDArray[np.float32]:
-        """Call _core.Model.forward when it is this use's turn; `cancel` ends the call and the wait."""
-        return self._in_turn(lambda: self._core.forward(batch, self.cancel))
-
-    def forward_screened(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> _core.Screened:
-        """Call _core.Model.forward_screened when it is this use's turn."""
-        return self._in_turn(lambda: self._core.forward_screened(sequence, tokens, self.cancel))
-
-    def choose(self, screened: _core.Screened, sampler: _core.Sampler, position: int) -> tuple[int, int]:
-        """Call _core.Model.choose when it is this use's turn."""
-        return self._in_turn(lambda: self._core.choose(screened, sampler, position))
+    def logits(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Append tokens to a sequence and return the logits after each, [T, V]."""
+        return self._in_turn(lambda: self.core.logits([(sequence, tokens, len(tokens))], self.cancel))
 
     def trace(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
         """Call _core.Model.trace when it is this use's turn."""
-        return self._in_turn(lambda: self._core.trace(sequence, tokens, self.cancel))
+        return self._in_turn(lambda: self.core.trace(sequence, tokens, self.cancel))
 
     def set_threads(self, n: int) -> None:
         """Change the number of threads between two calls of others."""
 
         def change() -> None:
-            self._core.threads = n
+            self.core.threads = n
 
         self._in_turn(change)
 
     def _in_turn(self, call: Callable[[], T]) -> T:
-        with self._turn.held:
-            if _is_ending and threading.current_thread() is not threading.main_thread():  # asked while held:
-                raise _core.Cancelled("the process is ending")  # _end_calls sees this use, or is seen here
-            self._engine.check_usable()
-            if not self._turn.wait(self.cancel.is_set):
+        with self.held:
+            self.engine.check_usable()
+            if not self.wait(self.cancel.is_set):
                 raise _core.Cancelled("cancelled while it waited for its turn")
-            began = time.perf_counter()
             result = call()
-            self.call_s = time.perf_counter() - began
-        self._turn.pass_on()
+        self.pass_on()
         return result
 
     @property
     def runs_elsewhere(self) -> bool:
         """Whether a call is under way, or waits for its turn, in another thread than this one."""
-        return self._turn.held.locked() and self._turn.thread != threading.get_ident()
+        return self.held.locked() and self.thread != threading.get_ident()
 
 
 def _end_calls() -> None:

@@ -6,6 +6,7 @@ turn counts for as long as its lock is held, and that lock is let go by a `with`
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -23,6 +24,27 @@ T = TypeVar("T")
 _this_thread = threading.local()
 
 
+class Bell:
+    """Wakes one thread that waits for it.
+
+    A threading.Event holds a lock of its own while it is set or waited for, and an interrupt that falls into
+    that leaves it locked, or unlocks another's. This one is a single lock: rung is unlocked.
+    """
+
+    def __init__(self) -> None:
+        self._silence = threading.Lock()
+        self._silence.acquire()
+
+    def ring(self) -> None:
+        """Wake who waits, or who waits next."""
+        with contextlib.suppress(RuntimeError):  # it was rung already
+            self._silence.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it rings, at most so long."""
+        self._silence.acquire(timeout=seconds)
+
+
 class Turn:
     """One use of something shared, such as a generation, that takes its turn again and again.
 
@@ -36,7 +58,7 @@ class Turn:
     def __init__(self, turns: Turns, doing: str, patience_s: float | None = PATIENCE_S) -> None:
         self.doing = doing
         self.held = threading.Lock()
-        self.go = threading.Event()
+        self.bell = Bell()
         self.thread = threading.get_ident()
         self.place = here()
         self.began = time.monotonic()
@@ -44,8 +66,9 @@ class Turn:
         self._patience_s = None if getattr(_this_thread, "is_patient", False) else patience_s
         self._had_one = False
 
-    def wait(self, is_cancelled: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until all who asked before are done; False if `is_cancelled` came true first.
+    def wait(self, is_over: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until all who asked before are done; False if `is_over` came true first: nothing is left to
+        wait for.
 
         Call it with `held` locked. Busy if the first turn does not come within the patience, and at once if
         it never could: later turns take as long as they take, so that nothing begun is lost.
@@ -63,12 +86,15 @@ class Turn:
             patience_s = None if self._had_one else self._patience_s
             if patience_s is not None and time.monotonic() - asked > patience_s:
                 raise Busy(f"{self._turns.name} is busy {ahead}; {self._turns.cure}")
-            if is_cancelled():
+            if is_over():
                 return False
-            self.go.wait(POLL_S)
-            self.go.clear()
+            self.bell.wait(POLL_S)
+        self.had_one()
+        return not is_over()
+
+    def had_one(self) -> None:
+        """Note that it had a turn, or was served within another's: from now on it is never told Busy."""
         self._had_one = True
-        return True
 
     def pass_on(self) -> None:
         """Wake who is next. They would look for themselves soon, so an error need not come by here."""
@@ -101,7 +127,12 @@ class Turns:
         with self._guard:
             self._queue = [t for t in self._queue if t is not turn]
             if self._queue:
-                self._queue[0].go.set()
+                self._queue[0].bell.ring()
+
+    def waiting(self) -> list[Turn]:
+        """List those who have or want a turn, in the order they asked."""
+        with self._guard:
+            return [turn for turn in self._queue if turn.held.locked()]
 
     def after_fork(self) -> Turn | None:
         """Begin anew in a forked child, where no thread but one lives on; return whose turn it was."""

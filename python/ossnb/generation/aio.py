@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from ..engine.turns import Turn, Turns, here, wait_forever_here
-from .loop import Stream
 from .record import Event, Reply
+from .stream import Stream
 
 HEARTBEAT_S = 0.05  # a kernel delivers the interrupt of an `await` when its loop wakes, and not before
 SETTLE_S = 1.0  # for a call of the engine that was told to stop, which takes it about 20 ms

@@ -1,38 +1,25 @@
-"""The loop: read the prompt, choose a token, say what it means, again.
-
-Named so, and not generate.py, because `ossnb.generate` is the function.
-"""
+"""The loop: ask for a token, say what it means, again. It knows no engine, no lock and no thread."""
 
 from __future__ import annotations
 
 import codecs
-import math
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
 from ..checkpoint.config import Config
-from ..engine.estimate import duration, prefill_seconds
-from ..engine.prefix import PrefixCache
-from ..engine.shared import SharedEngine
-from ..errors import CheckpointError, Interrupted
+from ..engine.feed import Feed
+from ..errors import CheckpointError
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece
 from ..harmony.prompt import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from ..harmony.stops import StopStrings
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
-
-Logits = NDArray[np.float32] | _core.Screened  # after the last token: all of them [V], or their bounds
-
-PREFILL_CHUNK = 512  # tokens of a prompt in one forward call
-TELL_FROM_S = 3.0  # how long reading a prompt takes, where it takes longer than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,149 +76,79 @@ class RawText:
 
 
 class Generation:
-    """One run of the loop, and what it has written so far. Its Stream is what a caller holds."""
+    """One generation, and what it has written so far: `feed` says what it wants next, `take` takes it.
 
-    def __init__(
-        self,
-        engine: SharedEngine,
-        cache: PrefixCache,
-        request: Request,
-        on_end: Callable[[Reply], None] | None = None,
-    ) -> None:
-        self._engine = engine.use("about to begin an answer")
-        self._cache = cache
+    >>> while (feed := generation.feed()) is not None:  # doctest: +SKIP
+    ...     events = generation.take(choose(feed))
+
+    It asks for one token at a time. A Stream is what a caller holds: it brings feeds to the engine.
+    """
+
+    def __init__(self, request: Request) -> None:
         self._request = request
-        self._on_end = on_end
         self._reader: Reader = RawText() if request.effort is None else Parser()
         self._stops = StopStrings(request.sampling.stop_strings)
         self._stop_ids = request.sampling.stop_ids | (
             {RETURN, ENDOFTEXT} if request.effort is None else STOP_IDS
         )
-        self._tokens = list(request.prompt)  # what the sequence holds, and at most one token more
-        self._sequence: _core.Sequence | None = None
+        self._tokens = list(request.prompt)  # what was read, and at most one token more
+        self._n_read = 0
         self._sampler = self._make_sampler()
-        # One token is wanted and no more is told of it: it can be found without all logits.
-        self._screens = (
-            engine.core.has_screen and not request.sampling.logprobs and not self._sampler.needs_all_logits
-        )
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[TokenLogprob] = []
-        self._n_cached = self._n_decode_steps = self._decode_bytes = 0
+        self._n_decode_steps = self._decode_bytes = 0
         self._prefill_s = self._decode_s = 0.0
+        self.n_cached = 0  # tokens of the prompt whose keys and values were there
         self.on_logits: Callable[[NDArray[np.float32]], None] | None = None
-        self._close_reason: FinishReason = "cancelled"
-        self._reply: Reply | None = None
-        self.cancel = self._engine.cancel
-
-    def close(self, events: Generator[Event, None, None], reason: FinishReason) -> None:
-        """End it where it is; nothing if it has ended. `events` is what `run` returned."""
-        self._close_reason = reason
-        events.close()
-        if self._reply is None:  # it had not begun
-            self._end(reason)
+        self.finish_reason: FinishReason | None = None  # why it ended; None while it goes on
 
     @property
-    def reply(self) -> Reply:
-        """The reply, or what there is of it."""
-        return self._reply or self._make_reply("unfinished")
+    def n_written(self) -> int:
+        """How many tokens it has, of the reply."""
+        return len(self._tokens) - len(self._request.prompt)
 
-    # ---- the loop ----------------------------------------------------------------------------------------
+    def feed(self) -> Feed | None:
+        """Return what is wanted next; None once the generation has ended."""
+        if self.finish_reason is not None:
+            return None
+        begun = self._request.begun if self._n_read == 0 else []
+        chooser = _core.Chooser(
+            self._sampler,
+            len(self._tokens) + len(begun),
+            n_top=self._request.sampling.logprobs,
+            keeps_logits=self.on_logits is not None,
+        )
+        return Feed(self._n_read, [*self._tokens[self._n_read :], *begun], (chooser,))
 
-    def run(self) -> Generator[Event, None, None]:
-        """Generate. The generator is not kept here: it ends when its Stream is let go of."""
-        try:
-            logits = yield from self._read_prompt()
-            reason = yield from self._write(logits)
-        except _core.Cancelled:
-            reason = "cancelled"
-        except GeneratorExit:
-            self._end(self._close_reason)
-            raise
-        except KeyboardInterrupt:
-            self._end("interrupted")
-            raise Interrupted(self.reply) from None
-        except BaseException:
-            self._end("error")
-            raise
-        yield from self._end(reason)
-        yield Event("done", reply=self._reply)
-
-    def _read_prompt(self) -> Generator[Event, None, Logits]:
-        """Compute the prompt, and what was begun, from where it differs from earlier ones; return the last
-        logits."""
-        prompt = np.asarray([*self._request.prompt, *self._request.begun], np.int32)
-        self._sequence, self._n_cached = self._cache.longest(prompt) or (self._engine.sequence(), 0)
-        yield from self._foretell(self._n_cached, len(prompt))
-        for start in range(self._n_cached, len(prompt), PREFILL_CHUNK):
-            stop = min(start + PREFILL_CHUNK, len(prompt))
-            self._engine.now(f"reading a prompt, {start:,} of {len(prompt):,} tokens done")
-            if stop < len(prompt):
-                self._engine.forward([(self._sequence, prompt[start:stop], 0)])
-            else:
-                logits = self._forward(prompt[start:stop])
-            self._prefill_s += self._engine.call_s
-            if stop < len(prompt):
-                yield Event("progress", self._time_left(stop, len(prompt)), fraction=stop / len(prompt))
-        return logits
-
-    def _foretell(self, start: int, stop: int) -> Iterator[Event]:
-        """Tell how long it takes to read a long prompt, before it is read."""
-        if stop - start <= PREFILL_CHUNK or (seconds := self._estimate(start, stop)) < TELL_FROM_S:
-            return
-        text = f"{stop - start:,} tokens, about {duration(seconds)}"
-        fast = self._estimate(start, stop, "fast")
-        if fast < 0.8 * seconds:
-            text += f' (about {duration(fast)} in a model loaded with precision="fast")'
-        yield Event("progress", text, fraction=start / stop)
-
-    def _time_left(self, start: int, stop: int) -> str:
-        """How long the rest takes: the estimate, put right by what the tokens so far took; "" if short."""
-        expected = self._estimate(self._n_cached, start)
-        left = self._estimate(start, stop) * self._prefill_s / expected
-        return f"about {duration(left)} left" if left >= 1 else ""
-
-    def _estimate(self, start: int, stop: int, precision: str = "") -> float:
-        request, (isa, threads) = self._request, self._engine.kernels
-        precision = precision or request.precision
-        return prefill_seconds(request.config, stop - start, start, precision, isa, threads)
-
-    def _forward(self, ids: NDArray[np.int32]) -> Logits:
-        """Append tokens to the sequence and return the logits after the last."""
-        assert self._sequence is not None
-        if self._screens and self.on_logits is None:
-            return self._engine.forward_screened(self._sequence, ids)
-        return np.asarray(self._engine.forward([(self._sequence, ids, 1)])[0])
-
-    def _write(self, logits: Logits) -> Generator[Event, None, FinishReason]:
-        """Choose tokens until one of the reasons to stop."""
-        n_prompt = len(self._request.prompt)
-        for token in self._request.begun:
-            self._sampler.accept(token)
-            self._tokens.append(token)
-            yield from self._say(token)
-            if (reason := self._reason_to_stop(token)) is not None:
-                return reason
-        while True:
-            if self.on_logits is not None and not isinstance(logits, _core.Screened):
-                self.on_logits(logits)
-            began = time.perf_counter()
-            token = self._choose(logits)
-            self._decode_s += time.perf_counter() - began
-            yield from self._say(token)
-            if (reason := self._reason_to_stop(token)) is not None:
-                return reason
-            self._engine.now(f"writing an answer, {len(self._tokens) - n_prompt:,} tokens so far")
-            logits = self._forward(np.array([token], np.int32))
-            self._decode_s += self._engine.call_s
+    def take(self, choices: Sequence[_core.Choice], seconds: float, n_bytes: int) -> Iterator[Event]:
+        """Take what was chosen for the last feed, and what that cost; yield what it means."""
+        if self._n_read == 0:
+            self._n_read = len(self._tokens) + len(self._request.begun)
+            self._prefill_s = seconds
+            yield from self._say_what_was_begun()
+        else:
+            self._n_read = len(self._tokens)
+            self._decode_s += seconds
+            self._decode_bytes += n_bytes
             self._n_decode_steps += 1
-            self._decode_bytes += self._engine.bytes_touched
+        if self.finish_reason is None:
+            yield from self._append(choices[0])
+
+    def end(self, reason: FinishReason) -> Iterator[Event]:
+        """End here, for `reason` if there was none yet; yield what was still held back."""
+        self.finish_reason = self.finish_reason or reason
+        for piece in self._reader.finish():
+            yield from self._events_of(piece, None)
+        yield from self._answer(self._stops.flush(), None, None)
+
+    # ---- tokens ------------------------------------------------------------------------------------------
 
     def _make_sampler(self) -> _core.Sampler:
-        s, n_vocab = self._request.sampling, self._engine.n_vocab
+        s, n_vocab = self._request.sampling, self._request.config.vocab_size
         assert s.seed is not None
-        return _core.Sampler(
+        sampler = _core.Sampler(
             n_vocab=n_vocab,
             temperature=s.temperature,
             top_k=min(s.top_k, n_vocab),
@@ -244,43 +161,48 @@ class Generation:
             seed=s.seed,
             prompt=np.asarray(self._request.prompt, np.int32),
         )
+        for token in self._request.begun:
+            sampler.accept(token)
+        return sampler
 
-    def _choose(self, logits: Logits) -> int:
-        n_top, position = self._request.sampling.logprobs, len(self._tokens)
-        if isinstance(logits, _core.Screened):
-            token, n_bytes = self._engine.choose(logits, self._sampler, position)
-            self._decode_bytes += n_bytes
-            is_number = logits.is_finite
-        else:
-            token, logprob, top_ids, top_logprobs = self._sampler.sample(logits, position, n_top)
-            is_number = math.isfinite(logits[token])
-        if not is_number:
+    def _say_what_was_begun(self) -> Iterator[Event]:
+        """Say the tokens that the reply began with, as if they had just been chosen."""
+        for token in self._request.begun:
+            self._tokens.append(token)
+            yield from self._say(token)
+            self.finish_reason = self._reason_to_stop(token)
+            if self.finish_reason is not None:
+                return
+
+    def _append(self, choice: _core.Choice) -> Iterator[Event]:
+        token = choice.token
+        if not choice.is_finite:
             raise CheckpointError(
-                f"the logits after {position:,} tokens are no numbers (NaN or infinite), so the weights of "
-                f"{self._request.model!r} are damaged, or not those of a gpt-oss: fetch them anew"
+                f"the logits after {len(self._tokens):,} tokens are no numbers (NaN or infinite), so the "
+                f"weights of {self._request.model!r} are damaged, or not those of a gpt-oss: fetch them anew"
             )
+        if self.on_logits is not None and choice.logits is not None:
+            self.on_logits(choice.logits)
         self._sampler.accept(token)
-        if n_top:
+        if choice.logprob is not None and self._request.sampling.logprobs:
             top = tuple(
                 TokenLogprob(int(i), token_bytes(int(i)), float(p))
-                for i, p in zip(top_ids, top_logprobs, strict=True)
+                for i, p in zip(choice.top_ids, choice.top_logprobs, strict=True)
             )
-            self._logprobs.append(TokenLogprob(token, token_bytes(token), logprob, top))
+            self._logprobs.append(TokenLogprob(token, token_bytes(token), choice.logprob, top))
         self._tokens.append(token)
-        return token
+        yield from self._say(token)
+        self.finish_reason = self._reason_to_stop(token)
 
     def _reason_to_stop(self, token: int) -> FinishReason | None:
-        n_new = len(self._tokens) - len(self._request.prompt)
         if token in self._stop_ids or self._reader.turn_over:
             messages = self._reader.messages
             return "tool_calls" if messages and messages[-1].tool_call is not None else "stop"
         if self._stops.found is not None:
             return "stop_string"
-        if n_new == self._request.sampling.max_tokens:
+        if self.n_written == self._request.sampling.max_tokens:
             return "length"
-        if len(self._tokens) >= self._request.context:
-            return "context"
-        return "cancelled" if self.cancel.is_set() else None
+        return "context" if len(self._tokens) >= self._request.context else None
 
     # ---- what the tokens mean ----------------------------------------------------------------------------
 
@@ -322,19 +244,8 @@ class Generation:
 
     # ---- the end -----------------------------------------------------------------------------------------
 
-    def _end(self, reason: FinishReason) -> list[Event]:
-        """Close what is open, keep the sequence for the next prompt, make the reply; return the last
-        events."""
-        events = [event for piece in self._reader.finish() for event in self._events_of(piece, None)]
-        events += self._answer(self._stops.flush(), None, None)
-        if self._sequence is not None:
-            self._cache.keep(self._tokens, self._sequence)
-        self._reply = self._make_reply(reason)
-        if self._on_end is not None:
-            self._on_end(self._reply)
-        return events
-
-    def _make_reply(self, reason: FinishReason) -> Reply:
+    def reply(self) -> Reply:
+        """Return the reply; what there is of it, "unfinished", while it is being written."""
         request = self._request
         n_prompt = len(request.prompt)
         return Reply(
@@ -344,12 +255,12 @@ class Generation:
             messages=list(self._reader.messages),
             tokens=self._tokens[n_prompt:],
             logprobs=list(self._logprobs),
-            finish_reason=reason,
+            finish_reason=self.finish_reason or "unfinished",
             notes=self._reader.notes,
             stats=Stats(
                 n_prompt_tokens=n_prompt,
-                n_cached_tokens=min(self._n_cached, n_prompt),
-                n_new_tokens=len(self._tokens) - n_prompt,
+                n_cached_tokens=min(self.n_cached, n_prompt),
+                n_new_tokens=self.n_written,
                 n_decode_steps=self._n_decode_steps,
                 prefill_s=self._prefill_s,
                 decode_s=self._decode_s,
@@ -364,79 +275,3 @@ class Generation:
             precision=request.precision,
             origin=request.origin,
         )
-
-
-class Stream:
-    """The events of one generation, live, once; `reply` afterwards.
-
-    >>> for event in model.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
-    Hello!
-
-    Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
-    letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
-    another thread. An interrupt raises Interrupted, a KeyboardInterrupt with the partial reply; it is in
-    `reply` too. `on_logits`, where it is set, is called with the logits [V] that each token is chosen from.
-    """
-
-    def __init__(
-        self,
-        engine: SharedEngine,
-        cache: PrefixCache,
-        request: Request,
-        on_end: Callable[[Reply], None] | None = None,
-    ) -> None:
-        self._generation = Generation(engine, cache, request, on_end)
-        self._events = self._generation.run()
-
-    def __iter__(self) -> Iterator[Event]:
-        return self
-
-    def __next__(self) -> Event:
-        return next(self._events)
-
-    def run(self) -> Reply:
-        """Generate to the end and return the reply; an interrupt raises Interrupted.
-
-        >>> model.stream("Hi").run().text  # doctest: +SKIP
-        'Hello!'
-        """
-        try:
-            for _ in self:
-                pass
-        except Interrupted:
-            raise
-        except KeyboardInterrupt:  # it came between two events
-            self.close("interrupted")
-            raise Interrupted(self.reply) from None
-        return self.reply
-
-    def cancel(self) -> None:
-        """End the generation from any thread; the loop over the events ends within about 20 ms, with
-        "done"."""
-        self._generation.cancel.set()
-
-    def close(self, reason: FinishReason = "cancelled") -> None:
-        """End the generation now, in the thread that loops over it; `reason` becomes the finish_reason."""
-        self._generation.close(self._events, reason)
-
-    @property
-    def reply(self) -> Reply:
-        """The reply; what there is of it, "unfinished", while it is being written."""
-        return self._generation.reply
-
-    @property
-    def on_logits(self) -> Callable[[NDArray[np.float32]], None] | None:
-        """What sees the logits of every choice."""
-        return self._generation.on_logits
-
-    @on_logits.setter
-    def on_logits(self, see: Callable[[NDArray[np.float32]], None] | None) -> None:
-        self._generation.on_logits = see
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "cancelled")

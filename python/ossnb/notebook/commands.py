@@ -65,7 +65,7 @@ def _value(flag: str, text: str) -> Any:
 
 def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, Conversation]) -> list[str]:
     """Describe the default model, further models in use, and the conversations."""
-    config, core = model.config, model.core
+    config, core = model.config, model.engine.core
     rows = [
         ("model", model.source + (f" at revision {model.revision}" if model.revision else "")),
         ("shape", f"{config.num_hidden_layers} layers, {config.num_local_experts} experts"),

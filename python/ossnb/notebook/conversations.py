@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..chat import Chat, messages_to_json
-from ..generation.loop import Stream
 from ..generation.record import Reply
+from ..generation.stream import Stream
 from ..harmony.messages import Message
 
 ChatMessage = Message | Mapping[str, Any]

@@ -54,8 +54,8 @@ from .progress import NotebookProgress
 from .stopping import Stopped, StoppedLoading, interrupts_held
 
 if TYPE_CHECKING:
-    from ..generation.loop import Stream
     from ..generation.record import Reply
+    from ..generation.stream import Stream
     from ..model import Model
 
 

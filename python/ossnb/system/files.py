@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -34,3 +35,18 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def parse_size(name: str, text: str) -> int:
+    """Read a size in bytes; ValueError says what `name` must be.
+
+    >>> parse_size("limit", "1.5 GB"), parse_size("limit", "0")
+    (1500000000, 0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
+    if match is None:
+        raise ValueError(f"{name} must be a size such as 20GB, 500 MB or 0, got {text!r}")
+    return int(float(match[1]) * _UNITS[match[2]])

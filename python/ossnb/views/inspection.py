@@ -19,7 +19,7 @@ from .panel import Panel
 from .steps import Steps
 
 if TYPE_CHECKING:
-    from ..generation.loop import Stream
+    from ..generation.stream import Stream
 
 N_TITLE = 5  # alternatives in a tooltip of the picture that lasts
 

@@ -29,7 +29,7 @@ from .markup import (
 from .panel import Panel
 
 if TYPE_CHECKING:
-    from ..generation.loop import Stream
+    from ..generation.stream import Stream
     from ..model import Model
 
 UNLIKELY = 0.05  # a written token with less than this share would now probably be another

@@ -1,0 +1,236 @@
+"""Many generations, one engine: what they want next goes through it together, in one ragged pass.
+
+A generation asks (`Feed`) and is told (`Ride.choices`). Who waits for an answer may drive: the first of those
+who wait makes one pass for all of them, and each takes its own part away. So nothing runs that nobody waits
+for, and a slow reader stops only itself.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .feed import Feed
+from .prefix import PrefixTree
+from .shared import SharedEngine, Use
+
+PASS_ROWS = 512  # tokens of a prompt in one pass
+ROWS_BESIDE = 64  # the same, where answers are written in the pass: their readers wait for all of it
+GRACE = 0.1  # of the last pass's time: how long a pass waits for those who took part in the last one
+MOST_GRACE_S = 0.005
+
+
+class Progress(NamedTuple):
+    """How far a long feed has been read: positions, and the seconds it took so far."""
+
+    first: int
+    done: int
+    last: int
+    seconds: float
+
+
+class Scheduler:
+    """The passes of one engine.
+
+    >>> ride = Scheduler(engine, tree).ride("writing an answer")  # doctest: +SKIP
+    >>> for progress in ride.read(Feed(0, tokens, (chooser,))): pass  # doctest: +SKIP
+    >>> ride.choices[0].token  # doctest: +SKIP
+    976
+    """
+
+    def __init__(self, engine: SharedEngine, tree: PrefixTree) -> None:
+        self.engine = engine
+        self.tree = tree
+        self._last: list[weakref.ref[Ride]] = []  # who took part in the last pass
+        self._last_s = 0.0  # how long it took
+        self._last_end = 0.0
+
+    def ride(self, doing: str) -> Ride:
+        """Begin a way through the engine; `doing` tells others what it is for."""
+        return Ride(self, doing)
+
+    def drive(self, driver: Ride) -> None:
+        """Make one pass for `driver` and for all others who wait; only when it is the driver's turn."""
+        self._wait_for_companions()
+        waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use.wants_a_pass]
+        parts = _shares(driver, [ride for ride in waiting if ride is not driver])
+        try:
+            self._pass(parts, driver)
+        except (KeyboardInterrupt, _core.Cancelled):
+            raise
+        except Exception:
+            if len(parts) == 1:
+                raise
+            self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
+
+    def _wait_for_companions(self) -> None:
+        """Wait a moment for those who took part in the last pass and are taking its fruit away."""
+        deadline = self._last_end + min(GRACE * self._last_s, MOST_GRACE_S)
+        while time.perf_counter() < deadline:
+            away = [ride for ref in self._last if (ride := ref()) is not None and ride.will_be_back]
+            if not away:
+                return
+            time.sleep(0.0001)
+
+    def _pass(self, parts: Sequence[Part], driver: Ride) -> None:
+        n_new = sum(part.ride.n_new_blocks(len(part.tokens)) for part in parts)
+        self.tree.make_room(n_new * self.engine.core.kv.block_bytes)
+        for part in parts:
+            part.ride.is_aboard = True
+        began = time.perf_counter()
+        try:
+            step = self.engine.core.step(
+                [(part.ride.sequence, part.tokens, len(part.choosers)) for part in parts],
+                [chooser for part in parts for chooser in part.choosers],
+                driver.cancel,
+            )
+            seconds, at = time.perf_counter() - began, 0
+            for part in parts:
+                n = len(part.choosers)
+                part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
+                at += n
+        finally:
+            for part in parts:
+                part.ride.is_aboard = False
+                if part.ride.has_left:
+                    part.ride.leave()
+        self._last = [weakref.ref(part.ride) for part in parts]
+        self._last_s, self._last_end = seconds, time.perf_counter()
+
+
+class Ride(Use):
+    """One generation's way through the engine: its sequence, what it still wants, what it was told."""
+
+    def __init__(self, scheduler: Scheduler, doing: str) -> None:
+        super().__init__(scheduler.engine, doing)
+        self.scheduler = scheduler
+        self.sequence: _core.Sequence | None = None
+        self.tokens: list[int] = []  # whose keys and values the sequence holds
+        self.n_cached = 0  # of them, taken from earlier prompts and replies
+        self.choices: list[_core.Choice] = []  # the answer to the last feed
+        self.seconds = 0.0  # of passes for the last feed
+        self.n_bytes = 0  # that they had to read
+        self.is_aboard = False  # a pass is writing into the sequence
+        self.has_left = False
+        self._unread: NDArray[np.int32] = np.empty(0, np.int32)
+        self._choosers: tuple[_core.Chooser, ...] = ()
+        self._has_news = False
+
+    def read(self, feed: Feed) -> Iterator[Progress]:
+        """Have a feed read; yields before the first pass and after each but the last.
+
+        `choices` has what was chosen in the end. _core.Cancelled once `cancel` is set, Busy and whatever the
+        engine raises else: then a further call goes on with another feed.
+        """
+        first = self._board(feed)
+        last = len(feed.tokens) + feed.at
+        self.seconds, self.n_bytes, self.choices = 0.0, 0, []
+        yield Progress(first, first, last, 0.0)
+        while len(self._unread):
+            self._wait_for_news()
+            if len(self._unread):
+                yield Progress(first, len(self.tokens), last, self.seconds)
+
+    def leave(self) -> None:
+        """End the ride: what the sequence holds is kept for later prompts. At once, or, where a pass is
+        writing into the sequence for others, when that is over."""
+        self.has_left = True
+        if not self.is_aboard and self.sequence is not None:
+            self.scheduler.tree.keep(self.tokens, self.sequence)
+            self.sequence = None
+            self.scheduler.tree.make_room(0)
+
+    def _board(self, feed: Feed) -> int:
+        """Make the sequence ready for a feed and return the position of the first token to read."""
+        tokens = np.asarray(feed.tokens, np.int32)
+        if self.sequence is None:
+            known = self.scheduler.tree.longest(tokens)
+            self.sequence, self.n_cached = known or (self.core.sequence(), 0)
+            self.tokens = tokens[: self.n_cached].tolist()
+            tokens = tokens[self.n_cached :]
+        elif feed.at < len(self.tokens):
+            self.sequence.rewind(feed.at)
+            del self.tokens[feed.at :]
+        self._unread, self._choosers = tokens, feed.choosers
+        return len(self.tokens)
+
+    def _wait_for_news(self) -> None:
+        self._has_news = False
+        with self.held:
+            self.engine.check_usable()
+            if self.wait(self._is_over):
+                self.scheduler.drive(self)
+        self.pass_on()
+        if not self._has_news:
+            raise _core.Cancelled("cancelled while it waited for its turn")
+
+    def _is_over(self) -> bool:
+        return self._has_news or self.cancel.is_set()
+
+    # ---- for the one who drives ----------------------------------------------------------------------------
+
+    @property
+    def wants_a_pass(self) -> bool:
+        """Whether this ride waits for a pass, which may take it along."""
+        return len(self._unread) > 0 and not self._is_over()
+
+    @property
+    def will_be_back(self) -> bool:
+        """Whether its reader is away with what the last pass gave."""
+        return not self.has_left and not self.held.locked()
+
+    def n_new_blocks(self, n_tokens: int) -> int:
+        """How many blocks a pass of so many tokens needs at most."""
+        assert self.sequence is not None
+        n_blocks = -(-(len(self.tokens) + n_tokens) // self.core.kv.block_tokens)
+        return n_blocks - len(self.sequence.blocks) + 1  # one to copy, where the last is shared
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the next pass ends its feed, whatever room there is: all its rows are chosen from."""
+        return len(self._unread) <= max(len(self._choosers), 1)
+
+    def share(self, most_rows: int) -> Part:
+        """What a pass with room for so many rows reads; rows that are chosen from stay together."""
+        n, n_chosen = len(self._unread), len(self._choosers)
+        if n <= max(most_rows, n_chosen):
+            return Part(self, self._unread, self._choosers)
+        return Part(self, self._unread[: max(min(most_rows, n - n_chosen), 1)], ())
+
+    def arrive(self, part: Part, choices: list[_core.Choice], seconds: float, n_bytes: int) -> None:
+        """Take what a pass gave."""
+        self.tokens += part.tokens.tolist()
+        self._unread = self._unread[len(part.tokens) :]
+        self.choices = choices
+        self.seconds += seconds
+        self.n_bytes += n_bytes
+        self.had_one()
+        self._has_news = True
+        self.bell.ring()
+
+
+class Part(NamedTuple):
+    """What one ride has in a pass."""
+
+    ride: Ride
+    tokens: NDArray[np.int32]
+    choosers: tuple[_core.Chooser, ...]
+
+
+def _shares(driver: Ride, others: Sequence[Ride]) -> list[Part]:
+    """Share a pass's rows out: to those who write, then to prompts, the driver's before others'."""
+    writing = [ride for ride in others if ride.is_writing][: PASS_ROWS - 1]
+    beside = bool(writing) or driver.is_writing
+    parts = [driver.share(ROWS_BESIDE if writing else PASS_ROWS), *(ride.share(1) for ride in writing)]
+    room = (ROWS_BESIDE if beside else PASS_ROWS) - (0 if driver.is_writing else len(parts[0].tokens))
+    for ride in others:
+        if not ride.is_writing and room > 0:
+            parts.append(ride.share(room))
+            room -= len(parts[-1].tokens)
+    return parts

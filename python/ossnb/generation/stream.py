@@ -1,0 +1,183 @@
+"""A generation on its way through the engine, as the one who reads it holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..engine.estimate import duration, prefill_seconds
+from ..engine.feed import Feed
+from ..engine.scheduler import PASS_ROWS, Progress, Ride, Scheduler
+from ..errors import Interrupted
+from .loop import Generation, Request
+from .record import Event, FinishReason, Reply
+
+TELL_FROM_S = 3.0  # how long reading a prompt takes, where it takes longer than this
+
+
+class _Course:
+    """A generation and its ride, from the first feed to the reply.
+
+    The generator of its events is not kept here: it ends when its Stream is let go of.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, request: Request, on_end: Callable[[Reply], None] | None
+    ) -> None:
+        self.generation = Generation(request)
+        self.ride: Ride = scheduler.ride("about to begin an answer")
+        self.reply: Reply | None = None
+        self.close_reason: FinishReason = "cancelled"
+        self._request = request
+        self._on_end = on_end
+
+    def events(self) -> Generator[Event, None, None]:
+        """Generate."""
+        generation, ride = self.generation, self.ride
+        try:
+            while (feed := generation.feed()) is not None:
+                if ride.cancel.is_set():
+                    raise _core.Cancelled
+                yield from self._read(feed)
+                yield from generation.take(ride.choices, ride.seconds, ride.n_bytes)
+        except _core.Cancelled:
+            generation.finish_reason = "cancelled"
+        except GeneratorExit:
+            self.end(self.close_reason)
+            raise
+        except KeyboardInterrupt:
+            raise Interrupted(self.end("interrupted")[1]) from None
+        except BaseException:
+            self.end("error")
+            raise
+        events, reply = self.end("stop")
+        yield from events
+        yield Event("done", reply=reply)
+
+    def end(self, reason: FinishReason) -> tuple[list[Event], Reply]:
+        """Close what is open, keep the keys and values for the next prompt, make the reply; return the last
+        events with it."""
+        if self.reply is not None:
+            return [], self.reply
+        events = [*self.generation.end(reason)]
+        self.ride.leave()
+        reply = self.reply = self.generation.reply()
+        if self._on_end is not None:
+            self._on_end(reply)
+        return events, reply
+
+    def _read(self, feed: Feed) -> Iterator[Event]:
+        for progress in self.ride.read(feed):
+            if feed.at > 0:
+                self.ride.doing = f"writing an answer, {self.generation.n_written:,} tokens so far"
+                continue
+            self.generation.n_cached = self.ride.n_cached
+            self.ride.doing = f"reading a prompt, {progress.done:,} of {progress.last:,} tokens done"
+            if progress.done > progress.first:
+                yield Event("progress", self._time_left(progress), fraction=progress.done / progress.last)
+            elif progress.last - progress.first > PASS_ROWS:
+                yield from self._foretell(progress.first, progress.last)
+
+    def _foretell(self, start: int, stop: int) -> Iterator[Event]:
+        """Tell how long it takes to read a long prompt, before it is read."""
+        seconds = self._estimate(start, stop)
+        if seconds < TELL_FROM_S:
+            return
+        text = f"{stop - start:,} tokens, about {duration(seconds)}"
+        fast = self._estimate(start, stop, "fast")
+        if fast < 0.8 * seconds:
+            text += f' (about {duration(fast)} in a model loaded with precision="fast")'
+        yield Event("progress", text, fraction=start / stop)
+
+    def _time_left(self, progress: Progress) -> str:
+        """How long the rest takes: the estimate, put right by what the tokens so far took; "" if short."""
+        expected = self._estimate(progress.first, progress.done)
+        left = self._estimate(progress.done, progress.last) * progress.seconds / expected
+        return f"about {duration(left)} left" if left >= 1 else ""
+
+    def _estimate(self, start: int, stop: int, precision: str = "") -> float:
+        request, core = self._request, self.ride.core
+        precision = precision or request.precision
+        return prefill_seconds(request.config, stop - start, start, precision, core.isa, core.threads)
+
+
+class Stream:
+    """The events of one generation, live, once; `reply` afterwards.
+
+    >>> for event in model.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
+    Hello!
+
+    Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
+    letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
+    another thread. An interrupt raises Interrupted, a KeyboardInterrupt with the partial reply; it is in
+    `reply` too. `on_logits`, where it is set, is called with the logits [V] that each token is chosen from.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        request: Request,
+        on_end: Callable[[Reply], None] | None = None,
+    ) -> None:
+        self._course = _Course(scheduler, request, on_end)
+        self._events = self._course.events()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def run(self) -> Reply:
+        """Generate to the end and return the reply; an interrupt raises Interrupted.
+
+        >>> model.stream("Hi").run().text  # doctest: +SKIP
+        'Hello!'
+        """
+        try:
+            for _ in self:
+                pass
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # it came between two events
+            self.close("interrupted")
+            raise Interrupted(self.reply) from None
+        return self.reply
+
+    def cancel(self) -> None:
+        """End the generation from any thread; the loop over the events ends within about 20 ms, with
+        "done"."""
+        self._course.ride.cancel.set()
+
+    def close(self, reason: FinishReason = "cancelled") -> None:
+        """End the generation now, in the thread that loops over it; `reason` becomes the finish_reason."""
+        self._course.close_reason = reason
+        self._events.close()
+        self._course.end(reason)  # if it had not begun
+
+    @property
+    def reply(self) -> Reply:
+        """The reply; what there is of it, "unfinished", while it is being written."""
+        return self._course.reply or self._course.generation.reply()
+
+    @property
+    def on_logits(self) -> Callable[[NDArray[np.float32]], None] | None:
+        """What sees the logits of every choice."""
+        return self._course.generation.on_logits
+
+    @on_logits.setter
+    def on_logits(self, see: Callable[[NDArray[np.float32]], None] | None) -> None:
+        self._course.generation.on_logits = see
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "cancelled")

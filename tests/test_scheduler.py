@@ -1,0 +1,239 @@
+"""Several generations at once: they share passes, and each is what it would be alone."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import ossnb
+from fakes import Core, model_of, random_model, wait_until
+from ossnb.testing import write_random_checkpoint
+
+PROMPTS = [[1, 2, 3], [1, 2, 9, 9], [7] * 40, list(range(90)), [250], [1, 2, 3, 4]]
+
+
+def alone(prompt, seed=0, max_tokens=30):
+    return random_model().complete(prompt, seed=seed, max_tokens=max_tokens).tokens
+
+
+def at_once(tasks, seconds=60):
+    """Run functions in threads; what they return, in order. What one raises is raised here."""
+    results, errors, start = [None] * len(tasks), [], threading.Barrier(len(tasks))
+
+    def run(i, task):
+        try:
+            start.wait(seconds)
+            results[i] = task()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in enumerate(tasks)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+        assert not thread.is_alive(), "a generation hangs"
+    if errors:
+        raise errors[0]
+    return results
+
+
+def slow(model, seconds=0.003):
+    model.engine.core.before_forward = lambda n: time.sleep(seconds)
+    return model
+
+
+def test_generations_of_several_threads_share_passes_and_are_those_of_each_alone():
+    model = slow(random_model())
+
+    replies = at_once(
+        [lambda p=p, i=i: model.complete(p, seed=i, max_tokens=30) for i, p in enumerate(PROMPTS)]
+    )
+
+    assert [reply.tokens for reply in replies] == [alone(p, i) for i, p in enumerate(PROMPTS)]
+    assert max(model.engine.core.passes) >= 4, "they wait for each other, and then go together"
+    assert len(model.engine.core.passes) < 0.6 * sum(model.engine.core.passes)
+
+
+def test_the_engine_gives_each_what_it_gives_it_alone(tmp_path):
+    shape = {"num_hidden_layers": 2, "vocab_size": 300, "sliding_window": 16, "num_local_experts": 8}
+    folder = write_random_checkpoint(tmp_path / "model", shape, seed=1)
+    settings = [{"temperature": 0}, {"top_p": 0.8}, {"seed": 5}, {"logprobs": 3, "repetition_penalty": 1.2}]
+    settings = [{"seed": 3, "max_tokens": 40, **more} for more in settings]
+    with ossnb.load(folder) as model:
+        expected = [model.complete(p, **s) for p, s in zip(PROMPTS, settings, strict=False)]
+    with ossnb.load(folder) as model:
+        replies = at_once(
+            [lambda p=p, s=s: model.complete(p, **s) for p, s in zip(PROMPTS, settings, strict=False)]
+        )
+        assert [r.tokens for r in replies] == [r.tokens for r in expected]
+        assert [r.logprobs for r in replies] == [r.logprobs for r in expected]
+        model.forget()
+        assert (model.n_kept_bytes, model.engine.core.kv.used_bytes) == (0, 0)
+
+
+def test_a_reader_that_stops_stops_only_itself():
+    model = slow(random_model())
+    stopped = model.stream_complete(PROMPTS[0], seed=0, max_tokens=30)
+    first = [next(stopped) for _ in range(3)]
+
+    replies = at_once([lambda i=i: model.complete(PROMPTS[i], seed=i, max_tokens=30) for i in (1, 2)])
+
+    assert [reply.tokens for reply in replies] == [alone(PROMPTS[i], i) for i in (1, 2)]
+    assert stopped.reply.tokens == alone(PROMPTS[0])[: len(stopped.reply.tokens)]
+    assert len(first) == 3
+    assert len(stopped.reply.tokens) <= 4
+    assert stopped.run().tokens == alone(PROMPTS[0])
+
+
+@pytest.mark.parametrize("n_passes", [1, 5, 12])
+def test_one_that_is_cancelled_ends_and_the_others_go_on(n_passes):
+    model = slow(random_model())
+    streams = [model.stream_complete(p, seed=i, max_tokens=30) for i, p in enumerate(PROMPTS)]
+    seen = threading.Event()
+
+    def before(n):
+        time.sleep(0.003)
+        if len(model.engine.core.passes) == n_passes and not seen.is_set():
+            streams[2].cancel()
+            seen.set()
+
+    model.engine.core.before_forward = before
+    replies = at_once([stream.run for stream in streams])
+
+    assert replies[2].finish_reason == "cancelled"
+    assert replies[2].tokens == alone(PROMPTS[2], 2)[: len(replies[2].tokens)]
+    for i in (0, 1, 3, 4, 5):
+        assert replies[i].tokens == alone(PROMPTS[i], i)
+    assert model.complete(PROMPTS[2], seed=2, max_tokens=30).tokens == alone(PROMPTS[2], 2)
+
+
+@pytest.mark.parametrize("n_passes", [0, 3, 9])
+def test_an_interrupt_ends_who_drives_and_the_others_go_on(n_passes):
+    model = slow(random_model())
+    main, hit = threading.get_ident(), []
+
+    def before(n):
+        time.sleep(0.003)
+        if threading.get_ident() == main and len(model.engine.core.passes) >= n_passes and not hit:
+            hit.append(n)
+            raise KeyboardInterrupt
+
+    model.engine.core.before_forward = before
+    others = [None] * 3
+    threads = [
+        threading.Thread(
+            target=lambda i=i: others.__setitem__(i, model.complete(PROMPTS[i], seed=i, max_tokens=30))
+        )
+        for i in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    with pytest.raises(ossnb.Interrupted) as stopped:
+        model.complete(PROMPTS[4], seed=4, max_tokens=1000)
+    for thread in threads:
+        thread.join(30)
+
+    assert [reply.tokens for reply in others] == [alone(PROMPTS[i], i) for i in range(3)]
+    written = stopped.value.reply.tokens
+    assert written == alone(PROMPTS[4], 4, 1000)[: len(written)]
+
+
+def test_an_error_goes_to_whom_it_belongs():
+    """A pass of several that fails is made again with its driver alone."""
+
+    def logits_after(tokens):
+        if tokens[0] == 7 and len(tokens) > 45:
+            raise MemoryError("no room for this one")
+        key = sum(tokens) * 31 + len(tokens)
+        return np.random.default_rng(key).normal(0, 2, 300).astype(np.float32)
+
+    def new_model():
+        return slow(model_of(Core(logits_after, 300)))
+
+    model, outcomes = new_model(), []
+
+    def run(i):
+        try:
+            return model.complete(PROMPTS[i], seed=i, max_tokens=20).tokens
+        except MemoryError as error:
+            outcomes.append((i, str(error)))
+            return None
+
+    got = at_once([lambda i=i: run(i) for i in range(4)])
+
+    assert outcomes == [(2, "no room for this one")]
+    assert [tokens for tokens in got if tokens] == [
+        new_model().complete(PROMPTS[i], seed=i, max_tokens=20).tokens for i in (0, 1, 3)
+    ]
+
+
+def test_who_leaves_while_another_drives_leaves_at_once_and_loses_nothing():
+    model = random_model()
+    core, go_on, is_in = model.engine.core, threading.Event(), threading.Event()
+    streams = [model.stream_complete(PROMPTS[i], seed=i, max_tokens=30) for i in (0, 1)]
+
+    def before(n):
+        time.sleep(0.003)
+        if len(core.passes) > 6 and core.passes[-1] == 2:
+            is_in.set()
+            go_on.wait(30)
+
+    core.before_forward = before
+    ended, replies = [], [None, None]
+
+    def run(i):
+        replies[i] = streams[i].run()
+        ended.append(i)
+
+    threads = [threading.Thread(target=run, args=(i,), daemon=True) for i in (0, 1)]
+    for thread in threads:
+        thread.start()
+    assert is_in.wait(30)
+    for stream in streams:
+        stream.cancel()
+    wait_until(lambda: len(ended) == 1)  # whoever does not drive
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+
+    for i in (0, 1):
+        assert replies[i].tokens == alone(PROMPTS[i], i)[: len(replies[i].tokens)]
+        again = model.complete([*PROMPTS[i], *replies[i].tokens], seed=i, max_tokens=1)
+        assert again.stats.n_cached_tokens >= len(PROMPTS[i])
+
+
+def test_answers_go_on_beside_a_long_prompt():
+    model = slow(random_model(context=8192))
+    n_prompt, marks = 3000, []
+
+    def writer():
+        for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=30):
+            marks.append(("answer", event.token))
+
+    def reader():
+        wait_until(lambda: len(marks) > 2)
+        for event in model.stream_complete([5] * n_prompt, max_tokens=1):
+            marks.append((event.kind, event.fraction))
+
+    at_once([writer, reader])
+
+    progress = [i for i, (kind, _) in enumerate(marks) if kind == "progress"]
+    written = [i for i, (kind, token) in enumerate(marks) if kind == "answer" and token is not None]
+    assert len(progress) >= 5
+    assert sum(progress[0] < i < progress[-1] for i in written) >= 5
+
+
+def test_a_reading_takes_its_turn_between_passes():
+    model = slow(random_model())
+
+    replies = at_once(
+        [
+            lambda: model.complete(PROMPTS[0], seed=0, max_tokens=30).tokens,
+            lambda: model.complete(PROMPTS[1], seed=1, max_tokens=30).tokens,
+            lambda: model.logits(PROMPTS[3]).shape,
+        ]
+    )
+
+    assert replies == [alone(PROMPTS[0], 0), alone(PROMPTS[1], 1), (90, 300)]
