@@ -18,6 +18,7 @@ from ossnb.checkpoint import packed as derived
 from ossnb.checkpoint.layout import open_checkpoint
 from ossnb.system import machine
 from ossnb.testing import write_random_checkpoint
+from packing import pack_q6
 
 SHAPE = {"hidden_size": 96, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 500}
 IDS = [5, 17, 499, 3, 3, 250]
@@ -107,7 +108,7 @@ def unpacked_q6(tiles, n_rows):
 
 def test_norms_bound_what_packing_lost(folder):
     opened = open_checkpoint(folder)
-    tiles, norms = _core.pack_q6(opened.tensors["lm_head.weight"], 2)
+    tiles, norms = pack_q6(opened.tensors["lm_head.weight"], 2)
     w = (opened.tensors["lm_head.weight"].astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     q, scales = unpacked_q6(tiles, len(w))
 
@@ -304,16 +305,17 @@ def test_processes_that_start_together_build_once(folder, cache):
 
 
 def test_an_interrupt_leaves_nothing_half_made(folder, cache, monkeypatch):
-    pack, calls = _core.pack_q8, []
+    pack, calls = _core.Packing.pack, []
 
-    def interrupted(w, threads):
-        calls.append(w.shape)
+    def interrupted(packing, w, threads):
+        if packing.name == "q8_attention":
+            calls.append(w.shape)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return pack(w, threads)
+        return pack(packing, w, threads)
 
     with monkeypatch.context() as patched:
-        patched.setattr(_core, "pack_q8", interrupted)
+        patched.setattr(_core.Packing, "pack", interrupted)
         with pytest.raises(KeyboardInterrupt):
             logits(folder)
     assert {p.name.split("-")[0] for p in cache.iterdir()} == {".lock", "screen"}

@@ -37,7 +37,7 @@ def all_logits(model, ids, chunks=None):
     for n in [*(chunks or []), len(ids)]:
         piece = ids[at : at + n]
         if len(piece):
-            parts.append(model.forward([(sequence, piece, len(piece))]))
+            parts.append(model.logits([(sequence, piece, len(piece))]))
         at += len(piece)
     return np.concatenate(parts)
 
@@ -84,7 +84,7 @@ def test_greedy_continuation_of_the_stored_reference_model(prompt):
     sequence, ids = model.sequence(), np.load(DATA / "tiny_a" / f"prompt_{prompt}.npy").astype(np.int32)
     expected, got = np.load(DATA / "tiny_a" / f"greedy_{prompt}.npy"), []
     for _ in expected:
-        logits = model.forward([(sequence, ids, 1)])
+        logits = model.logits([(sequence, ids, 1)])
         ids = np.array([logits[0].argmax()], np.int32)
         got.append(ids[0])
     np.testing.assert_array_equal(got, expected)
@@ -180,8 +180,8 @@ def test_same_bits_in_a_batch(windowed, expected):
     other = ids_of(7, 77, 300)
     alone = all_logits(model, other)
     a, b, c = (model.sequence() for _ in range(3))
-    first = model.forward([(a, ids[:200], 200), (b, other[:5], 5), (c, ids[:1], 1)])
-    second = model.forward([(c, ids[1:3], 0), (b, other[5:], 72), (a, ids[200:], 1)])
+    first = model.logits([(a, ids[:200], 200), (b, other[:5], 5), (c, ids[:1], 1)])
+    second = model.logits([(c, ids[1:3], 0), (b, other[5:], 72), (a, ids[200:], 1)])
     same_bits(first[:200], expected[:200])
     same_bits(first[200:205], alone[:5])
     same_bits(second[:72], alone[5:])
@@ -193,27 +193,27 @@ def test_same_bits_after_fork_and_rewind(windowed, expected):
     folder, ids = windowed
     model = load(folder)
     parent = model.sequence()
-    model.forward([(parent, ids[:250], 0)])
+    model.logits([(parent, ids[:250], 0)])
     child = parent.fork()
     child.rewind(130)  # inside a block, past the window's start: keys of sliding layers must still be there
     assert (parent.length, child.length) == (250, 130)
-    model.forward([(child, ids_of(10, 60, 300), 0)])
+    model.logits([(child, ids_of(10, 60, 300), 0)])
     grandchild = child.fork()
     grandchild.rewind(100)
-    same_bits(model.forward([(grandchild, ids[100:], 200)]), expected[100:])
-    same_bits(model.forward([(parent, ids[250:], 50)]), expected[250:])
+    same_bits(model.logits([(grandchild, ids[100:], 200)]), expected[100:])
+    same_bits(model.logits([(parent, ids[250:], 50)]), expected[250:])
 
 
 def test_forks_share_blocks_until_they_write(windowed):
     folder, ids = windowed
     model = load(folder)
     parent = model.sequence()
-    model.forward([(parent, ids[:64], 0)])
+    model.logits([(parent, ids[:64], 0)])
     child = parent.fork()
     assert child.n_bytes == parent.n_bytes == 64 * model.kv_bytes_per_token
     del parent
-    model.forward([(child, ids[64:65], 0)])
-    assert child.n_bytes == (64 + model.kv_block_tokens) * model.kv_bytes_per_token
+    model.logits([(child, ids[64:65], 0)])
+    assert child.n_bytes == (64 + model.kv.block_tokens) * model.kv_bytes_per_token
 
 
 # ---- mistakes and stops
@@ -235,11 +235,11 @@ def test_a_wrong_batch_is_a_value_error_and_changes_nothing(windowed, expected, 
     folder, ids = windowed
     model = load(folder)
     sequence = model.sequence()
-    model.forward([(sequence, ids[:10], 0)])
+    model.logits([(sequence, ids[:10], 0)])
     with pytest.raises(ValueError, match=message):
-        model.forward(make(sequence))
+        model.logits(make(sequence))
     assert sequence.length == 10
-    same_bits(model.forward([(sequence, ids[10:20], 10)]), expected[10:20])
+    same_bits(model.logits([(sequence, ids[10:20], 10)]), expected[10:20])
 
 
 def test_rewind_outside_is_a_value_error(windowed):
@@ -284,17 +284,17 @@ def slow(tmp_path_factory):
 def test_a_flag_set_by_another_thread_stops_a_call(slow):
     ids = ids_of(1, 600, 300)
     sequence, flag = slow.sequence(), _core.CancelFlag()
-    slow.forward([(sequence, ids[:3], 0)])
+    slow.logits([(sequence, ids[:3], 0)])
     stopper = threading.Timer(0.2, flag.set)
     stopper.start()
     start = time.monotonic()
     with pytest.raises(_core.Cancelled):
-        slow.forward([(sequence, ids, 0)], flag)
+        slow.logits([(sequence, ids, 0)], flag)
     assert flag.is_set()
     assert time.monotonic() - start < 1.5  # it would take far longer
-    assert sequence.length == 3
+    assert (sequence.length, slow.kv.n_blocks) == (3, len(sequence.blocks))
     flag.clear()
-    slow.forward([(sequence, ids[:2], 0)], flag)
+    slow.logits([(sequence, ids[:2], 0)], flag)
     assert sequence.length == 5
 
 
@@ -304,10 +304,10 @@ def test_ctrl_c_stops_a_call(slow):
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        slow.forward([(sequence, ids, 0)])
+        slow.logits([(sequence, ids, 0)])
     assert time.monotonic() - start < 1.5
     assert sequence.length == 0
-    slow.forward([(sequence, ids[:2], 0)])
+    slow.logits([(sequence, ids[:2], 0)])
 
 
 def test_threads_take_turns(windowed, expected):
@@ -333,13 +333,13 @@ def test_one_sequence_in_two_threads_is_a_clear_error(slow):
 
     def extend():
         with pytest.raises(_core.Cancelled):
-            slow.forward([(sequence, ids_of(3, 600, 300), 0)], flag)
+            slow.logits([(sequence, ids_of(3, 600, 300), 0)], flag)
 
     thread = threading.Thread(target=extend)
     thread.start()
     time.sleep(0.2)
     try:
-        for use in (sequence.fork, lambda: sequence.rewind(0), lambda: slow.forward([(sequence, [1], 0)])):
+        for use in (sequence.fork, lambda: sequence.rewind(0), lambda: slow.logits([(sequence, [1], 0)])):
             with pytest.raises(RuntimeError, match="another thread"):
                 use()
     finally:
@@ -370,17 +370,21 @@ def test_a_forked_child_can_generate(windowed, expected):
     same_bits(all_logits(model, ids[:40]), expected[:40])
 
 
-def test_bytes_touched_are_those_of_the_tensors(windowed):
+def greedy(model):
+    return _core.Sampler(n_vocab=model.n_vocab, temperature=0)
+
+
+def test_n_bytes_of_a_step_are_those_of_the_tensors(windowed):
     folder, ids = windowed
     checkpoint = open_checkpoint(folder)
     model, c = load(folder), checkpoint.config
     sequence = model.sequence()
-    model.forward([(sequence, ids[:5], 0)])
-    model.forward([(sequence, ids[5:6], 1)])
+    model.step([(sequence, ids[:5], 0)], [])
+    step = model.step([(sequence, ids[5:6], 1)], [_core.Chooser(greedy(model), 6)])
     expert_bytes = sum(v.nbytes for k, v in checkpoint.tensors.items() if ".experts." in k)
     dense_bytes = sum(v.nbytes for k, v in checkpoint.tensors.items() if ".experts." not in k)
     dense_bytes -= (c.vocab_size - 1) * c.hidden_size * 2  # one row of the embedding
     dense_bytes -= c.num_hidden_layers * c.num_attention_heads * 2  # the sinks, not counted
     kv_bytes = 6 * model.kv_bytes_per_token
     expected = expert_bytes * c.num_experts_per_tok // c.num_local_experts + dense_bytes + kv_bytes
-    assert abs(model.bytes_touched - expected) < 0.001 * expected
+    assert abs(step.n_bytes - expected) < 0.001 * expected

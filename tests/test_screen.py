@@ -10,6 +10,7 @@ from ossnb import _core, load
 from ossnb.checkpoint import packed as derived
 from ossnb.checkpoint.layout import open_checkpoint
 from ossnb.testing import write_random_checkpoint
+from packing import pack_q6
 
 SHAPE = {
     "num_hidden_layers": 1, "hidden_size": 96, "intermediate_size": 32, "num_attention_heads": 2,
@@ -29,19 +30,24 @@ def model_with(opened, lm_head=None, isa="", threads=1, precision="exact"):
     tensors = dict(opened.tensors)
     if lm_head is not None:
         tensors["lm_head.weight"] = lm_head
-    tiles, norms = _core.pack_q6(tensors["lm_head.weight"], 1)
+    tiles, norms = pack_q6(tensors["lm_head.weight"])
     tensors |= {"lm_head.weight.q6": tiles, "lm_head.weight.q6_norms": norms}
     shape = dataclasses.asdict(opened.config)
     return _core.Model(shape, tensors, threads=threads, isa=isa, precision=precision)
 
 
 def both(model, ids, sampler, position):
-    """(token by bounds, bytes read for it, token from all logits), after the same tokens."""
+    """(token of a step, rows of lm_head read for it, token from all logits), after the same tokens.
+
+    A model without a screen reads V rows; what this one reads beside the screen are rows.
+    """
     ids = np.asarray(ids, np.int32)
-    screened = model.forward_screened(model.sequence(), ids)
-    (logits,) = model.forward([(model.sequence(), ids, 1)])
-    assert not sampler.needs_all_logits
-    return *model.choose(screened, sampler, position), sampler.sample(logits, position)[0]
+    step = model.step([(model.sequence(), ids, 1)], [_core.Chooser(sampler, position)])
+    (logits,) = model.logits([(model.sequence(), ids, 1)])
+    whole = model.step([(model.sequence(), ids, 1)], [_core.Chooser(sampler, position, keeps_logits=True)])
+    n_screen = -(-model.n_vocab // 16) * (96 // 32) * 416 + model.n_vocab * 8
+    n_rows = (step.n_bytes - whole.n_bytes - n_screen) / (2 * 96) + model.n_vocab
+    return step.choices[0].token, n_rows, sampler.sample(logits, position)[0]
 
 
 def sampler_of(model, temperature, seed=0):
@@ -56,9 +62,9 @@ def test_random_models_many_seeds(opened, isa, precision):
     for seed in range(60):
         ids = rng.integers(0, 3001, 2)
         for temperature in (0, 0.3, 1.0, 2.5):
-            got, n_bytes, expected = both(model, ids, sampler_of(model, temperature, seed), 3 * seed)
+            got, n_rows, expected = both(model, ids, sampler_of(model, temperature, seed), 3 * seed)
             assert got == expected
-            n_read.append(n_bytes / (2 * 96))
+            n_read.append(n_rows)
     assert 1 <= np.median(n_read) < 100  # rows, of 3001
 
 
@@ -155,7 +161,7 @@ def test_nearest_rivals_are_told_apart(opened):
     base = opened.tensors["lm_head.weight"]
     plain, seen = model_with(opened), set()
     for seed in range(30):
-        (logits,) = plain.forward([(plain.sequence(), np.array([seed], np.int32), 1)])
+        (logits,) = plain.logits([(plain.sequence(), np.array([seed], np.int32), 1)])
         w = base.copy()
         w[1000:1060] = bits(3 * wide(base[logits.argmax()]))
         w[1000:1060] += rng.integers(0, 2, (60, 96)).astype(np.uint16)
@@ -178,10 +184,8 @@ def test_the_same_text_and_fewer_bytes(tmp_path, monkeypatch, precision):
     folder = write_random_checkpoint(tmp_path / "m", SHAPE | {"hidden_size": 256}, seed=4)
     settings = [{"temperature": 0}, {"seed": 5}, {"seed": 6, "temperature": 0.6}]
     plain = load(folder, precision=precision)
-    assert not plain.core.has_screen
     monkeypatch.setattr(derived, "LEAST_BYTES", 0)
     screening = load(folder, precision=precision)
-    assert screening.core.has_screen
     for options in settings:
         expected = plain.complete([5, 6, 7], max_tokens=40, **options)
         got = screening.complete([5, 6, 7], max_tokens=40, **options)
@@ -209,23 +213,29 @@ def test_requests_for_the_whole_distribution_get_it(tmp_path, monkeypatch, optio
     assert got.stats.decode_bytes >= got.stats.n_decode_steps * 3001 * 96 * 2  # all of lm_head, each time
 
 
-def test_misuse_is_a_clear_error(opened):
+def test_two_rows_share_the_screen_and_more_read_all_of_lm_head(opened):
     model = model_with(opened)
-    screened = model.forward_screened(model.sequence(), np.array([1], np.int32))
-    with pytest.raises(ValueError, match="filters or penalties need all logits"):
-        model.choose(screened, _core.Sampler(n_vocab=3001, top_p=0.5), 0)
-    with pytest.raises(ValueError, match="another vocabulary"):
-        model.choose(screened, _core.Sampler(n_vocab=3000), 0)
-    bare = _core.Model(dataclasses.asdict(opened.config), opened.tensors, threads=1)
-    with pytest.raises(ValueError, match="no packed copy of lm_head"):
-        bare.forward_screened(bare.sequence(), np.array([1], np.int32))
+    samplers = [sampler_of(model, t, seed) for seed, t in enumerate((0, 1.0, 0.7, 1.3))]
+    ids = np.array([5, 6, 7, 8], np.int32)
+    logits = model.logits([(model.sequence(), ids, 4)])
+    expected = [s.sample(row, i)[0] for i, (s, row) in enumerate(zip(samplers, logits, strict=True))]
+    n_bytes = []
+    for n in (1, 2, 3, 4):
+        choosers = [_core.Chooser(samplers[i], i) for i in range(4 - n, 4)]
+        step = model.step([(model.sequence(), ids, n)], choosers)
+        assert [choice.token for choice in step.choices] == expected[4 - n :]
+        n_bytes.append(step.n_bytes)
+    lm_head = 3001 * 96 * 2
+    assert n_bytes[1] - n_bytes[0] < 0.2 * lm_head
+    assert n_bytes[3] == n_bytes[2] > n_bytes[1] + 0.2 * lm_head
 
 
 def test_a_cancelled_screen_leaves_the_sequence_as_it_was(opened):
     model, flag = model_with(opened), _core.CancelFlag()
     sequence = model.sequence()
-    model.forward([(sequence, np.array([1, 2], np.int32), 0)])
+    model.step([(sequence, np.array([1, 2], np.int32), 0)], [])
     flag.set()
+    chooser = _core.Chooser(sampler_of(model, 0), 3002)
     with pytest.raises(_core.Cancelled):
-        model.forward_screened(sequence, np.full(3000, 3, np.int32), flag)  # long enough to be stopped
+        model.step([(sequence, np.full(3000, 3, np.int32), 1)], [chooser], flag)
     assert sequence.length == 2

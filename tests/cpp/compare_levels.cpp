@@ -16,7 +16,7 @@
 #include <tuple>
 
 #include "kernels/kernels.h"
-#include "ops/derive.h"
+#include "ops/cpu/pack.h"
 #include "seeded.h"
 #include "tiny_model.h"
 #include "work.h"

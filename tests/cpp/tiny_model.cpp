@@ -5,9 +5,9 @@
 #include <map>
 #include <string>
 
+#include "choice/sampler.h"
 #include "data/rope.h"
 #include "model/forward.h"
-#include "model/sampler.h"
 #include "seeded.h"
 
 namespace ossnb::testing {
@@ -111,8 +111,9 @@ class Tensors {
 std::uint64_t run(const Tensors& tensors, Precision precision, const char* level) {
   constexpr int kThreads = 2, kDecode = 12;
   Model model(
-      kConfig, [&](const std::string& name) { return tensors.find(name); }, precision, kThreads, level);
-  Sequence sequence{KvLayout(kConfig)};
+      kConfig, [&](const std::string& name) { return tensors.find(name); }, "cpu",
+      {.precision = precision, .n_threads = kThreads, .isa = level});
+  Sequence sequence = model.sequence();
   SamplerSettings settings;
   settings.temperature = 0.9;
   settings.top_p = 0.95;
@@ -124,7 +125,7 @@ std::uint64_t run(const Tensors& tensors, Precision precision, const char* level
   const auto feed = [&](const std::vector<std::int32_t>& tokens) {
     const int n = static_cast<int>(tokens.size());
     logits.resize(static_cast<std::size_t>(n) * kConfig.vocab_size);
-    model.forward({{&sequence, tokens.data(), n, n}}, logits.data(), nullptr);
+    model.logits({{&sequence, tokens.data(), n, n}}, logits.data(), nullptr);
     hash.add(logits.data(), logits.size());
   };
   for (const int n : {1, 30, 39}) {
@@ -134,11 +135,12 @@ std::uint64_t run(const Tensors& tensors, Precision precision, const char* level
   }
   for (int i = 0; i < kDecode; ++i) {
     const float* last = logits.data() + logits.size() - kConfig.vocab_size;
-    const Choice choice = sampler.sample(last, sequence.length(), 0);
-    sampler.accept(choice.token);
-    hash.add(choice.token);
-    hash.add(&choice.logprob, 1);
-    feed({choice.token});
+    const std::int32_t token = sampler.token(last, sequence.length());
+    const float logprob = sampler.logprobs(last, token, 0).token;
+    sampler.accept(token);
+    hash.add(token);
+    hash.add(&logprob, 1);
+    feed({token});
   }
   return hash.value();
 }

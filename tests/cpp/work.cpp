@@ -8,7 +8,7 @@
 #include <string>
 
 #include "kernels/kernels.h"
-#include "ops/derive.h"
+#include "ops/cpu/pack.h"
 #include "seeded.h"
 
 namespace ossnb::testing {

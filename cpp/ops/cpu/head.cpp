@@ -19,27 +19,19 @@ constexpr int kMostScreened = 2;
 // stream at worst, so they win by far; with many more of them allowed, bounds leave fewer to read.
 constexpr int kFew = 24;
 
-constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
-
 bool all_finite(const float* x, int n) {
   return std::all_of(x, x + n, [](float v) { return std::isfinite(v); });
 }
 
 }  // namespace
 
-Head::Head(const Config& config, const Weights& weights, const Packed& packed, const kernels::Table& kernels,
-           ThreadPool& pool)
-    : c_(config),
-      w_(weights),
-      packed_(packed),
-      k_(kernels),
-      pool_(pool),
-      screen_layout_(config.hidden_size, Terms::one) {}
+Head::Head(const CpuContext& cpu, const Packed& packed)
+    : cpu_(cpu), packed_(packed), screen_layout_(cpu.c.hidden_size, Terms::one) {}
 
 Head::Way Head::way_of(const Chooser& chooser) const {
   if (chooser.keeps_logits) return Way::all;
   if (chooser.mask && chooser.mask->n_allowed() == 1) return Way::only;
-  if (chooser.mask && chooser.mask->n_allowed() <= c_.vocab_size / kFew) return Way::few;
+  if (chooser.mask && chooser.mask->n_allowed() <= cpu_.c.vocab_size / kFew) return Way::few;
   const bool can_screen = packed_.q6 && packed_.q6_norms;
   return can_screen && !chooser.wants_logprobs() && !chooser.sampler->needs_all_logits() ? Way::screen
                                                                                          : Way::all;
@@ -56,50 +48,52 @@ std::vector<Head::Way> Head::ways_of(const std::vector<Chooser>& choosers) const
 }
 
 void Head::norm(const Rows<float>& x) {
-  bytes_ += c_.hidden_size * sizeof(bf16);
+  n_bytes_ += cpu_.c.hidden_size * sizeof(bf16);
   normed_.shape(x.n(), x.width());
-  pool_.parallel_for(x.n(), [&](int t, int) {
-    k_.rms_norm(x.row(t), w_.norm, c_.rms_norm_eps, c_.hidden_size, normed_.row(t));
+  cpu_.pool.parallel_for(x.n(), [&](int t, int) {
+    cpu_.k.rms_norm(x.row(t), cpu_.w.norm, cpu_.c.rms_norm_eps, cpu_.c.hidden_size, normed_.row(t));
   });
 }
 
 void Head::multiply_all(const Rows<float>& normed, float* logits) {
-  const int D = c_.hidden_size, V = c_.vocab_size;
-  pool_.parallel_for(n_blocks(V, kBlock), [&](int i, int) {
+  const int D = cpu_.c.hidden_size, V = cpu_.c.vocab_size;
+  cpu_.pool.parallel_for(n_blocks(V, kBlock), [&](int i, int) {
     const int row = i * kBlock;
-    k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(row) * D, std::min(kBlock, V - row), D,
-                   normed.data(), D, normed.n(), logits + row, V);
+    cpu_.k.bf16_matmul(cpu_.w.lm_head + static_cast<std::size_t>(row) * D, std::min(kBlock, V - row), D,
+                       normed.data(), D, normed.n(), logits + row, V);
   });
-  bytes_ += static_cast<std::uint64_t>(V) * D * sizeof(bf16);
+  n_bytes_ += static_cast<std::uint64_t>(V) * D * sizeof(bf16);
 }
 
 // The logits of a few tokens, bit for bit those of multiply_all().
 void Head::multiply_rows(const float* normed, const std::int32_t* rows, int n, float* logits) {
   constexpr int kRows = 32;  // a task's
-  const int D = c_.hidden_size;
+  const int D = cpu_.c.hidden_size;
   const auto some = [&](int task, int) {
     for (int i = task * kRows; i < std::min(n, (task + 1) * kRows); ++i) {
-      k_.bf16_matmul(w_.lm_head + static_cast<std::size_t>(rows[i]) * D, 1, D, normed, D, 1, logits + i, 1);
+      cpu_.k.bf16_matmul(cpu_.w.lm_head + static_cast<std::size_t>(rows[i]) * D, 1, D, normed, D, 1,
+                         logits + i, 1);
     }
   };
   if (n <= kRows) {
     some(0, 0);  // not worth waking a thread
   } else {
-    pool_.parallel_for(n_blocks(n, kRows), some);
+    cpu_.pool.parallel_for(n_blocks(n, kRows), some);
   }
-  bytes_ += static_cast<std::uint64_t>(n) * D * sizeof(bf16);
+  n_bytes_ += static_cast<std::uint64_t>(n) * D * sizeof(bf16);
 }
 
-void Head::logits(const Rows<float>& x, float* logits) {
-  bytes_ = 0;
-  if (x.n() == 0) return;
+std::uint64_t Head::logits(const Rows<float>& x, float* logits) {
+  n_bytes_ = 0;
+  if (x.n() == 0) return 0;
   norm(x);
   multiply_all(normed_, logits);
+  return n_bytes_;
 }
 
-void Head::choose(const Rows<float>& x, const std::vector<Chooser>& choosers, Choice* choices) {
-  bytes_ = 0;
-  if (x.n() == 0) return;
+std::uint64_t Head::choose(const Rows<float>& x, const std::vector<Chooser>& choosers, Choice* choices) {
+  n_bytes_ = 0;
+  if (x.n() == 0) return 0;
   norm(x);
   const std::vector<Way> ways = ways_of(choosers);
   std::vector<int> all, screened;
@@ -113,8 +107,9 @@ void Head::choose(const Rows<float>& x, const std::vector<Chooser>& choosers, Ch
   all.insert(all.end(), unsure.begin(), unsure.end());
   choose_from_all(all, choosers, choices);
   for (int t = 0; t < x.n(); ++t) {
-    choices[t].is_finite = choices[t].is_finite && all_finite(normed_.row(t), c_.hidden_size);
+    choices[t].is_finite = choices[t].is_finite && all_finite(normed_.row(t), cpu_.c.hidden_size);
   }
+  return n_bytes_;
 }
 
 // One allowed token has probability 1, whatever its logit is.
@@ -122,12 +117,12 @@ Choice Head::choose_the_only(const Chooser& chooser) const {
   Choice choice;
   choice.token = chooser.mask->first();
   if (!chooser.wants_logprobs()) return choice;
-  return choose_from(std::vector<float>(c_.vocab_size).data(), chooser);
+  return choose_from(std::vector<float>(cpu_.c.vocab_size).data(), chooser);
 }
 
 Choice Head::choose_among_few(const float* normed, const Chooser& chooser) {
   const std::vector<std::int32_t> tokens = chooser.mask->tokens();
-  std::vector<float> few(tokens.size()), logits(c_.vocab_size, -std::numeric_limits<float>::infinity());
+  std::vector<float> few(tokens.size()), logits(cpu_.c.vocab_size, -std::numeric_limits<float>::infinity());
   multiply_rows(normed, tokens.data(), static_cast<int>(tokens.size()), few.data());
   for (std::size_t i = 0; i < tokens.size(); ++i) logits[tokens[i]] = few[i];
   return choose_from(logits.data(), chooser);
@@ -137,12 +132,12 @@ void Head::choose_from_all(const std::vector<int>& rows, const std::vector<Choos
                            Choice* choices) {
   if (rows.empty()) return;
   const int n = static_cast<int>(rows.size());
-  some_.shape(n, c_.hidden_size);
-  for (int i = 0; i < n; ++i) std::copy_n(normed_.row(rows[i]), c_.hidden_size, some_.row(i));
-  logits_.shape(n, c_.vocab_size);
+  some_.shape(n, cpu_.c.hidden_size);
+  for (int i = 0; i < n; ++i) std::copy_n(normed_.row(rows[i]), cpu_.c.hidden_size, some_.row(i));
+  logits_.shape(n, cpu_.c.vocab_size);
   multiply_all(some_, logits_.data());
-  pool_.parallel_for(n,
-                     [&](int i, int) { choices[rows[i]] = choose_from(logits_.row(i), choosers[rows[i]]); });
+  cpu_.pool.parallel_for(
+      n, [&](int i, int) { choices[rows[i]] = choose_from(logits_.row(i), choosers[rows[i]]); });
 }
 
 std::vector<int> Head::choose_by_screen(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
@@ -170,8 +165,8 @@ std::vector<int> Head::choose_by_screen(const std::vector<int>& rows, const std:
 
 // What bounds a row's logits, but for the products; and the row in int8.
 void Head::prepare_screen(const float* normed, std::uint8_t* quant, Screen& screen) const {
-  const int D = c_.hidden_size;
-  k_.one.quantize(normed, D, quant);
+  const int D = cpu_.c.hidden_size;
+  cpu_.k.one.quantize(normed, D, quant);
   const auto* unit = reinterpret_cast<const float*>(quant + screen_layout_.scale_offset);  // halved
   double norm = 0, lost = 0;
   for (int i = 0; i < D; ++i) {
@@ -185,21 +180,21 @@ void Head::prepare_screen(const float* normed, std::uint8_t* quant, Screen& scre
   screen.x_lost = std::sqrt(lost);
   screen.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
   screen.norms = packed_.q6_norms;
-  screen.approx.resize(static_cast<std::size_t>(n_blocks(c_.vocab_size, kQ8Rows)) * kQ8Rows);
+  screen.approx.resize(static_cast<std::size_t>(n_blocks(cpu_.c.vocab_size, kQ8Rows)) * kQ8Rows);
 }
 
 // A block of tiles comes from memory once; the second row finds it in a cache.
 void Head::multiply_screens(int n) {
-  const int D = c_.hidden_size, V = c_.vocab_size;
+  const int D = cpu_.c.hidden_size, V = cpu_.c.vocab_size;
   const std::size_t tile_bytes = q6_tile_bytes(D);
-  pool_.parallel_for(n_blocks(V, kBlock), [&](int i, int) {
+  cpu_.pool.parallel_for(n_blocks(V, kBlock), [&](int i, int) {
     const int row = i * kBlock;
     const std::uint8_t* tiles = packed_.q6 + row / kQ8Rows * tile_bytes;
     for (int s = 0; s < n; ++s) {
-      k_.q6_matmul(tiles, std::min(kBlock, V - row), D, quant_.row(s), screens_[s].approx.data() + row);
+      cpu_.k.q6_matmul(tiles, std::min(kBlock, V - row), D, quant_.row(s), screens_[s].approx.data() + row);
     }
   });
-  bytes_ += n_blocks(V, kQ8Rows) * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float);
+  n_bytes_ += n_blocks(V, kQ8Rows) * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float);
 }
 
 }  // namespace ossnb

@@ -5,11 +5,8 @@
 #include <vector>
 
 #include "base/rows.h"
-#include "base/thread_pool.h"
 #include "choice/choice.h"
-#include "data/config.h"
-#include "data/weights.h"
-#include "kernels/kernels.h"
+#include "ops/cpu/activations.h"
 #include "ops/cpu/pack.h"
 #include "ops/cpu/screen.h"
 
@@ -17,13 +14,12 @@ namespace ossnb {
 
 class Head {
  public:
-  Head(const Config& config, const Weights& weights, const Packed& packed, const kernels::Table& kernels,
-       ThreadPool& pool);
+  Head(const CpuContext& cpu, const Packed& packed);
 
-  // x: [n, D] rows of the residual stream. Logits [n, V]; or the choice of each row.
-  void logits(const Rows<float>& x, float* logits);
-  void choose(const Rows<float>& x, const std::vector<Chooser>& choosers, Choice* choices);
-  std::uint64_t bytes_touched() const { return bytes_; }  // by the last call
+  // x: [n, D] rows of the residual stream. Logits [n, V]; or the choice of each row. Returns the bytes of
+  // weights that were read.
+  std::uint64_t logits(const Rows<float>& x, float* logits);
+  std::uint64_t choose(const Rows<float>& x, const std::vector<Chooser>& choosers, Choice* choices);
 
  private:
   // How a row comes to its token. only: one is allowed. few: products with the allowed rows of lm_head.
@@ -44,18 +40,15 @@ class Head {
   void prepare_screen(const float* normed, std::uint8_t* quant, Screen& screen) const;
   void multiply_screens(int n);
 
-  const Config& c_;
-  const Weights& w_;
+  const CpuContext& cpu_;
   const Packed packed_;
-  const kernels::Table& k_;
-  ThreadPool& pool_;
   const QuantLayout screen_layout_;  // of K = D
 
   Rows<float> normed_, some_;    // [n, D] rows after the last norm; those of them that need all logits
   Rows<float> logits_;           // [n of some_, V]
   Rows<std::uint8_t> quant_;     // [n] rows of screen_layout_
   std::vector<Screen> screens_;  // of each row that is screened
-  std::uint64_t bytes_ = 0;
+  std::uint64_t n_bytes_ = 0;
 };
 
 }  // namespace ossnb

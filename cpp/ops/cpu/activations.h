@@ -1,0 +1,92 @@
+// What the CPU's steps work on: shaped activations of one pass, and what does not change between passes.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "base/rows.h"
+#include "base/thread_pool.h"
+#include "data/config.h"
+#include "data/weights.h"
+#include "kernels/kernels.h"
+#include "ops/batch.h"
+#include "ops/cpu/kv.h"
+
+namespace ossnb {
+
+constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
+
+// Rows of a weight matrix that a task multiplies. Long tasks are worth it, since weights stream from memory
+// and each task's stream begins slowly, and since kernels lay activations out anew for each; with many
+// threads they are shorter, so that every one gets several.
+inline int row_block_for(int n_threads) {
+  constexpr int kShort = 64, kLong = 512;
+  return std::clamp(kLong * 2 / n_threads, kShort, kLong) / kShort * kShort;
+}
+
+inline void add_bias(float* y, const bf16* bias, int n) {
+  for (int i = 0; i < n; ++i) y[i] += bf16_to_f32(bias[i]);
+}
+
+// What the steps share.
+struct CpuContext {
+  const Config& c;
+  const Weights& w;
+  const kernels::Table& k;
+  Terms terms;  // of activations that meet integer weights
+  CpuKvStore& store;
+  ThreadPool& pool;
+  const int row_block = row_block_for(pool.size());
+
+  const kernels::IntegerKernels& integer() const { return k.integer(terms); }
+  int first_visible(int layer, int position) const {
+    return c.layer_is_sliding[layer] ? std::max(0, position - c.sliding_window + 1) : 0;
+  }
+};
+
+// The rows one expert serves. A pair is (row, one of its chosen experts); pairs are sorted by expert.
+struct Bucket {
+  int expert, first_pair, n_pairs;
+};
+
+// Of one worker.
+struct Scratch {
+  Buffer<std::uint8_t> integer;  // what integer products need
+  Buffer<float> hidden;          // [pairs of a bucket, row_block]
+  Buffer<float> weights;         // attention: [G, keys]
+  std::vector<const float*> keys, values;
+};
+
+struct Activations {
+  const Batch* batch = nullptr;
+  int T = 0;                                // rows at work: the batch's, in the end only the wanted ones
+  std::vector<std::int32_t> row;            // [T] their places in the batch
+  std::vector<std::vector<float*>> blocks;  // of each sequence: its keys and values
+  std::vector<int> last_position;           // of each sequence
+  std::uint64_t n_bytes = 0;                // of weights, keys and values that were read
+
+  Rows<float> cos, sin;                          // [T, Dh/2]
+  Rows<float> x;                                 // [T, D] the residual stream
+  Rows<float> norm;                              // [T, D]
+  Rows<float> q;                                 // [T, H * Dh], then the heads' outputs
+  Rows<float> kv;                                // [T, 2 * Hk * Dh]
+  Rows<float> out;                               // [T, D] of o_proj, and the experts' sum
+  Rows<float> router;                            // [T, E]
+  Rows<float> expert_weight;                     // [T, A]
+  Rows<std::int32_t> chosen;                     // [T, A] experts, likeliest first
+  Rows<std::int32_t> pair_of;                    // [T, A] place among the pairs
+  std::vector<std::int32_t> pair_row, in_order;  // [T * A] row of each pair; 0, 1, 2, ...
+  std::vector<Bucket> buckets;
+  Rows<std::uint8_t> norm_quant, heads_quant, act_quant;  // norm, q and act as integers (QuantLayout)
+  Rows<float> act;                                        // [T * A, I]
+  Rows<float> expert_out;                                 // [T * A, D]
+  std::vector<Scratch> scratch;                           // of each worker
+
+  // Room for a batch; its tokens are not looked at yet.
+  void begin(const CpuContext& cpu, const Batch& batch);
+  // Drops the rows that nobody wants.
+  void keep_wanted_rows();
+};
+
+}  // namespace ossnb

@@ -1,0 +1,50 @@
+// The attention's matrices, and products with them.
+#pragma once
+
+#include <cstdint>
+
+#include "base/buffer.h"
+#include "ops/cpu/activations.h"
+#include "ops/cpu/pack.h"
+
+namespace ossnb {
+
+// A dense matrix [n_rows, K] and its bias: bf16 as stored, the same in bf12, or packed to Q8 tiles.
+struct Dense {
+  const bf16 *w = nullptr, *bias = nullptr;
+  int n_rows = 0, k = 0;
+  Bf12 bf12;                            // in exact, where it came with the weights
+  const std::uint8_t* tiles = nullptr;  // null in exact
+  Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
+  std::uint64_t n_bytes = 0;            // that a product reads
+
+  Dense(const CpuContext& cpu, const PackedCopies& copies, const bf16* weights, const bf16* bias, int rows,
+        int width);
+};
+
+struct DenseLayer {
+  Dense q, k, v, o;
+  DenseLayer(const CpuContext& cpu, const PackedCopies& copies, const LayerWeights& w);
+};
+
+// Row blocks that the product's tasks take.
+inline int n_tasks(const CpuContext& cpu, const Dense& m) { return n_blocks(m.n_rows, cpu.row_block); }
+
+// One task of y = m x + bias, for the first n_rows rows of x.
+struct DenseTask {
+  int index;   // below n_tasks()
+  int n_rows;  // of x
+  const Rows<float>& x;
+  const Rows<std::uint8_t>& quant;  // of x, where m has tiles
+  float* y;                         // [n_rows, m.n_rows]
+  std::size_t y_stride;
+  Scratch& scratch;
+  const std::int32_t* in_order;  // 0, 1, 2, ...
+};
+void multiply(const CpuContext& cpu, const Dense& m, const DenseTask& task);
+
+// The first n_rows rows of x in the integers that m's product wants, if it wants any.
+void quantize_for(const CpuContext& cpu, const Dense& m, const Rows<float>& x, int n_rows,
+                  Rows<std::uint8_t>& quant);
+
+}  // namespace ossnb
