@@ -119,6 +119,7 @@ def check_keywords(door: str, given: Iterable[str], known: Collection[str]) -> N
     Traceback (most recent call last):
     TypeError: generate() got an unknown setting 'max_new_tokens': here it is max_tokens
     """
+    __tracebackhide__ = True  # IPython and pytest leave this frame out
     for name in given:
         if name not in known:
             raise TypeError(f"{door}() got an unknown setting {name!r}{_advice(door, name, known)}")
@@ -159,7 +160,7 @@ def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Ca
 
         @functools.wraps(function)
         def checked(*arguments: Any, **keywords: Any) -> Any:
-            __tracebackhide__ = True  # IPython and pytest leave this frame out
+            __tracebackhide__ = True
             check_keywords(door, keywords, known)
             return function(*arguments, **keywords)
 

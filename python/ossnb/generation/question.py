@@ -163,7 +163,7 @@ def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
     if not tokens:
         raise ValueError("there must be at least one token, got none")
     for i, token in enumerate(tokens):
-        if isinstance(token, bool) or not isinstance(token, Integral):
+        if type(token) is not int and (isinstance(token, bool) or not isinstance(token, Integral)):
             raise ValueError(f"token id {i} must be an integer, got {token!r}")
     return tuple(map(int, tokens))
 
