@@ -10,10 +10,10 @@ from markdown_it import MarkdownIt
 import ossnb
 from ossnb.generation.record import Event
 from ossnb.harmony.parser import Parser
-from ossnb.harmony.prompt import Tokenizer
+from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.notebook.display import CellView
-from ossnb.notebook.markup import safe_markdown
 from ossnb.notebook.stopping import StoppedLoading
+from ossnb.page.safe import safe_markdown
 from shells import NotebookPage, ipython, run, shell
 from test_display import Clock, Page, Tags, assert_inert, make_reply, play
 

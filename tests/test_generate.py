@@ -15,8 +15,8 @@ from fakes import random_model, scripted_model, wait_until
 from ossnb.engine.scheduler import PASS_ROWS
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.generation import loop as generation
-from ossnb.harmony.prompt import ENDOFTEXT, RETURN, Tokenizer
 from ossnb.harmony.stops import StopStrings
+from ossnb.harmony.tokenizer import ENDOFTEXT, RETURN, Tokenizer
 
 TURN = "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>"
 HELLO = TURN + "Hello there, friend.<|return|>"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from ossnb.harmony import prompt as harmony
 from ossnb.harmony.messages import Message, ToolCall, as_messages, tool_result
-from ossnb.harmony.prompt import END, RETURN, Tokenizer, prompt_hash, render, token_bytes
+from ossnb.harmony.prompt import render
+from ossnb.harmony.tokenizer import END, RETURN, Tokenizer, prompt_hash, token_bytes
 
 TOKENIZER = Tokenizer()
 LIBRARY = oh.load_harmony_encoding("HarmonyGptOss")

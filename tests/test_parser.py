@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ossnb.harmony import prompt as harmony
 from ossnb.harmony.messages import Message
 from ossnb.harmony.parser import ENDS, MAX_HEADER_TOKENS, Parser
-from ossnb.harmony.prompt import END, ENDOFTEXT, MESSAGE, RETURN, START, Tokenizer, token_bytes
+from ossnb.harmony.tokenizer import END, ENDOFTEXT, MESSAGE, RETURN, START, Tokenizer, token_bytes
 
 TOKENIZER = Tokenizer()
 LIBRARY = oh.load_harmony_encoding("HarmonyGptOss")

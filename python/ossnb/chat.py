@@ -12,7 +12,7 @@ from typing import Any, Self, Unpack, cast
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
 from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
-from .generation.record import Reply
+from .generation.record import Reply, Writer
 from .generation.sampling import Sampling
 from .generation.stream import Stream
 from .harmony.messages import (
@@ -23,7 +23,6 @@ from .harmony.messages import (
     messages_to_json,
     tool_result,
 )
-from .model import Model
 from .system.files import replacing
 
 FORMAT, VERSION = "ossnb chat", 1
@@ -45,7 +44,7 @@ class Chat:
     @takes(QUESTION_DEFAULTS)
     def __init__(
         self,
-        model: Model,
+        model: Writer,
         instructions: str | None = None,
         *,
         effort: str = "medium",
@@ -107,7 +106,8 @@ class Chat:
                 self.messages += [*said, *reply.messages]
 
         question = self._question([*history, *said], effort, **options)
-        return self.model.ask(question, on_end=remember)
+        stream: Stream = self.model.ask(question, on_end=remember)
+        return stream
 
     def _question(
         self,
@@ -195,7 +195,7 @@ class Chat:
             file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], model: Model) -> Self:
+    def load(cls, path: str | os.PathLike[str], model: Writer) -> Self:
         """Read a conversation that `save` wrote, to go on with `model`, which may be another one.
 
         >>> ossnb.Chat.load("tutor.json", model).say("Where were we?")  # doctest: +SKIP
@@ -220,7 +220,7 @@ class Chat:
             raise ValueError(f"{path} is a damaged chat: {error}") from None
 
     @classmethod
-    def _from_json(cls, content: Mapping[str, Any], model: Model) -> Self:
+    def _from_json(cls, content: Mapping[str, Any], model: Writer) -> Self:
         instructions, tools = content.get("instructions"), content.get("tools")
         if instructions is not None and not isinstance(instructions, str):
             raise ValueError(f"instructions must be text, got {type(instructions).__name__}")

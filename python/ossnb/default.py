@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from .engine.turns import Turn, Turns
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
 from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
-from .generation.record import Reply
+from .generation.record import Reply, Writer
 from .generation.sampling import SAMPLING_DEFAULTS, SamplingOptions
 from .generation.stream import Stream
 from .harmony.messages import Prompt
-from .model import Model, load
+from .harmony.prompt import only_question
+from .loader import load
+from .model import Model
+
+if TYPE_CHECKING:
+    from .views.sliders import Sliders
 
 _default: Model | None = None
 _turns = Turns("the default model", "wait until it is loaded, or stop that")
@@ -119,3 +124,20 @@ def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -
     """
     question = Question.raw(prompt, **sampling)
     return default_model().ask(question).run()
+
+
+@takes()
+def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
+    """Show the sampling settings as sliders, with what they do to the next token.
+
+    >>> ossnb.sliders("Tell me a joke")  # doctest: +SKIP
+
+    `model` None is the default model. With a `reply` the panel begins with its answer, and with its question
+    if that was the only one; else press Generate. Works without a notebook too: see Sliders.
+    """
+    from .views.sliders import Sliders
+
+    if reply is not None and not prompt:
+        prompt = only_question(reply.prompt_tokens)
+    writer: Writer = model or (reply.origin.model if reply is not None else default_model())
+    return Sliders(writer, prompt, reply)

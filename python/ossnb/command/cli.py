@@ -6,14 +6,14 @@ import argparse
 import io
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .. import __version__
 from ..errors import DeviceError
+from ..page.terminal import for_stream
 from ..system.progress import reading_text
+from ..version import __version__
 
 if TYPE_CHECKING:
     from ..generation.record import Reply
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 EXPECTED = (ValueError, OSError, MemoryError, DeviceError)  # raised on purpose: no traceback
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
 _RUN_EXAMPLES = """examples:
   ossnb run "Why is the sky blue?"
@@ -105,7 +103,7 @@ def _add_demo(commands: Any) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     from ..checkpoint.demo import ABOUT, EXAMPLE_PROMPTS
-    from ..model import load
+    from ..loader import load
 
     print(f"{ABOUT}\n", flush=True)
     model = load("demo")
@@ -172,7 +170,7 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from ..generation.question import Question
-    from ..model import load
+    from ..loader import load
 
     if args.raw and (args.effort or args.instructions):
         raise UsageError("--raw continues plain text: --effort and --instructions mean nothing to it")
@@ -218,12 +216,12 @@ def _show(stream: Stream, show_reasoning: bool) -> bool:
                 _write(sys.stderr, "\r\x1b[K")
                 reading = False
             if event.kind == "answer":
-                _write(sys.stdout, _plain(event.text, sys.stdout))
+                _write(sys.stdout, for_stream(event.text, sys.stdout))
             elif event.kind == "reasoning" and show_reasoning:
-                _write(sys.stderr, _dim(_plain(event.text, sys.stderr)))
+                _write(sys.stderr, _dim(for_stream(event.text, sys.stderr)))
             elif event.kind == "tool_call" and event.tool_call is not None:
                 call = event.tool_call
-                _write(sys.stdout, _plain(f"[calls {call.name}: {call.raw}]", sys.stdout))
+                _write(sys.stdout, for_stream(f"[calls {call.name}: {call.raw}]", sys.stdout))
     except KeyboardInterrupt:
         stream.close("interrupted")
         return True
@@ -233,11 +231,6 @@ def _show(stream: Stream, show_reasoning: bool) -> bool:
 def _write(to: TextIO, text: str) -> None:
     to.write(text)
     to.flush()
-
-
-def _plain(text: str, to: TextIO) -> str:
-    """Keep control characters that a model wrote from steering a terminal; files and pipes get them."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text) if to.isatty() else text
 
 
 def _dim(text: str) -> str:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..harmony.messages import as_messages
-from ..harmony.prompt import CALL, Tokenizer, render
-from ..model import Model, load
+from ..harmony.prompt import render
+from ..harmony.tokenizer import CALL, Tokenizer
+from ..loader import load
+from ..model import Model
 from .emulate import LLAMA_CPP, Emulation
 
 CONVERSATIONS_FILE = Path(__file__).parents[1] / "data" / "quality_prompts.json"

@@ -83,7 +83,7 @@ class SharedEngine:
 
 
 class Use(Turn):
-    """A turn at the engine. `doing` tells those who wait what is going on; it may change between two calls."""
+    """A turn at the engine. `doing` tells those who wait what goes on; it may change between two calls."""
 
     def __init__(self, engine: SharedEngine, doing: str) -> None:
         super().__init__(engine.turns, doing, engine.patience_s)

@@ -16,8 +16,8 @@ from ..engine.feed import Feed
 from ..errors import CheckpointError
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece
-from ..harmony.prompt import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from ..harmony.stops import StopStrings
+from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
 from .question import Question
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling

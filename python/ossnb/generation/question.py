@@ -9,7 +9,8 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..harmony.messages import Message, Prompt, as_messages
-from ..harmony.prompt import Tokenizer, check_effort, read_tool
+from ..harmony.prompt import check_effort, read_tool
+from ..harmony.tokenizer import Tokenizer
 from .keywords import takes
 from .sampling import SAMPLING_DEFAULTS, Sampling, SamplingOptions
 

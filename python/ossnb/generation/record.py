@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
+from typing import Any, Literal, Protocol, Unpack, get_args
 
-from .. import __version__
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checkpoint.config import Config
 from ..harmony.messages import Message, ToolCall, messages_from_json, messages_to_json
 from ..harmony.prompt import EFFORTS
 from ..system.fields import Fields
+from ..version import __version__
 from .sampling import Sampling, SamplingOptions
-
-if TYPE_CHECKING:
-    from ..model import Model
-    from ..views.attention import Attention
-    from ..views.experts import Experts
-    from ..views.inspection import Inspection, Span
-    from ..views.lens import LogitLens
 
 __all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenLogprob", "ToolCall"]
 
@@ -129,17 +126,53 @@ def _rate(amount: float, seconds: float) -> float:
     return amount / seconds if seconds > 0 else 0.0
 
 
+class Look(Protocol):
+    """What can be seen inside a reply; views/look.py gives it."""
+
+    def inspect(self, n_top: int) -> Any: ...
+    def experts(self) -> Any: ...
+    def attention(self, layer: int, head: int | None) -> Any: ...
+    def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> Any: ...
+
+
+class Writer(Protocol):
+    """What replies, conversations and views need of the model that writes; model.py has it."""
+
+    config: Config
+    source: str
+    revision: str | None
+    tensors: dict[str, NDArray[Any]]
+
+    @property
+    def device(self) -> str: ...
+    def ask(self, question: Any, *, on_end: Callable[[Reply], None] | None = None) -> Any: ...
+    def look(self, reply: Reply) -> Look: ...
+    def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterable[NDArray[np.float32]]: ...
+    def trace(
+        self,
+        prompt: str | Iterable[int],
+        *,
+        what: str | Iterable[str] = ...,
+        layers: Iterable[int] | None = None,
+        start: int = 0,
+        n_top: int = 5,
+    ) -> dict[str, NDArray[Any]]: ...
+    def stream_branch(
+        self, reply: Reply, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]
+    ) -> Any: ...
+
+
 class Origin:
     """The model that wrote a reply, for as long as someone else keeps it; a copy in a file knows none."""
 
     __slots__ = ("_model", "_source")
 
-    def __init__(self, model: Model | None = None) -> None:
+    def __init__(self, model: Writer | None = None) -> None:
         self._model = None if model is None else weakref.ref(model)
         self._source = "" if model is None else model.source
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Writer:
         """The model; RuntimeError where it is gone or was never known."""
         model = None if self._model is None else self._model()
         if model is not None:
@@ -197,7 +230,7 @@ class Reply:
 
     # ---- looking inside, by reading the reply again with its model ---------------------------------------
 
-    def inspect(self, n_top: int = 8) -> Inspection:
+    def inspect(self, n_top: int = 8) -> Any:
         """Show every token with its probability and the `n_top` tokens the model found likeliest there.
 
         >>> reply.inspect().probabilities.min()  # doctest: +SKIP
@@ -205,39 +238,34 @@ class Reply:
 
         RuntimeError once the model is closed or gone.
         """
-        from ..views.inspection import Inspection
+        return self._look().inspect(n_top)
 
-        return Inspection.read(self, n_top)
-
-    def spans(self, below: float = 0.3) -> list[Span]:
+    def spans(self, below: float = 0.3) -> list[Any]:
         """List the stretches of tokens that the model gave a probability of less than `below`.
 
         >>> reply.spans(below=0.3)[0].text  # doctest: +SKIP
         ' Lyon'
         """
-        return self.inspect(n_top=1).spans(below)
+        spans: list[Any] = self.inspect(n_top=1).spans(below)
+        return spans
 
-    def experts(self) -> Experts:
+    def experts(self) -> Any:
         """Show which experts read each token of the reply, in every layer.
 
         >>> reply.experts().ids.shape  # doctest: +SKIP
         (24, 57, 4)
         """
-        from ..views.experts import Experts
+        return self._look().experts()
 
-        return Experts.read(self)
-
-    def attention(self, layer: int, head: int | None = None) -> Attention:
+    def attention(self, layer: int, head: int | None = None) -> Any:
         """Show where each token of the reply looked, in one layer: one head, or the mean of all.
 
         >>> reply.attention(layer=23, head=5).weights.shape  # doctest: +SKIP
         (57, 123)
         """
-        from ..views.attention import Attention
+        return self._look().attention(layer, head)
 
-        return Attention.read(self, layer, head)
-
-    def logit_lens(self, layers: Iterable[int] | None = None, n_top: int = 3) -> LogitLens:
+    def logit_lens(self, layers: Iterable[int] | None = None, n_top: int = 3) -> Any:
         """Show what each layer (or those of `layers`) would have written in place of each token.
 
         >>> reply.logit_lens().decided  # doctest: +SKIP
@@ -245,9 +273,7 @@ class Reply:
 
         The output layer is computed for every layer and token: on a large model ask for some layers.
         """
-        from ..views.lens import LogitLens
-
-        return LogitLens.read(self, layers, n_top)
+        return self._look().logit_lens(layers, n_top)
 
     def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.
@@ -258,7 +284,12 @@ class Reply:
         The new reply begins with the first `at` tokens of this one, whose keys and values are kept, and has
         its seed and settings but for those given. ValueError for a token that is not there.
         """
-        return self.origin.model.stream_branch(self, at, text, **sampling).run()
+        reply: Reply = self.origin.model.stream_branch(self, at, text, **sampling).run()
+        return reply
+
+    def _look(self) -> Look:
+        """The one door upward: the model that wrote the reply knows who shows what is inside."""
+        return self.origin.model.look(self)
 
     # ---- as JSON -----------------------------------------------------------------------------------------
 

@@ -19,26 +19,19 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-import ossnb
-
-from ..page.defaults import cell_defaults, set_cell_defaults
+from .. import default, loader
+from ..generation.record import Reply
+from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
+from ..page.safe import code_blocks
+from ..page.terminal import safe_terminal
 from ..system.progress import TerminalProgress, set_progress_factory
 from . import history, restore
-from .commands import (
-    LINE_HELP,
-    block_number,
-    one_word,
-    parse_load_line,
-    restored_text,
-    settings_text,
-    status_lines,
-)
+from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
 from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
 from .display import in_notebook, view_for
 from .failures import Failure, earlier_failure, failure_of
 from .interpolate import interpolate, namespace_evaluator
-from .markup import code_blocks, safe_terminal
 from .next_cell import as_cell, choose
 from .options import (
     EFFORTS,
@@ -54,7 +47,6 @@ from .progress import NotebookProgress
 from .stopping import Stopped, StoppedLoading, interrupts_held
 
 if TYPE_CHECKING:
-    from ..generation.record import Reply
     from ..generation.stream import Stream
     from ..model import Model
 
@@ -135,9 +127,9 @@ class OssMagics(Magics):
     def _model(self, source: str | None) -> Model:
         try:
             if source is None:
-                return ossnb.default_model()
+                return default.default_model()
             if source not in self.models:
-                self.models[source] = ossnb.load(source)
+                self.models[source] = loader.load(source)
             return self.models[source]
         except KeyboardInterrupt:
             raise StoppedLoading from None
@@ -210,7 +202,7 @@ class OssMagics(Magics):
             elif name in takes_words:
                 takes_words[name](shlex.split(rest))
             elif name == "status":
-                print("\n".join(status_lines(ossnb.default_model(), self.models, self.chats)))
+                print("\n".join(status_lines(default.default_model(), self.models, self.chats)))
             else:
                 raise ValueError(f"unknown command %oss {name}{suggestion(name, SUBCOMMANDS)}")
 
@@ -232,7 +224,7 @@ class OssMagics(Magics):
         self._ask(Asked(self._failure.question(context), options), cell_defaults())
 
     def _put_code(self, reply: Any, number: int | None) -> None:
-        if not isinstance(reply, ossnb.Reply):
+        if not isinstance(reply, Reply):
             raise ValueError("there is no answer yet to take code from")
         blocks = code_blocks(reply.text)
         number, block = choose(blocks, number)
@@ -288,15 +280,15 @@ class OssMagics(Magics):
 
     def _model_named(self, source: str) -> Model:
         """The model of that name among those at hand, else the default one: nothing is downloaded for it."""
-        default = ossnb.default_model()
+        default = default.default_model()
         return next(
             (model for model in self.models.values() if model.source == source != default.source), default
         )
 
     def _load(self, words: list[str]) -> None:
         source, settings = parse_load_line(words)
-        model = ossnb.load(source, **settings)
-        ossnb.set_default_model(model)
+        model = loader.load(source, **settings)
+        default.set_default_model(model)
         self.models = {source: model}
         print(repr(model))
 

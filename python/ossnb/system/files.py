@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,3 +51,15 @@ def parse_size(name: str, text: str) -> int:
     if match is None:
         raise ValueError(f"{name} must be a size such as 20GB, 500 MB or 0, got {text!r}")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def default_cache_dir() -> Path:
+    """Return OSSNB_CACHE, or the folder where this platform keeps caches."""
+    named = os.environ.get("OSSNB_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "ossnb"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "ossnb"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ossnb"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..generation.record import Reply
-from ..harmony.prompt import token_bytes
+from ..harmony.tokenizer import token_bytes
 from ..page.limiter import RateLimiter
 from .attention import Attention
 from .experts import Experts

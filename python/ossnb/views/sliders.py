@@ -10,28 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..generation.keywords import check_keywords, takes
-from ..generation.record import Reply
+from ..generation.keywords import check_keywords
+from ..generation.question import Question
+from ..generation.record import Reply, Writer
 from ..generation.sampling import Sampling
-from ..harmony.prompt import EFFORTS, only_question, token_bytes
+from ..harmony.prompt import EFFORTS
+from ..harmony.tokenizer import token_bytes
 from ..page.defaults import set_cell_defaults
 from ..page.limiter import RateLimiter
 from .distribution import N_KEPT, Distributions, Reduced, reduced
-from .markup import (
-    MAX_TOKENS,
-    Html,
-    distribution_bars,
-    percent,
-    quoted,
-    token_strip,
-    token_traits,
-    visible,
-)
+from .markup import MAX_TOKENS, Html, distribution_bars, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 
 if TYPE_CHECKING:
     from ..generation.stream import Stream
-    from ..model import Model
 
 UNLIKELY = 0.05  # a written token with less than this share would now probably be another
 N_BARS = 12
@@ -55,7 +47,7 @@ class Sliders(Panel):
     at first, and the seed, 1, so that a slider and not chance makes the difference between two answers.
     """
 
-    def __init__(self, model: Model, prompt: str = "", reply: Reply | None = None) -> None:
+    def __init__(self, model: Writer, prompt: str = "", reply: Reply | None = None) -> None:
         super().__init__()
         self.model = model
         self.prompt = prompt
@@ -145,7 +137,8 @@ class Sliders(Panel):
         self._is_stopped = False
         self._show_busy(True)
         try:
-            stream = self._stream = self.model.stream(self.prompt, **self.settings)
+            stream: Stream = self.model.ask(Question.of(self.prompt, **self.settings))
+            self._stream = stream
             if self._is_stopped:  # meanwhile
                 stream.cancel()
             steps: list[Reduced] = []
@@ -300,20 +293,3 @@ class Sliders(Panel):
 def _labels(ids: NDArray[np.int32]) -> list[str]:
     """The tokens that get a bar, in quotes."""
     return [quoted(visible(token_bytes(token))) for token in ids[:N_BARS].tolist()]
-
-
-@takes()
-def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
-    """Show the sampling settings as sliders, with what they do to the next token.
-
-    >>> ossnb.sliders("Tell me a joke")  # doctest: +SKIP
-
-    `model` None is the default model. With a `reply` the panel begins with its answer, and with its question
-    if that was the only one; else press Generate. Works without a notebook too: see Sliders.
-    """
-    from ..default import default_model
-
-    if reply is not None and not prompt:
-        prompt = only_question(reply.prompt_tokens)
-    model = model or (reply.origin.model if reply is not None else default_model())
-    return Sliders(model, prompt, reply)
