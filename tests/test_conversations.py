@@ -238,19 +238,25 @@ def test_turns_whose_beginning_is_missing_are_told(shell, page, restart, tmp_pat
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda chat: chat["messages"][0].update(role="boss"), "role must be one of"),
-        (lambda chat: chat["messages"][0].update(content=1), "content must be text, got 1"),
-        (lambda chat: chat["messages"][0].update(run="x"), "unknown field 'run'"),
-        (lambda chat: chat.update(messages=[]), "at least one message"),
-        (lambda chat: chat.update(time=None), "time must be text, got None"),
-        (lambda chat: chat["messages"][0].update(content="forged"), "not taken up"),
+        (lambda chat, reply: reply.update(version=2), "version 2 of a reply was written by a newer ossnb"),
+        (lambda chat, reply: reply.pop("format"), "a reply must have format, which is missing"),
+        (lambda chat, reply: reply.update(chat=[]), "chat must be an object, got list"),
+        (lambda chat, reply: chat.pop("place"), "chat must have chat.place, which is missing"),
+        (lambda chat, reply: chat.update(instructions=1), "chat.instructions must be text or null, got 1"),
+        (lambda chat, reply: chat["messages"][0].update(role="boss"), "role must be one of"),
+        (lambda chat, reply: chat["messages"][0].update(content=1), "content must be text, got 1"),
+        (lambda chat, reply: chat["messages"][0].update(run="x"), "unknown field 'run'"),
+        (lambda chat, reply: chat.update(messages=[]), "at least one message"),
+        (lambda chat, reply: chat.update(time=None), "time must be text, got None"),
+        (lambda chat, reply: chat["messages"][0].update(content="forged"), "not taken up"),
     ],
 )
 def test_a_damaged_turn_is_left_out_and_told(shell, page, restart, tmp_path, capsys, change, why):
     page.run("c1", "%%oss --chat a\nfirst")
     path = page.save(tmp_path / "n.ipynb")
     notebook = json.loads(path.read_text())
-    change(notebook["cells"][0]["outputs"][0]["metadata"]["ossnb"]["chat"])
+    reply = notebook["cells"][0]["outputs"][0]["metadata"]["ossnb"]
+    change(reply["chat"], reply)
     path.write_text(json.dumps(notebook))
     restart()
     result, out, _ = run(shell, f"%oss restore {path}", capsys)

@@ -297,6 +297,7 @@ def test_a_name_that_peers_use_gets_ours(name, told):
             lambda m: m.chat().say("Hi", system="x"),
             "here it is instructions, and they hold for the whole chat",
         ),
+        (lambda m: m.chat().stream("Hi", instructions="x"), "they hold for the whole chat"),
         (lambda m: m.chat().say(messages=[]), 'as in say("Hello")'),
         (lambda m: m.complete("x", effort="low"), "raw text has none; generate(..., effort=...) takes it"),
         (lambda m: m.complete(prompt_="x"), "did you mean prompt?"),

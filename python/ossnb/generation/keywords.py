@@ -83,11 +83,13 @@ AT_DOOR = {
     ("load", "path"): 'give it first and without a name, as in load("folder")',
     ("chat", "messages"): "begin the chat, then set them: chat = model.chat(); chat.messages = [...]",
     ("chat", "prompt"): 'begin the chat, then say it: model.chat().say("Hello")',
-    ("say", "instructions"): "they hold for the whole chat: chat.instructions = ...",
-    ("asay", "instructions"): "they hold for the whole chat: chat.instructions = ...",
     ("complete", "effort"): "raw text has none; generate(..., effort=...) takes it",
     ("complete", "instructions"): "raw text has none; generate(..., instructions=...) takes them",
     ("complete", "tools"): "raw text has none; generate(..., tools=...) takes them",
+}
+AT_DOOR |= {
+    (turn, "instructions"): "they hold for the whole chat: chat.instructions = ..."
+    for turn in ("say", "stream", "asay", "astream")  # of a chat: a model's take them
 }
 AT_DOOR |= {
     ("sliders", name): f"set it on the panel: panel = ossnb.sliders(...); panel.set({name}=...)"

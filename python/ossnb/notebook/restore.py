@@ -36,23 +36,21 @@ class SavedTurn:
     @classmethod
     def read(cls, metadata: Mapping[str, Any]) -> SavedTurn:
         """Check and read the metadata of an answer; ValueError where it is not what ossnb writes."""
-        check_version(metadata)
-        record = metadata["chat"]
-        if not isinstance(record, dict):
-            raise ValueError("chat must be an object")
-        fields = {**record, "model": metadata.get("model")}
-        texts: dict[str, str] = {}
-        for key in ("name", "id", "after", "time", "place", "model"):
-            if not isinstance(value := fields.get(key), str):
-                raise ValueError(f"{key} must be text, got {value!r:.80}")
-            texts[key] = value
-        instructions = record.get("instructions")
-        if instructions is not None and not isinstance(instructions, str):
-            raise ValueError(f"instructions must be text, got {instructions!r:.80}")
-        messages = messages_from_json(record.get("messages"))
+        reply = check_version(metadata)
+        turn = reply.object("chat")
+        messages = messages_from_json(turn.any("messages"))
         if not messages:
             raise ValueError("a turn has at least one message")
-        return cls(instructions=instructions, messages=tuple(messages), **texts)
+        return cls(
+            name=turn.text("name"),
+            id=turn.text("id"),
+            after=turn.text("after"),
+            time=turn.text("time"),
+            place=turn.text("place"),
+            model=reply.text("model"),
+            instructions=turn.optional_text("instructions") if "instructions" in turn else None,
+            messages=tuple(messages),
+        )
 
 
 @dataclass(frozen=True, slots=True)
