@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 import ossnb
 from fakes import scripted_model
 from ossnb.notebook.restore import find_notebook, read_notebook
-from shells import NotebookPage, fails, ipython, run, shell, texts
+from shells import NotebookPage, fails, ipython, replace_public, run, shell, texts
 from test_display import ATTACKS, Tags, assert_inert
 
 FIXTURES = ipython, shell
@@ -271,7 +271,7 @@ def test_a_chat_goes_on_with_the_model_there_is(shell, page, restart, tmp_path, 
     restart()
     other = scripted_model("<|channel|>final<|message|>Yes.")
     other.source = "20b"
-    monkeypatch.setattr(ossnb, "default_model", lambda: other)
+    replace_public(monkeypatch, "default_model", lambda: other)
     _, out, _ = run(shell, f"%oss restore {path}", capsys)
     assert "a: 1 turn; begun with fake, goes on with 20b" in out
 

@@ -13,7 +13,7 @@ from ossnb.notebook.complete import candidates
 from ossnb.notebook.interpolate import interpolate
 from ossnb.notebook.options import FLAGS, SUBCOMMANDS, parse_cell_line
 from ossnb.page.defaults import cell_defaults, set_cell_defaults
-from shells import SCRIPT, fails, ipython, run, shell, texts
+from shells import SCRIPT, fails, ipython, replace_public, run, shell, texts
 
 FIXTURES = ipython, shell
 
@@ -76,7 +76,7 @@ def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
         loaded.append(source)
         return scripted_model("<|channel|>final<|message|>other")
 
-    monkeypatch.setattr(ossnb, "load", load)
+    replace_public(monkeypatch, "load", load)
     for _ in range(2):
         _, out, _ = run(shell, "%%oss --model 20b\nHi", capsys)
         assert out.startswith("other")
@@ -152,7 +152,7 @@ def test_errors_are_exceptions(shell, capsys, monkeypatch):
     result, _, _ = run(shell, "%%oss --model /no/such/folder\nHi", capsys)
     assert isinstance(result.error_in_exec, ossnb.CheckpointError)
     model = scripted_model("Hi", context=30)
-    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    replace_public(monkeypatch, "default_model", lambda: model)
     result, _, _ = run(shell, "%%oss\n" + "long " * 100, capsys)
     assert isinstance(result.error_in_exec, ossnb.ContextFull)
 
@@ -163,7 +163,7 @@ def test_busy_is_told_in_one_line(shell, capsys, monkeypatch):
 
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = fail
-    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    replace_public(monkeypatch, "default_model", lambda: model)
     result, out, err = run(shell, "%%oss --chat a\nHi", capsys)
     assert isinstance(result.error_in_exec, ossnb.Busy)
     assert "Busy: the model is busy in the thread x" in out + err
@@ -190,7 +190,7 @@ def test_engine_error_keeps_what_was_written(shell, capsys, monkeypatch):
 
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = fail
-    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    replace_public(monkeypatch, "default_model", lambda: model)
     result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, MemoryError)
     assert "It is" in out
@@ -303,7 +303,7 @@ def interrupt_at(n_forward_calls):
 def test_interrupt_keeps_the_partial_answer(shell, capsys, monkeypatch, n_calls, text):
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = interrupt_at(n_calls)
-    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    replace_public(monkeypatch, "default_model", lambda: model)
     result, out, err = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, KeyboardInterrupt), "queued cells must not run"
     assert "Traceback" not in out + err
@@ -334,7 +334,7 @@ def test_impatient_stopping_loses_nothing(shell, capsys, monkeypatch):
     """Stop is pressed again while the answer of the first press is being saved."""
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = interrupt_at(15)
-    monkeypatch.setattr(ossnb, "default_model", lambda: model)
+    replace_public(monkeypatch, "default_model", lambda: model)
     keep = magic.OssMagics._keep
 
     def pressed_again(self, reply, out):
@@ -403,8 +403,8 @@ def test_notebook_cell_gets_markdown_and_metadata(shell, capsys, monkeypatch):
 def test_load_makes_the_default_model(shell, capsys, monkeypatch):
     calls, defaults = [], []
     model = scripted_model("Hi")
-    monkeypatch.setattr(ossnb, "load", lambda source, **settings: calls.append((source, settings)) or model)
-    monkeypatch.setattr(ossnb, "set_default_model", defaults.append)
+    replace_public(monkeypatch, "load", lambda source, **settings: calls.append((source, settings)) or model)
+    replace_public(monkeypatch, "set_default_model", defaults.append)
     result, out, _ = run(shell, "%oss load demo --threads 2 --context=4096", capsys)
     assert result.success
     assert calls == [("demo", {"threads": 2, "context": 4096})]

@@ -20,6 +20,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from .. import default, loader
+from ..errors import Busy, ContextFull
+from ..generation.question import Question
 from ..generation.record import Reply
 from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
 from ..page.safe import code_blocks
@@ -114,7 +116,7 @@ class OssMagics(Magics):
             self.shell.push({"_chat": conversation.chat}, interactive=False)  # type: ignore[no-untyped-call]
             stream = turn.stream
         else:
-            make = ossnb.Question.raw if options.raw else ossnb.Question.of
+            make = Question.raw if options.raw else Question.of
             stream = self._model(options.model).ask(make(asked.prompt, **settings))
         self._asked = asked
         self._answer(stream, options, turn)
@@ -280,9 +282,9 @@ class OssMagics(Magics):
 
     def _model_named(self, source: str) -> Model:
         """The model of that name among those at hand, else the default one: nothing is downloaded for it."""
-        default = default.default_model()
+        usual = default.default_model()
         return next(
-            (model for model in self.models.values() if model.source == source != default.source), default
+            (model for model in self.models.values() if model.source == source != usual.source), usual
         )
 
     def _load(self, words: list[str]) -> None:
@@ -312,7 +314,7 @@ def _usage_errors() -> Iterator[None]:
     """Show a wrong flag as IPython shows wrong use of a magic: one line, no traceback, and the run stops."""
     try:
         yield
-    except ossnb.ContextFull:
+    except ContextFull:
         raise
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -323,7 +325,7 @@ def _busy_in_one_line() -> Iterator[None]:
     """Show without a traceback that the model is busy: nothing is wrong with the cell."""
     try:
         yield
-    except ossnb.Busy as error:
+    except Busy as error:
         message = f"Busy: {error}"
         error._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]
         raise
