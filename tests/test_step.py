@@ -1,4 +1,4 @@
-"""A step: many rows and sequences in one pass, each chosen from as alone; masks; keys and values by handle."""
+"""A step: many rows and sequences in one pass, each as alone; masks; keys and values by handle."""
 
 import dataclasses
 import threading
@@ -79,7 +79,9 @@ def test_several_rows_and_sequences_are_chosen_from_as_alone(model, n_top):
     for n_rows in (1, 2):  # of each sequence: drafts are checked so
         feeds = [(model.sequence(), ids, n_rows) for ids in prompts]
         choosers = [
-            _core.Chooser(s, 10 * i + row, n_top=n_top) for i, s in enumerate(samplers) for row in range(n_rows)
+            _core.Chooser(s, 10 * i + row, n_top=n_top)
+            for i, s in enumerate(samplers)
+            for row in range(n_rows)
         ]
         step = model.step(feeds, choosers)
         for i, (s, ids) in enumerate(zip(samplers, prompts, strict=True)):
