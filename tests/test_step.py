@@ -1,4 +1,4 @@
-"""A step: rows and sequences in one pass, each chosen from as alone; masks; keys and values by handle."""
+"""A step: many rows and sequences in one pass, each as alone; masks; keys and values by handle."""
 
 import dataclasses
 import threading
