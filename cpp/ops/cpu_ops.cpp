@@ -187,7 +187,7 @@ class CpuOps final : public Ops {
   struct Scratch {                 // of one worker
     Buffer<std::uint8_t> integer;  // what integer products need
     Buffer<float> hidden;          // [pairs of a bucket, row_block_]
-    Buffer<float> weights;         // attention: [G, keys]
+    Buffer<float> attend;          // attend_scratch_floats()
     std::vector<const float*> keys, values;
   };
   std::vector<Scratch> scratch_;
@@ -373,7 +373,7 @@ void CpuOps::attend(int layer) {
                .window = c_.layer_is_sliding[layer] ? c_.sliding_window : last + 1,
                .scale = scale,
                .sinks = w.sinks + head * G,
-               .weights = s.weights.reserve(run.n * G * kernels::attend_row_floats(first, last)),
+               .scratch = s.attend.reserve(kernels::attend_scratch_floats(run.n, G, Dh, first, last)),
                .out = q});
   });
   for (const auto& [sequence, last] : last_position_) {
