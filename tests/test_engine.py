@@ -48,7 +48,7 @@ def same_bits(a, b):
 
 @pytest.fixture(scope="module")
 def windowed(tmp_path_factory):
-    """A model with 3 layers, GQA 8, window 128, and a prompt that passes the window."""
+    """A model with 3 layers, GQA 8, window 128, and a prompt of more than 256 tokens."""
     shape = {
         "num_hidden_layers": 3, "hidden_size": 96, "intermediate_size": 160, "num_attention_heads": 16,
         "num_key_value_heads": 2, "head_dim": 64, "num_local_experts": 8, "num_experts_per_tok": 4,
@@ -144,7 +144,7 @@ def test_same_bits_with_any_number_of_threads(windowed, expected, threads):
 
 
 @pytest.mark.parametrize(
-    "chunks", [[1], [1, 1, 1, 2, 3], [127, 1, 1, 1], [128, 129], [31, 1, 33], [64, 7, 150, 1]]
+    "chunks", [[1], [1, 1, 1, 2, 3], [127, 1, 1, 1], [128, 129], [31, 1, 33], [64, 7, 150, 1], [255, 1, 1, 3]]
 )
 def test_same_bits_in_any_chunks(windowed, expected, chunks):
     folder, ids = windowed

@@ -1,7 +1,9 @@
 """Every instruction-set level against the plain scalar one, by equality; that one against float64."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -346,8 +348,11 @@ def plain_attention(q, keys, values, sinks, first, last):
     return (weights[:, :-1] / weights.sum(axis=1, keepdims=True)) @ values[first : last + 1]
 
 
+HEADS = [(8, 64), (2, 32), (1, 16), (5, 48), (16, 80)]  # how many share keys, and their width
+
+
 @pytest.mark.parametrize("isa", LEVELS)
-@pytest.mark.parametrize(("n_heads", "head_dim"), [(8, 64), (2, 32), (1, 16), (5, 48), (16, 80)])
+@pytest.mark.parametrize(("n_heads", "head_dim"), HEADS)
 def test_attend(isa, n_heads, head_dim):
     rng = rng_of(12, n_heads, head_dim)
     q = 3 * rng.standard_normal((4, n_heads, head_dim), np.float32)
@@ -378,6 +383,108 @@ def test_attend(isa, n_heads, head_dim):
             np.testing.assert_allclose(got[i], exact, atol=5e-6)
             alone = kernels.attend(isa, q[i : i + 1], keys, values, sinks, last + i, window, 32)
             same_bits(got[i], alone[0])
+
+
+PIECE = 256  # keys whose weights and values are added before the next ones'
+PIECE_EDGES = [  # queries, the first one's position, window
+    (1, 254, 999),
+    (1, 255, 999),
+    (1, 256, 999),
+    (1, 511, 999),
+    (1, 512, 999),
+    (1, 255, 256),
+    (1, 256, 256),
+    (1, 300, 128),
+    (1, 256, 1),
+    (1, 511, 256),
+    (1, 600, 345),
+    (3, 253, 999),
+    (4, 254, 999),
+    (4, 254, 2),
+    (8, 380, 128),
+    (8, 508, 250),
+    (8, 250, 3),
+]
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize(("n_heads", "head_dim"), HEADS)
+def test_attend_at_the_edges_of_pieces(isa, n_heads, head_dim):
+    """In blocks that pieces are made of, that an edge cuts, and that hold several pieces."""
+    rng = rng_of(22, n_heads, head_dim)
+    q = 2 * rng.standard_normal((8, n_heads, head_dim), np.float32)
+    keys, values = rng.standard_normal((2, 640, head_dim), np.float32)
+    sinks = bf16(rng, n_heads)
+    for n, last, window in PIECE_EDGES:
+        expected = kernels.attend("reference", q[:n], keys, values, sinks, last, window, 32)
+        for block in (32, 48, 640):
+            same_bits(kernels.attend(isa, q[:n], keys, values, sinks, last, window, block), expected)
+        for i in range(n):
+            alone = kernels.attend(isa, q[i : i + 1], keys, values, sinks, last + i, window, 32)
+            same_bits(expected[i], alone[0])
+
+
+def fma(a, b, c):
+    """a * b + c of float32 arrays with one rounding: the sum in double, rounded to odd, then to float32."""
+    product, c = a.astype(np.float64) * b, np.asarray(c, np.float64)  # the product is exact
+    total = product + c
+    part = total - product
+    lost = (product - (total - part)) + (c - part)  # total + lost is the exact sum
+    even = total.view(np.int64) % 2 == 0
+    toward = np.where(lost > 0, np.inf, -np.inf)
+    return np.where((lost != 0) & even, np.nextafter(total, toward), total).astype(np.float32)
+
+
+def written_attention(q, keys, values, sink, first, last, piece):
+    """One head's output [Dh] as docs/NUMERICS.md writes it, pieces of so many keys."""
+    score = np.zeros(len(keys), np.float32)
+    for d in range(len(q)):
+        score = fma(q[d], keys[:, d], score)
+    score *= np.float32(1 / np.sqrt(np.float32(len(q))))
+    top = np.float32(max(score[first : last + 1].max(), sink))
+    weight = kernels.exp("reference", score - top)
+    total = mixed = None
+    for start in range(first // piece * piece, last + 1, piece):
+        lanes, sums = np.zeros(16, np.float32), np.zeros(len(q), np.float32)
+        for j in range(max(start, first), min(start + piece, last + 1)):
+            lanes[j % 16] += weight[j]
+            sums = fma(weight[j], values[j], sums)
+        for half in (8, 4, 2, 1):
+            lanes = lanes[:half] + lanes[half : 2 * half]
+        total = lanes[0] if total is None else total + lanes[0]
+        mixed = sums if mixed is None else mixed + sums
+    return mixed / (total + kernels.exp("reference", np.array([sink - top], np.float32))[0])
+
+
+def test_fma_rounds_once():
+    a, b = np.array([1 + 2.0**-12, 1, 1 - 2.0**-12], np.float32), np.float32(1 + 2.0**-12)
+    c = np.array([2.0**-60, 2.0**-24, -(2.0**-24)], np.float32)
+    got = fma(a, b, c).astype(np.float64)
+    # the first is a tie but for c, which goes up with it; rounded in double first, it would go to even
+    np.testing.assert_array_equal(got, [1 + 2.0**-11 + 2.0**-23, 1 + 2.0**-12, 1 - 2.0**-23])
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 15), (0, 255), (0, 256), (129, 256), (250, 600), (0, 639)])
+def test_attend_is_what_is_written(first, last):
+    """In pieces: with one chain over all keys the bits are others as soon as there are two pieces."""
+    rng = rng_of(23)
+    q, keys, values = (rng.standard_normal((n, 48), np.float32) for n in (1, 640, 640))
+    sinks = np.array([0x3F80], np.uint16)  # 1.0
+    got = kernels.attend("reference", q[None], keys, values, sinks, last, last - first + 1, 32)[0, 0]
+    written, chained = (
+        written_attention(q[0], keys, values, np.float32(1), first, last, piece) for piece in (PIECE, 1 << 20)
+    )
+    same_bits(got, written)
+    assert (got != chained).any() == (first // PIECE != last // PIECE)
+
+
+def test_the_core_uses_no_function_that_another_device_cannot_repeat():
+    """But for the rotary frequencies, which the host forms once (docs/NUMERICS.md)."""
+    inexact = r"exp2?|expm1|pow|log(2|10|1p)?|a?(sin|cos|tan)h?|atan2|cbrt|hypot|[lt]gamma|erfc?"
+    varies = re.compile(rf"\blong double\b|\bstd::({inexact})[fl]?\(")
+    sources = sorted((Path(__file__).parent.parent / "cpp").rglob("*.*"))
+    found = {(path.name, match[0]) for path in sources for match in varies.finditer(path.read_text())}
+    assert found == {("rope.cpp", "std::pow("), ("rope.cpp", "std::log(")}
 
 
 def test_unknown_level_is_a_clear_error():

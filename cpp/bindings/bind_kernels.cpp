@@ -190,7 +190,7 @@ Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const
     vp.push_back(v[b].data());
   }
   Floats out({Q, G, Dh});
-  Buffer<float> weights(Q * G * kernels::attend_row_floats(0, n - 1));
+  Buffer<float> scratch(kernels::attend_scratch_floats(Q, G, Dh, 0, n - 1));
   kernels::choose(isa.c_str())
       .attend({.q = q.data(),
                .stride = static_cast<std::size_t>(G) * Dh,
@@ -204,7 +204,7 @@ Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const
                .window = window,
                .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
                .sinks = sinks.data(),
-               .weights = weights.data(),
+               .scratch = scratch.data(),
                .out = out.mutable_data()});
   return out;
 }

@@ -60,26 +60,31 @@ static inline void mix_heads(const float* w, std::size_t w_stride, const float* 
   for (; d < head_dim; d += kLanes) mix_values<H, 1>(w, w_stride, value + d, next + d, head_dim, n, out + d);
 }
 
-// Turns scores w[from .. to) into exp(score - max) and returns their sum with the sink's; what lies beside
-// them in their tiles becomes zero. w starts at a multiple of 16 positions.
-static inline float soften(float* w, int from, int to, bf16 sink_bits) {
+// Turns the scores of keys from .. to into exp(score - max) and returns their sum with the sink's; what lies
+// beside them in their tiles becomes zero. w begins with the score of position base, a multiple of 16.
+static inline float soften(float* w, int base, int from, int to, bf16 sink_bits) {
+  const auto at = [=](int position) { return w + (position - base); };
   const int begin = from / kKeyTile * kKeyTile, end = (to + kKeyTile - 1) / kKeyTile * kKeyTile;
-  std::fill(w + begin, w + from, -std::numeric_limits<float>::infinity());
-  std::fill(w + to, w + end, -std::numeric_limits<float>::infinity());
+  std::fill(at(begin), at(from), -std::numeric_limits<float>::infinity());
+  std::fill(at(to), at(end), -std::numeric_limits<float>::infinity());
   const float sink = bf16_to_f32(sink_bits);
   V top = V::set1(sink);
-  for (int j = begin; j < end; j += kLanes) top = V::max(V::load(w + j), top);
+  for (int j = begin; j < end; j += kLanes) top = V::max(V::load(at(j)), top);
   alignas(64) float lane[kLanes];
   V::store(lane, top);
   const float m = *std::max_element(lane, lane + kLanes);
-  V sum = V::zero();
-  for (int j = begin; j < end; j += kLanes) {
-    const V e = exp16(V::sub(V::load(w + j), V::set1(m)));
-    V::store(w + j, e);
-    sum = V::add(sum, e);
+  float total = 0;  // adding the first piece to it changes no bit: exponentials are not negative
+  for (int j = begin; j < end;) {
+    V sum = V::zero();
+    for (const int stop = std::min(piece_end(j), end); j < stop; j += kLanes) {
+      const V e = exp16(V::sub(V::load(at(j)), V::set1(m)));
+      V::store(at(j), e);
+      sum = V::add(sum, e);
+    }
+    total += V::tree(sum);
   }
   V::store(lane, exp16(V::set1(sink - m)));
-  return V::tree(sum) + lane[0];
+  return total + lane[0];
 }
 
 // What the steps of attend() share: a row of scores for each query and head, its sum behind it.
@@ -88,19 +93,22 @@ struct Attention {
   const int base = a.first(0) / kKeyTile * kKeyTile;  // position of a row's first score
   const std::size_t stride = attend_row_floats(a.first(0), a.last + a.n_queries - 1);
   const std::size_t q_heads = static_cast<std::size_t>(a.n_heads) * stride;  // from query to query
+  const int width = a.n_heads * a.head_dim;                                  // of a query's output
+  float* const pieces = a.scratch + a.n_queries * q_heads;                   // [n_queries, G, Dh]
 
-  float* row(int query, int head) const { return a.weights + query * q_heads + head * stride; }
+  float* row(int query, int head) const { return a.scratch + query * q_heads + head * stride; }
   float& sum(int query, int head) const { return row(query, head)[stride - 1]; }
 
-  const float* keys(int at) const {
-    return a.keys[at / a.block_tokens] + static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
+  const float* of(const float* const* blocks, int at) const {
+    return blocks[at / a.block_tokens] + static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
   }
 
   // The scores of n tiles from `at` on, which lie in one block.
   template <int n>
   void score_from(int at) const {
     constexpr int kKeys = n * kKeyTile;
-    const float *tile = keys(at), *next = at + kKeys < a.last + a.n_queries ? keys(at + kKeys) : tile;
+    const float* tile = of(a.keys, at);
+    const float* next = at + kKeys < a.last + a.n_queries ? of(a.keys, at + kKeys) : tile;
     for (int i = 0; i < a.n_queries; ++i) {
       if (at > a.last + i || at + kKeys <= a.first(i)) continue;
       for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
@@ -124,19 +132,34 @@ struct Attention {
     }
   }
 
+  // Adds the values of keys from .. to, which lie in one block and one piece, to the query's piece; to its
+  // output, when the piece ends. `next` is what comes after them.
+  void mix_span(int query, int from, int to, const float* next) const {
+    float* piece = pieces + static_cast<std::size_t>(query) * width;
+    const float* value = of(a.values, from);
+    const int first = a.first(query), end = a.last + query + 1;
+    if (from == first || from % kPieceKeys == 0) std::fill_n(piece, width, 0.0f);
+    for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
+      mix_heads<H>(row(query, h) + from - base, stride, value, next, a.head_dim, to - from,
+                   piece + h * a.head_dim);
+    });
+    if (to != end && to % kPieceKeys != 0) return;
+    float* out = a.out + query * a.stride;
+    const bool is_first = from / kPieceKeys == first / kPieceKeys;
+    for (int d = 0; d < width; d += kLanes) {
+      const V sum = V::load(piece + d);
+      V::store(out + d, is_first ? sum : V::add(V::load(out + d), sum));
+    }
+  }
+
   void mix() const {
-    for (int block = base / a.block_tokens; block * a.block_tokens < a.last + a.n_queries; ++block) {
-      const int start = block * a.block_tokens;
+    const int end = a.last + a.n_queries;
+    for (int start = base, stop; start < end; start = stop) {
+      const int block_end = (start / a.block_tokens + 1) * a.block_tokens;
+      stop = std::min({block_end, piece_end(start), end});
       for (int i = 0; i < a.n_queries; ++i) {
-        const int from = std::max(start, a.first(i)), to = std::min(start + a.block_tokens, a.last + i + 1);
-        if (from >= to) continue;
-        const float* value = a.values[block] + static_cast<std::size_t>(from - start) * a.head_dim;
-        const bool is_last = start + a.block_tokens >= a.last + a.n_queries;
-        const float* next = is_last ? value : a.values[block + 1];
-        for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
-          mix_heads<H>(row(i, h) + from - base, stride, value, next, a.head_dim, to - from,
-                       a.out + i * a.stride + h * a.head_dim);
-        });
+        const int from = std::max(start, a.first(i)), to = std::min(stop, a.last + i + 1);
+        if (from < to) mix_span(i, from, to, of(a.values, stop < end ? stop : from));
       }
     }
   }
@@ -147,8 +170,7 @@ static void attend(const AttendArgs& a) {
   at.score();
   for (int i = 0; i < a.n_queries; ++i) {
     for (int h = 0; h < a.n_heads; ++h)
-      at.sum(i, h) = soften(at.row(i, h), a.first(i) - at.base, a.last + i + 1 - at.base, a.sinks[h]);
-    std::fill_n(a.out + i * a.stride, a.n_heads * a.head_dim, 0.0f);
+      at.sum(i, h) = soften(at.row(i, h), at.base, a.first(i), a.last + i + 1, a.sinks[h]);
   }
   at.mix();
   for (int i = 0; i < a.n_queries; ++i) {

@@ -22,6 +22,13 @@ namespace ossnb::kernels {
 constexpr int kLanes = 16;    // partial sums of a float32 dot product: lane = k mod 16
 constexpr int kKeyTile = 16;  // keys are stored transposed in tiles of 16 (data/kv.h)
 
+// Attention adds its weights and its weighted values in pieces of so many keys: [256 j, 256 j + 256) by
+// position. A device may form the pieces side by side; on a GPU one chain over a long context would be slow.
+constexpr int kPieceKeys = 256;
+
+// The first position behind the piece that holds `position`.
+constexpr int piece_end(int position) { return (position / kPieceKeys + 1) * kPieceKeys; }
+
 // A few queries at rising positions, and one key/value head: G query heads that share it. Query i stands at
 // position last + i and sees at most `window` keys up to itself.
 struct AttendArgs {
@@ -36,7 +43,7 @@ struct AttendArgs {
   int last, window;
   float scale;        // of the scores
   const bf16* sinks;  // [G]
-  float* weights;     // scratch [n_queries, G, attend_row_floats(first(0), last + n_queries - 1)]
+  float* scratch;     // attend_scratch_floats() of the same numbers
   float* out;         // like q, and may be q: scores are finished before the first output is written
 
   int first(int query) const { return last + query < window ? 0 : last + query - window + 1; }
@@ -45,6 +52,12 @@ struct AttendArgs {
 // Room for the scores of keys first .. last in whole tiles, and for their sum.
 constexpr std::size_t attend_row_floats(int first, int last) {
   return static_cast<std::size_t>(last / kKeyTile - first / kKeyTile + 2) * kKeyTile;
+}
+
+// Room for a row of scores and for one piece of the output, for each query and head. `first` is the first key
+// that the first query sees, `last` the last query's position.
+constexpr std::size_t attend_scratch_floats(int n_queries, int n_heads, int head_dim, int first, int last) {
+  return static_cast<std::size_t>(n_queries) * n_heads * (attend_row_floats(first, last) + head_dim);
 }
 
 // Products with quantised activations.

@@ -298,7 +298,7 @@ void swiglu(const float* h, int n, float limit, float alpha, float* out) {
 
 void attend_one(const AttendArgs& a, const float* q, int first, int last, float sink, float* out) {
   const int base = first / kKeyTile * kKeyTile;
-  float *w = a.weights, m = sink;
+  float *w = a.scratch, m = sink;
   for (int j = first; j <= last; ++j) {
     const float* tile =
         a.keys[j / a.block_tokens] + (j % a.block_tokens) / kKeyTile * (a.head_dim * kKeyTile);
@@ -307,18 +307,28 @@ void attend_one(const AttendArgs& a, const float* q, int first, int last, float 
     w[j - base] = dot * a.scale;
     m = w[j - base] > m ? w[j - base] : m;
   }
-  float lane[16] = {};  // of the softmax sum: lane = key position mod 16
-  for (int j = first; j <= last; ++j) {
-    w[j - base] = exp1(w[j - base] - m);
-    lane[j % 16] = lane[j % 16] + w[j - base];
-  }
-  const float sum = tree16(lane) + exp1(sink - m);
-  for (int d = 0; d < a.head_dim; ++d) {
-    float acc = 0;
-    for (int j = first; j <= last; ++j) {
-      acc = std::fma(w[j - base], a.values[j / a.block_tokens][(j % a.block_tokens) * a.head_dim + d], acc);
+  // Both sums go piece by piece. The total begins as the first piece that is seen; the others are added to
+  // it.
+  float sum = 0;
+  for (int from = first; from <= last; from = piece_end(from)) {
+    float lane[16] = {};  // lane = key position mod 16
+    for (int j = from; j < std::min(piece_end(from), last + 1); ++j) {
+      w[j - base] = exp1(w[j - base] - m);
+      lane[j % 16] = lane[j % 16] + w[j - base];
     }
-    out[d] = acc / sum;
+    sum = from == first ? tree16(lane) : sum + tree16(lane);
+  }
+  sum = sum + exp1(sink - m);
+  for (int d = 0; d < a.head_dim; ++d) {
+    float total = 0;
+    for (int from = first; from <= last; from = piece_end(from)) {
+      float acc = 0;
+      for (int j = from; j < std::min(piece_end(from), last + 1); ++j) {
+        acc = std::fma(w[j - base], a.values[j / a.block_tokens][(j % a.block_tokens) * a.head_dim + d], acc);
+      }
+      total = from == first ? acc : total + acc;
+    }
+    out[d] = total / sum;
   }
 }
 

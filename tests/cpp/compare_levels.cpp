@@ -317,8 +317,8 @@ Case attend(int n_heads, int head_dim, int n_queries, int last, int window) {
               }
             }
             const std::vector<bf16> sinks = random.bf16s(n_heads);
-            std::vector<float> weights(n_queries * n_heads *
-                                       ossnb::kernels::attend_row_floats(0, last + n_queries - 1));
+            std::vector<float> scratch(
+                ossnb::kernels::attend_scratch_floats(n_queries, n_heads, head_dim, 0, last + n_queries - 1));
             std::vector<float> out = untouched(n_queries * width + 3);
             level.attend({.q = q.data(),
                           .stride = width,
@@ -332,7 +332,7 @@ Case attend(int n_heads, int head_dim, int n_queries, int last, int window) {
                           .window = window,
                           .scale = 0.125f,
                           .sinks = sinks.data(),
-                          .weights = weights.data(),
+                          .scratch = scratch.data(),
                           .out = out.data()});
             return bits_of(out);
           }};
@@ -385,7 +385,10 @@ std::vector<Case> all_cases() {
                                           {4, 0, 150},
                                           {3, 14, 2},
                                           {4, 62, 33},
-                                          {4, 145, 128}})
+                                          {4, 145, 128},
+                                          {4, 254, 400},
+                                          {8, 380, 128},
+                                          {1, 600, 345}})
       cases.push_back(attend(heads, head_dim, n, last, window));
   }
   return cases;

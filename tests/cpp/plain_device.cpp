@@ -252,7 +252,7 @@ class PlainOps final : public Ops {
       }
     }
     const float *all_keys = keys.data(), *all_values = values.data();
-    Row scratch(G * kernels::attend_row_floats(0, last));
+    Row scratch(kernels::attend_scratch_floats(1, G, Dh, 0, last));
     float* q = q_[t].data() + head * G * Dh;
     k_.attend({.q = q,
                .stride = q_[t].size(),
@@ -266,7 +266,7 @@ class PlainOps final : public Ops {
                .window = c_.layer_is_sliding[layer] ? c_.sliding_window : last + 1,
                .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
                .sinks = w_.layers[layer].sinks + head * G,
-               .weights = scratch.data(),
+               .scratch = scratch.data(),
                .out = q});
   }
 

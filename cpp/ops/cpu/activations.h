@@ -54,7 +54,7 @@ struct Bucket {
 struct Scratch {
   Buffer<std::uint8_t> integer;  // what integer products need
   Buffer<float> hidden;          // [pairs of a bucket, row_block]
-  Buffer<float> weights;         // attention: [G, keys]
+  Buffer<float> attend;          // attend_scratch_floats()
   std::vector<const float*> keys, values;
 };
 

@@ -81,7 +81,7 @@ void attend_together(const CpuContext& cpu, Activations& a, int layer, const Que
                 .window = c.layer_is_sliding[layer] ? c.sliding_window : last + 1,
                 .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
                 .sinks = cpu.w.layers[layer].sinks + head * G,
-                .weights = s.weights.reserve(run.n * G * kernels::attend_row_floats(first, last)),
+                .scratch = s.attend.reserve(kernels::attend_scratch_floats(run.n, G, Dh, first, last)),
                 .out = q});
 }
 
