@@ -15,7 +15,7 @@ import numpy as np
 
 from ossnb import _core
 from ossnb.checkpoint.config import Config
-from ossnb.harmony.prompt import RETURN, Tokenizer
+from ossnb.harmony.tokenizer import RETURN, Tokenizer
 from ossnb.model import Model
 
 

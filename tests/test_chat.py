@@ -12,7 +12,7 @@ from fakes import Core, model_of, scripted_model
 from ossnb.chat import Chat
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.harmony.messages import Message
-from ossnb.harmony.prompt import RETURN, Tokenizer
+from ossnb.harmony.tokenizer import RETURN, Tokenizer
 
 TOKENIZER = Tokenizer()
 ANSWER = (

@@ -16,8 +16,8 @@ from ossnb.engine.prefix import PrefixCache, shared_prefix
 from ossnb.errors import ContextFull, Interrupted
 from ossnb.generation import loop as generation
 from ossnb.generation.loop import PREFILL_CHUNK
-from ossnb.harmony.prompt import ENDOFTEXT, RETURN, Tokenizer
 from ossnb.harmony.stops import StopStrings
+from ossnb.harmony.tokenizer import ENDOFTEXT, RETURN, Tokenizer
 
 TURN = "<|channel|>analysis<|message|>Let me think.<|end|><|start|>assistant<|channel|>final<|message|>"
 HELLO = TURN + "Hello there, friend.<|return|>"

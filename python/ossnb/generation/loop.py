@@ -24,8 +24,9 @@ from ..engine.shared import SharedEngine
 from ..errors import CheckpointError, Interrupted
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece
-from ..harmony.prompt import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
+from ..harmony.prompt import prompt_hash
 from ..harmony.stops import StopStrings
+from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, token_bytes
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .messages import NOT_A_TOOL, Message, ToolCall
-from .prompt import (
+from .tokenizer import (
     CALL,
     CHANNEL,
     CONSTRAIN,

@@ -1,0 +1,145 @@
+"""Words to numbers and back: gpt-oss's vocabulary, which the harmony library brings."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+# Special tokens
+ENDOFTEXT, RETURN, CONSTRAIN, CHANNEL, START, END, MESSAGE, CALL = (
+    199999,
+    200002,
+    200003,
+    200005,
+    200006,
+    200007,
+    200008,
+    200012,
+)
+FIRST_SPECIAL = 199998
+VOCAB_SIZE = 201088
+STOP_IDS = frozenset({RETURN, CALL, ENDOFTEXT})  # not END: it ends one message of the turn, not the turn
+
+_FIX = "pip uninstall openai-harmony; pip install --force-reinstall oss-harmony"
+VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+_CACHED_NAME = "fb374d419588a4632f3f557e76b4b70aebbca790"  # sha1 of the vocabulary's address
+
+
+class Tokenizer:
+    """Text to token ids and back, with gpt-oss's vocabulary.
+
+    >>> Tokenizer().encode("Hello world")
+    [13225, 2375]
+    """
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Return the ids of `text`; markers such as "<|start|>" become special tokens only if `special`."""
+        allowed: Any = "all" if special else set()
+        ids: list[int] = encoding().encode(well_formed(text), allowed_special=allowed, disallowed_special=())
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD."""
+        return b"".join(map(token_bytes, ids)).decode("utf-8", errors="replace")
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return one token's bytes, which may be a part of a character."""
+        return token_bytes(token)
+
+    def __repr__(self) -> str:
+        return f"Tokenizer(o200k_harmony, {VOCAB_SIZE} tokens)"
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def token_bytes(token: int) -> bytes:
+    """Return a token's bytes; ids without a text have the name <|reserved_ID|>."""
+    if not 0 <= token < VOCAB_SIZE:
+        return f"<|reserved_{token}|>".encode()
+    text: str = encoding().decode([token], errors="surrogateescape")
+    return text.encode("utf-8", errors="surrogateescape")
+
+
+def well_formed(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 can hold, by U+FFFD (joining pairs that were split)."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def read_vocabulary() -> threading.Thread:
+    """Read the vocabulary in the background: half a second in which other things can be done."""
+
+    def read() -> None:
+        with contextlib.suppress(Exception):  # whoever needs it first is told
+            encoding()
+
+    thread = threading.Thread(target=read, name="ossnb-vocabulary", daemon=True)
+    thread.start()
+    return thread
+
+
+def forget_vocabulary() -> None:
+    """Free the vocabulary's memory; the next use reads it anew."""
+    with _reading:
+        _read_encoding.cache_clear()
+        token_bytes.cache_clear()
+
+
+_reading = threading.Lock()
+
+
+def encoding() -> Any:
+    """Return the library's encoding, read at first use; ImportError or RuntimeError says how to get it."""
+    with _reading:  # who comes while it is read waits, and does not read it again
+        return _read_encoding()
+
+
+@functools.cache
+def _read_encoding() -> Any:
+    """Load the library's encoding, never by a download: that may hang, and the right package needs none."""
+    try:
+        import openai_harmony
+    except ImportError as error:
+        raise ImportError(f"the harmony library is missing ({error}): pip install oss-harmony") from None
+    if not (_is_bundled(openai_harmony.openai_harmony.__file__) or _vocabulary_file()):
+        raise RuntimeError(
+            "the installed openai-harmony has no vocabulary and would download it. Install the package that "
+            f"brings it: {_FIX} (or name a folder with o200k_base.tiktoken in TIKTOKEN_ENCODINGS_BASE)"
+        )
+    try:
+        return openai_harmony.load_harmony_encoding("HarmonyGptOss")
+    except Exception as error:
+        base = os.environ.get("TIKTOKEN_ENCODINGS_BASE")
+        fix = f"unset TIKTOKEN_ENCODINGS_BASE, or put o200k_base.tiktoken into {base!r}" if base else _FIX
+        raise RuntimeError(f"the harmony vocabulary cannot be loaded ({error}). To fix it: {fix}") from error
+
+
+def _is_bundled(extension: str) -> bool:
+    """Tell oss-harmony from openai-harmony, which install the same module: whose extension was imported?"""
+    try:
+        files = metadata.files("oss-harmony") or []
+    except metadata.PackageNotFoundError:
+        return False
+    path = Path(extension)
+    own = [f for f in files if f.name == path.name and Path(str(f.locate())).resolve() == path.resolve()]
+    return any(f.size == path.stat().st_size for f in own)
+
+
+def _vocabulary_file() -> Path | None:
+    """Return the vocabulary that plain openai-harmony would find without a download."""
+    if base := os.environ.get("TIKTOKEN_ENCODINGS_BASE"):
+        path = Path(base, "o200k_base.tiktoken")
+    else:
+        cache = os.environ.get("TIKTOKEN_RS_CACHE_DIR") or Path(tempfile.gettempdir(), "tiktoken-rs-cache")
+        path = Path(cache, _CACHED_NAME)
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest() == VOCABULARY_SHA256
+    except OSError:
+        return None
+    return path if found else None
