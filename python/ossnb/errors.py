@@ -3,10 +3,7 @@ MemoryError."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .generation.record import Reply
+from typing import Any
 
 
 class CheckpointError(OSError):
@@ -39,12 +36,12 @@ class Busy(RuntimeError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user interrupted a generation; `reply` holds everything that had been written until then.
+    """The user interrupted a generation; `reply`, a Reply, holds everything that had been written until then.
 
     >>> try: model.generate("Tell me a story")  # doctest: +SKIP
     ... except ossnb.Interrupted as stopped: print(stopped.reply.text)
     """
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Any) -> None:
         super().__init__("generation interrupted; the partial reply is in .reply")
         self.reply = reply

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import CheckpointError
+from ..system.files import default_cache_dir
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,6 @@ EXAMPLE_PROMPTS: tuple[str, ...] = (
     "Are you gpt-oss-20b?",
     "Explain quantum physics",
 )
-EXAMPLES = EXAMPLE_PROMPTS
 
 _MARKER = "complete.json"  # written last: file sizes of a finished folder
 _PIECE_BYTES = 1 << 18
@@ -81,18 +80,6 @@ def expand(cache_dir: Path | None = None) -> Path:
             "there: free some space, or name another folder in the environment variable OSSNB_CACHE"
         ) from error
     return folder
-
-
-def default_cache_dir() -> Path:
-    """Return OSSNB_CACHE, or the folder where this platform keeps caches."""
-    named = os.environ.get("OSSNB_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "ossnb"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "ossnb"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ossnb"
 
 
 def _read(path: Path) -> bytes:

@@ -27,11 +27,10 @@ from numpy.typing import NDArray
 from .. import _core
 from ..errors import CheckpointError
 from ..system import machine
-from ..system.files import replacing
+from ..system.files import default_cache_dir, replacing
 from ..system.progress import size_text, start_progress
 from . import safetensors
 from .config import Config
-from .demo import default_cache_dir
 from .layout import Checkpoint
 
 Arrays = dict[str, NDArray[Any]]

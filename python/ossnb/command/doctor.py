@@ -7,11 +7,12 @@ import platform
 import sys
 from typing import Any
 
-from .. import __version__, _core
+from .. import _core
 from ..checkpoint import hub
 from ..checkpoint import packed as derived
 from ..system import machine
 from ..system.progress import size_text
+from ..version import __version__
 
 WEIGHTS_BYTES = {"20b": 13_761_264_768, "120b": 65_248_815_744}  # total_size of the published checkpoints
 SPARE_BYTES = 1_000_000_000  # to be left beside the weights, on the disk and in memory

@@ -1,9 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and where the cached ones lie."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,3 +35,15 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def default_cache_dir() -> Path:
+    """Return OSSNB_CACHE, or the folder where this platform keeps caches."""
+    named = os.environ.get("OSSNB_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "ossnb"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "ossnb"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ossnb"

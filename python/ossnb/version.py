@@ -1,0 +1,3 @@
+"""The version, which saved answers name."""
+
+__version__ = "0.1.0"
