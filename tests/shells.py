@@ -50,7 +50,7 @@ def shell(ipython, monkeypatch):
             return stream(prompt, **settings)
 
         monkeypatch.setattr(model, "stream", remember)
-        monkeypatch.setattr(ossnb, "default_model", lambda: model)
+        ossnb.set_default_model(model)
         return model
 
     ipython.use = use
@@ -58,6 +58,7 @@ def shell(ipython, monkeypatch):
     ipython.extension_manager.load_extension("ossnb")
     yield ipython
     ossnb.unload_ipython_extension(ipython)
+    ossnb.set_default_model(None)
     ipython.extension_manager.loaded.discard("ossnb")
     set_cell_defaults({})
 

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 import ossnb
+from fakes import scripted_model
+from ossnb import loader
 from ossnb.command import cli
+from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.testing import write_random_checkpoint
 
 COMMANDS = ("demo", "run", "doctor", "cache", "verify", "bench")
@@ -150,25 +153,14 @@ def test_reasoning_is_shown_on_request_and_never_on_stdout(
     main: Main, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analysis = [200005, 35644, 200008, 5003, 200007, 200006, 173781, 200005, 17196, 200008, 25, 200002]
-    monkeypatch.setattr("ossnb.generation.loop.Generation._choose", _speak(analysis))
+    monkeypatch.setattr(loader, "load", lambda *args, **settings: scripted_model(analysis))
     code, out, err = main("run", "--model", folder, "--show-reasoning", "Hi")
     hidden = main("run", "--model", folder, "Hi")
-    thought = ossnb.load(folder).tokenizer.decode([5003])
+    thought = Tokenizer().decode([5003])
     assert code == 0
     assert out == hidden[1] == ":\n"
     assert thought in err
     assert thought not in hidden[2]
-
-
-def _speak(tokens: list[int]) -> Callable[..., int]:
-    """A model that says `tokens`, whatever its weights would have chosen."""
-
-    def choose(self: object, logits: object) -> int:
-        written = len(self._tokens) - len(self._request.prompt)
-        self._tokens.append(tokens[written])
-        return tokens[written]
-
-    return choose
 
 
 @pytest.mark.parametrize(
@@ -246,8 +238,8 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
             return False
 
     text = "a\x1b]0;owned\x07b\tc\nd\x9b31m"
-    assert cli._plain(text, Terminal()) == "a\ufffd]0;owned\ufffdb\tc\nd\ufffd31m"
-    assert cli._plain(text, Pipe()) == text
+    assert cli.printable(text, Terminal()) == "a\ufffd]0;owned\ufffdb\tc\nd\ufffd31m"
+    assert cli.printable(text, Pipe()) == text
 
 
 # ---- demo, doctor, verify, bench --------------------------------------------------------------------------

@@ -16,10 +16,12 @@ from ossnb.generation.record import Event, Reply, Stats
 from ossnb.generation.sampling import Sampling
 from ossnb.harmony.messages import ToolCall
 from ossnb.notebook import display
-from ossnb.notebook.display import CellView, TerminalView, reply_metadata, stats_line
-from ossnb.notebook.markup import code_blocks, safe_markdown, safe_terminal
+from ossnb.notebook.display import CellView, TerminalView, reply_metadata
 from ossnb.notebook.progress import NotebookProgress
+from ossnb.page.figures import stats_line
 from ossnb.page.limiter import RateLimiter
+from ossnb.page.safe import code_blocks, safe_markdown
+from ossnb.page.terminal import safe_terminal
 
 ATTACKS = [
     "<script>alert(1)</script>",

@@ -1,9 +1,15 @@
-"""Nobody imports upward: the map of docs/ARCHITECTURE.md, read off the import and #include lines."""
+"""Nobody imports upward: the map of docs/ARCHITECTURE.md, read off the import and #include lines.
+
+A room is a folder of the package, or a file at its root. A file imports rooms on lower floors and files of
+its own folder, and within a folder there is no circle. Every import counts, also one in a function or one for
+type checking: to know a type is to know its room.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,85 +17,137 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "ossnb"
 
-# From the ground up; a module may import what stands in a line above its own.
-LAYERS = [
-    ["errors", "files"],
-    ["config", "machine", "messages", "progress", "sampling", "safetensors", "stops", "turns"],
-    ["attention", "checkpoint", "harmony", "demo"],
-    ["derived", "emulate", "hub", "parser", "reply", "testing"],
-    ["engine", "prefix"],
-    ["estimate", "trace"],
+FLOORS = [  # from the ground up
+    ["errors", "system", "version"],
+    ["checkpoint", "harmony"],
+    ["engine", "testing"],
     ["generation"],
-    ["aio"],
-    ["model"],
-    ["chat", "default"],
-    ["doctor"],
-    ["bench", "quality", "verify"],
-    ["notebook", "cli"],
+    ["chat", "page"],
     ["views"],
+    ["model"],
+    ["loader"],
+    ["default"],
+    ["command", "notebook"],
+    ["__init__"],  # the roof: the public names
     ["__main__"],
 ]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-USES_CORE = {"engine", "estimate", "generation", "derived", "model", "doctor", "bench"}
-# Doors to a room above, which import it when they are called: Model.chat(), Reply.inspect() and its like.
-UPWARD_BY_INTENT = {("model", "chat"), ("reply", "views")}
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+USES_CORE = {"checkpoint", "command", "engine", "generation", "loader", "model"}  # the C++ extension
 
-CPP_LEVEL = {"base": 0, "format": 0, "kernels": 1, "data": 1, "choice": 2, "ops": 3, "model": 4, "bindings": 5}
+CPP_LEVEL = {
+    "base": 0,
+    "format": 0,
+    "kernels": 1,
+    "data": 1,
+    "choice": 2,
+    "ops": 3,
+    "model": 4,
+    "bindings": 5,
+}
 
 
-def imports(path: Path) -> set[str]:
-    """Modules of the package that a file imports, at its top or in functions; not those for type checking."""
-    module = path.relative_to(PACKAGE).with_suffix("").parts
-    found: set[str] = set()
+class Imports(ast.NodeVisitor):
+    """The files of the package that a file imports, as `module` paths such as ("views", "panel")."""
 
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for child in node.orelse:
-                visit(child)
+    def __init__(self, path: Path) -> None:
+        self.package = path.relative_to(PACKAGE).parent.parts
+        self.found: set[tuple[str, ...]] = set()
+        self.visit(ast.parse(path.read_text()))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self._add(alias.name)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            self._add("." * node.level + (node.module or ""), alias.name)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """import_module(".notebook", __name__), importlib.import_module("ossnb.notebook"), __import__(...)"""
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in ("import_module", "__import__") and node.args:
+            if isinstance(node.args[0], ast.Constant):
+                self._add(str(node.args[0].value))
+            else:
+                assert self.package == (), "an import by a computed name, which nobody can follow"
+        self.generic_visit(node)
+
+    def _add(self, module: str, name: str = "") -> None:
+        dots = len(module) - len(module.lstrip("."))
+        parts = [part for part in module.split(".") if part]
+        if dots:
+            parts = [*self.package[: len(self.package) - dots + 1], *parts]
+        elif parts[0] == "ossnb":
+            parts = parts[1:]
+        else:
             return
-        if isinstance(node, ast.ImportFrom) and node.level > 0:
-            base = [*module[: len(module) - node.level], *(node.module or "").split(".")]
-            base = [part for part in base if part]
-            names = [base[0]] if base else [alias.name for alias in node.names]
-            found.update(name for name in names if not name.startswith("__"))  # __version__ and the like
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ossnb":
-            parts = (node.module or "").split(".")[1:]
-            found.update(parts[:1] or [alias.name for alias in node.names])
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(path.read_text()))
-    return found
+        if is_module(*parts, name):  # `from .views import panel`
+            parts.append(name)
+        self.found.add(tuple(parts) if is_file(*parts) else (*parts, "__init__"))
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+def is_file(*parts: str) -> bool:
+    return bool(parts) and (PACKAGE.joinpath(*parts).with_suffix(".py").is_file() or parts == ("_core",))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def is_module(*parts: str) -> bool:
+    return bool(parts[-1]) and (is_file(*parts) or PACKAGE.joinpath(*parts, "__init__.py").is_file())
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    return path.relative_to(PACKAGE).with_suffix("").parts
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = sorted({path.parent for path in FILES} - {PACKAGE})
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(module_of(path)))
 def test_python_imports_only_what_lies_below(path):
-    name = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    assert name in LEVEL, f"{name} has no place in LAYERS: give it one, here and in docs/ARCHITECTURE.md"
-    for imported in imports(path) - {name}:
+    room = module_of(path)[0]
+    assert room in FLOOR, f"{room} has no place in FLOORS: give it one, here and in docs/ARCHITECTURE.md"
+    for imported, *_ in Imports(path).found:
         if imported == "_core":
-            assert name in USES_CORE, f"{name} must not import _core"
-        elif (name, imported) not in UPWARD_BY_INTENT:
-            assert imported in LEVEL, f"{name} imports {imported}, which has no place in LAYERS"
-            assert LEVEL[imported] < LEVEL[name], f"{name} imports {imported}, which is not below it"
+            assert room in USES_CORE, f"{room} must not import _core"
+        elif imported != room or path.parent == PACKAGE:
+            assert imported in FLOOR, f"{room} imports {imported}, which has no place in FLOORS"
+            assert FLOOR[imported] < FLOOR[room], f"{room} imports {imported}, which is not below it"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_within_a_folder_there_is_no_circle(folder):
+    graph = {module_of(path): Imports(path).found for path in folder.glob("*.py")}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join("/".join(module) for module in reversed(error.args[1])))
+
+
+def test_every_place_is_taken():
+    assert {module_of(path)[0] for path in FILES} == set(FLOOR)
+    assert {module_of(path)[0] for path in FILES if ("_core",) in Imports(path).found} == USES_CORE
 
 
 def test_the_reader_of_imports_sees_them(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    files = ["__init__", "b", "d", "e", "g", "model", "notebook/__init__", "notebook/m", "notebook/n"]
     (tmp_path / "notebook").mkdir()
+    for name in files:
+        (tmp_path / f"{name}.py").touch()
     (tmp_path / "a.py").write_text(
-        "from . import b, c\nfrom .d import x\nimport os\n"
+        "from . import b, _core\nfrom .d import x\nimport os\n"
         "if TYPE_CHECKING:\n    from .e import y\n"
-        "def f():\n    from ossnb.g import z\n"
+        "def f():\n    from ossnb.g import z\n    import ossnb.notebook.m\n"
+        "import_module('.model', __name__).f()\n"
     )
     (tmp_path / "notebook" / "m.py").write_text(
-        "from ..model import Model\nfrom .n import x\nfrom .. import chat\n"
+        "from ..model import Model\nfrom .n import x\nfrom .. import __version__\nfrom . import y\n"
+        "import ossnb\nfrom ossnb import g\nimportlib.import_module('ossnb.d')\n"
     )
-    assert imports(tmp_path / "a.py") == {"b", "c", "d", "g"}
-    assert imports(tmp_path / "notebook" / "m.py") == {"model", "notebook", "chat"}
+    found = {("b",), ("_core",), ("d",), ("e",), ("g",), ("notebook", "m"), ("model",)}
+    assert Imports(tmp_path / "a.py").found == found
+    found = {("model",), ("notebook", "n"), ("__init__",), ("notebook", "__init__"), ("g",), ("d",)}
+    assert Imports(tmp_path / "notebook" / "m.py").found == found
 
 
 CPP_FILES = sorted(path for path in (ROOT / "cpp").rglob("*") if path.suffix in (".cpp", ".h"))

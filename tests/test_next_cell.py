@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from ossnb.notebook.markup import CodeBlock, code_blocks
 from ossnb.notebook.next_cell import MAX_BUTTON_CHARS, as_cell, choose, next_cell_row
+from ossnb.page.safe import CodeBlock, code_blocks
 from shells import NotebookPage, fails, ipython, run, shell
 from test_display import Tags
 

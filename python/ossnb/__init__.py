@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import Busy, CheckpointError, ContextFull, DeviceError, Interrupted
+from .version import __version__
 
 if TYPE_CHECKING:
     from .chat import Chat as Chat
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .default import default_model as default_model
     from .default import generate as generate
     from .default import set_default_model as set_default_model
+    from .default import sliders as sliders
     from .default import stream as stream
     from .generation.aio import AsyncStream as AsyncStream
     from .generation.loop import Stream as Stream
@@ -31,13 +33,10 @@ if TYPE_CHECKING:
     from .generation.sampling import Sampling as Sampling
     from .harmony.messages import Message as Message
     from .harmony.messages import ToolCall as ToolCall
+    from .loader import load as load
     from .model import Model as Model
-    from .model import load as load
     from .notebook import load_ipython_extension as load_ipython_extension
     from .notebook import unload_ipython_extension as unload_ipython_extension
-    from .views.sliders import sliders as sliders
-
-__version__ = "0.1.0"
 
 # Name → module, imported at first use: `import ossnb` itself takes a few milliseconds.
 _LAZY = {
@@ -57,10 +56,10 @@ _LAZY = {
     "complete": "default",
     "default_model": "default",
     "generate": "default",
-    "load": "model",
+    "load": "loader",
     "load_ipython_extension": "notebook",
     "set_default_model": "default",
-    "sliders": "views.sliders",
+    "sliders": "default",
     "stream": "default",
     "unload_ipython_extension": "notebook",
 }

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, Unpack, cast
+from typing import Any, Protocol, Self, Unpack, cast
 
 from .generation.aio import AsyncStream
 from .generation.loop import Stream
 from .generation.record import Reply
 from .generation.sampling import Sampling, SamplingOptions
-from .harmony.messages import Message, ToolCall, as_messages, tool_result
+from .harmony.messages import Message, ToolCall, Tools, as_messages, tool_result
 from .harmony.prompt import check_effort
-from .model import Model, Tools
 from .system.files import replacing
 
 FORMAT, VERSION = "ossnb chat", 1
 _MESSAGE_FIELDS = frozenset({"role", "content", "channel", "recipient", "content_type", "name"})
+
+
+class Partner(Protocol):
+    """What a conversation asks of its model; see Model."""
+
+    source: str
+    revision: str | None
+
+    def stream(
+        self, messages: Sequence[Message | Mapping[str, Any]], /, *args: Any, **settings: Any
+    ) -> Stream: ...
 
 
 class Chat:
@@ -36,7 +46,7 @@ class Chat:
 
     def __init__(
         self,
-        model: Model,
+        model: Partner,
         instructions: str | None = None,
         *,
         effort: str = "medium",
@@ -181,7 +191,7 @@ class Chat:
             file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], model: Model) -> Self:
+    def load(cls, path: str | os.PathLike[str], model: Partner) -> Self:
         """Read a conversation that `save` wrote, to go on with `model`, which may be another one.
 
         >>> ossnb.Chat.load("tutor.json", model).say("Where were we?")  # doctest: +SKIP
@@ -206,7 +216,7 @@ class Chat:
             raise ValueError(f"{path} is a damaged chat: {error}") from None
 
     @classmethod
-    def _from_json(cls, content: Mapping[str, Any], model: Model) -> Self:
+    def _from_json(cls, content: Mapping[str, Any], model: Partner) -> Self:
         instructions, tools = content.get("instructions"), content.get("tools")
         if instructions is not None and not isinstance(instructions, str):
             raise ValueError(f"instructions must be text, got {type(instructions).__name__}")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Unpack
 
+from . import loader
 from .engine.turns import Turn, Turns
 from .generation.aio import AsyncStream
 from .generation.loop import Stream
-from .generation.record import Reply
+from .generation.record import Author, Reply
 from .generation.sampling import SamplingOptions, with_sampling_options
-from .harmony.messages import Prompt
-from .model import Model, Tools, load
+from .harmony.messages import Prompt, Tools
+from .harmony.prompt import only_question
+from .model import Model
+from .views.sliders import Sliders
 
 _default: Model | None = None
 _turns = Turns("the default model", "wait until it is loaded, or stop that")
@@ -32,7 +35,7 @@ def default_model() -> Model:
     with turn.held:
         turn.wait()
         if _default is None:
-            loaded = load()
+            loaded = loader.load()
             _default = _default or loaded  # one may have been set meanwhile
         model = _default
     turn.pass_on()
@@ -125,3 +128,17 @@ def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -
     ' are blue'
     """
     return default_model().complete(prompt, **sampling)
+
+
+def sliders(prompt: str = "", *, model: Author | None = None, reply: Reply | None = None) -> Sliders:
+    """Show the sampling settings as sliders, with what they do to the next token.
+
+    >>> ossnb.sliders("Tell me a joke")  # doctest: +SKIP
+
+    `model` None is the default model. With a `reply` the panel begins with its answer, and with its question
+    if that was the only one; else press Generate. Works without a notebook too: see Sliders.
+    """
+    if reply is not None and not prompt:
+        prompt = only_question(reply.prompt_tokens)
+    model = model or (reply.origin.model if reply is not None else default_model())
+    return Sliders(model, prompt, reply)

@@ -1,147 +1,36 @@
-"""Load a gpt-oss model and talk to it."""
+"""A gpt-oss model: what may be asked of it."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .checkpoint import demo, hub
-from .checkpoint import layout as checkpoint
-from .checkpoint import packed as derived
+from .chat import Chat
 from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
 from .engine.prefix import PrefixCache
 from .engine.shared import SharedEngine, Use
 from .engine.trace import BLOCK, Tracing, check_kinds, check_layers
-from .errors import CheckpointError, ContextFull
+from .errors import ContextFull
 from .generation.aio import AsyncStream
 from .generation.loop import PREFILL_CHUNK, Request, Stream
 from .generation.record import Origin, Reply
 from .generation.sampling import Sampling, SamplingOptions, with_sampling_options
-from .harmony.messages import Prompt, as_messages
-from .harmony.prompt import CALL, VOCAB_SIZE, Tokenizer, check_effort, read_vocabulary, render
+from .harmony.messages import Prompt, Tools, as_messages
+from .harmony.prompt import check_effort, render
+from .harmony.tokenizer import CALL, Tokenizer
 from .system import machine
+from .system.progress import size_text
+from .views.look import Look
 
-if TYPE_CHECKING:
-    from .chat import Chat
-
-Tools = Sequence[Mapping[str, Any]]
-
-MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
-PRECISIONS = ("exact", "fast")
 KEPT_SEQUENCES = 8  # earlier generations whose keys and values stay at hand
-
-
-def load(
-    source: str | os.PathLike[str] | None = None,
-    *,
-    precision: str = "exact",
-    threads: int | None = None,
-    context: int | None = None,
-    revision: str | None = None,
-) -> Model:
-    """Load a model: a hub id, "20b", "120b", a folder, or "demo", the small one that comes with the package.
-
-    >>> model = ossnb.load("openai/gpt-oss-20b")  # doctest: +SKIP
-    >>> print(model.generate("Why is the sky blue?"))  # doctest: +SKIP
-
-    Without a source: the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before, else the
-    demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
-    None as many tokens as half of the free memory holds, at most what the model was made for; `revision` pins
-    a hub revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast"
-    rounds activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
-    20b): packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on;
-    docs/NUMERICS.md compares them. CheckpointError for files that are missing or
-    wrong, MemoryError where the context cannot fit, ValueError else.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
-    where = _locate(source, revision)
-    opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
-    if opened.n_bytes > machine.total_memory():
-        warnings.warn(
-            f"the weights, {_gb(opened.n_bytes)}, are larger than the memory, {_gb(machine.total_memory())}: "
-            "they are read from the disk again and again, which is slow",
-            stacklevel=2,
-        )
-    if opened.config.vocab_size == VOCAB_SIZE:
-        read_vocabulary()
-    threads = threads or machine.physical_cores()
-    packed = derived.prepare(opened, precision, threads)
-    tensors = opened.tensors.copy()
-    for file in packed:
-        tensors |= file.tensors
-    core = _core.Model(
-        dataclasses.asdict(opened.config),
-        tensors,
-        threads=threads,
-        precision=precision,
-    )
-    return Model(
-        core,
-        opened.config,
-        tensors=opened.tensors,
-        files=[*opened.files, *packed],
-        source=where.source,
-        revision=where.revision,
-        fingerprint=opened.fingerprint,
-        precision=precision,
-        context=fitting_context(opened.config, core.kv_bytes_per_token, context),
-    )
-
-
-def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:
-    named = False
-    if source is None:
-        source, notice = hub.default_source()
-        if notice:
-            print(notice, file=sys.stderr)
-        named = os.environ.get("OSSNB_MODEL") == source
-    if source != "demo":
-        try:
-            return hub.resolve(source, revision)
-        except CheckpointError as error:
-            if named:
-                raise CheckpointError(f"OSSNB_MODEL names {source!r}: {error}") from error
-            raise
-    if revision is not None:
-        raise ValueError(f"the embedded model has no revisions to choose from, got {revision!r}")
-    path = demo.expand()
-    return hub.Resolved(path, "demo", path.name.removeprefix("demo-"))
-
-
-def fitting_context(config: Config, kv_bytes_per_token: int, context: int | None) -> int:
-    """Check a wished context against the model and the free memory, or choose one for None."""
-    limit, free = config.max_position_embeddings, machine.available_memory()
-    if context is None:
-        return min(limit, max(free // 2 // kv_bytes_per_token, MIN_CONTEXT))
-    if isinstance(context, bool) or not isinstance(context, Integral) or not 2 <= context <= limit:
-        raise ValueError(
-            f"context must be an integer in 2..{limit} (max_position_embeddings), got {context!r}"
-        )
-    needed = int(context) * kv_bytes_per_token
-    if needed > free:
-        smaller = 1 << max((free // 2 // kv_bytes_per_token).bit_length() - 1, 1)
-        raise MemoryError(
-            f"KV cache for {context:,} tokens needs {_gb(needed)}, {_gb(free)} free; try context={smaller}"
-        )
-    return int(context)
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f} GB"
 
 
 class Model:
@@ -354,8 +243,6 @@ class Model:
         >>> chat.say("Hello").text  # doctest: +SKIP
         'Hi!'
         """
-        from .chat import Chat
-
         return Chat(self, instructions, effort=effort, tools=tools, **sampling)
 
     def stream_branch(
@@ -417,6 +304,10 @@ class Model:
                 f"this model's vocabulary has {self.config.vocab_size:,} tokens, harmony needs ids up to "
                 f"{CALL:,}; use complete() or logits() with token ids"
             )
+
+    def look(self, reply: Reply) -> Look:
+        """Open the views of a reply that this model wrote; `reply.inspect()` and its like come here."""
+        return Look(reply)
 
     # ---- numbers -----------------------------------------------------------------------------------------
 
@@ -505,7 +396,8 @@ class Model:
             raise ContextFull(f"{n_tokens:,} tokens are more than the context holds, {self.context:,}")
         if n_bytes > (free := machine.available_memory()):
             raise MemoryError(
-                f"{what} of {n_tokens:,} tokens need {_gb(n_bytes)}, {_gb(free)} free; ask for fewer"
+                f"{what} of {n_tokens:,} tokens need {size_text(n_bytes)}, {size_text(free)} free; "
+                "ask for fewer"
             )
 
     def _token_ids(self, ids: Iterable[int]) -> list[int]:

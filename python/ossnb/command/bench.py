@@ -16,7 +16,7 @@ from .. import _core
 from ..checkpoint.config import Config
 from ..engine.estimate import multiply_adds
 from ..generation.loop import PREFILL_CHUNK
-from ..model import load
+from ..loader import load
 from .doctor import describe_machine
 
 TOKEN_SEED = 7  # which random token ids are run; any do, as long as every run and every engine gets the same

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .. import __version__
 from ..errors import DeviceError
 from ..system.progress import reading_text
+from ..version import __version__
 
 if TYPE_CHECKING:
     from ..generation.loop import Stream
@@ -106,7 +106,7 @@ def _add_demo(commands: Any) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     from ..checkpoint.demo import ABOUT, EXAMPLE_PROMPTS
-    from ..model import load
+    from ..loader import load
 
     print(f"{ABOUT}\n", flush=True)
     model = load("demo")
@@ -172,7 +172,7 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ..model import load
+    from ..loader import load
 
     if args.raw and (args.effort or args.instructions):
         raise UsageError("--raw continues plain text: --effort and --instructions mean nothing to it")
@@ -218,12 +218,12 @@ def _show(stream: Stream, show_reasoning: bool) -> bool:
                 _write(sys.stderr, "\r\x1b[K")
                 reading = False
             if event.kind == "answer":
-                _write(sys.stdout, _plain(event.text, sys.stdout))
+                _write(sys.stdout, printable(event.text, sys.stdout))
             elif event.kind == "reasoning" and show_reasoning:
-                _write(sys.stderr, _dim(_plain(event.text, sys.stderr)))
+                _write(sys.stderr, _dim(printable(event.text, sys.stderr)))
             elif event.kind == "tool_call" and event.tool_call is not None:
                 call = event.tool_call
-                _write(sys.stdout, _plain(f"[calls {call.name}: {call.raw}]", sys.stdout))
+                _write(sys.stdout, printable(f"[calls {call.name}: {call.raw}]", sys.stdout))
     except KeyboardInterrupt:
         stream.close("interrupted")
         return True
@@ -235,7 +235,7 @@ def _write(to: TextIO, text: str) -> None:
     to.flush()
 
 
-def _plain(text: str, to: TextIO) -> str:
+def printable(text: str, to: TextIO) -> str:
     """Keep control characters that a model wrote from steering a terminal; files and pipes get them."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text) if to.isatty() else text
 

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..harmony.messages import as_messages
-from ..harmony.prompt import CALL, Tokenizer, render
-from ..model import Model, load
+from ..harmony.prompt import render
+from ..harmony.tokenizer import CALL, Tokenizer
+from ..loader import load
+from ..model import Model
 from .emulate import LLAMA_CPP, Emulation
 
 CONVERSATIONS_FILE = Path(__file__).parents[1] / "data" / "quality_prompts.json"
@@ -56,7 +58,7 @@ def measure(
     """
     exact = load(source, precision="exact", threads=threads)
     fast = load(source, precision="fast", threads=threads)
-    texts = list(_conversations(conversations))
+    texts = list(held_out(conversations))
     has_words = exact.config.vocab_size > CALL
     if not has_words:
         rng = np.random.default_rng(_RANDOM_SEED)
@@ -78,8 +80,9 @@ def measure(
     }
 
 
-def _conversations(count: int | None) -> Iterator[tuple[list[int], int]]:
-    """Yield tokens up to the last but one, and how many of the last places are compared."""
+def held_out(count: int | None) -> Iterator[tuple[list[int], int]]:
+    """Yield conversations that the demo was not trained on: their tokens up to the last but one, and how many
+    of the last places are compared."""
     entries = json.loads(CONVERSATIONS_FILE.read_text(encoding="utf-8"))
     if count is not None:
         if not 1 <= count <= len(entries):

@@ -13,7 +13,8 @@ from ..checkpoint.config import Config
 from ..errors import CheckpointError
 from ..harmony.messages import Message
 from ..harmony.prompt import prompt_hash, render
-from ..model import Model, load
+from ..loader import load
+from ..model import Model
 
 # The published tokens come from a reference in bfloat16, where logits from 16 to 32 lie 1/8 apart: a token
 # within four such steps of our best is a near-tie that rounding may have decided. A wrong model misses more.

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import Any, Literal, Protocol, Unpack
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checkpoint.config import Config
 from ..harmony.messages import Message, ToolCall
 from .sampling import Sampling, SamplingOptions
-
-if TYPE_CHECKING:
-    from ..model import Model
-    from ..views.attention import Attention
-    from ..views.experts import Experts
-    from ..views.inspection import Inspection, Span
-    from ..views.lens import LogitLens
 
 __all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenLogprob", "ToolCall"]
 
@@ -88,17 +85,63 @@ def _rate(amount: float, seconds: float) -> float:
     return amount / seconds if seconds > 0 else 0.0
 
 
+class Writing(Protocol):
+    """A reply while it is written: its events, once, and what there is of it; see Stream."""
+
+    on_logits: Callable[[NDArray[np.float32]], None] | None
+
+    @property
+    def reply(self) -> Reply: ...
+    def __iter__(self) -> Iterator[Event]: ...
+    def run(self) -> Reply: ...
+    def cancel(self) -> None: ...
+    def close(self, reason: FinishReason = "cancelled") -> None: ...
+
+
+class Look(Protocol):
+    """A reply seen from within, in the room of the views, which stands above this one."""
+
+    def inspect(self, n_top: int) -> Any: ...
+    def experts(self) -> Any: ...
+    def attention(self, layer: int, head: int | None) -> Any: ...
+    def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> Any: ...
+
+
+class Author(Protocol):
+    """What replies and their views ask of the model that wrote them; see Model."""
+
+    source: str
+    config: Config
+    tensors: dict[str, NDArray[Any]]
+
+    def look(self, reply: Reply) -> Look: ...
+    def stream(self, prompt: str, /, *args: Any, **settings: Any) -> Writing: ...
+    def stream_branch(
+        self, reply: Reply, at: int, text: str | Sequence[int], /, *args: Any, **sampling: Any
+    ) -> Writing: ...
+    def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]: ...
+    def trace(
+        self,
+        prompt: str | Iterable[int],
+        *,
+        what: str | Iterable[str] = ...,
+        layers: Iterable[int] | None = None,
+        start: int = 0,
+        n_top: int = 5,
+    ) -> dict[str, NDArray[Any]]: ...
+
+
 class Origin:
     """The model that wrote a reply, for as long as someone else keeps it; a copy in a file knows none."""
 
     __slots__ = ("_model", "_source")
 
-    def __init__(self, model: Model | None = None) -> None:
+    def __init__(self, model: Author | None = None) -> None:
         self._model = None if model is None else weakref.ref(model)
         self._source = "" if model is None else model.source
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Author:
         """The model; RuntimeError where it is gone or was never known."""
         model = None if self._model is None else self._model()
         if model is not None:
@@ -114,6 +157,16 @@ class Origin:
 
     def __reduce__(self) -> tuple[type[Origin], tuple[()]]:
         return Origin, ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of tokens, `start` to `stop` (exclusive) of `reply.tokens`, and its least probability."""
+
+    start: int
+    stop: int
+    text: str
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +208,15 @@ class Reply:
 
     # ---- looking inside, by reading the reply again with its model ---------------------------------------
 
-    def inspect(self, n_top: int = 8) -> Inspection:
+    def inspect(self, n_top: int = 8) -> Any:
         """Show every token with its probability and the `n_top` tokens the model found likeliest there.
 
         >>> reply.inspect().probabilities.min()  # doctest: +SKIP
         0.0213
 
-        RuntimeError once the model is closed or gone.
+        Returns an Inspection (views/inspection.py). RuntimeError once the model is closed or gone.
         """
-        from ..views.inspection import Inspection
-
-        return Inspection.read(self, n_top)
+        return self.origin.model.look(self).inspect(n_top)
 
     def spans(self, below: float = 0.3) -> list[Span]:
         """List the stretches of tokens that the model gave a probability of less than `below`.
@@ -173,39 +224,39 @@ class Reply:
         >>> reply.spans(below=0.3)[0].text  # doctest: +SKIP
         ' Lyon'
         """
-        return self.inspect(n_top=1).spans(below)
+        found: list[Span] = self.inspect(n_top=1).spans(below)
+        return found
 
-    def experts(self) -> Experts:
+    def experts(self) -> Any:
         """Show which experts read each token of the reply, in every layer.
 
         >>> reply.experts().ids.shape  # doctest: +SKIP
         (24, 57, 4)
+
+        Returns an Experts (views/experts.py). RuntimeError as for `inspect`.
         """
-        from ..views.experts import Experts
+        return self.origin.model.look(self).experts()
 
-        return Experts.read(self)
-
-    def attention(self, layer: int, head: int | None = None) -> Attention:
+    def attention(self, layer: int, head: int | None = None) -> Any:
         """Show where each token of the reply looked, in one layer: one head, or the mean of all.
 
         >>> reply.attention(layer=23, head=5).weights.shape  # doctest: +SKIP
         (57, 123)
+
+        Returns an Attention (views/attention.py). RuntimeError as for `inspect`.
         """
-        from ..views.attention import Attention
+        return self.origin.model.look(self).attention(layer, head)
 
-        return Attention.read(self, layer, head)
-
-    def logit_lens(self, layers: Iterable[int] | None = None, n_top: int = 3) -> LogitLens:
+    def logit_lens(self, layers: Iterable[int] | None = None, n_top: int = 3) -> Any:
         """Show what each layer (or those of `layers`) would have written in place of each token.
 
         >>> reply.logit_lens().decided  # doctest: +SKIP
         array([22, 19, 23], dtype=int32)
 
         The output layer is computed for every layer and token: on a large model ask for some layers.
+        Returns a LogitLens (views/lens.py). RuntimeError as for `inspect`.
         """
-        from ..views.lens import LogitLens
-
-        return LogitLens.read(self, layers, n_top)
+        return self.origin.model.look(self).logit_lens(layers, n_top)
 
     def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..page.defaults import cell_defaults
+from ..page.defaults import cell_defaults, settings_text
 from ..system import machine
 from ..system.progress import size_text
 from .options import suggestion
@@ -80,15 +80,6 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
     rows += [("also loaded", name) for name, other in others.items() if other is not model]
     rows += [("chat", f"{name}: {len(kept.chat.messages)} messages") for name, kept in chats.items()]
     return [f"{name:<12}{value}" for name, value in rows]
-
-
-def settings_text(settings: Mapping[str, Any]) -> str:
-    """Return settings on one line.
-
-    >>> settings_text({"temperature": 0.7, "effort": "low"})
-    'temperature=0.7, effort=low'
-    """
-    return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def one_word(words: Sequence[str], command: str) -> str | None:

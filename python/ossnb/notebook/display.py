@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TextIO
 
-from .. import __version__
 from ..generation.record import Event, Reply
 from ..harmony.messages import ToolCall
+from ..page.figures import stats_line
 from ..page.limiter import RateLimiter
 from ..page.output import QUIET, RUNNING_TEXT, Output
+from ..page.safe import as_entities, as_text, code_blocks, safe_markdown
+from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
-from .markup import as_entities, as_text, code_blocks, safe_markdown, safe_terminal
+from ..version import __version__
 from .next_cell import next_cell_row
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
@@ -269,38 +271,7 @@ class TerminalView:
         return f"\x1b[2m{text}\x1b[0m" if self._is_tty and text else text
 
 
-# ---- both --------------------------------------------------------------------------------------------------
-
-
-def stats_line(reply: Reply, note: str = "") -> str:
-    """One line of figures about a reply."""
-    stats = reply.stats
-    n_prompt, n_reused = f"{stats.n_prompt_tokens:,}", f"{stats.n_cached_tokens:,}"
-    read = (
-        f"reused {n_reused} of {n_prompt} tokens · prompt"
-        if stats.n_cached_tokens
-        else f"prompt {n_prompt} tokens"
-    )
-    parts = [
-        _how_it_ended(reply),
-        note,
-        f"{stats.n_new_tokens:,} tokens",
-        f"{stats.decode_tok_s:.1f} tok/s" if stats.decode_tok_s else "",
-        f"{read} in {stats.prefill_s:.2f} s",
-        f"seed {reply.seed}",
-        reply.model,
-        *(f"note: {safe_terminal(note)}" for note in reply.notes),
-    ]
-    return " · ".join(part for part in parts if part)
-
-
-def _how_it_ended(reply: Reply) -> str:
-    return {
-        "interrupted": "■ stopped",
-        "cancelled": "■ stopped",
-        "length": "■ cut off at max_tokens",
-        "context": "■ cut off: the context is full",
-    }.get(reply.finish_reason, "")
+# ---- what the notebook keeps -------------------------------------------------------------------------------
 
 
 def reply_metadata(reply: Reply) -> dict[str, Any]:

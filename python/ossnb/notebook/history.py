@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from ..chat import messages_to_json
 from ..harmony.messages import Message
 from ..page.output import QUIET, Output
+from ..page.safe import as_entities, as_text, safe_markdown
+from ..page.terminal import safe_terminal
 from .conversations import Conversation, turns
-from .markup import as_entities, as_text, safe_markdown, safe_terminal
 
 _SAID = "white-space:pre-wrap;border-left:0.2em solid currentColor;padding-left:0.8em;opacity:0.8"
 

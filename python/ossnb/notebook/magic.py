@@ -13,15 +13,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-import ossnb
-
-from ..page.defaults import cell_defaults, set_cell_defaults
+from .. import loader
+from ..default import default_model, set_default_model
+from ..errors import Busy, ContextFull
+from ..generation.loop import Stream
+from ..generation.record import Reply
+from ..model import Model
+from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
+from ..page.safe import code_blocks
+from ..page.terminal import safe_terminal
 from ..system.progress import TerminalProgress, set_progress_factory
 from . import history, restore
 from .commands import (
@@ -30,7 +36,6 @@ from .commands import (
     one_word,
     parse_load_line,
     restored_text,
-    settings_text,
     status_lines,
 )
 from .complete import make_matcher
@@ -38,7 +43,6 @@ from .conversations import Conversation, Places, Turn
 from .display import in_notebook, view_for
 from .failures import Failure, earlier_failure, failure_of
 from .interpolate import interpolate, namespace_evaluator
-from .markup import code_blocks, safe_terminal
 from .next_cell import as_cell, choose
 from .options import (
     EFFORTS,
@@ -52,11 +56,6 @@ from .options import (
 )
 from .progress import NotebookProgress
 from .stopping import Stopped, StoppedLoading, interrupts_held
-
-if TYPE_CHECKING:
-    from ..generation.loop import Stream
-    from ..generation.record import Reply
-    from ..model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +135,9 @@ class OssMagics(Magics):
     def _model(self, source: str | None) -> Model:
         try:
             if source is None:
-                return ossnb.default_model()
+                return default_model()
             if source not in self.models:
-                self.models[source] = ossnb.load(source)
+                self.models[source] = loader.load(source)
             return self.models[source]
         except KeyboardInterrupt:
             raise StoppedLoading from None
@@ -211,7 +210,7 @@ class OssMagics(Magics):
             elif name in takes_words:
                 takes_words[name](shlex.split(rest))
             elif name == "status":
-                print("\n".join(status_lines(ossnb.default_model(), self.models, self.chats)))
+                print("\n".join(status_lines(default_model(), self.models, self.chats)))
             else:
                 raise ValueError(f"unknown command %oss {name}{suggestion(name, SUBCOMMANDS)}")
 
@@ -233,7 +232,7 @@ class OssMagics(Magics):
         self._ask(Question(self._failure.question(context), options), cell_defaults())
 
     def _put_code(self, reply: Any, number: int | None) -> None:
-        if not isinstance(reply, ossnb.Reply):
+        if not isinstance(reply, Reply):
             raise ValueError("there is no answer yet to take code from")
         blocks = code_blocks(reply.text)
         number, block = choose(blocks, number)
@@ -289,15 +288,15 @@ class OssMagics(Magics):
 
     def _model_named(self, source: str) -> Model:
         """The model of that name among those at hand, else the default one: nothing is downloaded for it."""
-        default = ossnb.default_model()
+        default = default_model()
         return next(
             (model for model in self.models.values() if model.source == source != default.source), default
         )
 
     def _load(self, words: list[str]) -> None:
         source, settings = parse_load_line(words)
-        model = ossnb.load(source, **settings)
-        ossnb.set_default_model(model)
+        model = loader.load(source, **settings)
+        set_default_model(model)
         self.models = {source: model}
         print(repr(model))
 
@@ -321,7 +320,7 @@ def _usage_errors() -> Iterator[None]:
     """Show a wrong flag as IPython shows wrong use of a magic: one line, no traceback, and the run stops."""
     try:
         yield
-    except ossnb.ContextFull:
+    except ContextFull:
         raise
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -332,7 +331,7 @@ def _busy_in_one_line() -> Iterator[None]:
     """Show without a traceback that the model is busy: nothing is wrong with the cell."""
     try:
         yield
-    except ossnb.Busy as error:
+    except Busy as error:
         message = f"Busy: {error}"
         error._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]
         raise

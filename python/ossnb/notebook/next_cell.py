@@ -11,7 +11,7 @@ import html
 import json
 from collections.abc import Sequence
 
-from .markup import CodeBlock
+from ..page.safe import CodeBlock
 
 PYTHON = frozenset({"", "py", "python", "python3", "ipython", "ipython3", "pycon"})
 _MAGICS = {

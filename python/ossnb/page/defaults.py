@@ -21,3 +21,12 @@ def set_cell_defaults(settings: Mapping[str, Any]) -> None:
     """Let later cells begin with these keyword arguments of `model.stream`; an empty mapping ends it."""
     _defaults.clear()
     _defaults.update(settings)
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings on one line.
+
+    >>> settings_text({"temperature": 0.7, "effort": "low"})
+    'temperature=0.7, effort=low'
+    """
+    return ", ".join(f"{name}={value}" for name, value in settings.items())

@@ -62,7 +62,6 @@ _DOLLAR, _ALONE = "<span>&#36;</span>", "<span>&#92;</span>"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SAFE_SCHEMES = {"http", "https", "mailto"}
 _ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a link's definition or an image
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def safe_markdown(text: str) -> str:
@@ -238,12 +237,3 @@ def _is_safe_target(target: str) -> bool:
     if scheme is None:
         return 0 < len(target) < 400  # nothing to judge, or more than was looked at
     return scheme[1].lower() in _SAFE_SCHEMES
-
-
-def safe_terminal(text: str) -> str:
-    r"""Return `text` with control characters made visible, so that a model cannot drive the terminal.
-
-    >>> safe_terminal("a\x1b[2Jb")
-    'a␛[2Jb'
-    """
-    return _CONTROL.sub(lambda mark: chr(0x2400 + ord(mark[0])) if ord(mark[0]) < 0x20 else "�", text)

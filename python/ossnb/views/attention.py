@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..engine.attention import each_head
 from ..engine.trace import check_layers
 from ..generation.record import Reply
-from ..harmony.prompt import token_bytes
+from ..harmony.tokenizer import token_bytes
 from .markup import MAX_TOKENS, Html, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 

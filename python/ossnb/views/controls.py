@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import ipywidgets as w
 
+from ..generation.record import Reply
 from ..harmony.prompt import EFFORTS
-from ..notebook.commands import settings_text
-from ..notebook.display import stats_line
-from ..page.defaults import cell_defaults
+from ..page.defaults import cell_defaults, settings_text
+from ..page.figures import stats_line
 from ..page.output import RUNNING_TEXT
 from .distribution import N_KEPT
 from .live import DistributionView
 from .markup import Html
 
-if TYPE_CHECKING:
-    from ..generation.record import Reply
-    from .sliders import Sliders
-
 LINKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")  # what the live view weighs with
 _WIDE = {"description_width": "9em"}
+
+
+class Controlled(Protocol):
+    """What the widgets read and change; see Sliders."""
+
+    prompt: str
+    reply: Reply | None
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def code(self) -> str: ...
+    def begin_with(self, values: Mapping[str, Any]) -> None: ...
+    def set(self, **values: Any) -> None: ...
+    def select(self, position: int) -> None: ...
+    def apply(self) -> None: ...
+    def generate_in_thread(self) -> object: ...
+    def stop(self) -> None: ...
+    def live_traits(self) -> Mapping[str, Any]: ...
 
 
 class Controls:
@@ -31,7 +46,7 @@ class Controls:
     no kernel in between. The HTML widget shows only what markup.py escaped.
     """
 
-    def __init__(self, panel: Sliders, twin: str, threshold: float) -> None:
+    def __init__(self, panel: Controlled, twin: str, threshold: float) -> None:
         self._panel = panel
         self.prompt = w.Textarea(
             panel.prompt, placeholder="prompt", tooltip="prompt", layout=w.Layout(width="98%")
@@ -73,7 +88,7 @@ class Controls:
         panel.begin_with({name: slider.value for name, slider in self.sliders.items()})
         self.code.value = panel.code
         self._connect()
-        self.after_reply(panel, panel.reply)
+        self.after_reply(panel.reply)
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
         """Move sliders without being told so, and say the same as code."""
@@ -122,11 +137,11 @@ class Controls:
             "; `%oss defaults reset` ends it" if told else ""
         )
 
-    def after_reply(self, panel: Sliders, reply: Reply | None) -> None:
+    def after_reply(self, reply: Reply | None) -> None:
         """Take in the panel's answer and say how the last one, `reply`, ended."""
         self.running.value = ""
         with self.view.hold_sync():
-            for name, value in panel.live_traits().items():
+            for name, value in self._panel.live_traits().items():
                 setattr(self.view, name, value)
             self.view.answer += 1
         if reply is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..generation.record import Reply
-from ..harmony.prompt import token_bytes
+from ..harmony.tokenizer import token_bytes
 from .markup import Html, heat_map, percent, token_traits, visible
 from .panel import Panel
 

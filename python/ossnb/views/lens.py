@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..generation.record import Reply
-from ..harmony.prompt import token_bytes
+from ..harmony.tokenizer import token_bytes
 from .markup import MORE, Html, percent, quoted, visible
 from .panel import Panel
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony.prompt import FIRST_SPECIAL, VOCAB_SIZE, token_bytes
+from ..harmony.tokenizer import FIRST_SPECIAL, VOCAB_SIZE, token_bytes
 from ..page.output import QUIET
 
 MAX_TOKENS = 3000  # in one picture: some hundred bytes each

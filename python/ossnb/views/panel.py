@@ -21,7 +21,7 @@ class Panel:
         self._id = f"ossnb-{uuid.uuid4().hex}"
         self._outputs: list[Output] = []
         self._widget: Any = None
-        self._leader: Panel | None = None
+        self.leader: Panel | None = None  # whose selected token the live view shares
 
     def plain(self) -> str:
         """The panel as text."""
@@ -45,7 +45,7 @@ class Panel:
 
     def follow(self, other: Panel) -> None:
         """Let both live views select the same token; the page does it, with no kernel in between."""
-        self._leader = other
+        self.leader = other
 
     def bundle(self) -> dict[str, str]:
         """MIME type to text, as saved in the notebook."""
@@ -62,10 +62,10 @@ class Panel:
 
     def _ipython_display_(self) -> None:
         if has_front_end() and self.widget is not None:
-            if self._leader is not None:
+            if self.leader is not None:
                 from ipywidgets import jslink
 
-                jslink((self._leader.widget, "selected"), (self.widget, "selected"))
+                jslink((self.leader.widget, "selected"), (self.widget, "selected"))
             _show(self.widget)
         output = Output()
         output.show(self.bundle())

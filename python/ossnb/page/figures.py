@@ -1,0 +1,37 @@
+"""The figures of a reply in one line: below its answer, and in the sliders' panel."""
+
+from __future__ import annotations
+
+from ..generation.record import Reply
+from .terminal import safe_terminal
+
+
+def stats_line(reply: Reply, note: str = "") -> str:
+    """One line of figures about a reply."""
+    stats = reply.stats
+    n_prompt, n_reused = f"{stats.n_prompt_tokens:,}", f"{stats.n_cached_tokens:,}"
+    read = (
+        f"reused {n_reused} of {n_prompt} tokens · prompt"
+        if stats.n_cached_tokens
+        else f"prompt {n_prompt} tokens"
+    )
+    parts = [
+        _how_it_ended(reply),
+        note,
+        f"{stats.n_new_tokens:,} tokens",
+        f"{stats.decode_tok_s:.1f} tok/s" if stats.decode_tok_s else "",
+        f"{read} in {stats.prefill_s:.2f} s",
+        f"seed {reply.seed}",
+        reply.model,
+        *(f"note: {safe_terminal(note)}" for note in reply.notes),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _how_it_ended(reply: Reply) -> str:
+    return {
+        "interrupted": "■ stopped",
+        "cancelled": "■ stopped",
+        "length": "■ cut off at max_tokens",
+        "context": "■ cut off: the context is full",
+    }.get(reply.finish_reason, "")

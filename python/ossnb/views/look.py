@@ -1,0 +1,38 @@
+"""The one door to the views from below: Reply.inspect() and its like come here by way of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..generation.record import Reply
+from .attention import Attention
+from .experts import Experts
+from .inspection import Inspection
+from .lens import LogitLens
+
+
+class Look:
+    """The views of one reply, each computed by the model that wrote it.
+
+    >>> Look(reply).experts().usage.shape  # doctest: +SKIP
+    (24, 32)
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+
+    def inspect(self, n_top: int) -> Inspection:
+        """Show every token with its probability; see Reply.inspect."""
+        return Inspection.read(self.reply, n_top)
+
+    def experts(self) -> Experts:
+        """Show which experts read each token; see Reply.experts."""
+        return Experts.read(self.reply)
+
+    def attention(self, layer: int, head: int | None) -> Attention:
+        """Show where each token looked; see Reply.attention."""
+        return Attention.read(self.reply, layer, head)
+
+    def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> LogitLens:
+        """Show what each layer would have written; see Reply.logit_lens."""
+        return LogitLens.read(self.reply, layers, n_top)
