@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -149,6 +150,50 @@ def test_the_reader_of_imports_sees_them(tmp_path, monkeypatch):
     found = {("model",), ("notebook", "n"), ("__init__",), ("notebook", "__init__"), ("g",), ("d",)}
     assert Imports(tmp_path / "notebook" / "m.py").found == found
 
+
+# ---- tests use public doors --------------------------------------------------------------------------------
+
+TESTS = sorted(set((ROOT / "tests").glob("*.py")) - {Path(__file__)})
+NOT_OURS = {
+    "_core": "the C++ extension: private to the package, and tested as what it is",
+    "_display_": "marimo asks an object for what to show",
+    "_esm": "anywidget's name for a view's module",
+    "_exit": "os._exit",
+}
+
+
+def private_names(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, name) of names with an underscore that are not the file's own; text may be code too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "super()"):
+            names = [node.attr]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ossnb"):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and "attr" in ast.unparse(node.func):  # getattr, monkeypatch.setattr
+            names = [
+                arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+            ]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = re.findall(r"[\w\])]\.(_[a-z]\w*)", node.value)
+        yield from ((node.lineno, name) for name in names if re.match("_[a-z]", name))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_tests_use_no_private_name(path):
+    assert [(line, name) for line, name in private_names(path) if name not in NOT_OURS] == []
+
+
+def test_the_reader_of_private_names_sees_them(tmp_path):
+    (tmp_path / "a.py").write_text(
+        "from ossnb.views.sliders import _labels\npanel._stream.x\nself._own\nsetattr(panel, '_timer', 1)\n"
+        "patch('ossnb.views.Panel._id')\nkernel.run(f'{x}; panel._values[0]')\nx.__doc__\n"
+    )
+    found = [(1, "_labels"), (2, "_stream"), (4, "_timer"), (5, "_id"), (6, "_values")]
+    assert sorted(private_names(tmp_path / "a.py")) == found
+
+
+# ---- C++ ---------------------------------------------------------------------------------------------------
 
 CPP_FILES = sorted(path for path in (ROOT / "cpp").rglob("*") if path.suffix in (".cpp", ".h"))
 

@@ -151,8 +151,8 @@ class Inspection(Panel):
 
         >>> view.receive({"type": "branch", "at": 17, "token": 625})  # doctest: +SKIP
 
-        "branch" writes one, in a thread, with `token` in place of the one `at` that place; a view that writes
-        one already does not hear it. "stop" ends the branch that is being written.
+        "branch" writes `token` in place of token `at` and goes on from there, in a thread; a view writes one
+        branch at a time and ignores further ones meanwhile. "stop" ends the branch that is being written.
         """
         if message.get("type") == "stop" and self._stream is not None:
             self._stream.cancel()
