@@ -355,7 +355,7 @@ def test_bench_prints_a_table_or_json(main: Main, folder: Path) -> None:
 
 def test_importing_the_command_line_is_quick() -> None:
     """`ossnb --help` must not load the engine, the hub's client or IPython."""
-    code = "import sys, ossnb.cli; print(*sorted({n.split('.')[0] for n in sys.modules}))"
+    code = "import sys, ossnb.command.cli; print(*sorted({n.split('.')[0] for n in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"huggingface_hub", "IPython", "ipywidgets", "rich", "openai_harmony", "numpy"}

@@ -150,7 +150,10 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
 
 
 def test_importing_is_light() -> None:
-    code = "import sys, ossnb.demo; print([m for m in ('numpy', 'huggingface_hub') if m in sys.modules])"
+    code = (
+        "import sys, ossnb.checkpoint.demo\n"
+        "print([m for m in ('numpy', 'huggingface_hub') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
 

@@ -361,6 +361,6 @@ def test_sizes(n_bytes, text):
 def test_import_needs_no_hub():
     import subprocess
 
-    code = "import ossnb.hub, sys; sys.exit('huggingface_hub' in sys.modules)"
+    code = "import ossnb.checkpoint.hub, sys; sys.exit('huggingface_hub' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

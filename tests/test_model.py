@@ -15,7 +15,7 @@ import pytest
 import ossnb
 from builders import edit_tensors
 from fakes import random_model, scripted_model
-from ossnb import default
+from ossnb import loader
 from ossnb.checkpoint import demo, hub
 from ossnb.errors import CheckpointError, ContextFull, Interrupted
 from ossnb.generation.loop import PREFILL_CHUNK
@@ -382,7 +382,7 @@ def test_module_functions_use_the_default_model_and_load_it_once(no_default, mon
         loaded.append(scripted_model("<|channel|>final<|message|>4<|return|>"))
         return loaded[-1]
 
-    monkeypatch.setattr(default, "load", load)
+    monkeypatch.setattr(loader, "load", load)
     assert ossnb.generate("What is 2 + 2?", effort="low").text == "4"
     assert [e.text for e in ossnb.stream("What is 2 + 2?") if e.kind == "answer"] == ["4"]
     assert ossnb.complete("2 + 2 =").finish_reason == "stop"

@@ -24,8 +24,10 @@ from ..default import default_model, set_default_model
 from ..errors import Busy, ContextFull
 from ..generation.loop import Stream
 from ..generation.record import Reply
+from ..harmony.prompt import EFFORTS
 from ..model import Model
 from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
+from ..page.output import has_front_end
 from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
 from ..system.progress import TerminalProgress, set_progress_factory
@@ -40,12 +42,11 @@ from .commands import (
 )
 from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
-from .display import in_notebook, view_for
+from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
 from .interpolate import interpolate, namespace_evaluator
 from .next_cell import as_cell, choose
 from .options import (
-    EFFORTS,
     SUBCOMMANDS,
     CellOptions,
     again_options,
@@ -261,7 +262,7 @@ class OssMagics(Magics):
         if name is None and len(self.chats) != 1:
             print(history.overview(self.chats))
         else:
-            history.show(self._known(name or next(iter(self.chats))), in_notebook(self.shell))
+            history.show(self._known(name or next(iter(self.chats))), has_front_end(self.shell))
 
     def _known(self, name: str) -> Conversation:
         if name not in self.chats:
@@ -353,7 +354,7 @@ def register(shell: InteractiveShell) -> None:
     """Add the magics, the completion and the empty-body rule to a shell, once."""
     if _registered(shell) is not None:
         return
-    if in_notebook(shell):
+    if has_front_end(shell):
         set_progress_factory(NotebookProgress)
     magics = OssMagics(shell)
     shell.register_magics(magics)

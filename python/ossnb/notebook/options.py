@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..generation.sampling import Sampling
+from ..harmony.prompt import EFFORTS
 
-EFFORTS = ("low", "medium", "high")
 MODELS = ("demo", "20b", "120b")
 SUBCOMMANDS = (
     "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "status",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from typing import Any
 
-from ..page.output import Output
+from ..page.output import Output, has_front_end
 from .markup import Html
 
 
@@ -104,10 +103,3 @@ def hear_at_once(widget: Any) -> None:
         comm._reply_subshell_for = None
     for child in getattr(widget, "children", ()):
         hear_at_once(child)
-
-
-def has_front_end() -> bool:
-    """Whether this runs in a kernel, whose front end can show widgets."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
