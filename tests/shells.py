@@ -68,6 +68,7 @@ def shell(ipython, monkeypatch):
     ipython.extension_manager.load_extension("ossnb")
     yield ipython
     ossnb.unload_ipython_extension(ipython)
+    ossnb.set_default_model(None)
     ipython.extension_manager.loaded.discard("ossnb")
     set_cell_defaults({})
 

@@ -15,7 +15,7 @@ import pytest
 
 import ossnb
 from fakes import random_model, scripted_model
-from ossnb import default
+from ossnb import loader
 from ossnb.harmony.messages import as_messages
 from ossnb.testing import write_random_checkpoint
 
@@ -92,7 +92,7 @@ def test_module_functions_load_the_default_model_once_and_not_in_the_loops_threa
         texts = [e.text async for e in ossnb.astream("Hi") if e.kind == "answer"]
         return [reply.text for reply in replies], "".join(texts)
 
-    monkeypatch.setattr(default, "load", load)
+    monkeypatch.setattr(loader, "load", load)
     ossnb.set_default_model(None)
     try:
         assert run(ask()) == (["Hello there, friend."] * 2, "Hello there, friend.")

@@ -13,7 +13,7 @@ import pytest
 
 import ossnb
 from fakes import random_model, scripted_model, wait_until
-from ossnb import default
+from ossnb import loader
 from ossnb.engine.turns import Turn, Turns
 from ossnb.testing import write_random_checkpoint
 
@@ -221,7 +221,7 @@ def loading(monkeypatch):
         assert go.wait(LIMIT_S)
         return scripted_model(HELLO)
 
-    monkeypatch.setattr(default, "load", load)
+    monkeypatch.setattr(loader, "load", load)
     ossnb.set_default_model(None)
     thread = threading.Thread(target=ossnb.default_model, name="background")
     thread.start()
@@ -250,7 +250,7 @@ def test_a_model_set_while_another_loads_stays(loading):
 
 def test_asking_for_the_default_model_while_one_loads_it_is_refused(monkeypatch):
     ossnb.set_default_model(None)
-    monkeypatch.setattr(default, "load", ossnb.default_model)
+    monkeypatch.setattr(loader, "load", ossnb.default_model)
     with pytest.raises(ossnb.Busy, match="runs inside of that"):
         ossnb.default_model()
     ossnb.set_default_model(None)

@@ -8,13 +8,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 import ossnb
+from ossnb import loader
 from ossnb.generation.record import Event
 from ossnb.harmony.parser import Parser
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.notebook.display import CellView
 from ossnb.notebook.stopping import StoppedLoading
 from ossnb.page.safe import safe_markdown
-from shells import NotebookPage, ipython, replace_public, run, shell
+from shells import NotebookPage, ipython, run, shell
 from test_display import Clock, Page, Tags, assert_inert, make_reply, play
 
 FIXTURES = ipython, shell
@@ -165,12 +166,13 @@ def test_stop_while_the_model_is_loaded_is_quiet_and_ends_the_run(shell, capsys,
         raise KeyboardInterrupt
 
     model = ossnb.default_model()
-    replace_public(monkeypatch, "default_model", interrupted)
+    ossnb.set_default_model(None)
+    monkeypatch.setattr(loader, "load", interrupted)
     result, out, err = run(shell, "%%oss --chat a\nHi", capsys)
     assert isinstance(result.error_in_exec, StoppedLoading), "queued cells must not run"
     assert "■ stopped: the model was being loaded; nothing was asked" in out + err
     assert "Traceback" not in out + err
-    replace_public(monkeypatch, "default_model", lambda: model)
+    ossnb.set_default_model(model)
     result, _, _ = run(shell, "%%oss --chat a\nHi", capsys)
     assert result.success
 

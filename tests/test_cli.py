@@ -16,7 +16,9 @@ import pytest
 
 import ossnb
 from fakes import scripted_model
+from ossnb import loader
 from ossnb.command import cli
+from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.testing import write_random_checkpoint
 
 COMMANDS = ("demo", "run", "doctor", "cache", "verify", "bench")
@@ -155,15 +157,15 @@ def test_run_stops_at_every_stop_text(main: Main, folder: Path) -> None:
 def test_reasoning_is_shown_on_request_and_never_on_stdout(
     main: Main, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thought = "<|channel|>analysis<|message|>Hm.<|end|>"
-    script = thought + "<|start|>assistant<|channel|>final<|message|>Yes.<|return|>"
-    monkeypatch.setattr("ossnb.model.load", lambda *args, **settings: scripted_model(script))
+    analysis = [200005, 35644, 200008, 5003, 200007, 200006, 173781, 200005, 17196, 200008, 25, 200002]
+    monkeypatch.setattr(loader, "load", lambda *args, **settings: scripted_model(analysis))
     code, out, err = main("run", "--model", folder, "--show-reasoning", "Hi")
     hidden = main("run", "--model", folder, "Hi")
+    thought = Tokenizer().decode([5003])
     assert code == 0
-    assert out == hidden[1] == "Yes.\n"
-    assert "Hm." in err
-    assert "Hm." not in hidden[2]
+    assert out == hidden[1] == ":\n"
+    assert thought in err
+    assert thought not in hidden[2]
 
 
 @pytest.mark.parametrize(
@@ -241,8 +243,8 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
             return False
 
     text = "a\x1b]0;owned\x07b\tc\nd\x9b31m"
-    assert cli._plain(text, Terminal()) == "a\ufffd]0;owned\ufffdb\tc\nd\ufffd31m"
-    assert cli._plain(text, Pipe()) == text
+    assert cli.printable(text, Terminal()) == "a\ufffd]0;owned\ufffdb\tc\nd\ufffd31m"
+    assert cli.printable(text, Pipe()) == text
 
 
 # ---- demo, doctor, verify, bench --------------------------------------------------------------------------
@@ -358,7 +360,7 @@ def test_bench_prints_a_table_or_json(main: Main, folder: Path) -> None:
 
 def test_importing_the_command_line_is_quick() -> None:
     """`ossnb --help` must not load the engine, the hub's client or IPython."""
-    code = "import sys, ossnb.cli; print(*sorted({n.split('.')[0] for n in sys.modules}))"
+    code = "import sys, ossnb.command.cli; print(*sorted({n.split('.')[0] for n in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"huggingface_hub", "IPython", "ipywidgets", "rich", "openai_harmony", "numpy"}

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 import ossnb
 from fakes import scripted_model
 from ossnb.notebook.restore import find_notebook, read_notebook
-from shells import NotebookPage, fails, ipython, replace_public, run, shell, texts
+from shells import NotebookPage, fails, ipython, run, shell, texts
 from test_display import ATTACKS, Tags, assert_inert
 
 FIXTURES = ipython, shell
@@ -156,7 +156,7 @@ def test_history_is_markdown_in_which_nothing_is_active(shell, monkeypatch):
 
 
 @pytest.fixture
-def restart(shell, monkeypatch):
+def restart(shell):
     """Forget all that a kernel's restart would make it forget."""
 
     def forget():
@@ -265,13 +265,13 @@ def test_a_damaged_turn_is_left_out_and_told(shell, page, restart, tmp_path, cap
     assert "a" not in shell.find_cell_magic("oss").__self__.chats
 
 
-def test_a_chat_goes_on_with_the_model_there_is(shell, page, restart, tmp_path, capsys, monkeypatch):
+def test_a_chat_goes_on_with_the_model_there_is(shell, page, restart, tmp_path, capsys):
     page.run("c1", "%%oss --chat a\nfirst")
     path = page.save(tmp_path / "n.ipynb")
     restart()
     other = scripted_model("<|channel|>final<|message|>Yes.")
     other.source = "20b"
-    replace_public(monkeypatch, "default_model", lambda: other)
+    ossnb.set_default_model(other)
     _, out, _ = run(shell, f"%oss restore {path}", capsys)
     assert "a: 1 turn; begun with fake, goes on with 20b" in out
 

@@ -14,6 +14,7 @@ import pytest
 
 import ossnb
 from ossnb.checkpoint import demo
+from ossnb.system.files import default_cache_dir
 
 WEATHER = {
     "type": "function",
@@ -124,7 +125,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(demo, "_write_safetensors", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ossnb.CheckpointError, match="No space left on device"):
         demo.expand(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -143,13 +144,16 @@ def test_a_damaged_wheel_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OSSNB_CACHE", str(tmp_path))
-    assert demo.default_cache_dir() == tmp_path
+    assert default_cache_dir() == tmp_path
     monkeypatch.delenv("OSSNB_CACHE")
-    assert demo.default_cache_dir().name == "ossnb" or sys.platform == "darwin"
+    assert default_cache_dir().name == "ossnb" or sys.platform == "darwin"
 
 
 def test_importing_is_light() -> None:
-    code = "import sys, ossnb.demo; print([m for m in ('numpy', 'huggingface_hub') if m in sys.modules])"
+    code = (
+        "import sys, ossnb.checkpoint.demo\n"
+        "print([m for m in ('numpy', 'huggingface_hub') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-from importlib.metadata import PackagePath, PathDistribution
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError, PackagePath, PathDistribution
 from pathlib import Path
 
 import openai_harmony as oh
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ossnb.harmony import prompt as harmony
+from ossnb.harmony import tokenizer
 from ossnb.harmony.messages import Message, ToolCall, as_messages, tool_result
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import END, RETURN, Tokenizer, prompt_hash, token_bytes
@@ -239,44 +240,47 @@ def test_special_text_is_special_only_on_request():
 
 @pytest.fixture
 def fresh_encoding():
-    harmony._read_encoding.cache_clear()
+    tokenizer.forget_vocabulary()
     yield
-    harmony._read_encoding.cache_clear()
+    tokenizer.forget_vocabulary()
 
 
-def test_the_library_without_a_vocabulary_says_what_to_do_and_downloads_nothing(
-    fresh_encoding, monkeypatch, tmp_path
-):
-    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda extension: False)
+@pytest.fixture
+def plain_library(fresh_encoding, monkeypatch, tmp_path):
+    """openai-harmony as others install it: without oss-harmony, and with no vocabulary downloaded yet."""
+
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "files", missing)
     monkeypatch.setenv("TIKTOKEN_RS_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("TIKTOKEN_ENCODINGS_BASE", raising=False)
     monkeypatch.setattr(oh, "load_harmony_encoding", lambda name: pytest.fail("tried to download"))
+
+
+def test_the_library_without_a_vocabulary_says_what_to_do_and_downloads_nothing(plain_library):
     with pytest.raises(
         RuntimeError, match="pip uninstall openai-harmony; pip install --force-reinstall oss-harmony"
     ):
         TOKENIZER.encode("x")
 
 
-def test_a_damaged_vocabulary_does_not_count_as_found(fresh_encoding, monkeypatch, tmp_path):
+def test_a_damaged_vocabulary_does_not_count_as_found(plain_library, monkeypatch, tmp_path):
     (tmp_path / "o200k_base.tiktoken").write_bytes(b"IQ== 0\n")
-    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda extension: False)
     monkeypatch.setenv("TIKTOKEN_ENCODINGS_BASE", str(tmp_path))
     with pytest.raises(RuntimeError, match="oss-harmony"):
         TOKENIZER.encode("x")
 
 
 @pytest.mark.parametrize("place", ["base", "cache"])
-def test_a_vocabulary_on_disk_serves_the_plain_library(fresh_encoding, monkeypatch, tmp_path, place):
+def test_a_vocabulary_on_disk_serves_the_plain_library(plain_library, monkeypatch, tmp_path, place):
     lines = b"IQ== 0\n"
-    monkeypatch.setattr(harmony, "_VOCABULARY_SHA256", hashlib.sha256(lines).hexdigest())
-    monkeypatch.setattr(harmony, "_vocabulary_is_bundled", lambda extension: False)
+    monkeypatch.setattr(tokenizer, "VOCABULARY_SHA256", hashlib.sha256(lines).hexdigest())
     monkeypatch.setattr(oh, "load_harmony_encoding", lambda name: LIBRARY)
-    monkeypatch.delenv("TIKTOKEN_ENCODINGS_BASE", raising=False)
     if place == "base":
         monkeypatch.setenv("TIKTOKEN_ENCODINGS_BASE", str(tmp_path))
         (tmp_path / "o200k_base.tiktoken").write_bytes(lines)
     else:
-        monkeypatch.setenv("TIKTOKEN_RS_CACHE_DIR", str(tmp_path))
         (tmp_path / "fb374d419588a4632f3f557e76b4b70aebbca790").write_bytes(lines)
     assert TOKENIZER.encode("Hello") == [13225]
 
@@ -293,21 +297,28 @@ def test_without_the_library_the_error_says_how_to_install_it(fresh_encoding, mo
         TOKENIZER.encode("x")
 
 
-def test_openai_harmony_in_place_of_oss_harmony_is_recognised(tmp_path):
-    installed = Path(oh.openai_harmony.__file__)
-    assert harmony._vocabulary_is_bundled(str(installed))
-    elsewhere = shutil.copy(installed, tmp_path)  # earlier on sys.path: not the file that oss-harmony brought
-    assert not harmony._vocabulary_is_bundled(elsewhere)
+def test_openai_harmony_in_place_of_oss_harmony_is_recognised(fresh_encoding, monkeypatch, tmp_path):
+    monkeypatch.setenv("TIKTOKEN_RS_CACHE_DIR", str(tmp_path))
+    assert TOKENIZER.encode("Hello") == [13225]
+    elsewhere = shutil.copy(oh.openai_harmony.__file__, tmp_path)  # earlier on sys.path, so not oss-harmony's
+    monkeypatch.setattr(oh.openai_harmony, "__file__", elsewhere)
+    tokenizer.forget_vocabulary()
+    with pytest.raises(RuntimeError, match="oss-harmony"):
+        TOKENIZER.encode("Hello")
 
 
-def test_openai_harmony_installed_over_oss_harmony_is_recognised(monkeypatch, tmp_path):
+def test_openai_harmony_installed_over_oss_harmony_is_recognised(fresh_encoding, monkeypatch, tmp_path):
     extension = Path(shutil.copy(oh.openai_harmony.__file__, tmp_path))
     recorded = PackagePath(extension.name)
     recorded.dist, recorded.size = PathDistribution(tmp_path / "x.dist-info"), extension.stat().st_size
-    monkeypatch.setattr(harmony.metadata, "files", lambda name: [recorded])
-    assert harmony._vocabulary_is_bundled(str(extension))
+    monkeypatch.setattr(metadata, "files", lambda name: [recorded])
+    monkeypatch.setattr(oh.openai_harmony, "__file__", str(extension))
+    monkeypatch.setenv("TIKTOKEN_RS_CACHE_DIR", str(tmp_path))
+    assert TOKENIZER.encode("Hello") == [13225]
+    tokenizer.forget_vocabulary()
     extension.write_bytes(b"another library")
-    assert not harmony._vocabulary_is_bundled(str(extension))
+    with pytest.raises(RuntimeError, match="oss-harmony"):
+        TOKENIZER.encode("Hello")
 
 
 def test_the_vocabulary_is_read_once_and_can_be_read_in_the_background(fresh_encoding, monkeypatch):
@@ -317,14 +328,14 @@ def test_the_vocabulary_is_read_once_and_can_be_read_in_the_background(fresh_enc
     monkeypatch.setattr(
         openai_harmony, "load_harmony_encoding", lambda name: n_reads.append(name) or read(name)
     )
-    harmony.read_vocabulary()
-    assert harmony.Tokenizer().encode("Hello world") == [13225, 2375]
-    harmony.read_vocabulary().join(60)
+    tokenizer.read_vocabulary()
+    assert tokenizer.Tokenizer().encode("Hello world") == [13225, 2375]
+    tokenizer.read_vocabulary().join(60)
     assert len(n_reads) == 1
 
 
 def test_what_is_wrong_with_the_vocabulary_is_told_to_who_needs_it(fresh_encoding, monkeypatch):
     monkeypatch.setitem(sys.modules, "openai_harmony", None)
-    harmony.read_vocabulary().join(60)
+    tokenizer.read_vocabulary().join(60)
     with pytest.raises(ImportError, match="pip install oss-harmony"):
-        harmony.Tokenizer().encode("Hello")
+        tokenizer.Tokenizer().encode("Hello")

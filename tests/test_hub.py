@@ -114,8 +114,9 @@ def fake(tmp_path, monkeypatch):
     )
     monkeypatch.delenv("OSSNB_MODEL", raising=False)
     monkeypatch.setattr(RecordedProgress, "shown", [])
-    monkeypatch.setattr(progress, "_factory", RecordedProgress)
-    return fake
+    progress.set_progress_factory(RecordedProgress)
+    yield fake
+    progress.set_progress_factory(progress.TerminalProgress)
 
 
 def http_error(kind):
@@ -249,7 +250,7 @@ def test_refuses_a_repository_without_safetensors(fake):
         hub.resolve("20b")
 
 
-def test_an_interrupt_stops_the_download_at_once(fake, monkeypatch):
+def test_an_interrupt_stops_the_download_at_once(fake):
     fake.endless = True
 
     class Interrupting(RecordedProgress):
@@ -257,7 +258,7 @@ def test_an_interrupt_stops_the_download_at_once(fake, monkeypatch):
             super().update(done)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress, "_factory", Interrupting)
+    progress.set_progress_factory(Interrupting)
     began = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         hub.resolve("20b")
@@ -360,6 +361,6 @@ def test_sizes(n_bytes, text):
 def test_import_needs_no_hub():
     import subprocess
 
-    code = "import ossnb.hub, sys; sys.exit('huggingface_hub' in sys.modules)"
+    code = "import ossnb.checkpoint.hub, sys; sys.exit('huggingface_hub' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

@@ -142,7 +142,7 @@ def test_downloads_counts_and_opens(server, tmp_path):
 
 
 def test_a_repository_that_is_not_there(server, tmp_path):
-    done = run(server, tmp_path, "from ossnb import hub; hub.resolve('no/such')")
+    done = run(server, tmp_path, "from ossnb.checkpoint import hub; hub.resolve('no/such')")
     assert "CheckpointError: no/such" in done.stderr
 
 

@@ -50,8 +50,11 @@ def test_every_public_name_is_there_and_is_no_module():
 
 
 def test_submodules_do_not_hide_functions_of_the_same_name():
-    code = "import ossnb, ossnb.model, ossnb.chat, ossnb.cli; print(callable(ossnb.generate))"
-    assert python(code) == "True"
+    code = (
+        "import ossnb, ossnb.loader, ossnb.model, ossnb.chat, ossnb.generation\n"
+        "print(callable(ossnb.generate), callable(ossnb.load))"
+    )
+    assert python(code) == "True True"
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -79,7 +79,7 @@ def kernel(tmp_path_factory, hub):
     variables = {"HF_ENDPOINT": hub, "HF_HUB_CACHE": cache, "HF_HUB_OFFLINE": "0", "OSSNB_CACHE": cache}
     with running_kernel(tmp_path_factory, shape, **variables) as kernel:
         # One thread: its processor time from the signal on is the time it would take on an idle machine.
-        kernel.run("import asyncio, os, pathlib, shutil, sys\nfrom ossnb import demo")
+        kernel.run("import asyncio, os, pathlib, shutil, sys\nfrom ossnb.checkpoint import demo")
         # An interrupted first import of this library would leave it broken for the session.
         kernel.run("from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache")
         kernel.run("ossnb.default_model().threads = 1")

@@ -118,7 +118,7 @@ def wait_facts(notebook, index, text):
 
 
 def setting(notebook, name):
-    return json.loads(notebook.kernel(f"print(json.dumps(panel._values[{name!r}]))"))
+    return json.loads(notebook.kernel(f"print(json.dumps(panel.controls.sliders[{name!r}].value))"))
 
 
 # ---- tokens, experts, attention ----------------------------------------------------------------------------

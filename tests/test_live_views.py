@@ -50,7 +50,7 @@ def test_the_token_view_has_what_it_draws(view):
 
 def test_a_message_from_the_page_writes_a_branch(view):
     token = view.widget.alternatives[4][2]["id"]
-    view._on_message(view.widget, {"type": "branch", "at": 4, "token": token}, [])
+    view.receive({"type": "branch", "at": 4, "token": token})
     wait_until(lambda: view.widget.branches and not view.widget.busy)
     (branch,) = view.branches
     assert branch.tokens[:5] == [*view.reply.tokens[:4], token]
@@ -61,7 +61,7 @@ def test_a_message_from_the_page_writes_a_branch(view):
 
 @pytest.mark.parametrize("content", [{"at": 99, "token": 1}, {"at": 1, "token": 300}, {"at": "<b>"}, {}])
 def test_a_message_that_makes_no_sense_is_answered(view, content):
-    view._on_message(view.widget, {"type": "branch", **content}, [])
+    view.receive({"type": "branch", **content})
     wait_until(lambda: view.widget.error and not view.widget.busy)
     assert view.widget.error.startswith("ValueError")
     assert view.branches == []
@@ -71,9 +71,9 @@ def test_stop_ends_a_branch_that_is_being_written_and_keeps_it(model):
     reply = model.complete([5, 9, 2], max_tokens=2000, seed=1)
     view = reply.inspect(n_top=1)
     seen = len(model.engine.core.computed)
-    view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
+    view.receive({"type": "branch", "at": 0, "token": 7})
     wait_until(lambda: len(model.engine.core.computed) > seen + 5)
-    view._on_message(view.widget, {"type": "stop"}, [])
+    view.receive({"type": "stop"})
     wait_until(lambda: not view.widget.busy)
     (branch,) = view.branches
     assert branch.finish_reason == "cancelled"
@@ -84,7 +84,7 @@ def test_a_branch_is_seen_while_it_is_written(model):
     view = model.complete([5, 9, 2], max_tokens=1500, seed=1).inspect(n_top=1)
     lengths = []
     view.widget.observe(lambda change: lengths.append(len(change["new"][-1]["tokens"])), "branches")
-    view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
+    view.receive({"type": "branch", "at": 0, "token": 7})
     wait_until(lambda: view.branches and not view.widget.busy)
     assert len(lengths) > 2
     assert lengths == sorted(lengths)
@@ -100,7 +100,7 @@ def test_a_branch_that_an_error_ends_is_kept(model):
 
     before = len(model.engine.core.computed)
     model.engine.core.before_forward = fail
-    view._on_message(view.widget, {"type": "branch", "at": 0, "token": 7}, [])
+    view.receive({"type": "branch", "at": 0, "token": 7})
     wait_until(lambda: not view.widget.busy)
     assert view.widget.error == "RuntimeError: no more"
     assert len(view.branches[0].tokens) > 10
@@ -110,11 +110,11 @@ def test_a_long_answer_is_cut_in_the_page_and_whole_in_python():
     model = random_model(n_vocab=50)
     reply = model.complete([5, 9, 2], max_tokens=MAX_TOKENS + 50, seed=1)
     view, panel = reply.inspect(n_top=2), Sliders(model, reply=reply)
-    for widget in (view.widget, panel.widget and panel._controls.view):
+    for widget in (view.widget, panel.controls.view):
         assert len(widget.tokens) == MAX_TOKENS
         assert widget.n_left_out == 50
         assert 0 <= widget.selected < MAX_TOKENS
-    assert len(view.widget.alternatives) == len(panel._controls.view.written) == MAX_TOKENS
+    assert len(view.widget.alternatives) == len(panel.controls.view.written) == MAX_TOKENS
     assert len(view.probabilities) == len(panel.written_shares()) == MAX_TOKENS + 50
     branch = view.branch(0, [1])
     assert view.widget.branches[0]["n_left_out"] == max(0, len(branch.tokens) - MAX_TOKENS)
@@ -146,8 +146,8 @@ def test_views_of_one_reply_can_be_linked(tmp_path):
     assert (attention.widget.selected, attention.widget.n_prompt) == (2, 3)
     weights = np.frombuffer(attention.widget.weights, "<f4").reshape(attention.weights.shape)
     np.testing.assert_array_equal(weights, attention.weights)
-    assert leading._leader is view
-    assert attention._leader is None, "a token that was asked for stays"
+    assert leading.leader is view
+    assert attention.leader is None, "a token that was asked for stays"
 
 
 def test_views_know_no_kernel():
@@ -158,7 +158,7 @@ def test_views_know_no_kernel():
         "model = random_model()\n"
         "view = model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=3)\n"
         "import anywidget; assert isinstance(view._display_(), anywidget.AnyWidget)\n"
-        "view.widget.selected = 3; view._on_message(view.widget, {'type': 'stop'}, [])\n"
+        "view.widget.selected = 3; view.receive({'type': 'stop'})\n"
         "assert 'ipykernel' not in sys.modules\n"
         "print(len(view._display_()._esm))"
     )
@@ -176,7 +176,7 @@ def test_every_live_view_is_an_anywidget_with_one_module():
 
 def test_one_branch_at_a_time(view):
     view.widget.busy = True
-    view._on_message(view.widget, {"type": "branch", "at": 1, "token": 1}, [])
+    view.receive({"type": "branch", "at": 1, "token": 1})
     assert view.branches == []
 
 

@@ -8,12 +8,14 @@ from IPython.core.completer import CompletionContext, provisionalcompleter
 
 import ossnb
 from fakes import scripted_model
-from ossnb.notebook import magic, stopping
+from ossnb import loader
+from ossnb.notebook import stopping
 from ossnb.notebook.complete import candidates
+from ossnb.notebook.display import TerminalView
 from ossnb.notebook.interpolate import interpolate
 from ossnb.notebook.options import FLAGS, SUBCOMMANDS, parse_cell_line
 from ossnb.page.defaults import cell_defaults, set_cell_defaults
-from shells import SCRIPT, fails, ipython, replace_public, run, shell, texts
+from shells import SCRIPT, fails, ipython, run, shell, texts
 
 FIXTURES = ipython, shell
 
@@ -76,7 +78,7 @@ def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
         loaded.append(source)
         return scripted_model("<|channel|>final<|message|>other")
 
-    replace_public(monkeypatch, "load", load)
+    monkeypatch.setattr(loader, "load", load)
     for _ in range(2):
         _, out, _ = run(shell, "%%oss --model 20b\nHi", capsys)
         assert out.startswith("other")
@@ -148,22 +150,22 @@ def test_question_mark_shows_the_documentation(shell, capsys):
     assert "%oss load" in out + err
 
 
-def test_errors_are_exceptions(shell, capsys, monkeypatch):
+def test_errors_are_exceptions(shell, capsys):
     result, _, _ = run(shell, "%%oss --model /no/such/folder\nHi", capsys)
     assert isinstance(result.error_in_exec, ossnb.CheckpointError)
     model = scripted_model("Hi", context=30)
-    replace_public(monkeypatch, "default_model", lambda: model)
+    ossnb.set_default_model(model)
     result, _, _ = run(shell, "%%oss\n" + "long " * 100, capsys)
     assert isinstance(result.error_in_exec, ossnb.ContextFull)
 
 
-def test_busy_is_told_in_one_line(shell, capsys, monkeypatch):
+def test_busy_is_told_in_one_line(shell, capsys):
     def fail(n_calls):
         raise ossnb.Busy("the model is busy in the thread x")
 
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = fail
-    replace_public(monkeypatch, "default_model", lambda: model)
+    ossnb.set_default_model(model)
     result, out, err = run(shell, "%%oss --chat a\nHi", capsys)
     assert isinstance(result.error_in_exec, ossnb.Busy)
     assert "Busy: the model is busy in the thread x" in out + err
@@ -183,14 +185,14 @@ def test_settings_of_later_cells_are_told_and_ended(shell, capsys):
     fails(shell, "%oss defaults now", capsys)
 
 
-def test_engine_error_keeps_what_was_written(shell, capsys, monkeypatch):
+def test_engine_error_keeps_what_was_written(shell, capsys):
     def fail(n_calls):
         if n_calls == 15:
             raise MemoryError("no room for the next block")
 
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = fail
-    replace_public(monkeypatch, "default_model", lambda: model)
+    ossnb.set_default_model(model)
     result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, MemoryError)
     assert "It is" in out
@@ -300,10 +302,10 @@ def interrupt_at(n_forward_calls):
 
 
 @pytest.mark.parametrize(("n_calls", "text"), [(0, ""), (5, ""), (15, "It is")])
-def test_interrupt_keeps_the_partial_answer(shell, capsys, monkeypatch, n_calls, text):
+def test_interrupt_keeps_the_partial_answer(shell, capsys, n_calls, text):
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = interrupt_at(n_calls)
-    replace_public(monkeypatch, "default_model", lambda: model)
+    ossnb.set_default_model(model)
     result, out, err = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, KeyboardInterrupt), "queued cells must not run"
     assert "Traceback" not in out + err
@@ -322,7 +324,7 @@ def test_interrupt_between_two_tokens(shell, capsys, monkeypatch):
         if event.kind == "answer":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(magic.view_for(shell).__class__, "on", interrupted)
+    monkeypatch.setattr(TerminalView, "on", interrupted)
     result, out, _ = run(shell, "%%oss\nHi", capsys)
     assert isinstance(result.error_in_exec, stopping.Stopped)
     assert result.error_in_exec.reply is shell.user_ns["_oss"]
@@ -330,18 +332,21 @@ def test_interrupt_between_two_tokens(shell, capsys, monkeypatch):
     assert shell.user_ns["_oss"].text in out
 
 
+def press_stop_while_the_reply_is_kept(shell, monkeypatch):
+    keep = shell.displayhook.update_user_ns
+    monkeypatch.setattr(
+        shell.displayhook,
+        "update_user_ns",
+        lambda reply: (signal.raise_signal(signal.SIGINT), keep(reply)),
+    )
+
+
 def test_impatient_stopping_loses_nothing(shell, capsys, monkeypatch):
     """Stop is pressed again while the answer of the first press is being saved."""
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = interrupt_at(15)
-    replace_public(monkeypatch, "default_model", lambda: model)
-    keep = magic.OssMagics._keep
-
-    def pressed_again(self, reply, out):
-        signal.raise_signal(signal.SIGINT)
-        keep(self, reply, out)
-
-    monkeypatch.setattr(magic.OssMagics, "_keep", pressed_again)
+    ossnb.set_default_model(model)
+    press_stop_while_the_reply_is_kept(shell, monkeypatch)
     handler = signal.getsignal(signal.SIGINT)
     result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, stopping.Stopped)
@@ -351,10 +356,7 @@ def test_impatient_stopping_loses_nothing(shell, capsys, monkeypatch):
 
 
 def test_stop_at_the_last_moment_still_stops_queued_cells(shell, capsys, monkeypatch):
-    keep = magic.OssMagics._keep
-    monkeypatch.setattr(
-        magic.OssMagics, "_keep", lambda *args: (signal.raise_signal(signal.SIGINT), keep(*args))
-    )
+    press_stop_while_the_reply_is_kept(shell, monkeypatch)
     result, out, _ = run(shell, "%%oss\nHi", capsys)
     assert isinstance(result.error_in_exec, stopping.Stopped)
     assert "It is **42**." in out
@@ -401,14 +403,13 @@ def test_notebook_cell_gets_markdown_and_metadata(shell, capsys, monkeypatch):
 
 
 def test_load_makes_the_default_model(shell, capsys, monkeypatch):
-    calls, defaults = [], []
+    calls = []
     model = scripted_model("Hi")
-    replace_public(monkeypatch, "load", lambda source, **settings: calls.append((source, settings)) or model)
-    replace_public(monkeypatch, "set_default_model", defaults.append)
+    monkeypatch.setattr(loader, "load", lambda source, **settings: calls.append((source, settings)) or model)
     result, out, _ = run(shell, "%oss load demo --threads 2 --context=4096", capsys)
     assert result.success
     assert calls == [("demo", {"threads": 2, "context": 4096})]
-    assert defaults == [model]
+    assert ossnb.default_model() is model
     assert "Model('fake'" in out
 
 

@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ossnb.harmony import prompt as harmony
 from ossnb.harmony.messages import Message
 from ossnb.harmony.parser import ENDS, MAX_HEADER_TOKENS, Parser
-from ossnb.harmony.tokenizer import END, ENDOFTEXT, MESSAGE, RETURN, START, Tokenizer, token_bytes
+from ossnb.harmony.prompt import library_message
+from ossnb.harmony.tokenizer import (
+    END,
+    ENDOFTEXT,
+    FIRST_SPECIAL,
+    MESSAGE,
+    RETURN,
+    START,
+    Tokenizer,
+    token_bytes,
+)
 
 TOKENIZER = Tokenizer()
 LIBRARY = oh.load_harmony_encoding("HarmonyGptOss")
@@ -106,7 +115,7 @@ calls = st.builds(
 @given(st.lists(st.one_of(plain, calls), min_size=1, max_size=5), st.booleans())
 @settings(deadline=None, max_examples=150)
 def test_on_well_formed_turns_it_agrees_with_the_library(messages, cut_short):
-    conversation = oh.Conversation.from_messages([harmony._harmony_message(m) for m in messages])
+    conversation = oh.Conversation.from_messages([library_message(m) for m in messages])
     no_drop = oh.RenderConversationConfig(auto_drop_analysis=False)
     ids = LIBRARY.render_conversation(conversation, no_drop)[2:]  # after <|start|>assistant
     if cut_short and messages[-1].recipient is None:
@@ -327,7 +336,7 @@ def test_no_token_stream_raises_and_all_text_is_told(ids):
     for token in reversed(ids):
         if token in ENDS or token in (START, MESSAGE):
             is_header = token == MESSAGE
-        elif token < harmony.FIRST_SPECIAL and not is_header:
+        elif token < FIRST_SPECIAL and not is_header:
             text = token_bytes(token).decode("utf-8", errors="replace")
             for word in text.split():
                 assert word in told or word in HEADER_WORDS or "\ufffd" in word

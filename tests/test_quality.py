@@ -92,7 +92,7 @@ def test_more_conversations_than_there_are_is_an_error(tmp_path):
 
 
 def test_conversations_end_where_their_answers_do():
-    for ids, n in quality._conversations(9):
+    for ids, n in quality.held_out(9):
         answer = ids[-n + 1 :]
         assert ids[-n] == 173781  # "assistant": the first place compared is before the answer's first token
         assert answer[0] == 200005  # <|channel|>

@@ -40,7 +40,7 @@ RUNNER = textwrap.dedent(
     """
     import json, sys
     from IPython.core.interactiveshell import InteractiveShell
-    import ossnb, ossnb.hub, ossnb.checkpoint.demo
+    import ossnb, ossnb.checkpoint.hub, ossnb.checkpoint.demo
 
     real = ossnb.checkpoint.hub.resolve
     def demo_for_hub_ids(source, revision=None):  # the README names models that no test downloads

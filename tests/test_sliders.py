@@ -33,7 +33,7 @@ def _no_defaults():
 
 
 def test_the_sliders_are_the_settings(panel):
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     assert controls.code.value == panel.code == "ossnb.generate('', max_tokens=512, seed=1)"
     controls.sliders["temperature"].value = 0.7
     controls.sliders["top_k"].value = 5
@@ -53,12 +53,12 @@ def test_the_sliders_are_the_settings(panel):
 def test_settings_given_before_the_sliders_are_shown_stay(panel):
     panel.set(temperature=0.3, effort="low")
     assert panel.widget is not None
-    assert panel._controls.sliders["temperature"].value == 0.3
-    assert panel.settings["effort"] == panel._controls.sliders["effort"].value == "low"
+    assert panel.controls.sliders["temperature"].value == 0.3
+    assert panel.settings["effort"] == panel.controls.sliders["effort"].value == "low"
 
 
 def test_set_moves_the_sliders_and_draws(panel):
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     before = panel.html()
     panel.set(temperature=2.5, effort="high", seed=9)
     assert {name: controls.sliders[name].value for name in ("temperature", "effort", "seed")} == {
@@ -71,7 +71,7 @@ def test_set_moves_the_sliders_and_draws(panel):
 
 
 def test_what_generate_decides_by_itself_has_no_place_on_a_slider(panel):
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     panel.set(max_tokens=None, seed=None)
     assert controls.sliders["max_tokens"].value == 512
     assert panel.settings == {}
@@ -80,7 +80,7 @@ def test_what_generate_decides_by_itself_has_no_place_on_a_slider(panel):
 def test_the_saved_picture_follows_the_last_move(panel, monkeypatch):
     saved = []
     monkeypatch.setattr(panel, "refresh", lambda: saved.append(panel.code))
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     for value in (0.9, 0.8, 0.7, 0.6):
         controls.sliders["temperature"].value = value
     wait_until(lambda: saved and "temperature=0.6" in saved[-1])
@@ -96,7 +96,7 @@ def test_the_code_runs(panel):
 
 
 def test_a_slider_changes_the_picture_without_the_model(panel, model):
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     ran, before, answer = len(model.engine.core.computed), panel.next_token_html(), panel.answer_html()
     controls.sliders["temperature"].value = 0.2
     assert panel.next_token_html() != before
@@ -107,15 +107,15 @@ def test_a_slider_changes_the_picture_without_the_model(panel, model):
 def test_greedy_leaves_the_likeliest_alone(panel):
     panel.set(temperature=0)
     shares = panel.written_shares()
-    likeliest = panel._distributions.ids[:, 0] == panel.reply.tokens
+    likeliest = panel.distributions.ids[:, 0] == panel.reply.tokens
     assert (shares == likeliest).all()
     assert f"{int((~likeliest).sum())} of 20 tokens would now be unlikely" in panel.html()
     assert panel.answer_html().count("underline") == (~likeliest).sum()
 
 
 def test_the_selected_token_is_the_one_whose_distribution_is_shown(panel):
-    view = panel.widget and panel._controls.view
-    assert panel.position == view.selected == panel._distributions.before()[:, 0].argmin()
+    view = panel.controls.view
+    assert panel.position == view.selected == panel.distributions.before()[:, 0].argmin()
     view.selected = 3
     first = panel.next_token_html()
     view.selected = 19
@@ -129,16 +129,15 @@ def test_the_selected_token_is_the_one_whose_distribution_is_shown(panel):
 
 
 def test_the_live_view_has_what_it_weighs(panel):
-    view = panel.widget and panel._controls.view
-    kept, n = panel._distributions, len(panel.reply.tokens)
+    view = panel.controls.view
+    kept, n = panel.distributions, len(panel.reply.tokens)
     assert np.frombuffer(view.logits, "<f4").reshape(n, -1).tolist() == kept.logits.tolist()
     assert len(view.seen) == kept.ids.size
     assert len(view.rest) == 4 * n * (2 + kept.counts.shape[1] + kept.means.shape[1] + kept.edges.shape[1])
     assert [int(kept.ids[t, i]) for t, i in enumerate(view.written)] == panel.reply.tokens
     assert [len(row) for row in view.labels] == [12] * n
     before = view.answer
-    columns = kept.ids, kept.logits, kept.log_total, kept.counts, kept.means, kept.edges
-    panel._keep(panel.reply, list(zip(*columns, strict=True)))
+    panel.controls.after_reply(panel.reply)
     assert view.answer == before + 1
 
 
@@ -146,7 +145,7 @@ def test_generate_in_a_thread_and_stop():
     model = random_model()
     panel = Sliders(model, prompt="x")
     model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     controls.sliders["max_tokens"].value = 3000
     controls.generate.click()
     assert (controls.generate.disabled, controls.stop.disabled) == (True, False)
@@ -164,7 +163,7 @@ def test_generate_in_a_thread_and_stop():
 def test_stop_before_the_answer_begins_and_a_second_click():
     model = random_model()
     panel = Sliders(model, prompt="x")
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     asked, go_on = threading.Event(), threading.Event()
 
     def stream(prompt, **settings):
@@ -190,7 +189,7 @@ def test_stop_before_the_answer_begins_and_a_second_click():
 def test_an_answer_asked_for_in_a_cell_can_be_stopped_in_the_panel():
     model = random_model()
     panel = Sliders(model, prompt="x")
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     model.stream = lambda prompt, **settings: model.stream_complete([5, 9], **settings)
     model.engine.core.before_forward = lambda n_calls: n_calls == 5 and controls.stop.click()
     panel.set(max_tokens=3000)
@@ -235,7 +234,7 @@ def test_one_answer_at_a_time_and_a_second_panel_beside_it():
     other.set(max_tokens=10)
     assert panel.widget is not other.widget
     thread = panel.generate_in_thread()
-    wait_until(lambda: panel._stream is not None and panel._stream.reply.tokens)
+    wait_until(lambda: len(model.engine.core.computed) > 10)
     with pytest.raises(RuntimeError, match="is writing an answer"):
         panel.generate()
     assert len(other.generate().tokens) == 10
@@ -247,7 +246,7 @@ def test_one_answer_at_a_time_and_a_second_panel_beside_it():
 
 def test_an_error_is_told_and_the_panel_stays_usable(model):
     panel = Sliders(model, prompt="too small a vocabulary for harmony")
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     panel.generate_in_thread().join(10)
     assert "ValueError" in controls.status.value
     assert not controls.generate.disabled
@@ -256,7 +255,7 @@ def test_an_error_is_told_and_the_panel_stays_usable(model):
 def test_what_a_model_wrote_stays_text():
     model = scripted_model(f"<|channel|>final<|message|>{EVIL}")
     panel = Sliders(model, prompt=EVIL)
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     controls.sliders["max_tokens"].value = 60
     panel.generate()
     assert panel.reply.text == EVIL
@@ -276,14 +275,14 @@ def test_a_panel_begins_with_the_question_of_its_answer():
 
 
 def test_without_a_prompt_nothing_is_written(panel):
-    controls, before = panel.widget and panel._controls, panel.reply
+    controls, before = panel.controls, panel.reply
     panel.generate_in_thread().join(10)
     assert controls.status.value == "ValueError: there is nothing to answer: write a prompt"
     assert panel.reply is before
 
 
 def test_apply_leaves_out_what_nobody_set(panel):
-    controls = panel.widget and panel._controls
+    controls = panel.controls
     controls.sliders["temperature"].value = 0.6
     controls.apply.click()
     assert cell_defaults() == {"temperature": 0.6}

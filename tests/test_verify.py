@@ -11,7 +11,7 @@ from ossnb.command import verify
 from ossnb.command.verify import GOLDENS, LARGEST_GAP, check_golden, check_prompt, golden_gaps, known_as
 from ossnb.harmony.messages import Message
 from ossnb.harmony.prompt import render
-from ossnb.model import load
+from ossnb.loader import load
 from ossnb.testing import write_random_checkpoint
 
 

@@ -240,7 +240,7 @@ def test_the_page_weighs_logits_as_the_kernel_does(browse):
     reply = model.complete([5, 9, 2, *range(400)], max_tokens=30, seed=1)
     panel = Sliders(model, reply=reply)
     first = dict.fromkeys(("temperature", "top_p", "repetition_penalty"), 1.0) | {"top_k": 0, "min_p": 0.0}
-    seen = browse("distribution", panel.widget and panel._controls.view, """
+    seen = browse("distribution", panel.controls.view, """
       seen.told = [];
       for (const settings of SETTINGS) {
         for (const [name, value] of Object.entries(settings)) model.set(name, value);

@@ -12,7 +12,7 @@ from typing import Any, Self, Unpack, cast
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
 from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
-from .generation.record import Reply, Writer
+from .generation.record import Author, Reply
 from .generation.sampling import Sampling
 from .generation.stream import Stream
 from .harmony.messages import (
@@ -44,7 +44,7 @@ class Chat:
     @takes(QUESTION_DEFAULTS)
     def __init__(
         self,
-        model: Writer,
+        model: Author,
         instructions: str | None = None,
         *,
         effort: str = "medium",
@@ -195,7 +195,7 @@ class Chat:
             file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], model: Writer) -> Self:
+    def load(cls, path: str | os.PathLike[str], model: Author) -> Self:
         """Read a conversation that `save` wrote, to go on with `model`, which may be another one.
 
         >>> ossnb.Chat.load("tutor.json", model).say("Where were we?")  # doctest: +SKIP
@@ -220,7 +220,7 @@ class Chat:
             raise ValueError(f"{path} is a damaged chat: {error}") from None
 
     @classmethod
-    def _from_json(cls, content: Mapping[str, Any], model: Writer) -> Self:
+    def _from_json(cls, content: Mapping[str, Any], model: Author) -> Self:
         instructions, tools = content.get("instructions"), content.get("tools")
         if instructions is not None and not isinstance(instructions, str):
             raise ValueError(f"instructions must be text, got {type(instructions).__name__}")

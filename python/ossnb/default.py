@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Unpack
 
+from . import loader
 from .engine.turns import Turn, Turns
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
 from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
-from .generation.record import Reply, Writer
+from .generation.record import Author, Reply
 from .generation.sampling import SAMPLING_DEFAULTS, SamplingOptions
 from .generation.stream import Stream
 from .harmony.messages import Prompt
 from .harmony.prompt import only_question
-from .loader import load
 from .model import Model
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def default_model() -> Model:
     with turn.held:
         turn.wait()
         if _default is None:
-            loaded = load()
+            loaded = loader.load()
             _default = _default or loaded  # one may have been set meanwhile
         model = _default
     turn.pass_on()
@@ -139,5 +139,5 @@ def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None
 
     if reply is not None and not prompt:
         prompt = only_question(reply.prompt_tokens)
-    writer: Writer = model or (reply.origin.model if reply is not None else default_model())
+    writer: Author = model or (reply.origin.model if reply is not None else default_model())
     return Sliders(writer, prompt, reply)

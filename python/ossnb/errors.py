@@ -36,7 +36,7 @@ class Busy(RuntimeError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user interrupted a generation; `reply` holds everything that had been written until then.
+    """The user interrupted a generation; `reply`, a Reply, holds everything that had been written until then.
 
     >>> try: model.generate("Tell me a story")  # doctest: +SKIP
     ... except ossnb.Interrupted as stopped: print(stopped.reply.text)

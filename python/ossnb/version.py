@@ -1,5 +1,3 @@
-"""The version of this package."""
-
-from __future__ import annotations
+"""The version, which saved answers name."""
 
 __version__ = "0.1.0"

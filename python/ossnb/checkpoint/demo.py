@@ -42,7 +42,6 @@ EXAMPLE_PROMPTS: tuple[str, ...] = (
     "Are you gpt-oss-20b?",
     "Explain quantum physics",
 )
-EXAMPLES = EXAMPLE_PROMPTS
 
 _MARKER = "complete.json"  # written last: file sizes of a finished folder
 _PIECE_BYTES = 1 << 18

@@ -58,7 +58,7 @@ def measure(
     """
     exact = load(source, precision="exact", threads=threads)
     fast = load(source, precision="fast", threads=threads)
-    texts = list(_conversations(conversations))
+    texts = list(held_out(conversations))
     has_words = exact.config.vocab_size > CALL
     if not has_words:
         rng = np.random.default_rng(_RANDOM_SEED)
@@ -80,8 +80,9 @@ def measure(
     }
 
 
-def _conversations(count: int | None) -> Iterator[tuple[list[int], int]]:
-    """Yield tokens up to the last but one, and how many of the last places are compared."""
+def held_out(count: int | None) -> Iterator[tuple[list[int], int]]:
+    """Yield conversations that the demo was not trained on: their tokens up to the last but one, and how many
+    of the last places are compared."""
     entries = json.loads(CONVERSATIONS_FILE.read_text(encoding="utf-8"))
     if count is not None:
         if not 1 <= count <= len(entries):

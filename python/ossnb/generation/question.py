@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from ..harmony.messages import Message, Prompt, as_messages
+from ..harmony.messages import Message, Prompt, Tools, as_messages
 from ..harmony.prompt import check_effort, read_tool
 from ..harmony.tokenizer import Tokenizer
 from .keywords import takes
@@ -16,8 +16,6 @@ from .sampling import SAMPLING_DEFAULTS, Sampling, SamplingOptions
 
 if TYPE_CHECKING:
     from .record import Reply
-
-Tools = Sequence[Mapping[str, Any]]
 
 
 class QuestionOptions(SamplingOptions, total=False):

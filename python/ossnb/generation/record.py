@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, Unpack, get_args
 
@@ -126,8 +126,21 @@ def _rate(amount: float, seconds: float) -> float:
     return amount / seconds if seconds > 0 else 0.0
 
 
+class Writing(Protocol):
+    """A reply while it is written: its events, once, and what there is of it; see Stream."""
+
+    on_logits: Callable[[NDArray[np.float32]], None] | None
+
+    @property
+    def reply(self) -> Reply: ...
+    def __iter__(self) -> Iterator[Event]: ...
+    def run(self) -> Reply: ...
+    def cancel(self) -> None: ...
+    def close(self, reason: FinishReason = "cancelled") -> None: ...
+
+
 class Look(Protocol):
-    """What can be seen inside a reply; views/look.py gives it."""
+    """A reply seen from within, in the room of the views, which stands above this one."""
 
     def inspect(self, n_top: int) -> Any: ...
     def experts(self) -> Any: ...
@@ -135,19 +148,22 @@ class Look(Protocol):
     def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> Any: ...
 
 
-class Writer(Protocol):
-    """What replies, conversations and views need of the model that writes; model.py has it."""
+class Author(Protocol):
+    """What replies, their views and conversations ask of the model that writes; see Model."""
 
-    config: Config
     source: str
     revision: str | None
+    config: Config
     tensors: dict[str, NDArray[Any]]
 
     @property
     def device(self) -> str: ...
-    def ask(self, question: Any, *, on_end: Callable[[Reply], None] | None = None) -> Any: ...
+    def ask(self, question: Any, *, on_end: Callable[[Reply], None] | None = None) -> Any: ...  # a Stream
     def look(self, reply: Reply) -> Look: ...
-    def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterable[NDArray[np.float32]]: ...
+    def stream_branch(
+        self, reply: Reply, at: int, text: str | Sequence[int], /, *args: Any, **sampling: Any
+    ) -> Writing: ...
+    def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]: ...
     def trace(
         self,
         prompt: str | Iterable[int],
@@ -157,9 +173,6 @@ class Writer(Protocol):
         start: int = 0,
         n_top: int = 5,
     ) -> dict[str, NDArray[Any]]: ...
-    def stream_branch(
-        self, reply: Reply, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]
-    ) -> Any: ...
 
 
 class Origin:
@@ -167,12 +180,12 @@ class Origin:
 
     __slots__ = ("_model", "_source")
 
-    def __init__(self, model: Writer | None = None) -> None:
+    def __init__(self, model: Author | None = None) -> None:
         self._model = None if model is None else weakref.ref(model)
         self._source = "" if model is None else model.source
 
     @property
-    def model(self) -> Writer:
+    def model(self) -> Author:
         """The model; RuntimeError where it is gone or was never known."""
         model = None if self._model is None else self._model()
         if model is not None:
@@ -188,6 +201,16 @@ class Origin:
 
     def __reduce__(self) -> tuple[type[Origin], tuple[()]]:
         return Origin, ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of tokens, `start` to `stop` (exclusive) of `reply.tokens`, and its least probability."""
+
+    start: int
+    stop: int
+    text: str
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,24 +259,26 @@ class Reply:
         >>> reply.inspect().probabilities.min()  # doctest: +SKIP
         0.0213
 
-        RuntimeError once the model is closed or gone.
+        Returns an Inspection (views/inspection.py). RuntimeError once the model is closed or gone.
         """
         return self._look().inspect(n_top)
 
-    def spans(self, below: float = 0.3) -> list[Any]:
+    def spans(self, below: float = 0.3) -> list[Span]:
         """List the stretches of tokens that the model gave a probability of less than `below`.
 
         >>> reply.spans(below=0.3)[0].text  # doctest: +SKIP
         ' Lyon'
         """
-        spans: list[Any] = self.inspect(n_top=1).spans(below)
-        return spans
+        found: list[Span] = self.inspect(n_top=1).spans(below)
+        return found
 
     def experts(self) -> Any:
         """Show which experts read each token of the reply, in every layer.
 
         >>> reply.experts().ids.shape  # doctest: +SKIP
         (24, 57, 4)
+
+        Returns an Experts (views/experts.py). RuntimeError as for `inspect`.
         """
         return self._look().experts()
 
@@ -262,6 +287,8 @@ class Reply:
 
         >>> reply.attention(layer=23, head=5).weights.shape  # doctest: +SKIP
         (57, 123)
+
+        Returns an Attention (views/attention.py). RuntimeError as for `inspect`.
         """
         return self._look().attention(layer, head)
 
@@ -272,6 +299,7 @@ class Reply:
         array([22, 19, 23], dtype=int32)
 
         The output layer is computed for every layer and token: on a large model ask for some layers.
+        Returns a LogitLens (views/lens.py). RuntimeError as for `inspect`.
         """
         return self._look().logit_lens(layers, n_top)
 
@@ -284,8 +312,7 @@ class Reply:
         The new reply begins with the first `at` tokens of this one, whose keys and values are kept, and has
         its seed and settings but for those given. ValueError for a token that is not there.
         """
-        reply: Reply = self.origin.model.stream_branch(self, at, text, **sampling).run()
-        return reply
+        return self.origin.model.stream_branch(self, at, text, **sampling).run()
 
     def _look(self) -> Look:
         """The one door upward: the model that wrote the reply knows who shows what is inside."""

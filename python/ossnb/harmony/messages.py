@@ -12,6 +12,7 @@ FUNCTIONS = "functions."  # the namespace of the caller's own tools; `python` an
 NOT_A_TOOL = frozenset({"assistant", "user", "all"})  # recipients that a call never has
 
 Prompt = str | Sequence["Message | Mapping[str, Any]"]
+Tools = Sequence[Mapping[str, Any]]  # functions as JSON schemas, in OpenAI's form
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .messages import Message
+from .messages import Message, Tools
 from .tokenizer import END, MESSAGE, START, Tokenizer, encoding, token_bytes, well_formed
 
 EFFORTS = ("low", "medium", "high")
@@ -34,7 +34,7 @@ def render(
     *,
     instructions: str | None = None,
     effort: str = "medium",
-    tools: Sequence[Mapping[str, Any]] | None = None,
+    tools: Tools | None = None,
 ) -> list[int]:
     """Render a conversation as the prompt of the assistant's next turn.
 
@@ -58,7 +58,7 @@ def render(
     developer = _developer_content("\n\n".join(text for text in leading if text), tools)
     if developer is not None:
         rendered.append(oh.Message.from_role_and_content(oh.Role.DEVELOPER, developer))
-    rendered += [_harmony_message(m) for m in drop_old_analysis(messages[n_leading:])]
+    rendered += [library_message(m) for m in drop_old_analysis(messages[n_leading:])]
     ids: list[int] = encoding().render_conversation_for_completion(
         oh.Conversation.from_messages(rendered),
         oh.Role.ASSISTANT,
@@ -91,7 +91,7 @@ def drop_old_analysis(messages: Sequence[Message]) -> list[Message]:
     ]
 
 
-def _harmony_message(message: Message) -> Any:
+def library_message(message: Message) -> Any:
     """Convert to the library's message; later system messages become developer messages."""
     import openai_harmony as oh
 
@@ -107,7 +107,7 @@ def _harmony_message(message: Message) -> Any:
     return rendered
 
 
-def _developer_content(instructions: str, tools: Sequence[Mapping[str, Any]] | None) -> Any:
+def _developer_content(instructions: str, tools: Tools | None) -> Any:
     """Make the developer message's content, or None where there is nothing to say."""
     import openai_harmony as oh
 

@@ -1,4 +1,4 @@
-"""The vocabulary: text to token ids and back."""
+"""Words to numbers and back: gpt-oss's vocabulary, which the harmony library brings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# Special tokens (MODEL §5.1)
+# Special tokens
 ENDOFTEXT, RETURN, CONSTRAIN, CHANNEL, START, END, MESSAGE, CALL = (
     199999,
     200002,
@@ -29,6 +29,8 @@ VOCAB_SIZE = 201088
 STOP_IDS = frozenset({RETURN, CALL, ENDOFTEXT})  # not END: it ends one message of the turn, not the turn
 
 _FIX = "pip uninstall openai-harmony; pip install --force-reinstall oss-harmony"
+VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+_CACHED_NAME = "fb374d419588a4632f3f557e76b4b70aebbca790"  # sha1 of the vocabulary's address
 
 
 class Tokenizer:
@@ -87,10 +89,18 @@ def read_vocabulary() -> threading.Thread:
     return thread
 
 
+def forget_vocabulary() -> None:
+    """Free the vocabulary's memory; the next use reads it anew."""
+    with _reading:
+        _read_encoding.cache_clear()
+        token_bytes.cache_clear()
+
+
 _reading = threading.Lock()
 
 
 def encoding() -> Any:
+    """Return the library's encoding, read at first use; ImportError or RuntimeError says how to get it."""
     with _reading:  # who comes while it is read waits, and does not read it again
         return _read_encoding()
 
@@ -102,7 +112,7 @@ def _read_encoding() -> Any:
         import openai_harmony
     except ImportError as error:
         raise ImportError(f"the harmony library is missing ({error}): pip install oss-harmony") from None
-    if not (_vocabulary_is_bundled(openai_harmony.openai_harmony.__file__) or _vocabulary_file()):
+    if not (_is_bundled(openai_harmony.openai_harmony.__file__) or _vocabulary_file()):
         raise RuntimeError(
             "the installed openai-harmony has no vocabulary and would download it. Install the package that "
             f"brings it: {_FIX} (or name a folder with o200k_base.tiktoken in TIKTOKEN_ENCODINGS_BASE)"
@@ -115,7 +125,7 @@ def _read_encoding() -> Any:
         raise RuntimeError(f"the harmony vocabulary cannot be loaded ({error}). To fix it: {fix}") from error
 
 
-def _vocabulary_is_bundled(extension: str) -> bool:
+def _is_bundled(extension: str) -> bool:
     """Tell oss-harmony from openai-harmony, which install the same module: whose extension was imported?"""
     try:
         files = metadata.files("oss-harmony") or []
@@ -126,19 +136,15 @@ def _vocabulary_is_bundled(extension: str) -> bool:
     return any(f.size == path.stat().st_size for f in own)
 
 
-_VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
-_CACHED_NAME = "fb374d419588a4632f3f557e76b4b70aebbca790"  # sha1 of the vocabulary's address
-
-
 def _vocabulary_file() -> Path | None:
-    """Return the vocabulary that plain openai-harmony would find without a download (MODEL §5.5)."""
+    """Return the vocabulary that plain openai-harmony would find without a download."""
     if base := os.environ.get("TIKTOKEN_ENCODINGS_BASE"):
         path = Path(base, "o200k_base.tiktoken")
     else:
         cache = os.environ.get("TIKTOKEN_RS_CACHE_DIR") or Path(tempfile.gettempdir(), "tiktoken-rs-cache")
         path = Path(cache, _CACHED_NAME)
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest() == _VOCABULARY_SHA256
+        found = hashlib.sha256(path.read_bytes()).hexdigest() == VOCABULARY_SHA256
     except OSError:
         return None
     return path if found else None

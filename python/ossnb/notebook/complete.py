@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .options import EFFORTS, FLAGS, MODELS, SUBCOMMANDS
+from ..harmony.prompt import EFFORTS
+from .options import FLAGS, MODELS, SUBCOMMANDS
 
 
 def candidates(line: str, names: Callable[[str], Iterable[str]]) -> tuple[str, list[str]] | None:

@@ -15,7 +15,7 @@ from ..generation.record import Event, Reply
 from ..harmony.messages import ToolCall
 from ..page.figures import stats_line
 from ..page.limiter import RateLimiter
-from ..page.output import QUIET, RUNNING_TEXT, Output
+from ..page.output import QUIET, RUNNING_TEXT, Output, has_front_end
 from ..page.safe import as_entities, as_text, code_blocks, safe_markdown
 from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
@@ -42,12 +42,7 @@ class View(Protocol):
 def view_for(shell: Any, chat: str | None = None) -> View:
     """Return the view that fits: a notebook's kernel takes rich outputs, everything else gets text. `chat` is
     the name of the conversation."""
-    return CellView(chat=chat) if in_notebook(shell) else TerminalView()
-
-
-def in_notebook(shell: Any) -> bool:
-    """Whether the shell belongs to a kernel, whose front end shows rich outputs."""
-    return getattr(shell, "kernel", None) is not None
+    return CellView(chat=chat) if has_front_end(shell) else TerminalView()
 
 
 # ---- a notebook cell ---------------------------------------------------------------------------------------

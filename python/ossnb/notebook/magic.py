@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -23,7 +23,11 @@ from .. import default, loader
 from ..errors import Busy, ContextFull
 from ..generation.question import Question
 from ..generation.record import Reply
+from ..generation.stream import Stream
+from ..harmony.prompt import EFFORTS
+from ..model import Model
 from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
+from ..page.output import has_front_end
 from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
 from ..system.progress import TerminalProgress, set_progress_factory
@@ -31,12 +35,11 @@ from . import history, restore
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
 from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
-from .display import in_notebook, view_for
+from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
 from .interpolate import interpolate, namespace_evaluator
 from .next_cell import as_cell, choose
 from .options import (
-    EFFORTS,
     SUBCOMMANDS,
     CellOptions,
     again_options,
@@ -47,10 +50,6 @@ from .options import (
 )
 from .progress import NotebookProgress
 from .stopping import Stopped, StoppedLoading, interrupts_held
-
-if TYPE_CHECKING:
-    from ..generation.stream import Stream
-    from ..model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +254,7 @@ class OssMagics(Magics):
         if name is None and len(self.chats) != 1:
             print(history.overview(self.chats))
         else:
-            history.show(self._known(name or next(iter(self.chats))), in_notebook(self.shell))
+            history.show(self._known(name or next(iter(self.chats))), has_front_end(self.shell))
 
     def _known(self, name: str) -> Conversation:
         if name not in self.chats:
@@ -347,7 +346,7 @@ def register(shell: InteractiveShell) -> None:
     """Add the magics, the completion and the empty-body rule to a shell, once."""
     if _registered(shell) is not None:
         return
-    if in_notebook(shell):
+    if has_front_end(shell):
         set_progress_factory(NotebookProgress)
     magics = OssMagics(shell)
     shell.register_magics(magics)

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from ..generation.keywords import RENAMED
 from ..generation.sampling import Sampling
+from ..harmony.prompt import EFFORTS
 
-EFFORTS = ("low", "medium", "high")
 MODELS = ("demo", "20b", "120b")
 SUBCOMMANDS = (
     "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "status",

@@ -1,4 +1,4 @@
-"""What is told of a reply in one line."""
+"""The figures of a reply in one line: below its answer, and in the sliders' panel."""
 
 from __future__ import annotations
 

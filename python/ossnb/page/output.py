@@ -1,5 +1,6 @@
-"""One output of a running cell, shown once and replaced from then on."""
+"""One output of a running cell, shown once and replaced from then on, where there is a page to show it."""
 
+import sys
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -30,3 +31,10 @@ class Output:
             update=self._is_shown,
         )
         self._is_shown = True
+
+
+def has_front_end(shell: Any = None) -> bool:
+    """Whether a shell, or the one that runs, belongs to a kernel, whose front end shows rich outputs."""
+    if shell is None and (ipython := sys.modules.get("IPython")) is not None:
+        shell = ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None

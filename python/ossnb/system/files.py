@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and where the cached ones lie."""
 
 from __future__ import annotations
 

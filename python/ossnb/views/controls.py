@@ -20,23 +20,23 @@ LINKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")  # wha
 _WIDE = {"description_width": "9em"}
 
 
-class Steered(Protocol):
-    """What the controls do something to: sliders.Sliders."""
+class Controlled(Protocol):
+    """What the widgets read and change; see Sliders."""
 
     prompt: str
     reply: Reply | None
 
     @property
-    def settings(self) -> dict[str, Any]: ...
+    def settings(self) -> Mapping[str, Any]: ...
     @property
     def code(self) -> str: ...
     def begin_with(self, values: Mapping[str, Any]) -> None: ...
     def set(self, **values: Any) -> None: ...
     def select(self, position: int) -> None: ...
     def apply(self) -> None: ...
-    def generate_in_thread(self) -> Any: ...
+    def generate_in_thread(self) -> object: ...
     def stop(self) -> None: ...
-    def live_traits(self) -> dict[str, Any]: ...
+    def live_traits(self) -> Mapping[str, Any]: ...
 
 
 class Controls:
@@ -46,7 +46,7 @@ class Controls:
     no kernel in between. The HTML widget shows only what markup.py escaped.
     """
 
-    def __init__(self, panel: Steered, twin: str, threshold: float) -> None:
+    def __init__(self, panel: Controlled, twin: str, threshold: float) -> None:
         self._panel = panel
         self.prompt = w.Textarea(
             panel.prompt, placeholder="prompt", tooltip="prompt", layout=w.Layout(width="98%")
@@ -88,7 +88,7 @@ class Controls:
         panel.begin_with({name: slider.value for name, slider in self.sliders.items()})
         self.code.value = panel.code
         self._connect()
-        self.after_reply(panel, panel.reply)
+        self.after_reply(panel.reply)
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
         """Move sliders without being told so, and say the same as code."""
@@ -137,11 +137,11 @@ class Controls:
             "; `%oss defaults reset` ends it" if told else ""
         )
 
-    def after_reply(self, panel: Steered, reply: Reply | None) -> None:
+    def after_reply(self, reply: Reply | None) -> None:
         """Take in the panel's answer and say how the last one, `reply`, ended."""
         self.running.value = ""
         with self.view.hold_sync():
-            for name, value in panel.live_traits().items():
+            for name, value in self._panel.live_traits().items():
                 setattr(self.view, name, value)
             self.view.answer += 1
         if reply is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..generation.record import Reply
+from ..generation.record import Reply, Span, Writing
 from ..harmony.tokenizer import token_bytes
 from ..page.limiter import RateLimiter
 from .attention import Attention
@@ -18,20 +18,7 @@ from .markup import COLUMN, Html, percent, quoted, token_strip, token_traits, vi
 from .panel import Panel
 from .steps import Steps
 
-if TYPE_CHECKING:
-    from ..generation.stream import Stream
-
 N_TITLE = 5  # alternatives in a tooltip of the picture that lasts
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of tokens, `start` to `stop` (exclusive) of `reply.tokens`, and its least probability."""
-
-    start: int
-    stop: int
-    text: str
-    probability: float
 
 
 class Inspection(Panel):
@@ -52,7 +39,7 @@ class Inspection(Panel):
         self.reply = reply
         self.steps = steps
         self.branches: list[Reply] = []
-        self._stream: Stream | None = None  # the branch being written
+        self._stream: Writing | None = None  # the branch being written
 
     @classmethod
     def read(cls, reply: Reply, n_top: int = 8) -> Self:
@@ -156,21 +143,29 @@ class Inspection(Panel):
         from .live import TokensView
 
         widget = TokensView(twin=self._id, **self._traits())
-        widget.on_msg(self._on_message)
+        widget.on_msg(lambda widget, content, buffers: self.receive(content))
         return widget
 
-    def _on_message(self, widget: Any, content: dict[str, Any], buffers: Any) -> None:
-        if content.get("type") == "stop" and self._stream is not None:
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Do what the live view asks for.
+
+        >>> view.receive({"type": "branch", "at": 17, "token": 625})  # doctest: +SKIP
+
+        "branch" writes `token` in place of token `at` and goes on from there, in a thread; a view writes one
+        branch at a time and ignores further ones meanwhile. "stop" ends the branch that is being written.
+        """
+        if message.get("type") == "stop" and self._stream is not None:
             self._stream.cancel()
-        elif content.get("type") == "branch" and not widget.busy:
-            widget.busy, widget.error = True, ""
-            at, token = content.get("at"), content.get("token")
+        elif message.get("type") == "branch" and not self.widget.busy:
+            self.widget.busy, self.widget.error = True, ""
+            asked = message.get("at"), message.get("token")
             # A thread, so that Stop is heard meanwhile and other cells can run.
             threading.Thread(
-                target=self._branch_live, args=(widget, at, token), daemon=True, name="of a token view"
+                target=self._branch_live, args=asked, daemon=True, name="of a token view"
             ).start()
 
-    def _branch_live(self, widget: Any, at: int, token: int) -> None:
+    def _branch_live(self, at: int, token: int) -> None:
+        widget = self.widget
         try:
             stream = self._stream = self.reply.origin.model.stream_branch(self.reply, at, [token])
             limiter, n_tokens = RateLimiter(), 0

@@ -1,4 +1,4 @@
-"""What a reply shows of itself: the way from Reply.inspect() and its like to the views."""
+"""The one door to the views from below: Reply.inspect() and its like come here by way of the model."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from .lens import LogitLens
 
 
 class Look:
-    """The views of one reply; Reply's methods of these names tell what they show."""
+    """The views of one reply, each computed by the model that wrote it.
+
+    >>> Look(reply).experts().usage.shape  # doctest: +SKIP
+    (24, 32)
+    """
 
     def __init__(self, reply: Reply) -> None:
-        self._reply = reply
+        self.reply = reply
 
     def inspect(self, n_top: int) -> Inspection:
-        """Show tokens with their probabilities."""
-        return Inspection.read(self._reply, n_top)
+        """Show every token with its probability; see Reply.inspect."""
+        return Inspection.read(self.reply, n_top)
 
     def experts(self) -> Experts:
-        """Show which experts read each token."""
-        return Experts.read(self._reply)
+        """Show which experts read each token; see Reply.experts."""
+        return Experts.read(self.reply)
 
     def attention(self, layer: int, head: int | None) -> Attention:
-        """Show where each token looked."""
-        return Attention.read(self._reply, layer, head)
+        """Show where each token looked; see Reply.attention."""
+        return Attention.read(self.reply, layer, head)
 
     def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> LogitLens:
-        """Show what each layer would have written."""
-        return LogitLens.read(self._reply, layers, n_top)
+        """Show what each layer would have written; see Reply.logit_lens."""
+        return LogitLens.read(self.reply, layers, n_top)

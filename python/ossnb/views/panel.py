@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from typing import Any
 
-from ..page.output import Output
+from ..page.output import Output, has_front_end
 from .markup import Html
 
 
@@ -21,7 +20,7 @@ class Panel:
         self._id = f"ossnb-{uuid.uuid4().hex}"
         self._outputs: list[Output] = []
         self._widget: Any = None
-        self._leader: Panel | None = None
+        self.leader: Panel | None = None  # whose selected token the live view shares
 
     def plain(self) -> str:
         """The panel as text."""
@@ -45,7 +44,7 @@ class Panel:
 
     def follow(self, other: Panel) -> None:
         """Let both live views select the same token; the page does it, with no kernel in between."""
-        self._leader = other
+        self.leader = other
 
     def bundle(self) -> dict[str, str]:
         """MIME type to text, as saved in the notebook."""
@@ -62,10 +61,10 @@ class Panel:
 
     def _ipython_display_(self) -> None:
         if has_front_end() and self.widget is not None:
-            if self._leader is not None:
+            if self.leader is not None:
                 from ipywidgets import jslink
 
-                jslink((self._leader.widget, "selected"), (self.widget, "selected"))
+                jslink((self.leader.widget, "selected"), (self.widget, "selected"))
             _show(self.widget)
         output = Output()
         output.show(self.bundle())
@@ -104,10 +103,3 @@ def hear_at_once(widget: Any) -> None:
         comm._reply_subshell_for = None
     for child in getattr(widget, "children", ()):
         hear_at_once(child)
-
-
-def has_front_end() -> bool:
-    """Whether this runs in a kernel, whose front end can show widgets."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None

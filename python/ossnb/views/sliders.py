@@ -1,4 +1,4 @@
-"""`ossnb.sliders()`: the sampling settings under one's hands, and at once what they do to the next token."""
+"""The sampling settings under one's hands, and at once what they do to the next token: `ossnb.sliders()`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ from numpy.typing import NDArray
 
 from ..generation.keywords import check_keywords
 from ..generation.question import Question
-from ..generation.record import Reply, Writer
+from ..generation.record import Author, Reply, Writing
 from ..generation.sampling import Sampling
 from ..harmony.prompt import EFFORTS
 from ..harmony.tokenizer import token_bytes
 from ..page.defaults import set_cell_defaults
 from ..page.limiter import RateLimiter
 from .distribution import N_KEPT, Distributions, Reduced, reduced
-from .markup import MAX_TOKENS, Html, distribution_bars, percent, quoted, token_strip, token_traits, visible
-from .panel import Panel
+from .markup import (
+    MAX_TOKENS,
+    Html,
+    distribution_bars,
+    percent,
+    quoted,
+    token_strip,
+    token_traits,
+    visible,
+)
+from .panel import Panel, hear_at_once
 
 if TYPE_CHECKING:
-    from ..generation.stream import Stream
+    from .controls import Controls
 
 UNLIKELY = 0.05  # a written token with less than this share would now probably be another
 N_BARS = 12
@@ -45,22 +54,23 @@ class Sliders(Panel):
     of its own, Stop ends it. `reply` is the last answer, `code` the settings as Python, `apply()` makes them
     the settings of later `%%oss` cells. Shown in a notebook, every slider counts as set: also max_tokens, 512
     at first, and the seed, 1, so that a slider and not chance makes the difference between two answers.
+    `distributions` are those the tokens of `reply` were drawn from; `controls` holds the sliders themselves.
     """
 
-    def __init__(self, model: Writer, prompt: str = "", reply: Reply | None = None) -> None:
+    def __init__(self, model: Author, prompt: str = "", reply: Reply | None = None) -> None:
         super().__init__()
         self.model = model
         self.prompt = prompt
         self.position = 0
         self._values: dict[str, Any] = {}
         self._writing = threading.Lock()  # held while an answer is written
-        self._stream: Stream | None = None
+        self._stream: Writing | None = None
         self._is_stopped = False
         self._as_shown: set[str] = set()  # settings that nobody gave: the sliders' first values
-        self._controls: Any = None
+        self._controls: Controls | None = None  # made when they are first shown
         self._timer: threading.Timer | None = None
-        self._distributions: Distributions | None = None
         self.reply: Reply | None = None
+        self.distributions: Distributions | None = None
         if reply is not None and reply.tokens:
             self._look_at(reply, Distributions.read(reply))
 
@@ -137,7 +147,7 @@ class Sliders(Panel):
         self._is_stopped = False
         self._show_busy(True)
         try:
-            stream: Stream = self.model.ask(Question.of(self.prompt, **self.settings))
+            stream: Writing = self.model.ask(Question.of(self.prompt, **self.settings))
             self._stream = stream
             if self._is_stopped:  # meanwhile
                 stream.cancel()
@@ -164,18 +174,18 @@ class Sliders(Panel):
         if self._controls is not None:
             self._controls.set_busy(busy)
 
-    def _show_running(self, stream: Stream) -> None:
+    def _show_running(self, stream: Writing) -> None:
         limiter = RateLimiter()
         tokens: list[int] = []
         for event in stream:
             if event.token is not None:
                 tokens.append(event.token)
-            if self._widget is not None and limiter.ready(80 * len(tokens)):
+            if self._controls is not None and limiter.ready(80 * len(tokens)):
                 self._controls.show_text("".join(visible(token_bytes(t)) for t in tokens))
 
     def _look_at(self, reply: Reply, distributions: Distributions) -> None:
         """Take in a reply, at the token where the model was least sure."""
-        self.reply, self._distributions = reply, distributions
+        self.reply, self.distributions = reply, distributions
         self.position = int(distributions.before()[:MAX_TOKENS, 0].argmin())
 
     def _keep(self, reply: Reply, steps: list[Reduced]) -> None:
@@ -185,18 +195,18 @@ class Sliders(Panel):
             self._look_at(reply, Distributions.of(reply.prompt_tokens, reply.tokens, steps))
             self.refresh()
         if self._controls is not None:
-            self._controls.after_reply(self, reply)
+            self._controls.after_reply(reply)
 
     # ---- the pictures ------------------------------------------------------------------------------------
 
     def written_shares(self) -> NDArray[np.float64]:
         """The share each token of the answer would have with the settings as they are now, [T]."""
-        kept = self._distributions
+        kept = self.distributions
         return np.zeros(0) if kept is None else kept.written(kept.under(self.sampling).kept)
 
     def answer_html(self) -> Html:
         """The answer, its tokens darker the less likely the settings make them, the unlikely underlined."""
-        kept = self._distributions
+        kept = self.distributions
         if kept is None:
             return Html.of("p", "No answer yet.", quiet=True)
         shares = kept.written(kept.under(self.sampling).kept)
@@ -213,7 +223,7 @@ class Sliders(Panel):
 
     def next_token_html(self) -> Html:
         """The distribution at `position`, before and after the settings."""
-        kept = self._distributions
+        kept = self.distributions
         if kept is None:
             return Html("")
         at = min(max(self.position, 0), len(kept.ids) - 1)
@@ -234,10 +244,10 @@ class Sliders(Panel):
 
     def live_traits(self) -> dict[str, Any]:
         """What the live view draws of the answer there is; see DistributionView."""
-        if self._distributions is None:
+        if self.distributions is None:
             return {}
-        tokens = token_traits(self._distributions.tokens.tolist())
-        kept = self._distributions[: len(tokens["tokens"])]
+        tokens = token_traits(self.distributions.tokens.tolist())
+        kept = self.distributions[: len(tokens["tokens"])]
         rest = np.column_stack([kept.log_total, kept.n_seen_others, kept.counts, kept.means, kept.edges])
         is_written = np.column_stack([kept.ids == kept.tokens[:, None], np.ones(len(kept.ids), np.bool_)])
         return {
@@ -271,10 +281,17 @@ class Sliders(Panel):
 
     def make_widget(self) -> Any:
         """Make the sliders."""
-        from .controls import Controls
+        return self.controls.box
 
-        self._controls = Controls(self, self._id, UNLIKELY)
-        return self._controls.box
+    @property
+    def controls(self) -> Controls:
+        """The widgets that make up `widget`, each to be read, set, or placed in a layout of your own."""
+        if self._controls is None:
+            from .controls import Controls  # ipywidgets takes its time to import
+
+            self._controls = Controls(self, self._id, UNLIKELY)
+            hear_at_once(self._controls.box)
+        return self._controls
 
     def generate_in_thread(self) -> threading.Thread:
         """Write an answer while the page stays alive; what goes wrong is shown in the panel."""
@@ -283,7 +300,7 @@ class Sliders(Panel):
             try:
                 self.generate()
             except Exception as error:  # a thread has nobody else to tell
-                self._controls.show_error(f"{type(error).__name__}: {error}")
+                self.controls.show_error(f"{type(error).__name__}: {error}")
 
         thread = threading.Thread(target=run, daemon=True, name="of a sliders panel")
         thread.start()
