@@ -110,9 +110,8 @@ class Tensors {
 // Logits of every position of a prompt that comes in chunks, then of twelve sampled tokens.
 std::uint64_t run(const Tensors& tensors, Precision precision, const char* level) {
   constexpr int kThreads = 2, kDecode = 12;
-  Model model(
-      kConfig, [&](const std::string& name) { return tensors.find(name); }, "cpu",
-      {.precision = precision, .n_threads = kThreads, .isa = level});
+  Model model(kConfig, [&](const std::string& name) { return tensors.find(name); }, "cpu",
+              {.precision = precision, .n_threads = kThreads, .isa = level});
   Sequence sequence = model.sequence();
   SamplerSettings settings;
   settings.temperature = 0.9;
