@@ -392,10 +392,12 @@ def test_a_header_is_plain_safetensors(folder, cache):
 def decoded(folder: Path) -> tuple[int, np.ndarray]:
     """The bytes that one more token reads in exact, and its logits."""
     with load(folder, precision="exact", threads=1) as model:
-        sequence = model.engine.core.sequence()
-        for token in IDS:
-            got = model.engine.core.forward([(sequence, np.array([token], np.int32), 1)])
-        return model.engine.core.bytes_touched, got
+        core = model.engine.core
+        sequence, greedy = core.sequence(), _core.Sampler(n_vocab=core.n_vocab, temperature=0)
+        for i, token in enumerate(IDS):
+            chooser = _core.Chooser(greedy, i + 1, keeps_logits=True)
+            step = core.step([(sequence, np.array([token], np.int32), 1)], [chooser])
+        return step.n_bytes, step.choices[0].logits
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> None:

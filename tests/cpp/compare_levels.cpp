@@ -24,7 +24,6 @@
 namespace ossnb::testing {
 namespace {
 
-using Terms;
 using kernels::Table;
 using Bits = std::vector<std::uint32_t>;
 
