@@ -14,7 +14,6 @@
 namespace ossnb::testing {
 namespace {
 
-using Terms;
 using kernels::Table;
 
 constexpr int kWidth = 2880, kRows = 32, kTokens = 24;
