@@ -23,7 +23,7 @@ _caches: Living[PrefixCache] = Living()
 class PrefixCache:
     """Keep the last few sequences and fork the one that shares the longest prefix with a prompt.
 
-    >>> cache.longest(tokens)  # doctest: +SKIP
+    >>> cache.longest(tokens)  # what the model layer has of it  # doctest: +SKIP
     (<Sequence of 120 tokens>, 120)
 
     Several threads may use it. A kept sequence is never written to: what runs is always a fork of it.

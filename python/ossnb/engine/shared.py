@@ -29,8 +29,8 @@ _is_ending = False
 class SharedEngine:
     """An engine with the turns of those who use it.
 
-    >>> use = SharedEngine(core, files).use("reading a text")  # doctest: +SKIP
-    >>> use.forward([(use.sequence(), tokens, 1)]).shape  # doctest: +SKIP
+    >>> use = SharedEngine(core, files).use("reading a text")  # C++ objects  # doctest: +SKIP
+    >>> use.forward([(use.sequence(), tokens, 1)]).shape  # C++ objects  # doctest: +SKIP
     (1, 201088)
 
     `files` hold the weights; before every call they are checked to be as long as they were. `patience_s` is

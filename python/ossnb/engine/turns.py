@@ -26,7 +26,7 @@ _this_thread = threading.local()
 class Turn:
     """One use of something shared, such as a generation, that takes its turn again and again.
 
-    >>> with turn.held:  # doctest: +SKIP
+    >>> with turn.held:  # a turn is inside the engine  # doctest: +SKIP
     ...     turn.wait()
     ...     logits = core.forward(batch)
 

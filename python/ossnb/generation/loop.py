@@ -369,8 +369,8 @@ class Generation:
 class Stream:
     """The events of one generation, live, once; `reply` afterwards.
 
-    >>> for event in model.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
-    Hello!
+    >>> for event in model.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
+    2 + 2 = 4.
 
     Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
     letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
@@ -397,8 +397,8 @@ class Stream:
     def run(self) -> Reply:
         """Generate to the end and return the reply; an interrupt raises Interrupted.
 
-        >>> model.stream("Hi").run().text  # doctest: +SKIP
-        'Hello!'
+        >>> model.stream("What is 2 + 2?", temperature=0).run().text
+        '2 + 2 = 4.'
         """
         try:
             for _ in self:
