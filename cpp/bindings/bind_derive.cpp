@@ -68,7 +68,7 @@ py::tuple pack_bf12_rows(const Bf16& w, int threads) {
   }
   if (!found) tiles = Bytes(std::vector<py::ssize_t>{0, tiles.shape(1)});
   py::array_t<std::uint32_t> rare({static_cast<py::ssize_t>(found ? found->size() : 0), py::ssize_t{2}});
-  if (found) std::memcpy(rare.mutable_data(), found->data(), rare.nbytes());
+  if (rare.size() > 0) std::memcpy(rare.mutable_data(), found->data(), rare.nbytes());
   return py::make_tuple(tiles, high, rare);
 }
 
