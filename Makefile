@@ -11,11 +11,12 @@ NOTEBOOK := notebooks/01_first_answer.ipynb
 ORACLE := build/oracle-venv
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.h')
 CPP_TESTS := $(wildcard tests/cpp/*)
+TYPESCRIPT := build/typescript-7.0.2
 IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py tests/test_notebook_app.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test browser pictures arm wheel lint format oracle bench clean
+.PHONY: help demo lab test quick browser pictures arm sanitize wheel lint format tidy types oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -32,6 +33,9 @@ test: $(STAMP)-test  ## run the tests
 	$(RUN) -m pytest -n 2 --dist loadgroup $(IN_BROWSER:%=--ignore=%) $(ARGS)
 	$(if $(ARGS),,$(RUN) -m pytest $(IN_BROWSER))
 
+quick: $(STAMP)-test  ## run the quick half of the tests, in less than a minute
+	$(RUN) -m pytest -q -n 2 --dist loadgroup -m quick $(ARGS)
+
 browser: $(STAMP)-test  ## run the tests in JupyterLab and Chromium (apt install chromium), a part of `test`
 	OSSNB_BROWSER=required $(RUN) -m pytest -v $(IN_BROWSER) $(ARGS)
 
@@ -40,6 +44,9 @@ pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab an
 
 arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aarch64-linux-gnu qemu-user)
 	$(RUN) -m pytest -v tests/test_other_machines.py $(ARGS)
+
+sanitize: $(STAMP)-test  ## run the engine under the address, undefined-behaviour and thread sanitizers
+	$(RUN) tools/sanitize.py $(ARGS)
 
 wheel: $(STAMP)-core  ## build the wheel and check what is in it
 	@rm -rf build/wheel
@@ -50,12 +57,32 @@ lint: $(STAMP)-lint  ## check style and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	MYPYPATH=python $(RUN) -m mypy.stubtest ossnb._core --mypy-config-file pyproject.toml
 	$(VENV)/bin/clang-format --dry-run -Werror $(CPP) $(CPP_TESTS)
 
 format: $(STAMP)-lint  ## put every file into the style that lint checks
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 	$(VENV)/bin/clang-format -i $(CPP) $(CPP_TESTS)
+
+tidy: $(STAMP)-lint  ## look for mistakes in the C++ sources with clang-tidy
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -G Ninja -S . -B build/tidy --log-level=ERROR -DOSSNB_BUILD_TESTS=ON \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(RUN) -Dpybind11_DIR="$$($(RUN) -m pybind11 --cmakedir)"
+	$(RUN) $(VENV)/bin/run-clang-tidy.py -clang-tidy-binary $(VENV)/bin/clang-tidy -p build/tidy -j 2 -quiet \
+	  -extra-arg=-Wno-unknown-warning-option $(ARGS)
+
+# The compiler of JavaScript's types comes from npm and stays in build/. Where npm is missing this says so.
+ifneq ($(shell command -v npm 2>/dev/null),)
+types: $(TYPESCRIPT)/node_modules/.bin/tsc  ## check the types of the views' scripts (apt install npm)
+	$< -p tools/tsconfig.json
+else
+types:
+	@echo "not checked: the types of the views' scripts, since npm is not here (apt install npm)"
+	@test "$$OSSNB_NPM" != required
+endif
+
+$(TYPESCRIPT)/%:
+	npm install --silent --no-save --no-audit --no-fund --prefix $(TYPESCRIPT) typescript@$(TYPESCRIPT:build/typescript-%=%)
 
 oracle: $(ORACLE)/stamp  ## compare logits with transformers on freshly made models (installs torch)
 	$(ORACLE)/bin/python tools/oracle/live.py $(ARGS)

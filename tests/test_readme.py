@@ -1,4 +1,4 @@
-"""What the README shows is true: its Python runs on the embedded model, its commands and links exist."""
+"""What the README shows is true: its Python gives these answers on the embedded model, its commands exist."""
 
 import json
 import re
@@ -35,6 +35,8 @@ def commands(text: str) -> list[list[str]]:
     return found
 
 
+END_OF_BLOCK = "-----"
+
 # Runs in its own process: blocks may set a default model, and %%oss cells want an IPython shell.
 RUNNER = textwrap.dedent(
     """
@@ -49,22 +51,41 @@ RUNNER = textwrap.dedent(
             return ossnb.checkpoint.hub.Resolved(ossnb.checkpoint.demo.expand(), name, None)
         return real(source, revision)
     ossnb.checkpoint.hub.resolve = demo_for_hub_ids
+    END_OF_BLOCK = sys.argv[1]
 
     shell = InteractiveShell.instance(history_load_length=0)
     shell.run_cell("%load_ext ossnb").raise_error()
     for code in json.load(sys.stdin):
-        print("-----", code, sep="\\n", flush=True)
+        print(code, file=sys.stderr, flush=True)
         shell.run_cell(code).raise_error()
+        print(END_OF_BLOCK, flush=True)
     """
 )
 
 
-def test_python_blocks_run_on_the_embedded_model(tmp_path: Path) -> None:
+def answers(code: str) -> list[str]:
+    """What a block says it shows, in `# → ...` at the end of its lines."""
+    return re.findall(r"# → (.+)$", code, re.MULTILINE)
+
+
+def lacking(shown: str, expected: list[str]) -> list[str]:
+    """Those of the expected texts that do not come, one after the other, in what was shown."""
+    missing, at = [], 0
+    for text in expected:
+        found = shown.find(text, at)
+        if found < 0:
+            missing.append(text)
+        else:
+            at = found + len(text)
+    return missing
+
+
+def test_python_blocks_give_their_answers_on_the_embedded_model(tmp_path: Path) -> None:
     text = README.read_text()
     codes = [*blocks(text, "python"), *(code for code in blocks(text, "") if code.startswith("%"))]
     assert codes, "README.md shows no Python"
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER],
+        [sys.executable, "-c", RUNNER, END_OF_BLOCK],
         input=json.dumps(codes),
         text=True,
         capture_output=True,
@@ -73,6 +94,11 @@ def test_python_blocks_run_on_the_embedded_model(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    shown = done.stdout.split(f"{END_OF_BLOCK}\n")
+    assert len(shown) == len(codes) + 1
+    assert sum(map(len, map(answers, codes))) >= 5
+    for code, output in zip(codes, shown[:-1], strict=True):
+        assert not lacking(output, answers(code)), f"{code}\n-- showed\n{output}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

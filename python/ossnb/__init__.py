@@ -1,8 +1,8 @@
 """gpt-oss inside your notebook: private, exact, reproducible.
 
 >>> import ossnb
->>> print(ossnb.generate("What is 2 + 2?"))  # doctest: +SKIP
-4
+>>> print(ossnb.generate("What is 2 + 2?", temperature=0))
+2 + 2 = 4.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _turns = Turns("the default model", "wait until it is loaded, or stop that")
 def default_model() -> Model:
     """Return the model that `ossnb.generate` and `%%oss` use, loading it (`load()`) when there is none yet.
 
-    >>> ossnb.default_model().source  # doctest: +SKIP
+    >>> ossnb.default_model().source
     'demo'
 
     Busy if another thread has been loading it for seconds.
@@ -49,7 +49,7 @@ def default_model() -> Model:
 def set_default_model(model: Model | None) -> None:
     """Make `model` the default; None lets the next use load it anew.
 
-    >>> ossnb.set_default_model(ossnb.load("demo", precision="fast"))  # doctest: +SKIP
+    >>> ossnb.set_default_model(ossnb.load("demo", precision="fast"))
     """
     global _default
     _default = model
@@ -64,8 +64,8 @@ def generate(
 ) -> Reply:
     """Answer with the default model; see Model.generate.
 
-    >>> ossnb.generate("What is 2 + 2?").text  # doctest: +SKIP
-    '4'
+    >>> ossnb.generate("What is 2 + 2?", temperature=0).text
+    '2 + 2 = 4.'
     """
     return stream(prompt_or_messages, instructions, effort, **options).run()
 
@@ -79,8 +79,8 @@ def stream(
 ) -> Stream:
     """Answer with the default model, event by event; see Model.stream.
 
-    >>> for event in ossnb.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
-    Hello!
+    >>> for event in ossnb.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
+    2 + 2 = 4.
     """
     question = Question.of(prompt_or_messages, instructions, effort, **options)
     return default_model().ask(question)
@@ -95,7 +95,7 @@ async def agenerate(
 ) -> Reply:
     """Answer with the default model, for `await`; see Model.agenerate.
 
-    >>> reply = await ossnb.agenerate("What is 2 + 2?")  # doctest: +SKIP
+    >>> reply = await ossnb.agenerate("What is 2 + 2?")
     """
     return await astream(prompt_or_messages, instructions, effort, **options).run()
 
@@ -109,8 +109,8 @@ def astream(
 ) -> AsyncStream:
     """Answer with the default model, for `async for`; see Model.astream.
 
-    >>> async for event in ossnb.astream("Hi"): print(event.text, end="")  # doctest: +SKIP
-    Hello!
+    >>> async for event in ossnb.astream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
+    2 + 2 = 4.
     """
     return AsyncStream(lambda: stream(prompt_or_messages, instructions, effort, **options))
 
@@ -119,7 +119,7 @@ def astream(
 def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
     """Continue raw text with the default model; see Model.complete.
 
-    >>> ossnb.complete("Roses are red, violets", max_tokens=20).text  # doctest: +SKIP
+    >>> ossnb.complete("Roses are red, violets", max_tokens=2, temperature=0).text
     ' are blue'
     """
     question = Question.raw(prompt, **sampling)

@@ -9,9 +9,9 @@ from typing import Any
 class CheckpointError(OSError):
     """A model file is missing, damaged or not gpt-oss; the message names file, tensor and what to do.
 
-    >>> try: ossnb.load("no-such-folder")  # doctest: +SKIP
+    >>> try: ossnb.load("no-such-folder")
     ... except ossnb.CheckpointError as error: print(error)
-    'no-such-folder': no such folder, nor a hub id such as openai/gpt-oss-20b
+    'no-such-folder': no such folder, nor a hub id (owner/name), nor one of 20b, 120b, demo
     """
 
 
@@ -22,7 +22,7 @@ class DeviceError(RuntimeError):
 class ContextFull(ValueError):
     """A prompt or a reply does not fit the context; the message says how to get more room.
 
-    >>> try: chat.say(long_text)  # doctest: +SKIP
+    >>> try: chat.say(150_000 * "word ")
     ... except ossnb.ContextFull: chat.reset()
     """
 
@@ -30,15 +30,15 @@ class ContextFull(ValueError):
 class Busy(RuntimeError):
     """The model computes for somebody else; the message says where, what, and since when.
 
-    >>> model.patience_s = None  # doctest: +SKIP
-    >>> model.generate("Hi")  # waits for its turn, however long that takes  # doctest: +SKIP
+    >>> model.patience_s = None  # waits for its turn, however long that takes
+    >>> reply = model.generate("Hi")
     """
 
 
 class Interrupted(KeyboardInterrupt):
     """The user interrupted a generation; `reply`, a Reply, holds everything that had been written until then.
 
-    >>> try: model.generate("Tell me a story")  # doctest: +SKIP
+    >>> try: reply = model.generate("Tell me a story")
     ... except ossnb.Interrupted as stopped: print(stopped.reply.text)
     """
 

@@ -50,9 +50,9 @@ def _kv_bytes(kv_memory: int | str | None) -> int:
 class Model:
     """A gpt-oss model, ready to generate.
 
-    >>> model = ossnb.load("demo")  # doctest: +SKIP
-    >>> model.generate("What is 2 + 2?", temperature=0).text  # doctest: +SKIP
-    '4'
+    >>> model = ossnb.load("demo")
+    >>> model.generate("What is 2 + 2?", temperature=0).text
+    '2 + 2 = 4.'
 
     Several threads may use one model: their forward calls take turns in the order they are asked for, and
     each generation works on a fork of its own of the kept keys and values. Who does not get a first turn
@@ -241,7 +241,7 @@ class Model:
     ) -> Reply:
         """Answer as `generate` does, for `await`: the event loop goes on, an interrupt or a cancel ends it.
 
-        >>> reply = await model.agenerate("What is 2 + 2?")  # doctest: +SKIP
+        >>> reply = await model.agenerate("What is 2 + 2?")
 
         Several at once are answered one after the other. A cancelled one raises CancelledError with the
         partial reply in `.reply`; after a timeout, that is the TimeoutError's `__cause__`. To have the
@@ -261,8 +261,8 @@ class Model:
     ) -> AsyncStream:
         """Answer as `stream` does, for `async for`.
 
-        >>> async for event in model.astream("Hi"): print(event.text, end="")  # doctest: +SKIP
-        Hello!
+        >>> async for event in model.astream("2 + 2?", effort="low", seed=7): print(event.text, end="")
+        2 + 2 = 4.
 
         Returns an AsyncStream with `reply`, `run`, `cancel` and `aclose`; leaving the loop ends it. `on_end`
         is called in a thread.
@@ -275,7 +275,7 @@ class Model:
     def complete(self, prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Continue raw text, or token ids, without harmony; everything written is `reply.text`.
 
-        >>> model.complete("Roses are red, violets", max_tokens=20).text  # doctest: +SKIP
+        >>> model.complete("Roses are red, violets", max_tokens=2, temperature=0).text
         ' are blue'
 
         Ends at "<|return|>", "<|endoftext|>", `stop`, `max_tokens` or the end of the context.
@@ -292,7 +292,8 @@ class Model:
     ) -> Stream:
         """Continue raw text as `complete` does, event by event; every text is an "answer" event.
 
-        >>> for event in model.stream_complete("Roses are red,"): print(event.text, end="")  # doctest: +SKIP
+        >>> [e.text for e in model.stream_complete("Roses are red, violets", temperature=0, max_tokens=2)]
+        [' are', ' blue', '']
         """
         return self.ask(Question.raw(prompt, **sampling), on_end=on_end)
 
@@ -308,7 +309,8 @@ class Model:
     ) -> Stream:
         """Go on from the middle of a reply as `Reply.branch` does, event by event.
 
-        >>> model.stream_branch(reply, 17, " not").run().text  # doctest: +SKIP
+        >>> model.stream_branch(reply, 41, "The").run().text
+        'The answer is 42.'
 
         The events begin with the tokens that stay. `logprobs` are not recorded: `inspect` has them.
         """
@@ -348,7 +350,7 @@ class Model:
     def logits(self, token_ids: Iterable[int]) -> NDArray[np.float32]:
         """Return the logits after every token, float32 [T, V].
 
-        >>> model.logits([200006, 1428]).shape  # doctest: +SKIP
+        >>> model.logits([200006, 1428]).shape
         (2, 201088)
 
         Every position is computed. MemoryError if the array does not fit (T * V * 4 bytes), ValueError for a
@@ -367,7 +369,8 @@ class Model:
     def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]:
         """Yield the logits after each token from position `start` on, a few rows [<= 64, V] at a time.
 
-        >>> for block in model.logit_blocks(reply.prompt_tokens): print(block.max())  # doctest: +SKIP
+        >>> sum(len(block) for block in model.logit_blocks(reply.prompt_tokens))
+        64
 
         What comes before `start` is taken from kept keys and values where there are some.
         """
@@ -390,8 +393,8 @@ class Model:
     ) -> dict[str, NDArray[Any]]:
         """Read a text and return what the layers did with it, as named arrays.
 
-        >>> model.trace("Roses are red", what="router")["experts"].shape  # doctest: +SKIP
-        (24, 3, 4)
+        >>> model.trace("Roses are red", what="router")["experts"].shape
+        (4, 4, 2)
 
         `prompt` is raw text or token ids, such as `reply.prompt_tokens + reply.tokens`; rows are of its
         tokens from position `start` on, T of them, and `layers` (K; None: all) names the layers. Always
@@ -452,7 +455,7 @@ class Model:
     def forget(self) -> None:
         """Free the keys and values kept from earlier prompts and replies.
 
-        >>> model.forget(); model.n_kept_bytes  # doctest: +SKIP
+        >>> model.forget(); model.n_kept_bytes
         0
         """
         self._open().tree.clear()
@@ -460,7 +463,7 @@ class Model:
     def close(self) -> None:
         """Free the memory; the model cannot be used any more. The end of a `with` does the same.
 
-        >>> with ossnb.load("demo") as model: print(model.generate("Hi"))  # doctest: +SKIP
+        >>> with ossnb.load("demo") as model: reply = model.generate("Hi")
         """
         if self._scheduler is not None:
             self.forget()

@@ -117,7 +117,7 @@ std::string text(const char* kernel, std::initializer_list<int> sizes) {
 
 Case bf16_matmul(int k, int n_rows, int n_tokens) {
   return {text("bf16_matmul", {k, n_rows, n_tokens}), [=](const Table& level) {
-            Random random(1000003 * k + 1009 * n_rows + n_tokens);
+            Random random(1000003ull * k + 1009 * n_rows + n_tokens);
             const AtPageEnd<bf16> w(random.bf16s(static_cast<std::size_t>(n_rows) * k));
             const std::size_t x_stride = k + 5, y_stride = n_rows + 3;
             const std::vector<float> x = random.floats(n_tokens * x_stride);
@@ -129,7 +129,7 @@ Case bf16_matmul(int k, int n_rows, int n_tokens) {
 
 Case bf12_matmul(int k, int n_rows, int n_tokens) {
   return {text("bf12_matmul", {k, n_rows, n_tokens}), [=](const Table& level) {
-            Random random(7000003 * k + 1009 * n_rows + n_tokens);
+            Random random(7000003ull * k + 1009 * n_rows + n_tokens);
             std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
             for (std::size_t i = 0; i < w.size() / 300; ++i)  // zeros, subnormal and enormous numbers
               w[random.below(static_cast<int>(w.size()))] = static_cast<bf16>(random.below(1 << 16) & 0xc07f);
@@ -152,7 +152,7 @@ Case bf12_matmul(int k, int n_rows, int n_tokens) {
 
 Case bf16_matmul_in_out(int k, int n_out, int n_tokens) {
   return {text("bf16_matmul_in_out", {k, n_out, n_tokens}), [=](const Table& level) {
-            Random random(2000003 * k + 1009 * n_out + n_tokens);
+            Random random(2000003ull * k + 1009 * n_out + n_tokens);
             const AtPageEnd<bf16> w(random.bf16s(static_cast<std::size_t>(n_out) * k));
             const std::vector<float> x = random.floats(static_cast<std::size_t>(n_tokens) * k);
             const std::vector<std::int32_t> rows = shuffled(random, n_tokens);
@@ -166,7 +166,7 @@ Case bf16_matmul_in_out(int k, int n_out, int n_tokens) {
 
 Case quantize(Terms terms, int k) {
   return {text("quantize", {static_cast<int>(terms), k}), [=](const Table& level) {
-            Random random(3000003 * k + static_cast<int>(terms));
+            Random random(3000003ull * k + static_cast<int>(terms));
             const std::vector<std::uint8_t> rows =
                 quantized(level, terms, activations(random, 9, k, true), k);
             return Bits(rows.begin(), rows.end());
@@ -175,7 +175,7 @@ Case quantize(Terms terms, int k) {
 
 Case mxfp4_matmul(Terms terms, int k, int n_rows, int n_tokens, bool broken = false) {
   return {text("mxfp4_matmul", {static_cast<int>(terms), k, n_rows, n_tokens}), [=](const Table& level) {
-            Random random(4000003 * k + 1009 * n_rows + n_tokens);
+            Random random(4000003ull * k + 1009 * n_rows + n_tokens);
             const std::size_t groups = static_cast<std::size_t>(n_rows) * k / kGroup;
             const AtPageEnd<std::uint8_t> blocks(random.bytes(groups * kGroupBytes, 0, 256));
             std::vector<std::uint8_t> exponents = random.bytes(groups, 100, 140);
@@ -207,7 +207,7 @@ std::vector<std::uint8_t> packed(const Table& level, const std::vector<bf16>& w,
 
 Case q8_pack(int k, int n_rows) {
   return {text("q8_pack", {k, n_rows}), [=](const Table& level) {
-            Random random(7000003 * k + n_rows);
+            Random random(7000003ull * k + n_rows);
             std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k, 0.02f);
             for (std::size_t i = 0; i < w.size(); i += kGroup) {
               const float kinds[] = {0, 1e-38f, 1e-30f, 1e30f};
@@ -221,7 +221,7 @@ Case q8_pack(int k, int n_rows) {
 
 Case q8_matmul(int k, int n_rows, int n_tokens) {
   return {text("q8_matmul", {k, n_rows, n_tokens}), [=](const Table& level) {
-            Random random(5000003 * k + 1009 * n_rows + n_tokens);
+            Random random(5000003ull * k + 1009 * n_rows + n_tokens);
             const std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
             const AtPageEnd<std::uint8_t> tiles(packed(kernels::reference(), w, n_rows, k));
             const std::vector<std::uint8_t> x =
@@ -238,7 +238,7 @@ Case q8_matmul(int k, int n_rows, int n_tokens) {
 
 Case q6_matmul(int k, int n_rows) {
   return {text("q6_matmul", {k, n_rows}), [=](const Table& level) {
-            Random random(8000003 * k + n_rows);
+            Random random(8000003ull * k + n_rows);
             const std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
             const std::size_t tile = q6_tile_bytes(k);
             const int n_tiles = (n_rows + kQ8Rows - 1) / kQ8Rows;
@@ -304,7 +304,7 @@ Case sum_exp(int n) {
 Case attend(int n_heads, int head_dim, int n_queries, int last, int window) {
   return {text("attend", {n_heads, head_dim, n_queries, last, window}), [=](const Table& level) {
             constexpr int kBlock = 32;
-            Random random(6000003 * n_heads + 1009 * head_dim + 31 * n_queries + 17 * window + last);
+            Random random(6000003ull * n_heads + 1009 * head_dim + 31 * n_queries + 17 * window + last);
             const std::size_t width = static_cast<std::size_t>(n_heads) * head_dim;
             const std::vector<float> q = random.floats(n_queries * width, 3);
             std::vector<std::vector<float>> blocks;

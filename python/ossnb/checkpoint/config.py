@@ -100,8 +100,8 @@ class Config:
     def from_json(cls, path: str | Path) -> Config:
         """Read a config.json of either checkpoint layout.
 
-        >>> Config.from_json("gpt-oss-20b/config.json").num_hidden_layers  # doctest: +SKIP
-        24
+        >>> Config.from_json(folder / "config.json").num_hidden_layers
+        4
 
         Understands the Hugging Face layout (rope_scaling, or rope_parameters of transformers 5) and OpenAI's
         original/config.json. CheckpointError names the file, the field, what it holds and what was expected.

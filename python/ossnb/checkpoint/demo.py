@@ -51,8 +51,8 @@ _STALE_SECONDS = 600.0  # expanding takes a second; older temporary folders are 
 def expand(cache_dir: Path | None = None) -> Path:
     """Expand the embedded model into the user's cache, once, and return the checkpoint folder.
 
-    >>> expand()  # doctest: +SKIP
-    PosixPath('/home/ada/.cache/ossnb/demo-0123456789ab')
+    >>> expand().name  # doctest: +ELLIPSIS
+    'demo-...'
 
     The folder is an ordinary gpt-oss checkpoint of about 157 MB, named after the hash of the compact file.
     `cache_dir` overrides OSSNB_CACHE and the platform's cache folder. Safe to call from several processes.

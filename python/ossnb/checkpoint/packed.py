@@ -104,8 +104,8 @@ def folder() -> Path:
 def limit() -> int:
     """Return how many bytes the folder may hold: OSSNB_CACHE_LIMIT ("20 GB" if unset; 0 stores nothing).
 
-    >>> limit()  # doctest: +SKIP
-    20000000000
+    >>> limit() > 0
+    True
     """
     text = os.environ.get("OSSNB_CACHE_LIMIT", "").strip()
     if not text:

@@ -62,8 +62,8 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read and check the header of a safetensors file, without touching the tensors.
 
-    >>> read_header(Path("model.safetensors")).entries["model.norm.weight"].shape  # doctest: +SKIP
-    (2880,)
+    >>> read_header(folder / "model.safetensors").entries["model.norm.weight"].shape
+    (192,)
 
     CheckpointError for anything that does not add up: sizes, JSON, dtypes, shapes, offsets that overlap,
     leave a gap or leave the file.

@@ -37,8 +37,9 @@ class UsageError(ValueError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 well, 1 failed, 2 wrong use, 130 interrupted.
 
-    >>> main(["verify", "no-such-folder"])        # the message goes to stderr
-    1
+    >>> main(["run", "--model", "demo", "--temperature", "0", "What is 2 + 2?"])
+    2 + 2 = 4.
+    0
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -46,8 +46,8 @@ def measure(
 ) -> dict[str, Any]:
     """Compare `fast` and llama.cpp's arithmetic with `exact`; the dictionary is plain JSON.
 
-    >>> report = measure("demo", conversations=2)  # doctest: +SKIP
-    >>> report["fast"]["top1_agreement"] > 0.9  # doctest: +SKIP
+    >>> report = measure("demo", conversations=2)  # takes a minute  # doctest: +SKIP
+    >>> report["fast"]["top1_agreement"] > 0.9  # takes a minute  # doctest: +SKIP
     True
 
     The places compared are those before each token of the answers in a fixed set of conversations, in

@@ -40,7 +40,8 @@ def attention_weights(
 ) -> Floats:
     """Return how much each token from `start` on attends to each token, [heads, T - start, T].
 
-    >>> attention_weights(model.tensors, model.config, 0, hidden).sum(axis=-1).max() <= 1  # doctest: +SKIP
+    >>> hidden = model.trace("Roses are red", what="hidden")["hidden"][0]
+    >>> bool(attention_weights(model.tensors, model.config, 0, hidden).sum(axis=-1).max() <= 1)
     True
 
     As `each_head` has them, of all heads.

@@ -145,8 +145,8 @@ def join_blocks(blocks: list[dict[str, Array]], skip: int) -> dict[str, Array]:
 class LogitLens:
     """What the model would say if it stopped after a layer: last norm and output layer, applied early.
 
-    >>> lens = LogitLens(model.tensors, model.config, n_top=5)  # doctest: +SKIP
-    >>> tokens, logprobs = lens.read(hidden)  # doctest: +SKIP
+    >>> lens = LogitLens(model.tensors, model.config, n_top=5)
+    >>> tokens, logprobs = lens.read(model.trace("Roses are red", what="hidden")["hidden"][-1])
 
     Computed in float32 from the weights as stored. The output layer is read a slice at a time.
     """

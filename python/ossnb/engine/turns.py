@@ -48,7 +48,7 @@ class Bell:
 class Turn:
     """One use of something shared, such as a generation, that takes its turn again and again.
 
-    >>> with turn.held:  # doctest: +SKIP
+    >>> with turn.held:  # a turn is inside the engine  # doctest: +SKIP
     ...     turn.wait()
     ...     logits = core.forward(batch)
 

@@ -26,8 +26,8 @@ _queue = Turns("the queue of awaited answers", "await fewer at a time")
 class AsyncStream:
     """The events of one generation, for `async for`; `reply` has what was written, whatever ended it.
 
-    >>> async for event in model.astream("Hi"): print(event.text, end="")  # doctest: +SKIP
-    Hello!
+    >>> async for event in model.astream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
+    2 + 2 = 4.
 
     The model runs in a thread of its own and only while an event is waited for, so the event loop stays free
     and nothing runs once you leave the loop. `await stream.run()` gives the whole reply. Cancelling the task

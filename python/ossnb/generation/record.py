@@ -69,8 +69,8 @@ class TokenLogprob:
 class Stats:
     """Counts and speeds of one generation.
 
-    >>> reply.stats.n_new_tokens, reply.stats.decode_tok_s  # doctest: +SKIP
-    (40, 95.2)
+    >>> reply.stats.n_new_tokens, reply.stats.decode_tok_s > 0
+    (50, True)
 
     Times are seconds inside the engine and the sampler: what the caller does between two events is not
     counted. `gb_s` counts the bytes of weights, keys and values that had to be read.
@@ -217,8 +217,8 @@ class Span:
 class Reply:
     """One finished turn: everything the model wrote, and how to get it again.
 
-    >>> str(model.generate("What is 2 + 2?", seed=1))  # doctest: +SKIP
-    '4'
+    >>> str(model.generate("What is 2 + 2?", temperature=0))
+    '2 + 2 = 4.'
 
     `text` is what the user is meant to see: the answer, with the model's preamble before it where there is
     one. `messages` are the turn's harmony messages, to be appended to a history. `tokens` are all generated
@@ -256,8 +256,8 @@ class Reply:
     def inspect(self, n_top: int = 8) -> Any:
         """Show every token with its probability and the `n_top` tokens the model found likeliest there.
 
-        >>> reply.inspect().probabilities.min()  # doctest: +SKIP
-        0.0213
+        >>> round(float(reply.inspect().probabilities.min()), 3)
+        0.608
 
         Returns an Inspection (views/inspection.py). RuntimeError once the model is closed or gone.
         """
@@ -266,8 +266,8 @@ class Reply:
     def spans(self, below: float = 0.3) -> list[Span]:
         """List the stretches of tokens that the model gave a probability of less than `below`.
 
-        >>> reply.spans(below=0.3)[0].text  # doctest: +SKIP
-        ' Lyon'
+        >>> reply.spans(below=0.9)[0].text
+        '17'
         """
         found: list[Span] = self.inspect(n_top=1).spans(below)
         return found
@@ -295,8 +295,8 @@ class Reply:
     def logit_lens(self, layers: Iterable[int] | None = None, n_top: int = 3) -> Any:
         """Show what each layer (or those of `layers`) would have written in place of each token.
 
-        >>> reply.logit_lens().decided  # doctest: +SKIP
-        array([22, 19, 23], dtype=int32)
+        >>> reply.logit_lens().decided[:3]
+        array([0, 1, 1], dtype=int32)
 
         The output layer is computed for every layer and token: on a large model ask for some layers.
         Returns a LogitLens (views/lens.py). RuntimeError as for `inspect`.
@@ -306,8 +306,8 @@ class Reply:
     def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.
 
-        >>> reply.branch(17, " not").text  # doctest: +SKIP
-        'It is not a planet.'
+        >>> reply.branch(41, "The").text
+        'The answer is 42.'
 
         The new reply begins with the first `at` tokens of this one, whose keys and values are kept, and has
         its seed and settings but for those given. ValueError for a token that is not there.
@@ -435,8 +435,8 @@ def check_version(content: Any) -> Fields:
 class Event:
     """Something that happened while generating.
 
-    >>> [event.text for event in model.stream("Hi") if event.kind == "answer"]  # doctest: +SKIP
-    ['Hello', '!']
+    >>> [event.text for event in model.stream("What is 2 + 2?", temperature=0) if event.kind == "answer"]
+    ['2', ' +', ' ', '2', ' =', ' ', '4', '.']
 
     `kind` tells what `text` is: a further bit of "reasoning" or "answer", a whole "tool_call" (parsed in
     `tool_call`) or "tool_result", a "note" about an oddity. "progress" comes while a long prompt is read

@@ -13,7 +13,7 @@ __all__ = ["load_ipython_extension", "unload_ipython_extension"]
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register `%%oss` and `%oss`; `%load_ext ossnb` and `import ossnb` inside IPython do so.
 
-    >>> load_ipython_extension(get_ipython())  # doctest: +SKIP
+    >>> load_ipython_extension(get_ipython())  # in a notebook  # doctest: +SKIP
 
     Registering twice changes nothing: conversations go on.
     """

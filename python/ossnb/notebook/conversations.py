@@ -24,7 +24,7 @@ ChatMessage = Message | Mapping[str, Any]
 class Conversation:
     """A chat with the places in the notebook that its turns come from.
 
-    >>> turn = Conversation("tutor", model.chat()).begin("Hello", place="a1b2")  # doctest: +SKIP
+    >>> turn = Conversation("tutor", model.chat()).begin("Hello", place="a1b2")
     """
 
     def __init__(self, name: str, chat: Chat, begins: Mapping[str, Message] | None = None) -> None:

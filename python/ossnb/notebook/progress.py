@@ -14,8 +14,8 @@ WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block
 class NotebookProgress:
     """A line of text and a bar below it, updated in place.
 
-    >>> bar = NotebookProgress("openai/gpt-oss-20b: 13.8 GB to download", 13_800_000_000)  # doctest: +SKIP
-    >>> bar.update(6_900_000_000); bar.close()  # doctest: +SKIP
+    >>> bar = NotebookProgress("13.8 GB to download", 13_800_000_000)  # draws in a notebook  # doctest: +SKIP
+    >>> bar.update(6_900_000_000); bar.close()  # draws in a notebook  # doctest: +SKIP
     """
 
     def __init__(self, text: str, total_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -79,7 +79,7 @@ def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) 
 def read_notebook(path: Path) -> tuple[dict[str, Saved], list[str]]:
     """Return the conversations of a notebook by name, and what could not be read.
 
-    >>> read_notebook(Path("lesson.ipynb"))[0]["tutor"].turns[0].messages  # doctest: +SKIP
+    >>> read_notebook(Path("lesson.ipynb"))[0]["tutor"].turns[0].messages  # a saved one  # doctest: +SKIP
     """
     found: dict[str, list[SavedTurn]] = {}
     problems: list[str] = []

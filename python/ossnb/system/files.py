@@ -19,8 +19,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 
     A link stays a link, and rights stay as they are; `durable` waits until the disk has it.
 
-    >>> with replacing(Path("a.txt")) as file:  # doctest: +SKIP
-    ...     file.write(b"all of it")
+    >>> with replacing(Path("a.txt")) as file:
+    ...     n_bytes = file.write(b"all of it")
     """
     target = path.resolve()
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")

@@ -21,7 +21,8 @@ MAX_LIVE_BYTES = 16 << 20  # 2,000 tokens of a reply; the picture shows one toke
 class Attention(Panel):
     """The attention of each token of a reply to the prompt and to the reply before it.
 
-    >>> reply.attention(layer=23).at(17)  # doctest: +SKIP
+    >>> reply.attention(layer=-1).at(17)  # doctest: +ELLIPSIS
+    layer 3, mean of heads: token 17 “12” looked here; ...
 
     `weights` [T, S]: row t is of the pass that read token t of the reply, S counts the prompt's tokens too.
     What a row lacks to 1 is in `sinks` [T]. Attention says where a layer looked, not why the model wrote

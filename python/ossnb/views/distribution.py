@@ -43,9 +43,9 @@ class Shares:
 class Distributions(Rows):
     """The distributions that the tokens of a reply were drawn from: T rows, about 4 kB each.
 
-    >>> kept = Distributions.read(reply)  # doctest: +SKIP
-    >>> kept.under(Sampling(temperature=0.7)).kept[0].sum()  # doctest: +SKIP
-    0.998
+    >>> kept = Distributions.read(reply)
+    >>> bool(kept.under(Sampling(temperature=0.7)).kept[0].sum() > 0.99)
+    True
     """
 
     tokens: NDArray[np.int32]  # [T], those written

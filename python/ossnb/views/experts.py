@@ -18,9 +18,9 @@ N_BUSIEST = 3  # experts a layer, in the text
 class Experts(Panel):
     """The experts that read each token of a reply, in every layer.
 
-    >>> experts = reply.experts()  # doctest: +SKIP
-    >>> experts.ids.shape, experts.usage.shape  # doctest: +SKIP
-    ((24, 57, 4), (24, 32))
+    >>> experts = reply.experts()
+    >>> experts.ids.shape, experts.usage.shape
+    ((4, 50, 2), (4, 8))
 
     `tokens` [T]; `ids` int32 [L, T, A] of the experts that read the token, likeliest first, and their
     `weights` [L, T, A], which add up to 1: row t is of the pass that read token t and chose the next.
@@ -71,8 +71,8 @@ class Experts(Panel):
     def table(self) -> list[dict[str, Any]]:
         """List one row for each layer, token and expert, as `pandas.DataFrame` takes them.
 
-        >>> reply.experts().table()[0]  # doctest: +SKIP
-        {'layer': 0, 'position': 0, 'token': 200005, 'text': '<|channel|>', 'expert': 3, 'weight': 0.61}
+        >>> [row["expert"] for row in reply.experts().table() if row["position"] == 33 and row["layer"] == 3]
+        [0, 1]
         """
         texts = [visible(token_bytes(int(token))) for token in self.tokens]
         return [

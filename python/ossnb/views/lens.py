@@ -25,9 +25,9 @@ _TABLE = (
 class LogitLens(Panel):
     """The tokens that the layers in between would have written, where the reply has its own.
 
-    >>> lens = reply.logit_lens()  # doctest: +SKIP
-    >>> lens.ids.shape, lens.decided[17]  # doctest: +SKIP
-    ((24, 57, 3), 20)
+    >>> lens = reply.logit_lens()
+    >>> lens.ids.shape, lens.decided[:3].tolist()
+    ((4, 50, 3), [0, 1, 1])
 
     `layers` [K]; `tokens` [T], those of the reply; `ids` int32 [K, T, n_top], the likeliest in place of each
     if the output layer came right after the layer, best first, with `logprobs` [K, T, n_top]: column t is of
@@ -78,8 +78,8 @@ class LogitLens(Panel):
     def table(self) -> list[dict[str, Any]]:
         """List one row for each layer and token, as `pandas.DataFrame` takes them.
 
-        >>> reply.logit_lens().table()[0]  # doctest: +SKIP
-        {'layer': 0, 'position': 0, 'text': ' The', 'written': ' It', 'probability': 0.02}
+        >>> list(reply.logit_lens().table()[0])
+        ['layer', 'position', 'text', 'written', 'probability']
         """
         return [
             {
