@@ -10,8 +10,10 @@ namespace {
 
 constexpr int kBlock = 256;  // rows of lm_head that a task multiplies
 
-// The screen reads 0.81 bytes a weight for each row, lm_head as stored 2 for all rows together. Two rows read
-// 1.6 and some hundred rows more; with a third the screen has lost, and its products are not shared.
+// The screen reads 0.81 bytes a weight, lm_head as stored 2, and each once for all rows. But the screen's
+// products take one row at a time, and each row's race reads some hundred rows of lm_head more; the products
+// of lm_head serve all rows at once. Where no cache holds a block of the screen, two rows read 1.6 bytes a
+// weight, and a third would lose.
 constexpr int kMostScreened = 2;
 
 // A mask that allows at most one token in so many is answered from the allowed rows alone: 2 / 24 bytes for
