@@ -3,17 +3,20 @@ doctor.py) imports it."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
 
+class _Bound(type):
+    """The type of every class that C++ makes: pybind11's own."""
+
 class Cancelled(Exception):
     """A forward call was stopped by its CancelFlag; the sequences are as before the call."""
 
-class CancelFlag:
+class CancelFlag(metaclass=_Bound):
     """An atomic flag any thread may set to stop a running forward call within about 20 ms."""
 
     def __init__(self) -> None: ...
@@ -27,9 +30,10 @@ def isa_levels() -> list[str]:
 def cpu_features() -> dict[str, bool]:
     """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", "asimddp", ...)."""
 
-class Sequence:
+class Sequence(metaclass=_Bound):
     """One token sequence's keys and values, in reference-counted blocks. Made by Model.sequence()."""
 
+    def __init__(self, *args: Never) -> None: ...
     @property
     def length(self) -> int:
         """Tokens whose keys and values are stored."""
@@ -41,7 +45,7 @@ class Sequence:
     def rewind(self, length: int) -> None:
         """Forget every token from position `length` on. ValueError outside 0..self.length."""
 
-class Model:
+class Model(metaclass=_Bound):
     """Weights (borrowed, read-only arrays kept alive here) and everything to run them."""
 
     def __init__(
@@ -103,14 +107,16 @@ class Model:
         (the residual stream, entry 0 the embedding), "router_logits" [L, T, E], "experts" int32 [L,
         T, A] likeliest first and "expert_weights" [L, T, A]."""
 
-class Screened:
-    """Bounds of the logits after a sequence's last token, from a packed copy of lm_head."""
+class Screened(metaclass=_Bound):
+    """Bounds of the logits after a sequence's last token, from a packed copy of lm_head. Made by
+    Model.forward_screened()."""
 
+    def __init__(self, *args: Never) -> None: ...
     @property
     def is_finite(self) -> bool:
         """False where a NaN or an infinity came before lm_head."""
 
-class Sampler:
+class Sampler(metaclass=_Bound):
     """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max
     noise keyed by (seed, position, token)."""
 
@@ -177,8 +183,10 @@ def measure_int8_gop_s(threads: int, isa: str = "") -> float:
     """Measured peak of the int8 dot product the chosen level uses, 1e9 operations (2 a multiply-add) a
     second."""
 
-class kernels:
-    """Single kernels by level, for tests and for measuring; cpp/bindings/bind_kernels.cpp has them all."""
+class kernels(metaclass=_Bound):
+    """Single kernels by level, for tests and for measuring. No object is made of it."""
+
+    def __init__(self, *args: Never) -> None: ...
 
     @staticmethod
     def quantize(isa: str, terms: int, x: NDArray[np.float32]) -> NDArray[np.uint8]: ...
@@ -214,4 +222,29 @@ class kernels:
     @staticmethod
     def q8_matmul(
         isa: str, tiles: NDArray[np.uint8], n_rows: int, k: int, x: NDArray[np.uint8], rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
+    def bf16_matmul_in_out(
+        isa: str, w: NDArray[np.uint16], x: NDArray[np.float32], rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
+    def rms_norm(
+        isa: str, x: NDArray[np.float32], w: NDArray[np.uint16], eps: float
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
+    def swiglu(isa: str, h: NDArray[np.float32], limit: float, alpha: float) -> NDArray[np.float32]: ...
+    @staticmethod
+    def exp(isa: str, x: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    @staticmethod
+    def sum_exp(isa: str, x: NDArray[np.float32], shift: float) -> float: ...
+    @staticmethod
+    def attend(
+        isa: str,
+        q: NDArray[np.float32],
+        keys: NDArray[np.float32],
+        values: NDArray[np.float32],
+        sinks: NDArray[np.uint16],
+        last: int,
+        window: int,
+        block_tokens: int,
     ) -> NDArray[np.float32]: ...
