@@ -69,7 +69,7 @@ tidy: $(STAMP)-lint  ## look for mistakes in the C++ sources with clang-tidy
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -G Ninja -S . -B build/tidy --log-level=ERROR -DOSSNB_BUILD_TESTS=ON \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(RUN) -Dpybind11_DIR="$$($(RUN) -m pybind11 --cmakedir)"
 	$(RUN) $(VENV)/bin/run-clang-tidy.py -clang-tidy-binary $(VENV)/bin/clang-tidy -p build/tidy -j 2 -quiet \
-	  -extra-arg=-Wno-unknown-warning-option $(ARGS)
+	  -extra-arg=-Wno-unknown-warning-option $(or $(ARGS),'/cpp/(?!kernels/(x86|arm)/)')
 
 # The compiler of JavaScript's types comes from npm and stays in build/. Where npm is missing this says so.
 ifneq ($(shell command -v npm 2>/dev/null),)

@@ -6,7 +6,36 @@ import importlib.util
 import os
 import sys
 
+import pytest
+
 NAME = "ossnb._core"
+
+# Files that wait for a browser, a kernel, an emulator or a process, or run many generations. Every other test
+# is quick, new ones too, but for those marked `slow`.
+SLOW = {
+    "test_async",
+    "test_bench",
+    "test_bits",
+    "test_busy",
+    "test_cell_moments",
+    "test_cli",
+    "test_demo_model",
+    "test_derived",
+    "test_docstrings",
+    "test_hub_server",
+    "test_interrupts",
+    "test_kernel",
+    "test_lab",
+    "test_notebook_app",
+    "test_notebooks",
+    "test_other_machines",
+    "test_quality",
+    "test_readme",
+    "test_restart",
+    "test_verify",
+    "test_views_in_browser",
+    "test_work",
+}
 
 
 def take_core(path):
@@ -24,3 +53,9 @@ if "OSSNB_CORE" in os.environ:
 
 def pytest_report_header():
     return f"engine: {os.environ['OSSNB_CORE']}" if "OSSNB_CORE" in os.environ else None
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem not in SLOW and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.quick)

@@ -45,8 +45,12 @@ def executed(tmp_path_factory):
                     "JUPYTER_PREFER_ENV_PATH", "1"
                 )  # this environment's kernel, not one of the user's
                 NotebookClient(
-                    notebook, timeout=300, kernel_name="python3", store_widget_state=False
-                ).execute(env=environment)  # no state of widgets, as JupyterLab saves
+                    notebook,
+                    timeout=300,
+                    iopub_timeout=300,  # on a busy machine a cell's last pieces come seconds after it has run
+                    kernel_name="python3",
+                    store_widget_state=False,  # as JupyterLab saves
+                ).execute(env=environment)
             kept[path] = notebook
         return kept[path]
 

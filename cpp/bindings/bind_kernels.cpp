@@ -209,24 +209,26 @@ Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const
   return out;
 }
 
+struct KernelsByName {};  // a name for them in Python, where a class can be described in _core.pyi
+
 }  // namespace
 
 void bind_kernels(py::module_& m) {
-  py::module_ k = m.def_submodule("kernels");
-  k.def("bf16_matmul", &bf16_matmul);
-  k.def("bf12_matmul", &bf12_matmul);
-  k.def("bf16_matmul_in_out", &bf16_matmul_in_out);
-  k.def("quantize", &quantize);
-  k.def("mxfp4_matmul", &mxfp4_matmul);
-  k.def("q8_pack", &q8_pack);
-  k.def("q8_matmul", &q8_matmul);
-  k.def("q6_pack", &q6_pack);
-  k.def("q6_matmul", &q6_matmul);
-  k.def("rms_norm", &rms_norm);
-  k.def("swiglu", &swiglu);
-  k.def("exp", &exp);
-  k.def("sum_exp", &sum_exp);
-  k.def("attend", &attend);
+  py::class_<KernelsByName> k(m, "kernels");
+  k.def_static("bf16_matmul", &bf16_matmul);
+  k.def_static("bf12_matmul", &bf12_matmul);
+  k.def_static("bf16_matmul_in_out", &bf16_matmul_in_out);
+  k.def_static("quantize", &quantize);
+  k.def_static("mxfp4_matmul", &mxfp4_matmul);
+  k.def_static("q8_pack", &q8_pack);
+  k.def_static("q8_matmul", &q8_matmul);
+  k.def_static("q6_pack", &q6_pack);
+  k.def_static("q6_matmul", &q6_matmul);
+  k.def_static("rms_norm", &rms_norm);
+  k.def_static("swiglu", &swiglu);
+  k.def_static("exp", &exp);
+  k.def_static("sum_exp", &sum_exp);
+  k.def_static("attend", &attend);
 }
 
 }  // namespace ossnb

@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
 
+class _Bound(type):
+    """The type of every class that C++ makes: pybind11's own."""
+
 class Cancelled(Exception):
     """A call was stopped by its CancelFlag; the sequences are as before the call."""
 
-class CancelFlag:
+class CancelFlag(metaclass=_Bound):
     """An atomic flag any thread may set to stop a running call within about 20 ms."""
 
     def __init__(self) -> None: ...
@@ -26,11 +29,12 @@ def isa_levels() -> list[str]:
 def cpu_features() -> dict[str, bool]:
     """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", "asimddp", ...)."""
 
-class KvStore:
+class KvStore(metaclass=_Bound):
     """A device's keys and values, in blocks that are shared by counting references. Model.kv gives it.
 
     Any thread may call it at any time, during a step too."""
 
+    def __init__(self, *args: Never) -> None: ...
     @property
     def block_tokens(self) -> int:
         """Positions that a block holds."""
@@ -52,10 +56,11 @@ class KvStore:
     def references(self, block: int) -> int:
         """Count the references to a block. ValueError for an id that is not alive."""
 
-class Sequence:
+class Sequence(metaclass=_Bound):
     """One token sequence: a length, and the ids of the blocks with its keys and values. Model.sequence()
     makes it. During a call in another thread it looks as it was before that call."""
 
+    def __init__(self, *args: Never) -> None: ...
     @property
     def length(self) -> int:
         """Tokens whose keys and values are stored."""
@@ -71,7 +76,7 @@ class Sequence:
     def rewind(self, length: int) -> None:
         """Forget every token from position `length` on. ValueError outside 0..self.length."""
 
-class Chooser:
+class Chooser(metaclass=_Bound):
     """How the token after one wanted row is chosen.
 
     `position` keys the noise, together with the sampler's seed. `n_top` likeliest tokens are reported.
@@ -91,9 +96,10 @@ class Chooser:
     def choose(self, logits: NDArray[np.float32]) -> Choice:
         """Choose from given logits [V], as a step does from its own."""
 
-class Choice:
+class Choice(metaclass=_Bound):
     """What became of one wanted row."""
 
+    def __init__(self, *args: Never) -> None: ...
     @property
     def token(self) -> int: ...
     @property
@@ -113,9 +119,10 @@ class Choice:
     def is_finite(self) -> bool:
         """False where a NaN or an infinity reached the head, or is the token's logit."""
 
-class Step:
+class Step(metaclass=_Bound):
     """What one call of Model.step gave."""
 
+    def __init__(self, *args: Never) -> None: ...
     @property
     def choices(self) -> list[Choice]:
         """In the order of the choosers."""
@@ -123,7 +130,7 @@ class Step:
     def n_bytes(self) -> int:
         """Bytes of weights, keys and values that the call had to read, those of lm_head's rows included."""
 
-class Model:
+class Model(metaclass=_Bound):
     """Weights (borrowed, read-only arrays kept alive here) on a device, and everything to run them.
 
     Calls from several threads take turns. They release the GIL and poll signals (on the main thread) and
@@ -187,7 +194,7 @@ class Model:
         (the residual stream, entry 0 the embedding), "router_logits" [L, T, E], "experts" int32 [L,
         T, A] likeliest first and "expert_weights" [L, T, A]."""
 
-class Sampler:
+class Sampler(metaclass=_Bound):
     """Choose tokens: penalties, bias, temperature, top_k, top_p, min_p (in this order), then Gumbel-max
     noise keyed by (seed, position, token)."""
 
@@ -217,9 +224,10 @@ class Sampler:
         """Count a chosen token for the penalties. RuntimeError while a step in another thread uses this
         sampler."""
 
-class Packing:
+class Packing(metaclass=_Bound):
     """One file's worth of packed copies of matrices that help a model on a device."""
 
+    def __init__(self, *args: Never) -> None: ...
     @property
     def name(self) -> str:
         """A name for files: "bf12_attention"."""
@@ -269,9 +277,10 @@ def measure_int8_gop_s(threads: int, isa: str = "") -> float:
     """Measured peak of the int8 dot product the chosen level uses, 1e9 operations (2 a multiply-add) a
     second."""
 
-class kernels:
-    """Single kernels by level, for tests and for measuring; cpp/bindings/bind_kernels.cpp has them all."""
+class kernels(metaclass=_Bound):
+    """Single kernels by level, for tests and for measuring. No object is made of it."""
 
+    def __init__(self, *args: Never) -> None: ...
     @staticmethod
     def quantize(isa: str, terms: int, x: NDArray[np.float32]) -> NDArray[np.uint8]: ...
     @staticmethod
@@ -306,4 +315,29 @@ class kernels:
     @staticmethod
     def q8_matmul(
         isa: str, tiles: NDArray[np.uint8], n_rows: int, k: int, x: NDArray[np.uint8], rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
+    def bf16_matmul_in_out(
+        isa: str, w: NDArray[np.uint16], x: NDArray[np.float32], rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
+    def rms_norm(
+        isa: str, x: NDArray[np.float32], w: NDArray[np.uint16], eps: float
+    ) -> NDArray[np.float32]: ...
+    @staticmethod
+    def swiglu(isa: str, h: NDArray[np.float32], limit: float, alpha: float) -> NDArray[np.float32]: ...
+    @staticmethod
+    def exp(isa: str, x: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    @staticmethod
+    def sum_exp(isa: str, x: NDArray[np.float32], shift: float) -> float: ...
+    @staticmethod
+    def attend(
+        isa: str,
+        q: NDArray[np.float32],
+        keys: NDArray[np.float32],
+        values: NDArray[np.float32],
+        sinks: NDArray[np.uint16],
+        last: int,
+        window: int,
+        block_tokens: int,
     ) -> NDArray[np.float32]: ...
