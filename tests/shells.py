@@ -24,13 +24,6 @@ SCRIPT = (
 _requests = itertools.count()
 
 
-def replace_public(monkeypatch, name, function):
-    """Replace one of the package's functions, for those who ask the package and for its own cells."""
-    monkeypatch.setattr(ossnb, name, function)
-    room = "loader" if name == "load" else "default"
-    monkeypatch.setattr(f"ossnb.{room}.{name}", function)
-
-
 @pytest.fixture(scope="module")
 def ipython():
     builtin_names, main = dict(vars(builtins)), sys.modules["__main__"]
@@ -60,7 +53,7 @@ def shell(ipython, monkeypatch):
             return ask(question, **more)
 
         monkeypatch.setattr(model, "ask", remember)
-        replace_public(monkeypatch, "default_model", lambda: model)
+        ossnb.set_default_model(model)
         return model
 
     ipython.use = use

@@ -104,10 +104,12 @@ def test_agrees_with_transformers(name, tmp_path):
 
 def test_agrees_with_float64(windowed):
     folder, ids = windowed
-    got, exact = load(folder).trace(_sequence := load(folder).sequence(), ids), truth.forward(folder, ids)
+    model = load(folder)
+    sequence = model.sequence()
+    got, exact = model.trace(sequence, ids), truth.forward(folder, ids)
     assert np.abs(got["logits"] - exact.logits).max() < 1e-4
     np.testing.assert_array_equal(got["experts"], exact.experts)
-    assert _sequence.length == len(ids)
+    assert sequence.length == len(ids)
 
 
 @pytest.mark.parametrize("layout", [{"quantized": False}, {"layout": "original", "shards": 2}])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fakes import random_model, scripted_model, wait_until
 from ossnb.engine.scheduler import PASS_ROWS
 from ossnb.errors import ContextFull, Interrupted
-from ossnb.generation import loop as generation
+from ossnb.generation import stream as generation
 from ossnb.harmony.stops import StopStrings
 from ossnb.harmony.tokenizer import ENDOFTEXT, RETURN, Tokenizer
 

@@ -175,7 +175,7 @@ def test_a_branch_is_a_question_too():
 
 
 def test_the_default_model_is_not_loaded_for_a_question_that_is_wrong(monkeypatch):
-    monkeypatch.setattr("ossnb.default.load", lambda: pytest.fail("it was loaded"))
+    monkeypatch.setattr("ossnb.loader.load", lambda: pytest.fail("it was loaded"))
     ossnb.set_default_model(None)
     for ask in (ossnb.generate, ossnb.stream, ossnb.complete):
         with pytest.raises(ValueError, match="top_k must be >= 0"):

@@ -130,7 +130,8 @@ def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -
 def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
     """Show the sampling settings as sliders, with what they do to the next token.
 
-    >>> ossnb.sliders("Tell me a joke")  # doctest: +SKIP
+    >>> ossnb.sliders("Tell me a joke").code
+    "ossnb.generate('Tell me a joke')"
 
     `model` None is the default model. With a `reply` the panel begins with its answer, and with its question
     if that was the only one; else press Generate. Works without a notebook too: see Sliders.

@@ -37,8 +37,9 @@ def load(
 ) -> Model:
     """Load a model: a hub id, "20b", "120b", a folder, or "demo", the small one that comes with the package.
 
-    >>> model = ossnb.load("openai/gpt-oss-20b")  # doctest: +SKIP
-    >>> print(model.generate("Why is the sky blue?"))  # doctest: +SKIP
+    >>> model = ossnb.load("demo", threads=2)
+    >>> print(model.generate("What is 2 + 2?", temperature=0))
+    2 + 2 = 4.
 
     Without a source: the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before, else the
     demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`

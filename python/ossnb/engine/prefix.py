@@ -62,9 +62,10 @@ class _Node:
 class PrefixTree:
     """What is kept of one model's keys and values, within `max_bytes`; least recently used goes first.
 
-    >>> tree = PrefixTree(core, max_bytes=1_000_000_000)  # doctest: +SKIP
-    >>> tree.longest(tokens)  # doctest: +SKIP
-    (<Sequence of 120 tokens>, 120)
+    >>> tree = PrefixTree(model.engine.core, max_bytes=1_000_000_000)
+    >>> tree.keep([], model.engine.core.sequence())
+    >>> tree.longest(np.array([200006, 1428], np.int32)) is None
+    True
 
     Several threads may use it. What a running sequence shares is not given up: it would free nothing. The
     budget counts all blocks of the store, those of running sequences too.

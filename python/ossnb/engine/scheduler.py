@@ -38,10 +38,11 @@ class Progress(NamedTuple):
 class Scheduler:
     """The passes of one engine.
 
-    >>> ride = Scheduler(engine, tree).ride("writing an answer")  # doctest: +SKIP
-    >>> for progress in ride.read(Feed(0, tokens, (chooser,))): pass  # doctest: +SKIP
-    >>> ride.choices[0].token  # doctest: +SKIP
-    976
+    >>> ride = Scheduler(model.engine, PrefixTree(model.engine.core, 0)).ride("reading a text")
+    >>> [progress.done for progress in ride.read(Feed(0, [200006, 1428])) if progress.done]
+    []
+    >>> ride.sequence.length
+    2
     """
 
     def __init__(self, engine: SharedEngine, tree: PrefixTree) -> None:

@@ -30,9 +30,9 @@ _is_ending = False
 class SharedEngine:
     """An engine with the turns of those who use it.
 
-    >>> reading = SharedEngine(core, files).reading("a text")  # doctest: +SKIP
-    >>> reading.logits(reading.sequence(), tokens).shape  # doctest: +SKIP
-    (3, 201088)
+    >>> reading = model.engine.reading("a text")
+    >>> reading.logits(reading.sequence(), np.array([200006, 1428], np.int32)).shape
+    (2, 201088)
 
     `files` hold the weights; before every call they are checked to be as long as they were. `patience_s` is
     how long a use waits for its first turn before it raises Busy; None waits for ever.

@@ -90,7 +90,7 @@ class RawText:
 class Generation:
     """One generation, and what it has written so far: `feed` says what it wants next, `take` takes it.
 
-    >>> while (feed := generation.feed()) is not None:  # doctest: +SKIP
+    >>> while (feed := generation.feed()) is not None:  # a Stream does so  # doctest: +SKIP
     ...     events = generation.take(choose(feed))
 
     It asks for one token at a time. A Stream is what a caller holds: it brings feeds to the engine.
@@ -111,8 +111,9 @@ class Generation:
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[TokenLogprob] = []
         self._n_decode_steps = self._decode_bytes = 0
-        self._prefill_s = self._decode_s = 0.0
+        self._decode_s = 0.0
         self.n_cached = 0  # tokens of the prompt whose keys and values were there
+        self.prefill_s = 0.0  # seconds of passes for the prompt so far
         self.on_logits: Callable[[NDArray[np.float32]], None] | None = None
         self.finish_reason: FinishReason | None = None  # why it ended; None while it goes on
 
@@ -138,7 +139,7 @@ class Generation:
         """Take what was chosen for the last feed, and what that cost; yield what it means."""
         if self._n_read == 0:
             self._n_read = len(self._tokens) + len(self._request.begun)
-            self._prefill_s = seconds
+            self.prefill_s = seconds
             yield from self._say_what_was_begun()
         else:
             self._n_read = len(self._tokens)
@@ -274,7 +275,7 @@ class Generation:
                 n_cached_tokens=min(self.n_cached, n_prompt),
                 n_new_tokens=self.n_written,
                 n_decode_steps=self._n_decode_steps,
-                prefill_s=self._prefill_s,
+                prefill_s=self.prefill_s,
                 decode_s=self._decode_s,
                 decode_bytes=self._decode_bytes,
             ),

@@ -76,7 +76,7 @@ class _Course:
             if feed.at > 0:
                 self.ride.doing = f"writing an answer, {self.generation.n_written:,} tokens so far"
                 continue
-            self.generation.n_cached = self.ride.n_cached
+            self.generation.n_cached, self.generation.prefill_s = self.ride.n_cached, progress.seconds
             self.ride.doing = f"reading a prompt, {progress.done:,} of {progress.last:,} tokens done"
             if progress.done > progress.first:
                 yield Event("progress", self._time_left(progress), fraction=progress.done / progress.last)
@@ -109,8 +109,8 @@ class _Course:
 class Stream:
     """The events of one generation, live, once; `reply` afterwards.
 
-    >>> for event in model.stream("Hi"): print(event.text, end="")  # doctest: +SKIP
-    Hello!
+    >>> for event in model.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
+    2 + 2 = 4.
 
     Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
     letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
@@ -136,8 +136,8 @@ class Stream:
     def run(self) -> Reply:
         """Generate to the end and return the reply; an interrupt raises Interrupted.
 
-        >>> model.stream("Hi").run().text  # doctest: +SKIP
-        'Hello!'
+        >>> model.stream("What is 2 + 2?", temperature=0).run().text
+        '2 + 2 = 4.'
         """
         try:
             for _ in self:

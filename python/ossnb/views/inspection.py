@@ -149,7 +149,7 @@ class Inspection(Panel):
     def receive(self, message: Mapping[str, Any]) -> None:
         """Do what the live view asks for.
 
-        >>> view.receive({"type": "branch", "at": 17, "token": 625})  # doctest: +SKIP
+        >>> reply.inspect().receive({"type": "stop"})  # nothing is being written
 
         "branch" writes `token` in place of token `at` and goes on from there, in a thread; a view writes one
         branch at a time and ignores further ones meanwhile. "stop" ends the branch that is being written.

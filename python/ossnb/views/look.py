@@ -14,8 +14,8 @@ from .lens import LogitLens
 class Look:
     """The views of one reply, each computed by the model that wrote it.
 
-    >>> Look(reply).experts().usage.shape  # doctest: +SKIP
-    (24, 32)
+    >>> Look(reply).inspect(n_top=1).plain().split(",")[0]
+    '50 tokens'
     """
 
     def __init__(self, reply: Reply) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..generation.keywords import check_keywords
-from ..generation.question import Question
 from ..generation.record import Author, Reply, Writing
 from ..generation.sampling import Sampling
 from ..harmony.prompt import EFFORTS
@@ -147,7 +146,7 @@ class Sliders(Panel):
         self._is_stopped = False
         self._show_busy(True)
         try:
-            stream: Writing = self.model.ask(Question.of(self.prompt, **self.settings))
+            stream = self.model.stream(self.prompt, **self.settings)
             self._stream = stream
             if self._is_stopped:  # meanwhile
                 stream.cancel()
