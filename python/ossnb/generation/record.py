@@ -208,6 +208,11 @@ class Reply:
 
     # ---- looking inside, by reading the reply again with its model ---------------------------------------
 
+    def _look(self) -> Look:
+        if not self.tokens:
+            raise ValueError("the reply has no tokens to look at")
+        return self.origin.model.look(self)
+
     def inspect(self, n_top: int = 8) -> Any:
         """Show every token with its probability and the `n_top` tokens the model found likeliest there.
 
@@ -216,7 +221,7 @@ class Reply:
 
         Returns an Inspection (views/inspection.py). RuntimeError once the model is closed or gone.
         """
-        return self.origin.model.look(self).inspect(n_top)
+        return self._look().inspect(n_top)
 
     def spans(self, below: float = 0.3) -> list[Span]:
         """List the stretches of tokens that the model gave a probability of less than `below`.
@@ -235,7 +240,7 @@ class Reply:
 
         Returns an Experts (views/experts.py). RuntimeError as for `inspect`.
         """
-        return self.origin.model.look(self).experts()
+        return self._look().experts()
 
     def attention(self, layer: int, head: int | None = None) -> Any:
         """Show where each token of the reply looked, in one layer: one head, or the mean of all.
@@ -245,7 +250,7 @@ class Reply:
 
         Returns an Attention (views/attention.py). RuntimeError as for `inspect`.
         """
-        return self.origin.model.look(self).attention(layer, head)
+        return self._look().attention(layer, head)
 
     def logit_lens(self, layers: Iterable[int] | None = None, n_top: int = 3) -> Any:
         """Show what each layer (or those of `layers`) would have written in place of each token.
@@ -256,7 +261,7 @@ class Reply:
         The output layer is computed for every layer and token: on a large model ask for some layers.
         Returns a LogitLens (views/lens.py). RuntimeError as for `inspect`.
         """
-        return self.origin.model.look(self).logit_lens(layers, n_top)
+        return self._look().logit_lens(layers, n_top)
 
     def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.
