@@ -254,6 +254,11 @@ class Reply:
 
     # ---- looking inside, by reading the reply again with its model ---------------------------------------
 
+    def _look(self) -> Look:
+        if not self.tokens:
+            raise ValueError("the reply has no tokens to look at")
+        return self.origin.model.look(self)
+
     def inspect(self, n_top: int = 8) -> Any:
         """Show every token with its probability and the `n_top` tokens the model found likeliest there.
 

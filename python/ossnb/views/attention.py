@@ -39,9 +39,7 @@ class Attention(Panel):
 
     @classmethod
     def read(cls, reply: Reply, layer: int, head: int | None = None) -> Self:
-        """Read a reply again with its model; `head` None takes the mean of all."""
-        if not reply.tokens:
-            raise ValueError("the reply has no tokens to look at")
+        """Read a reply, which has tokens, again with its model; `head` None takes the mean of all."""
         model = reply.origin.model
         config, n_heads = model.config, model.config.num_attention_heads
         if head is not None and (type(head) is not int or not 0 <= head < n_heads):

@@ -42,9 +42,7 @@ class Experts(Panel):
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
-        """Read a reply again with its model; ValueError if it has no tokens."""
-        if not reply.tokens:
-            raise ValueError("the reply has no tokens to look at")
+        """Read a reply, which has tokens, again with its model."""
         model = reply.origin.model
         tokens = [*reply.prompt_tokens, *reply.tokens]
         found = model.trace(tokens, what="router", start=len(reply.prompt_tokens))

@@ -51,9 +51,7 @@ class LogitLens(Panel):
 
     @classmethod
     def read(cls, reply: Reply, layers: Iterable[int] | None = None, n_top: int = N_TOP) -> Self:
-        """Read a reply again with its model; ValueError if it has no tokens."""
-        if not reply.tokens:
-            raise ValueError("the reply has no tokens to look at")
+        """Read a reply, which has tokens, again with its model."""
         read = [*reply.prompt_tokens, *reply.tokens[:-1]]
         start = len(reply.prompt_tokens) - 1
         model = reply.origin.model

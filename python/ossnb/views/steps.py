@@ -41,9 +41,7 @@ class Steps(Rows):
 
     @classmethod
     def read(cls, reply: Reply, n_top: int) -> Self:
-        """Read a reply again with its model; ValueError if it has no tokens."""
-        if not reply.tokens:
-            raise ValueError("the reply has no tokens to look at")
+        """Read a reply, which has tokens, again with its model."""
         model = reply.origin.model
         if not 1 <= n_top <= model.config.vocab_size:
             raise ValueError(f"n_top must be in 1..{model.config.vocab_size}, got {n_top}")
