@@ -255,6 +255,7 @@ class Reply:
     # ---- looking inside, by reading the reply again with its model ---------------------------------------
 
     def _look(self) -> Look:
+        """The one door upward: the model that wrote the reply knows who shows what is inside."""
         if not self.tokens:
             raise ValueError("the reply has no tokens to look at")
         return self.origin.model.look(self)
@@ -319,10 +320,6 @@ class Reply:
         its seed and settings but for those given. ValueError for a token that is not there.
         """
         return self.origin.model.stream_branch(self, at, text, **sampling).run()
-
-    def _look(self) -> Look:
-        """The one door upward: the model that wrote the reply knows who shows what is inside."""
-        return self.origin.model.look(self)
 
     # ---- as JSON -----------------------------------------------------------------------------------------
 
