@@ -50,7 +50,7 @@ def io():
     lines = open("/proc/self/io").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes"))
 start = time.perf_counter()
-core = load(folder, precision=precision, threads=threads, context=prompt + new).core
+core = load(folder, precision=precision, threads=threads, context=prompt + new).engine.core
 load_s = time.perf_counter() - start
 ids = bench.random_ids(core.n_vocab, prompt + new)
 sequence = core.sequence()

@@ -16,7 +16,7 @@ from ossnb.checkpoint.config import Config
 from ossnb.command.bench import PeakPrivateMemory, decode_tokens, matrix_operations, random_ids, read_tokens
 from ossnb.command.doctor import describe_machine
 from ossnb.engine.scheduler import PASS_ROWS
-from ossnb.model import PRECISIONS
+from ossnb.loader import PRECISIONS
 
 SHAPE = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_local_experts", "vocab_size")
 
@@ -58,7 +58,7 @@ def run_cases(settings: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
         model = load(settings["folder"], precision=settings["precision"], threads=threads)
         load_s = time.perf_counter() - start
-        core = model.core
+        core = model.engine.core
         ids = random_ids(model.config.vocab_size, total)
         read(core, core.sequence(), ids[:PASS_ROWS])  # touch the weights, grow the buffers: no part of it
         found = [timed(core, ids, case) for case in cases]
@@ -86,13 +86,13 @@ def about(config: Config, core: _core.Model) -> dict[str, Any]:
 def run_long(settings: dict[str, Any]) -> dict[str, Any]:
     """Read one prompt in `fast`, timing its first tokens as shorter prompts on the way, then decode in it.
 
-    Both precisions have the same layout of keys and values, so `exact` decodes after what `fast` has read:
-    how long a token takes does not depend on what they say, and reading as much in `exact` takes minutes.
+    `exact` reads only as many tokens as it decodes after: keys and values belong to a model, and more of them
+    would take it minutes.
     """
     prompts, depth, new = settings["prompts"], settings["depth"], settings["new"]
     folder, threads = settings["folder"], settings["threads"]
     models = {name: load(folder, precision=name, threads=threads) for name in PRECISIONS}
-    cores = {name: model.core for name, model in models.items()}
+    cores = {name: model.engine.core for name, model in models.items()}
     fast = cores["fast"]
     ids = random_ids(fast.n_vocab, prompts[-1] + new)
     read(fast, fast.sequence(), ids[: prompts[0]])
@@ -104,11 +104,15 @@ def run_long(settings: dict[str, Any]) -> dict[str, Any]:
         prefill[str(prompt)] = [prompt / seconds]
         print(f"  the first {prompt} tokens: {prompt / seconds:.1f} tok/s", file=sys.stderr, flush=True)
     prefill[str(prompts[0])].append(prompts[0] / read(fast, fast.sequence(), ids[: prompts[0]])[0])
+    sequences = {name: core.sequence() for name, core in cores.items()} | {"fast": sequence}
+    for name, core in cores.items():
+        if sequences[name].length < depth:
+            read(core, sequences[name], ids[:depth])
     rates: dict[str, dict[str, list[float]]] = {name: {"0": [], str(depth): []} for name in cores}
     for _ in range(settings["runs"]):
         for name, core in cores.items():
-            sequence.rewind(depth)
-            for where, earlier in (("0", core.sequence()), (str(depth), sequence)):
+            sequences[name].rewind(depth)
+            for where, earlier in (("0", core.sequence()), (str(depth), sequences[name])):
                 rates[name][where].append(new / decode_tokens(core, earlier, ids[depth : depth + new])[0])
     return {"prefill_tok_s": prefill, "decode_tok_s": rates, "about": about(models["fast"].config, fast)}
 
