@@ -102,6 +102,7 @@ def test_agrees_with_transformers(name, tmp_path):
             np.testing.assert_array_equal(np.sort(got["experts"]), np.sort(stored[f"p{n}_experts"]))
 
 
+@pytest.mark.slow
 def test_agrees_with_float64(windowed):
     folder, ids = windowed
     model = load(folder)
