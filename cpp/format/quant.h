@@ -14,7 +14,7 @@ enum class Terms { one = 1, three = 3 };
 
 // A row of activations quantised in groups of 32, x = unit * v.
 //   three: unit = 2^(e-22), e the exponent of the group's largest magnitude; v = 65536 * t0 + 256 * t1 + t2.
-//   one:   unit = largest / 127; v = t0.
+//   one:   unit = largest / n, n the one of 127 .. 120 that loses least in rounding; v = t0.
 // Even and odd inputs lie apart, because that is how the nibbles come out of a weight byte.
 struct QuantLayout {
   int n_terms;
@@ -23,7 +23,7 @@ struct QuantLayout {
   int term_stride;  // bytes from one term to the next: two halves (even, odd inputs) of n_stored * 16
   int half_stride;
   int sum_offset;  // int32 [n_stored]: -sum(v) of the group, which takes the lift of unsigned codes off again
-  int scale_offset;   // float [n_stored]: unit / 2
+  int scale_offset;   // float [n_stored]: unit / 2, since codes of MXFP4 are twice their value
   std::size_t bytes;  // of one row, a multiple of 64
 
   constexpr QuantLayout(int k, Terms terms)
