@@ -366,3 +366,13 @@ def test_blocks_are_released_while_a_pass_runs(slow):
         thread.join()
     np.testing.assert_array_equal(got, expected)
     assert [slow.kv.references(block) for block in kept.blocks] == [1] * len(kept.blocks)
+
+
+def test_blocks_that_were_released_too_often_do_not_end_the_process(model):
+    sequence = model.sequence()
+    model.step([(sequence, np.array([1, 2, 3], np.int32), 0)], [])
+    model.kv.release(sequence.blocks)
+    with pytest.raises(ValueError, match="is not alive"):
+        model.kv.release(sequence.blocks)
+    del sequence
+    assert model.kv.n_blocks == 0

@@ -43,6 +43,13 @@ void KvStore::release(std::span<const BlockId> blocks) {
   }
 }
 
+void KvStore::let_go(std::span<const BlockId> blocks) noexcept {
+  std::lock_guard lock(mutex_);
+  for (const BlockId block : blocks) {
+    if (references_[block] > 0 && --references_[block] == 0) free_locked(block);
+  }
+}
+
 void KvStore::free_locked(BlockId block) noexcept {
   references_[block] = kFreed;
   drop_block(block);
@@ -116,10 +123,10 @@ Sequence::~Sequence() {
 }
 
 // Releases all blocks but the first n_blocks.
-void Sequence::cut(std::size_t n_blocks) {
+void Sequence::cut(std::size_t n_blocks) noexcept {
   if (blocks_.size() <= n_blocks) return;
-  store_->release(std::span(blocks_).subspan(n_blocks));
-  blocks_.resize(n_blocks);
+  store_->let_go(std::span(blocks_).subspan(n_blocks));
+  blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(n_blocks), blocks_.end());
 }
 
 void Sequence::rewind(int length) {
@@ -149,7 +156,7 @@ void Sequence::prepare(int n) {
 }
 
 void Sequence::commit() {
-  if (replaced_ != kNone) store_->release({&replaced_, 1});
+  if (replaced_ != kNone) store_->let_go({&replaced_, 1});
   replaced_ = kNone;
   length_ += n_prepared_;
   n_prepared_ = 0;
@@ -158,7 +165,7 @@ void Sequence::commit() {
 void Sequence::abandon() noexcept {
   cut(store_->blocks_for(length_));
   if (replaced_ != kNone) {
-    store_->release({&blocks_.back(), 1});
+    store_->let_go({&blocks_.back(), 1});
     blocks_.back() = replaced_;
   }
   replaced_ = kNone;

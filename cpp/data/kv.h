@@ -36,6 +36,8 @@ class KvStore {
   void retain(std::span<const BlockId> blocks);
   void release(std::span<const BlockId> blocks);
   int references(BlockId block) const;  // ValueError for an id that is not alive
+  // release() for those who may not fail: an id that somebody released too often is passed over.
+  void let_go(std::span<const BlockId> blocks) noexcept;
 
   // A block with one reference: empty, or like another. Throws when there is no memory.
   BlockId make();
@@ -87,7 +89,7 @@ class Sequence {
 
  private:
   static constexpr BlockId kNone = -1;
-  void cut(std::size_t n_blocks);
+  void cut(std::size_t n_blocks) noexcept;
 
   std::shared_ptr<KvStore> store_;
   std::vector<BlockId> blocks_;

@@ -131,7 +131,7 @@ void attend(const CpuContext& cpu, Activations& a, int layer) {
     attend_together(cpu, a, layer, runs[n_runs - 1 - i / Hk], i % Hk, a.scratch[worker]);
   });
   for (const int last : a.last_position) {
-    const auto n_keys = static_cast<std::uint64_t>(last - cpu.first_visible(layer, last) + 1);
+    const std::uint64_t n_keys = last - cpu.first_visible(layer, last) + 1;
     a.n_bytes += n_keys * 2 * cpu.c.kv_size() * sizeof(float);
   }
 }

@@ -89,6 +89,7 @@ struct Task {
 // The largest buckets first, so that the last tasks are short ones.
 std::vector<Task> tasks_of(const CpuContext& cpu, const Activations& a, const Projection& p) {
   std::vector<const Bucket*> order;
+  order.reserve(a.buckets.size());
   for (const Bucket& b : a.buckets) order.push_back(&b);
   std::stable_sort(order.begin(), order.end(),
                    [](const Bucket* x, const Bucket* y) { return x->n_pairs > y->n_pairs; });

@@ -41,6 +41,7 @@ Head::Way Head::way_of(const Chooser& chooser) const {
 
 std::vector<Head::Way> Head::ways_of(const std::vector<Chooser>& choosers) const {
   std::vector<Way> ways;
+  ways.reserve(choosers.size());
   for (const Chooser& chooser : choosers) ways.push_back(way_of(chooser));
   const bool reads_all = std::count(ways.begin(), ways.end(), Way::all) > 0;
   if (reads_all || std::count(ways.begin(), ways.end(), Way::screen) > kMostScreened) {
