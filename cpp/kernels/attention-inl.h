@@ -27,13 +27,14 @@ static inline void score_tiles(const float* q, int head_dim, const float* tile, 
   }
 }
 
-// Adds n values to out[h, 0 .. 16 * D) for H heads, in rising key order; n values from `next` on come after.
+// Adds n values to out[h, 0 .. 16 * D), or to 0 where `fresh`, for H heads, in rising key order; n values
+// from `next` on come after.
 template <int H, int D>
 static inline void mix_values(const float* w, std::size_t w_stride, const float* value, const float* next,
-                              int head_dim, int n, float* out) {
+                              int head_dim, int n, bool fresh, float* out) {
   V acc[H][D];
   for (int h = 0; h < H; ++h) {
-    for (int i = 0; i < D; ++i) acc[h][i] = V::load(out + h * head_dim + i * kLanes);
+    for (int i = 0; i < D; ++i) acc[h][i] = fresh ? V::zero() : V::load(out + h * head_dim + i * kLanes);
   }
   for (int j = 0; j < n; ++j, value += head_dim, next += head_dim) {
     V v[D];
@@ -53,11 +54,12 @@ static inline void mix_values(const float* w, std::size_t w_stride, const float*
 
 template <int H>
 static inline void mix_heads(const float* w, std::size_t w_stride, const float* value, const float* next,
-                             int head_dim, int n, float* out) {
+                             int head_dim, int n, bool fresh, float* out) {
   int d = 0;
   for (; d + kWidth * kLanes <= head_dim; d += kWidth * kLanes)
-    mix_values<H, kWidth>(w, w_stride, value + d, next + d, head_dim, n, out + d);
-  for (; d < head_dim; d += kLanes) mix_values<H, 1>(w, w_stride, value + d, next + d, head_dim, n, out + d);
+    mix_values<H, kWidth>(w, w_stride, value + d, next + d, head_dim, n, fresh, out + d);
+  for (; d < head_dim; d += kLanes)
+    mix_values<H, 1>(w, w_stride, value + d, next + d, head_dim, n, fresh, out + d);
 }
 
 // Turns the scores of keys from .. to into exp(score - max) and returns their sum with the sink's; what lies
@@ -132,23 +134,31 @@ struct Attention {
     }
   }
 
-  // Adds the values of keys from .. to, which lie in one block and one piece, to the query's piece; to its
-  // output, when the piece ends. `next` is what comes after them.
+  // Adds the values of keys from .. to, which lie in one block and one piece, to the query's piece. `next` is
+  // what comes after them.
   void mix_span(int query, int from, int to, const float* next) const {
     float* piece = pieces + static_cast<std::size_t>(query) * width;
     const float* value = of(a.values, from);
-    const int first = a.first(query), end = a.last + query + 1;
-    if (from == first || from % kPieceKeys == 0) std::fill_n(piece, width, 0.0f);
+    const bool fresh = from == a.first(query) || from % kPieceKeys == 0;
     for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
-      mix_heads<H>(row(query, h) + from - base, stride, value, next, a.head_dim, to - from,
+      mix_heads<H>(row(query, h) + from - base, stride, value, next, a.head_dim, to - from, fresh,
                    piece + h * a.head_dim);
     });
-    if (to != end && to % kPieceKeys != 0) return;
+    const bool is_last = to == a.last + query + 1;
+    if (is_last || to % kPieceKeys == 0)
+      end_piece(query, piece, from / kPieceKeys == a.first(query) / kPieceKeys, is_last);
+  }
+
+  // Adds a piece to the query's output. The first begins it; after the last it is divided by the sums.
+  void end_piece(int query, const float* piece, bool is_first, bool is_last) const {
     float* out = a.out + query * a.stride;
-    const bool is_first = from / kPieceKeys == first / kPieceKeys;
-    for (int d = 0; d < width; d += kLanes) {
-      const V sum = V::load(piece + d);
-      V::store(out + d, is_first ? sum : V::add(V::load(out + d), sum));
+    for (int h = 0; h < a.n_heads; ++h) {
+      const V divisor = V::set1(sum(query, h));
+      for (int d = h * a.head_dim; d < (h + 1) * a.head_dim; d += kLanes) {
+        V total = V::load(piece + d);
+        if (!is_first) total = V::add(V::load(out + d), total);
+        V::store(out + d, is_last ? V::div(total, divisor) : total);
+      }
     }
   }
 
@@ -173,11 +183,4 @@ static void attend(const AttendArgs& a) {
       at.sum(i, h) = soften(at.row(i, h), at.base, a.first(i), a.last + i + 1, a.sinks[h]);
   }
   at.mix();
-  for (int i = 0; i < a.n_queries; ++i) {
-    for (int h = 0; h < a.n_heads; ++h) {
-      float* out = a.out + i * a.stride + h * a.head_dim;
-      const V sum = V::set1(at.sum(i, h));
-      for (int d = 0; d < a.head_dim; d += kLanes) V::store(out + d, V::div(V::load(out + d), sum));
-    }
-  }
 }
