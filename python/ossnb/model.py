@@ -442,8 +442,8 @@ class Model:
             )
 
     def _token_ids(self, ids: Iterable[int]) -> list[int]:
-        """Check token ids, which a caller gave, or which a text has that is too rich for a small
-        vocabulary."""
+        """Check token ids, which a caller gave or a tokenizer made; the vocabulary may be smaller than
+        its."""
         tokens, n_vocab = list(as_token_ids(ids)), self.config.vocab_size
         for i, token in enumerate(tokens):
             if not 0 <= token < n_vocab:
