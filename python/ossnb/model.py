@@ -442,8 +442,7 @@ class Model:
             )
 
     def _token_ids(self, ids: Iterable[int]) -> list[int]:
-        """Check token ids, which a caller gave or a tokenizer made; the vocabulary may be smaller than
-        its."""
+        """Check token ids from a caller or a text; a small model's vocabulary may lack some."""
         tokens, n_vocab = list(as_token_ids(ids)), self.config.vocab_size
         for i, token in enumerate(tokens):
             if not 0 <= token < n_vocab:

@@ -93,8 +93,7 @@ class Turn:
         return not is_over()
 
     def had_one(self) -> None:
-        """Note that it had a turn, or was served within another's; from now on it waits as long as it
-        takes."""
+        """Note that it had a turn, or was served within another's; now it waits as long as it takes."""
         self._had_one = True
 
     def pass_on(self) -> None:

@@ -1,6 +1,6 @@
-"""The keywords of calls: checked by one table, and shown by help() with their defaults.
+"""The keywords of calls: one table checks them, and help() shows them with their defaults.
 
-Callers know names from other libraries. A name that peers use gets an error that tells ours.
+Callers know names from other libraries. Such a name raises an error that tells ossnb's own name.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ _EXAMPLES = {
 
 
 def check_keywords(door: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Raise TypeError for the first keyword that is not known; it tells what to write in its place.
+    """Raise TypeError for the first unknown keyword; the message tells what to write in its place.
 
     >>> check_keywords("generate", ["max_new_tokens"], ["max_tokens", "seed"])
     Traceback (most recent call last):
@@ -142,7 +142,7 @@ def _advice(door: str, name: str, known: Collection[str]) -> str:
 
 
 def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Callable[[Function], Function]:
-    """Check the keywords of a function, and show `options`, which it takes as **options, in its signature.
+    """Check the keywords of a function that takes **options, and show `options` in its signature.
 
     >>> @takes({"seed": None})
     ... def ask(prompt, **options): return options
