@@ -361,8 +361,7 @@ def _check_scales(
 def _fingerprint(
     folder: Path, headers: dict[str, safetensors.Header], stored: dict[str, NDArray[Any]]
 ) -> str:
-    """Tell checkpoints apart by config, headers, sizes and a few values of every tensor; the rest stays
-    unread."""
+    """Tell checkpoints apart by config, headers, sizes and a few values of every tensor, and read no more."""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for file, header in headers.items():
         digest.update(f"{file} {header.n_bytes} ".encode() + header.raw)
