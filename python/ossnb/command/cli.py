@@ -1,4 +1,4 @@
-"""The command `ossnb` and its parts. Results go to stdout, talk about them to stderr."""
+"""The command `ossnb` and its parts. Results go to stdout, words about them to stderr."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UsageError(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 well, 1 failed, 2 wrong use, 130 interrupted.
+    """Run the command line and return its exit code: 0 success, 1 failure, 2 wrong use, 130 interrupt.
 
     >>> main(["run", "--model", "demo", "--temperature", "0", "What is 2 + 2?"])
     2 + 2 = 4.
@@ -193,7 +193,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _finish(stream: Stream) -> bool:
-    """Run a stream to its end; say whether it was interrupted. `stream.reply` has what was written."""
+    """Run a stream to its end; return whether it was interrupted. `stream.reply` has the text written."""
     try:
         for _ in stream:
             pass

@@ -1,4 +1,5 @@
-"""The notebook side: `%%oss` cells, `%oss`, progress bars. No widgets: a saved answer needs no kernel."""
+"""The notebook side: `%%oss` cells, `%oss`, progress bars. Without widgets: a saved answer needs no
+kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
     >>> load_ipython_extension(get_ipython())  # in a notebook  # doctest: +SKIP
 
-    Registering twice changes nothing: conversations go on.
+    A second registration changes nothing: conversations go on.
     """
     from .magic import register
 
@@ -23,7 +24,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take `%%oss` and `%oss` away again, as `%unload_ext ossnb` does."""
+    """Remove `%%oss` and `%oss` again, as `%unload_ext ossnb` does."""
     from .magic import unregister
 
     unregister(shell)
