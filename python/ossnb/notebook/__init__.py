@@ -1,5 +1,4 @@
-"""The notebook side: `%%oss` cells, `%oss`, progress bars. Without widgets: a saved answer needs no
-kernel."""
+"""The notebook side: `%%oss` cells, `%oss`, progress bars. No widgets: a saved answer needs no kernel."""
 
 from __future__ import annotations
 

@@ -36,8 +36,7 @@ def interpolate(text: str, evaluate: Callable[[str], Any]) -> str:
 
 
 def _expression(text: str, start: int) -> str | None:
-    """The shortest Python expression from `start` to a `}}` on its line, else the text up to the first
-    `}}`."""
+    """The shortest Python expression from `start` to a `}}` on its line, else the text to the first `}}`."""
     end_of_line = text.find("\n", start)
     line = text[start : end_of_line if end_of_line >= 0 else len(text)]
     candidates = [line[: found.start()] for found in re.finditer(r"\}(?=\})", line)]
