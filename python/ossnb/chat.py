@@ -208,7 +208,7 @@ class Chat:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is not a saved chat, which is a JSON file: {error}") from None
+            raise ValueError(f"{path} is not a saved chat: it must be a JSON file ({error})") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'{path} is not a saved chat: it must have "format": "{FORMAT}"')
         if content.get("version") != VERSION:

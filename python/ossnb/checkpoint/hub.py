@@ -193,8 +193,8 @@ def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
     memory = machine.total_memory()
     if total > memory:
         raise MemoryError(
-            f"{repo}: the weights have {size_text(total)}, this machine {size_text(memory)} of memory, so "
-            "that every token would be read from disk. If you want that, run "
+            f"{repo}: the weights have {size_text(total)}, this machine has {size_text(memory)} of memory, "
+            "so every token would be read from disk. If you want that, run "
             f"`hf download {repo}` and load it again"
         )
 

@@ -311,7 +311,7 @@ def _check_specs(
     if unknown:
         raise CheckpointError(
             f"{folder / located[unknown[0]]}: has {_some(unknown)}, which gpt-oss does not have; "
-            "merge adapters and remove what is not the model's"
+            "merge adapters and remove tensors that are not the model's"
         )
     for name, spec in expected.items():
         _check_tensor(folder / located[name], name, headers[located[name]].entries[name], spec)

@@ -163,7 +163,7 @@ def prepare(
         what = " and ".join(packing.text for packing in left_out)
         warnings.warn(
             f"{what} cannot be kept in {folder()} ({reason}): {left_out[-1].without}. OSSNB_CACHE names "
-            "another folder, OSSNB_CACHE_LIMIT its size (0: without, and without this note)",
+            "another folder, OSSNB_CACHE_LIMIT its size (0 keeps no copies and gives no warning)",
             stacklevel=3,
         )
     return mapped

@@ -174,7 +174,7 @@ def _run(args: argparse.Namespace) -> int:
     from ..loader import load
 
     if args.raw and (args.effort or args.instructions):
-        raise UsageError("--raw continues plain text: --effort and --instructions mean nothing to it")
+        raise UsageError("--raw continues plain text: it takes no --effort and no --instructions")
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     names = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
@@ -372,7 +372,7 @@ def _bench(args: argparse.Namespace) -> int:
         print(json.dumps(found, indent=1) if args.json else quality.render_report(found))
         return 0
     if args.conversations is not None:
-        raise UsageError("--conversations counts those of --quality")
+        raise UsageError("--conversations works only with --quality; add --quality or leave it out")
     from . import bench
 
     names = ("prompt", "new", "depth", "threads", "runs", "precision")

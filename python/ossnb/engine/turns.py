@@ -80,7 +80,7 @@ class Turn:
         while (ahead := self._turns.ahead_of(self)) is not None:
             if ahead.thread == self.thread:
                 raise Busy(
-                    f"{self._turns.name} is busy {ahead}, and what asks now runs inside of that, as the "
+                    f"{self._turns.name} is busy {ahead}, and this call runs inside of that, as the "
                     "handler of a signal does; ask again when it is over"
                 )
             patience_s = None if self._had_one else self._patience_s

@@ -73,7 +73,7 @@ ADVICE = {
     "do_sample": "temperature=0 always takes the likeliest token, a higher one draws",
     "greedy": "temperature=0 always takes the likeliest token, a higher one draws",
     "stream": "stream(...) gives the events one by one, generate(...) the whole reply",
-    "timeout": "asyncio.timeout around agenerate(...) ends it, and so does stream.cancel()",
+    "timeout": "asyncio.timeout around agenerate(...) ends it, and stream.cancel() ends it too",
 }
 
 # What one door has to say otherwise: (the door's last name in small letters, our keyword) → advice.

@@ -106,12 +106,12 @@ def block_number(words: Sequence[str]) -> int | None:
 def restored_text(name: str, saved: Saved, model: Model) -> str:
     """Say how much of a saved conversation was taken up."""
     if not saved.turns:
-        return f"{name}: not taken up, the turns that its answers were given after are not in the notebook"
+        return f"{name}: not taken up, because the notebook lacks the turns before its answers"
     n_turns = len(saved.turns)
     notes = [f"{name}: {n_turns} turn{'s' * (n_turns != 1)}"]
     if saved.n_left_out:
         notes.append(
-            f"{saved.n_left_out} later left out, which were given after something not in the notebook"
+            f"{saved.n_left_out} later left out, because the notebook lacks the turns before them"
         )
     if (before := saved.turns[-1].model) != model.source:
         notes.append(f"begun with {before}, goes on with {model.source}")

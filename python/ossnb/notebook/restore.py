@@ -104,7 +104,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a notebook, which is a JSON file: {error}") from None
+        raise ValueError(f"{path} is not a notebook: it must be a JSON file ({error})") from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise ValueError(f"{path} is not a notebook of format 4: it has no list of cells")
     return notebook

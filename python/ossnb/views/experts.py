@@ -51,7 +51,7 @@ class Experts(Panel):
     def __getitem__(self, part: slice) -> Experts:
         tokens = self.tokens[part]
         if not isinstance(part, slice) or not len(tokens):
-            raise ValueError(f"a part of {len(self.tokens)} tokens is a slice with some in it, got {part!r}")
+            raise ValueError(f"a part of {len(self.tokens)} tokens must be a non-empty slice, got {part!r}")
         return Experts(tokens, self.ids[:, part], self.weights[:, part], self.n_experts)
 
     @property
@@ -89,7 +89,7 @@ class Experts(Panel):
         """Compare with another reply, or another part, of the same model; see ExpertsDifference."""
         if self.usage.shape != other.usage.shape:
             raise ValueError(
-                f"both must be of one model: {self.usage.shape} and {other.usage.shape} layers and experts"
+                f"both must be of one model, got layers and experts {self.usage.shape} and {other.usage.shape}"
             )
         return ExpertsDifference(self.usage - other.usage)
 

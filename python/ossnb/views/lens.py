@@ -61,7 +61,7 @@ class LogitLens(Panel):
 
     def __getitem__(self, part: slice) -> LogitLens:
         if not isinstance(part, slice) or not len(self.tokens[part]):
-            raise ValueError(f"a part of {len(self.tokens)} tokens is a slice with some in it, got {part!r}")
+            raise ValueError(f"a part of {len(self.tokens)} tokens must be a non-empty slice, got {part!r}")
         first = self._first + part.indices(len(self.tokens))[0]
         return LogitLens(self.tokens[part], self.layers, self.ids[:, part], self.logprobs[:, part], first)
 
