@@ -94,7 +94,7 @@ class Model:
 
     @property
     def engine(self) -> SharedEngine:
-        """The C++ engine and its turns, for those who measure; RuntimeError once the model is closed."""
+        """The C++ engine and its turns, for measurements; raises RuntimeError once the model is closed."""
         return self._open().engine
 
     @property

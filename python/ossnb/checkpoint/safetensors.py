@@ -42,7 +42,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one tensor lies: dtype as written in the header, byte range [begin, end) of the file."""
+    """The place of one tensor: dtype as written in the header, byte range [begin, end) of the file."""
 
     dtype: str
     shape: tuple[int, ...]

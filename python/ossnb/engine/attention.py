@@ -1,4 +1,4 @@
-"""Where attention looks: the weights of one layer, computed anew in NumPy from the residual stream.
+"""The attention weights of one layer, computed anew in NumPy from the residual stream.
 
 The engine never stores these weights: its attention runs over blocks of keys. So a trace forms them from the
 layer's input and its tensors, in float32.

@@ -10,8 +10,8 @@ from .. import _core
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What a generation wants next: it reads `tokens` from position `at` on and makes one choice for each of
-    `choosers` after the last tokens. The sequence forgets what it held from `at` on."""
+    """The next step of a generation: read `tokens` from position `at` on, and make one choice for each of
+    `choosers` after the last tokens. The sequence forgets the tokens that it held from `at` on."""
 
     at: int
     tokens: Sequence[int]

@@ -57,7 +57,7 @@ class Scheduler:
         return Ride(self, doing)
 
     def drive(self, driver: Ride) -> None:
-        """Make one pass for `driver` and all others who wait; call it only when it is the driver's turn."""
+        """Make one pass for `driver` and all waiting rides; call it only when it is the driver's turn."""
         self._wait_for_companions()
         waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use.wants_a_pass]
         parts = _shares(driver, [ride for ride in waiting if ride is not driver])
@@ -71,7 +71,7 @@ class Scheduler:
             self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
 
     def _wait_for_companions(self) -> None:
-        """Wait a moment for those who took part in the last pass and are taking its fruit away."""
+        """Wait a moment for the rides of the last pass whose readers still take its results away."""
         deadline = self._last_end + min(GRACE * self._last_s, MOST_GRACE_S)
         while time.perf_counter() < deadline:
             away = [ride for ref in self._last if (ride := ref()) is not None and ride.will_be_back]

@@ -1,4 +1,4 @@
-"""What the layers did with a text, as NumPy arrays.
+"""A trace of the layers' work on a text, as NumPy arrays.
 
 Nothing here runs while a model generates. A trace reads the text again, a block of tokens at a time, and
 keeps only the arrays that you asked for.

@@ -160,7 +160,7 @@ class Living(Generic[T]):
         return iter([thing for ref in self._refs if (thing := ref()) is not None])
 
     def after_fork(self) -> None:
-        """Begin with a free lock in a forked child: who held it may not have been copied."""
+        """Begin with a free lock in a forked child: the thread that held it may not have been copied."""
         self._guard = threading.Lock()
 
 

@@ -95,7 +95,7 @@ class _Course:
         yield Event("progress", text, fraction=start / stop)
 
     def _time_left(self, progress: Progress) -> str:
-        """How long the rest takes: the estimate, corrected by the time of the tokens so far; "" if short."""
+        """Say how long the rest takes: the estimate, corrected by the time spent so far; "" if short."""
         expected = self._estimate(progress.first, progress.done)
         left = self._estimate(progress.done, progress.last) * progress.seconds / expected
         return f"about {duration(left)} left" if left >= 1 else ""

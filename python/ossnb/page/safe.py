@@ -222,7 +222,7 @@ def _formula(tex: str) -> str:
 
 
 def as_entities(code: str) -> str:
-    """Every mark as an entity, so that neither HTML nor Markdown finds anything to do in it."""
+    """Every mark as an entity, so that HTML and Markdown find nothing to do in it."""
     return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: f"&#{ord(mark[0])};", code)
 
 

@@ -89,7 +89,7 @@ class Experts(Panel):
         """Compare with another reply, or another part, of the same model; see ExpertsDifference."""
         if self.usage.shape != other.usage.shape:
             raise ValueError(
-                f"both must be of one model, got layers and experts {self.usage.shape} and {other.usage.shape}"
+                f"both must be of one model, got layers, experts {self.usage.shape} and {other.usage.shape}"
             )
         return ExpertsDifference(self.usage - other.usage)
 

@@ -191,7 +191,7 @@ class Inspection(Panel):
         ]
 
     def _traits(self) -> dict[str, Any]:
-        """What the live view shows: texts and numbers."""
+        """The texts and numbers that the live view shows."""
         tokens = token_traits(self.steps.tokens.tolist())
         steps = self.steps[: len(tokens["tokens"])]
         return {
