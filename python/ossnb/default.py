@@ -128,7 +128,7 @@ def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -
 
 @takes()
 def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
-    """Show the sampling settings as sliders, with what they do to the next token.
+    """Show the sampling settings as sliders, with their effect on the next token.
 
     >>> ossnb.sliders("Tell me a joke").code
     "ossnb.generate('Tell me a joke')"

@@ -35,7 +35,7 @@ def load(
     device: str = "cpu",
     revision: str | None = None,
 ) -> Model:
-    """Load a model: a hub id, "20b", "120b", a folder, or "demo", the small one that comes with the package.
+    """Load a model: a hub id, "20b", "120b", a folder, or "demo", the package's own small model.
 
     >>> model = ossnb.load("demo", threads=2)
     >>> print(model.generate("What is 2 + 2?", temperature=0))

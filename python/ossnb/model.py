@@ -1,4 +1,4 @@
-"""A model: what it answers, and what it shows of itself."""
+"""A model: its answers, and the views into its layers."""
 
 from __future__ import annotations
 
@@ -394,7 +394,7 @@ class Model:
         start: int = 0,
         n_top: int = 5,
     ) -> dict[str, NDArray[Any]]:
-        """Read a text and return what the layers did with it, as named arrays.
+        """Read a text and return a trace of the layers' work on it, as named arrays.
 
         >>> model.trace("Roses are red", what="router")["experts"].shape
         (4, 4, 2)

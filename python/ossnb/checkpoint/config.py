@@ -130,7 +130,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _expect(raw: Mapping[str, Any], name: str, expected: object) -> None:
-    """Refuse a value that would change what the model computes; a missing one means gpt-oss's own."""
+    """Refuse a value that would change the model's results; a missing value means gpt-oss's own."""
     if raw.get(name, expected) != expected:
         raise ValueError(f"{name} is {raw[name]!r}, expected {expected!r}")
 

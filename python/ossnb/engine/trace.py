@@ -180,7 +180,7 @@ class LogitLens:
 def _merged(
     ids: NDArray[np.int32], logits: NDArray[np.float32], part: NDArray[np.float32], start: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The best of what was found so far and of a further slice, whose first column is token `start`."""
+    """The best tokens of those found so far and of a further slice; its first column is token `start`."""
     found = top_ids(part, min(ids.shape[1], part.shape[1]))
     ids = np.concatenate([ids, found.astype(np.int32) + np.int32(start)], 1)
     logits = np.concatenate([logits, np.take_along_axis(part, found, 1)], 1)

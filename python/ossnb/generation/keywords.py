@@ -150,7 +150,7 @@ def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Ca
     {'seed': 7}
 
     `options` are names with their defaults. `shown` False keeps **options in the signature, for functions
-    whose defaults come from elsewhere. A wrong keyword is a TypeError.
+    that take their defaults from elsewhere. A wrong keyword is a TypeError.
     """
     defaults = dict(options or {})
 

@@ -110,9 +110,7 @@ def restored_text(name: str, saved: Saved, model: Model) -> str:
     n_turns = len(saved.turns)
     notes = [f"{name}: {n_turns} turn{'s' * (n_turns != 1)}"]
     if saved.n_left_out:
-        notes.append(
-            f"{saved.n_left_out} later left out, because the notebook lacks the turns before them"
-        )
+        notes.append(f"{saved.n_left_out} later left out, because the notebook lacks the turns before them")
     if (before := saved.turns[-1].model) != model.source:
         notes.append(f"begun with {before}, goes on with {model.source}")
     return "; ".join(notes)

@@ -122,7 +122,7 @@ def _answers(notebook: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _follow(found: list[SavedTurn]) -> Saved:
-    """Follow the latest turn whose history is all there back to the beginning."""
+    """Follow the latest turn with a complete history back to the beginning."""
     by_id = {turn.id: turn for turn in sorted(found, key=lambda turn: turn.time)}
     latest_first = sorted(by_id.values(), key=lambda turn: turn.time, reverse=True)
     for n_left_out, last in enumerate(latest_first):
