@@ -39,9 +39,9 @@ class Question:
     >>> ossnb.load("demo").ask(question).run().text
     '2 + 2 = 4.'
 
-    A question is a value: you can compare it, pickle it and keep it. `dataclasses.replace(question,
-    effort="high")` makes another question and checks it anew. `of` makes a question from the arguments of
-    `generate`. `raw` makes one that goes on with plain text, and `branch` one that goes on from the middle of
+    A question is a value: you can compare it, pickle it and keep it.
+    `dataclasses.replace(question, effort="high")` makes another question and checks it anew. `of` makes a
+    question from the arguments of `generate`. `raw` makes one that goes on with plain text, and `branch` one that goes on from the middle of
     a reply.
 
     `messages` become Message objects. `prompt` is text, or token ids that are rendered already; it replaces
