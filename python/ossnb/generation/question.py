@@ -41,8 +41,8 @@ class Question:
 
     A question is a value: you can compare it, pickle it and keep it.
     `dataclasses.replace(question, effort="high")` makes another question and checks it anew. `of` makes a
-    question from the arguments of `generate`. `raw` makes one that goes on with plain text, and `branch` one that goes on from the middle of
-    a reply.
+    question from the arguments of `generate`. `raw` makes one that goes on with plain text, and `branch` one
+    that goes on from the middle of a reply.
 
     `messages` become Message objects. `prompt` is text, or token ids that are rendered already; it replaces
     messages, instructions and tools. `effort` None reads the answer as raw text. `begun` are the tokens of
