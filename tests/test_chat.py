@@ -266,7 +266,7 @@ def test_saving_replaces_in_one_step(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("not JSON", "is not a saved chat, which is a JSON file"),
+        ("not JSON", "is not a saved chat: it must be a JSON file"),
         ("[]", 'is not a saved chat: it must have "format": "ossnb chat"'),
         ({"format": "x"}, "is not a saved chat"),
         ({"version": 2}, "is a chat of version 2, this ossnb reads 1"),

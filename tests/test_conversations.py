@@ -292,7 +292,7 @@ def test_the_notebook_is_found_where_the_front_end_tells(tmp_path):
     ("content", "why"),
     [
         (None, "there is no notebook"),
-        ("not JSON", "is not a notebook, which is a JSON file"),
+        ("not JSON", "is not a notebook: it must be a JSON file"),
         ("[]", "not a notebook of format 4"),
         ('{"worksheets": []}', "not a notebook of format 4"),
         ("[" * 100_000, "is not a notebook"),

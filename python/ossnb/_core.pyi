@@ -16,7 +16,7 @@ class Cancelled(Exception):
     """A call was stopped by its CancelFlag; the sequences are as before the call."""
 
 class CancelFlag(metaclass=_Bound):
-    """An atomic flag any thread may set to stop a running call within about 20 ms."""
+    """An atomic flag that any thread may set to stop a running call within about 20 ms."""
 
     def __init__(self) -> None: ...
     def set(self) -> None: ...
@@ -30,7 +30,7 @@ def cpu_features() -> dict[str, bool]:
     """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", "asimddp", ...)."""
 
 class KvStore(metaclass=_Bound):
-    """A device's keys and values, in blocks that are shared by counting references. Model.kv gives it.
+    """A device's keys and values, in blocks that are shared by counted references. Model.kv has it.
 
     Any thread may call it at any time, during a step too."""
 
@@ -94,10 +94,10 @@ class Chooser(metaclass=_Bound):
         keeps_logits: bool = False,
     ) -> None: ...
     def choose(self, logits: NDArray[np.float32]) -> Choice:
-        """Choose from given logits [V], as a step does from its own."""
+        """Choose from given logits [V], as a step chooses from its own."""
 
 class Choice(metaclass=_Bound):
-    """What became of one wanted row."""
+    """The result of one wanted row."""
 
     def __init__(self, *args: Never) -> None: ...
     @property
@@ -105,7 +105,7 @@ class Choice(metaclass=_Bound):
     @property
     def logprob(self) -> float | None:
         """Log-probability of the token, of the untouched logits at temperature 1, among the allowed tokens.
-        None where the chooser asked neither for n_top nor for logits: it takes all of them."""
+        None where the chooser asked for no n_top and no logits, since this number takes all logits."""
     @property
     def top_ids(self) -> NDArray[np.int32]:
         """The likeliest allowed tokens, likeliest first [n_top]."""
@@ -117,10 +117,10 @@ class Choice(metaclass=_Bound):
         """All logits [V], where the chooser keeps them."""
     @property
     def is_finite(self) -> bool:
-        """False where a NaN or an infinity reached the head, or is the token's logit."""
+        """False where a NaN or an infinity reached the head or is the token's logit."""
 
 class Step(metaclass=_Bound):
-    """What one call of Model.step gave."""
+    """The results of one call of Model.step."""
 
     def __init__(self, *args: Never) -> None: ...
     @property
@@ -128,7 +128,7 @@ class Step(metaclass=_Bound):
         """In the order of the choosers."""
     @property
     def n_bytes(self) -> int:
-        """Bytes of weights, keys and values that the call had to read, those of lm_head's rows included."""
+        """Bytes of weights, keys and values that the call had to read, including lm_head's rows."""
 
 class Model(metaclass=_Bound):
     """Weights (borrowed, read-only arrays kept alive here) on a device, and everything to run them.
@@ -167,8 +167,8 @@ class Model(metaclass=_Bound):
     @property
     def kv_bytes_per_token(self) -> int: ...
     def sequence(self, blocks: Seq[int] = (), length: int = 0) -> Sequence:
-        """Make an empty sequence, or one that shares blocks which hold `length` tokens; it retains them.
-        ValueError where one is not alive, or where they are not as many as `length` tokens take."""
+        """Make an empty sequence, or one that shares blocks with `length` tokens and retains them. Raises
+        ValueError where a block is not alive, or where the number of blocks does not fit `length` tokens."""
     def step(
         self,
         feeds: Seq[tuple[Sequence, NDArray[np.int32], int]],
@@ -233,10 +233,10 @@ class Packing(metaclass=_Bound):
         """A name for files: "bf12_attention"."""
     @property
     def text(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
     @property
     def without(self) -> str:
-        """What a model does that has no such file, for people."""
+        """The behaviour of a model without such a file, for people."""
     @property
     def sources(self) -> list[str]:
         """Names of the matrices."""
@@ -254,11 +254,11 @@ class Packing(metaclass=_Bound):
         matrix is called by its name and the suffix. No tiles where packing does not pay."""
 
 def packings(config: Mapping[str, Any], precision: str, device: str = "cpu") -> list[Packing]:
-    """List what a model of this shape is helped by. ValueError for an unknown device or precision."""
+    """List the packings that help a model of this shape. ValueError for an unknown device or precision."""
 
 def checksum(data: NDArray[np.uint8], threads: int) -> int:
-    """A 64-bit sum of a C-contiguous array's bytes, at memory speed, that any change of a word changes. Not
-    meant against forgery."""
+    """A 64-bit sum of a C-contiguous array's bytes, at memory speed. Any change of a word changes it. It does
+    not protect against forgery."""
 
 def resident_share(data: NDArray[Any], samples: int = 4096) -> float:
     """The share of a mapped array's pages in memory, by a sample; 1 where the system does not tell."""
@@ -278,7 +278,7 @@ def measure_int8_gop_s(threads: int, isa: str = "") -> float:
     second."""
 
 class kernels(metaclass=_Bound):
-    """Single kernels by level, for tests and for measuring. No object is made of it."""
+    """Single kernels by level, for tests and for measuring. Nobody makes an object of this class."""
 
     def __init__(self, *args: Never) -> None: ...
     @staticmethod

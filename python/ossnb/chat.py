@@ -35,10 +35,10 @@ class Chat:
     >>> chat.say("What is 2 + 2?", temperature=0).text, len(chat.messages)
     ('2 + 2 = 4.', 3)
 
-    `messages` is the history, a plain list to be read and edited (Message objects, or dicts as for OpenAI). A
-    turn that was interrupted or cut short keeps what had been written; one that produced nothing leaves no
-    trace. Settings given here hold for every turn unless `say` overrides them. Each turn computes only what
-    is new. `save` and `Chat.load` keep a conversation in a file.
+    `messages` is the history: a plain list that you may read and edit (Message objects, or dicts as for
+    OpenAI). A turn that was interrupted or cut short keeps the text written so far; a turn that wrote nothing
+    leaves no trace. The settings you give here hold for every turn unless `say` overrides them. Each turn
+    computes only the new tokens. `save` and `Chat.load` keep a conversation in a file.
     """
 
     @takes(QUESTION_DEFAULTS)
@@ -71,8 +71,8 @@ class Chat:
         >>> chat.say("What is 2 + 2?", temperature=0).text
         '2 + 2 = 4.'
 
-        `at` says it in place of `messages[at]` and all that followed, which are dropped once there is a
-        reply: `chat.say("Hello again", at=0)` begins anew. What comes before is not computed again.
+        `at` replaces `messages[at]` and all later messages; they are dropped once there is a reply. So
+        `chat.say("Hello again", at=0)` begins anew. The messages before `at` are not computed again.
         """
         return self.stream(text, at=at, effort=effort, **options).run()
 
@@ -90,7 +90,7 @@ class Chat:
         >>> for event in chat.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
         2 + 2 = 4.
 
-        As `say` otherwise.
+        Otherwise it does what `say` does.
         """
         if at is not None and not 0 <= at <= len(self.messages):
             raise ValueError(f"at must be in 0..{len(self.messages)}, a place in the messages, got {at!r}")
@@ -115,7 +115,7 @@ class Chat:
         effort: str | None = None,
         **options: Unpack[QuestionOptions],
     ) -> Question:
-        """Return messages as a question, with the chat's settings where no others are given."""
+        """Return messages as a question; the chat's settings fill in those that are not given."""
         merged: QuestionOptions = {**self.options, **options}
         return Question.of(messages, self.instructions, self.effort if effort is None else effort, **merged)
 
@@ -128,7 +128,7 @@ class Chat:
         effort: str | None = None,
         **options: Unpack[QuestionOptions],
     ) -> Reply:
-        """Say something as `say` does, for `await`; a cancelled turn keeps what had been written.
+        """Say something as `say` does, for `await`; a cancelled turn keeps the text written so far.
 
         >>> reply = await chat.asay("Hello")
         """
@@ -177,7 +177,7 @@ class Chat:
 
         >>> chat.save("tutor.json"); chat = ossnb.Chat.load("tutor.json", model)
 
-        A file of that name is replaced, in one step: a full disk or an interrupt leaves the old one.
+        The call replaces a file of that name in one step: a full disk or an interrupt leaves the old file.
         """
         question = self._question(self.messages or [Message("user", "")])
         content = {
@@ -197,18 +197,18 @@ class Chat:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: Author) -> Self:
-        """Read a conversation that `save` wrote, to go on with `model`, which may be another one.
+        """Read a conversation that `save` wrote and go on with `model`, which may be another model.
 
         >>> chat.save("tutor.json"); ossnb.Chat.load("tutor.json", model).messages == chat.messages
         True
 
-        ValueError for a file that is something else, damaged, or of a newer version.
+        Raises ValueError for a file that is no saved chat, is damaged, or has a newer version.
         """
         path = Path(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is not a saved chat, which is a JSON file: {error}") from None
+            raise ValueError(f"{path} is not a saved chat: it must be a JSON file ({error})") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'{path} is not a saved chat: it must have "format": "{FORMAT}"')
         if content.get("version") != VERSION:

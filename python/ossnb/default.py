@@ -1,4 +1,4 @@
-"""The default model: loaded at first use, for those who name none."""
+"""The default model, for callers who name no model; it is loaded at first use."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _turns = Turns("the default model", "wait until it is loaded, or stop that")
 
 
 def default_model() -> Model:
-    """Return the model that `ossnb.generate` and `%%oss` use, loading it (`load()`) when there is none yet.
+    """Return the model that `ossnb.generate` and `%%oss` use; load it (`load()`) when there is none yet.
 
     >>> ossnb.default_model().source
     'demo'
 
-    Busy if another thread has been loading it for seconds.
+    Raises Busy if another thread has been loading it for seconds.
     """
     global _default
     if _default is not None:
@@ -128,13 +128,14 @@ def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -
 
 @takes()
 def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
-    """Show the sampling settings as sliders, with what they do to the next token.
+    """Show the sampling settings as sliders, with their effect on the next token.
 
     >>> ossnb.sliders("Tell me a joke").code
     "ossnb.generate('Tell me a joke')"
 
     `model` None is the default model. With a `reply` the panel begins with its answer, and with its question
-    if that was the only one; else press Generate. Works without a notebook too: see Sliders.
+    if the conversation had only this one. Without a reply, press Generate. The function works without a
+    notebook too: see Sliders.
     """
     from .views.sliders import Sliders
 

@@ -1,5 +1,4 @@
-"""What can go wrong, by who can put it right. A caller's mistake is ValueError, too little memory
-MemoryError."""
+"""The errors, by who can put them right. ValueError is a caller's mistake, MemoryError too little memory."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from typing import Any
 
 
 class CheckpointError(OSError):
-    """A model file is missing, damaged or not gpt-oss; the message names file, tensor and what to do.
+    """A model file is missing, damaged or not gpt-oss; the message names the file, the tensor and the cure.
 
     >>> try: ossnb.load("no-such-folder")
     ... except ossnb.CheckpointError as error: print(error)
@@ -28,7 +27,7 @@ class ContextFull(ValueError):
 
 
 class Busy(RuntimeError):
-    """The model computes for somebody else; the message says where, what, and since when.
+    """The model computes for another caller; the message says where, what, and since when.
 
     >>> model.patience_s = None  # waits for its turn, however long that takes
     >>> reply = model.generate("Hi")
@@ -36,7 +35,7 @@ class Busy(RuntimeError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user interrupted a generation; `reply`, a Reply, holds everything that had been written until then.
+    """The user interrupted a generation; `reply`, a Reply, has the text written so far.
 
     >>> try: reply = model.generate("Tell me a story")
     ... except ossnb.Interrupted as stopped: print(stopped.reply.text)

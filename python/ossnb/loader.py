@@ -35,22 +35,23 @@ def load(
     device: str = "cpu",
     revision: str | None = None,
 ) -> Model:
-    """Load a model: a hub id, "20b", "120b", a folder, or "demo", the small one that comes with the package.
+    """Load a model: a hub id, "20b", "120b", a folder, or "demo", the package's own small model.
 
     >>> model = ossnb.load("demo", threads=2)
     >>> print(model.generate("What is 2 + 2?", temperature=0))
     2 + 2 = 4.
 
-    Without a source: the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before, else the
-    demo. The weights are mapped, not read into memory. `threads` None takes one a physical core; `context`
-    None as many tokens as half of the free memory holds, at most what the model was made for. `kv_memory`
-    (bytes, or a size such as "4 GB"; None: a quarter of the free memory) says how much of keys and values is
-    kept for prompts that begin like earlier ones. `device` names what computes. `revision` pins a hub
-    revision. `precision` "exact" keeps the weights as stored and activations at float32 grade; "fast" rounds
-    activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for 20b):
-    packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT), mapped from then on; docs/NUMERICS.md
-    compares them. CheckpointError for
-    files that are missing or wrong, MemoryError where the context cannot fit, ValueError else.
+    Without a source you get the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before,
+    else the demo. The weights are mapped, not read into memory. `threads` None takes one thread a physical
+    core. `context` None takes as many tokens as half of the free memory holds, and at most as many as the
+    model was made for. `kv_memory` limits the keys and values that are kept for prompts that begin like
+    earlier ones: bytes, a size such as "4 GB", or None for a quarter of the free memory. `device` names the
+    device that computes. `revision` pins a hub revision. `precision` "exact" keeps the weights as stored and
+    activations at float32 grade. "fast" rounds activations to int8 per 32 and reads the dense weights as int8
+    (about a byte for each, 1.3 GB for 20b). These weights are packed once into the cache (OSSNB_CACHE,
+    OSSNB_CACHE_LIMIT) and mapped from then on. docs/NUMERICS.md compares the two. Raises CheckpointError for
+    files that are missing or wrong, MemoryError where the context cannot fit, ValueError for other arguments
+    that are wrong.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
@@ -114,7 +115,7 @@ def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.
 
 
 def fitting_context(config: Config, kv_bytes_per_token: int, context: int | None) -> int:
-    """Check a wished context against the model and the free memory, or choose one for None."""
+    """Check the context that was asked for against the model and the free memory; choose one for None."""
     limit, free = config.max_position_embeddings, machine.available_memory()
     if context is None:
         return min(limit, max(free // 2 // kv_bytes_per_token, MIN_CONTEXT))

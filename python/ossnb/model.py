@@ -1,4 +1,4 @@
-"""A model: what it answers, and what it shows of itself."""
+"""A model: its answers, and the views into its layers."""
 
 from __future__ import annotations
 
@@ -55,9 +55,10 @@ class Model:
     '2 + 2 = 4.'
 
     Several threads may use one model: their forward calls take turns in the order they are asked for, and
-    each generation works on a fork of its own of the kept keys and values. Who does not get a first turn
-    within `patience_s` seconds gets Busy, which names what is going on. A prompt that begins like an earlier
-    one, with its reply, is computed only from where they part; the result is the same, bit for bit.
+    each generation works on its own fork of the kept keys and values. A call that gets no first turn within
+    `patience_s` seconds raises Busy, and the message names the work that is going on. A prompt may begin like
+    an earlier prompt and its reply: then only the part that differs is computed. The result is the same, bit
+    for bit.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Model:
 
     @property
     def engine(self) -> SharedEngine:
-        """The C++ engine and its turns, for those who measure; RuntimeError once the model is closed."""
+        """The C++ engine and its turns, for measurements; raises RuntimeError once the model is closed."""
         return self._open().engine
 
     @property
@@ -108,7 +109,7 @@ class Model:
 
     @property
     def threads(self) -> int:
-        """Threads the engine computes with; may be set. The results do not depend on it."""
+        """Threads the engine computes with. You may set it; the results do not depend on it."""
         return self.engine.core.threads
 
     @threads.setter
@@ -117,7 +118,7 @@ class Model:
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds that a generation waits for its first turn before it raises Busy; None: as long as it
+        """Seconds that a generation waits for its first turn before it raises Busy; None waits as long as it
         takes."""
         return self.engine.patience_s
 
@@ -128,14 +129,14 @@ class Model:
     # ---- answers -----------------------------------------------------------------------------------------
 
     def ask(self, question: Question, *, on_end: Callable[[Reply], None] | None = None) -> Stream:
-        """Answer a question, event by event: the one way through which all others go.
+        """Answer a question, event by event; all other ways to generate go through this one.
 
         >>> model = ossnb.load("demo")
         >>> model.ask(ossnb.Question.of("What is 2 + 2?", effort="low", seed=7)).run().text
         '2 + 2 = 4.'
 
         Returns an iterator of Event with `reply`, `run`, `close` and `cancel`. `on_end` is called once with
-        the reply, however the generation ends. ContextFull if the prompt leaves no room for an answer,
+        the reply, however the generation ends. Raises ContextFull if the prompt leaves no room for an answer,
         ValueError for a token that the model's vocabulary does not have.
         """
         if not isinstance(question, Question):
@@ -161,7 +162,7 @@ class Model:
         return Stream(self._open(), request, on_end)
 
     def _prompt_tokens(self, question: Question) -> list[int]:
-        """Return the tokens of a question's prompt, rendered where it is a conversation."""
+        """Return the tokens of a question's prompt; a conversation is rendered first."""
         if isinstance(question.prompt, str):
             return self._token_ids(self.tokenizer.encode(question.prompt))
         if question.prompt is not None:
@@ -200,13 +201,14 @@ class Model:
         '2 + 2 = 4.'
 
         Messages are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
-        `reply.messages`. `instructions` is what others name the system prompt; `effort` is low, medium or
-        high. `tools` are functions as JSON schemas; a call the model wants is in `reply.tool_calls`, none is
-        executed. `max_tokens` None goes on until the model ends or the context is full (finish_reason
-        "context"). `stop` takes strings, looked for in the answer's text, and token ids. The same `seed`
-        gives the same text; without one a seed is drawn and told in `reply.seed`. An interrupt raises
-        Interrupted, with the partial reply in `.reply`. ContextFull if the prompt leaves no room for an
-        answer, ValueError for settings out of range, TypeError for settings that do not exist.
+        `reply.messages`. `instructions` are what other libraries call the system prompt. `effort` is low,
+        medium or high. `tools` are functions as JSON schemas; `reply.tool_calls` has the calls that the model
+        wants, and none is executed. `max_tokens` None goes on until the model ends or the context is full
+        (finish_reason "context"). `stop` takes token ids, and strings, which are looked for in the answer's
+        text. The same `seed` gives the same text; without a seed one is drawn, and `reply.seed` has it. An
+        interrupt raises Interrupted, with the partial reply in `.reply`. Raises ContextFull if the prompt
+        leaves no room for an answer, ValueError for settings out of range, TypeError for settings that do not
+        exist.
         """
         return self.ask(Question.of(prompt_or_messages, instructions, effort, **options)).run()
 
@@ -239,13 +241,14 @@ class Model:
         effort: str = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Reply:
-        """Answer as `generate` does, for `await`: the event loop goes on, an interrupt or a cancel ends it.
+        """Answer as `generate` does, for `await`: the event loop stays free, and an interrupt or a cancel
+        works.
 
         >>> reply = await model.agenerate("What is 2 + 2?")
 
-        Several at once are answered one after the other. A cancelled one raises CancelledError with the
-        partial reply in `.reply`; after a timeout, that is the TimeoutError's `__cause__`. To have the
-        partial reply at hand in any case: `stream = model.astream(...)`, `await stream.run()`.
+        Several prompts at once are answered one after the other. A cancelled call raises CancelledError with
+        the partial reply in `.reply`; after a timeout, this error is the TimeoutError's `__cause__`. To keep
+        the partial reply at hand in any case, write `stream = model.astream(...)`, `await stream.run()`.
         """
         return await self.astream(prompt_or_messages, instructions, effort, **options).run()
 
@@ -264,8 +267,8 @@ class Model:
         >>> async for event in model.astream("2 + 2?", effort="low", seed=7): print(event.text, end="")
         2 + 2 = 4.
 
-        Returns an AsyncStream with `reply`, `run`, `cancel` and `aclose`; leaving the loop ends it. `on_end`
-        is called in a thread.
+        Returns an AsyncStream with `reply`, `run`, `cancel` and `aclose`; leaving the loop ends the
+        generation. `on_end` is called in a thread.
         """
         return AsyncStream(
             lambda: self.stream(prompt_or_messages, instructions, effort, on_end=on_end, **options)
@@ -273,12 +276,12 @@ class Model:
 
     @takes(SAMPLING_DEFAULTS)
     def complete(self, prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
-        """Continue raw text, or token ids, without harmony; everything written is `reply.text`.
+        """Continue raw text, or token ids, without harmony; `reply.text` has everything that was written.
 
         >>> model.complete("Roses are red, violets", max_tokens=2, temperature=0).text
         ' are blue'
 
-        Ends at "<|return|>", "<|endoftext|>", `stop`, `max_tokens` or the end of the context.
+        The text ends at "<|return|>", "<|endoftext|>", `stop`, `max_tokens` or the end of the context.
         """
         return self.ask(Question.raw(prompt, **sampling)).run()
 
@@ -340,7 +343,7 @@ class Model:
             )
 
     def look(self, reply: Reply) -> Look:
-        """Open the views of a reply that this model wrote: what Reply.inspect() and its like go through."""
+        """Open the views of a reply that this model wrote; Reply.inspect() and its like go through here."""
         from .views.look import Look as Views
 
         return Views(reply)
@@ -353,8 +356,8 @@ class Model:
         >>> model.logits([200006, 1428]).shape
         (2, 201088)
 
-        Every position is computed. MemoryError if the array does not fit (T * V * 4 bytes), ValueError for a
-        token out of range, ContextFull for more tokens than the context holds.
+        Every position is computed. Raises MemoryError if the array does not fit (T * V * 4 bytes), ValueError
+        for a token out of range, ContextFull for more tokens than the context holds.
         """
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), len(tokens) * self.config.vocab_size * 4)
@@ -372,7 +375,7 @@ class Model:
         >>> sum(len(block) for block in model.logit_blocks(reply.prompt_tokens))
         64
 
-        What comes before `start` is taken from kept keys and values where there are some.
+        The part before `start` is taken from kept keys and values where there are some.
         """
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
@@ -391,26 +394,27 @@ class Model:
         start: int = 0,
         n_top: int = 5,
     ) -> dict[str, NDArray[Any]]:
-        """Read a text and return what the layers did with it, as named arrays.
+        """Read a text and return a trace of the layers' work on it, as named arrays.
 
         >>> model.trace("Roses are red", what="router")["experts"].shape
         (4, 4, 2)
 
-        `prompt` is raw text or token ids, such as `reply.prompt_tokens + reply.tokens`; rows are of its
-        tokens from position `start` on, T of them, and `layers` (K; None: all) names the layers. Always
-        there: "tokens" [T] and "layers" [K]. `what` adds, row t being of the pass that read token t:
+        `prompt` is raw text or token ids, such as `reply.prompt_tokens + reply.tokens`. The rows belong to
+        its T tokens from position `start` on. `layers` names the K layers; None names all. The result always
+        has "tokens" [T] and "layers" [K]. `what` adds the arrays below; row t belongs to the pass that read
+        token t:
 
         - "router": "router_logits" [K, T, E], the chosen "experts" int32 [K, T, A], likeliest first, and
           their "expert_weights" [K, T, A], which add up to 1
         - "attention": [K, heads, T, S], how much of its attention a token gives to each of the S tokens up to
-          the last; what a row lacks to 1 went to the head's sink. Computed anew in float32
+          the last; the head's sink took the rest to 1. The weights are computed anew in float32
         - "hidden": the residual stream, "embedding" [T, D] and "hidden" [K, T, D] after each layer
         - "logit_lens": the `n_top` tokens the output layer would find likeliest after each layer,
           "lens_tokens" int32 [K, T, n_top] with "lens_logprobs" [K, T, n_top]
         - "logits": [T, V]
 
-        float32 where nothing else is said. ValueError for a name or a number that does not exist, ContextFull
-        for more tokens than the context holds, MemoryError if the arrays would not fit.
+        Arrays are float32 where nothing else is said. Raises ValueError for a name or a number that does not
+        exist, ContextFull for more tokens than the context holds, MemoryError if the arrays would not fit.
         """
         kinds, chosen = check_kinds(what), check_layers(layers, self.config.num_hidden_layers)
         encoded = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
@@ -421,7 +425,7 @@ class Model:
         return tracing.run(reading, self.tensors, self._read(reading, tokens[: tracing.first]), tokens)
 
     def _read(self, reading: Reading, tokens: NDArray[np.int32]) -> _core.Sequence:
-        """Return a sequence that holds `tokens`, computed only as far as no kept one does."""
+        """Return a sequence that holds `tokens`; only the part that no kept sequence holds is computed."""
         probe = np.append(tokens, np.int32(0))  # the cache leaves out the last token of what it is asked for
         sequence, n_cached = self._open().tree.longest(probe) or (reading.sequence(), 0)
         for at in range(n_cached, len(tokens), PASS_ROWS):
@@ -438,7 +442,7 @@ class Model:
             )
 
     def _token_ids(self, ids: Iterable[int]) -> list[int]:
-        """Check token ids given by the caller, or made of a text for a model with a smaller vocabulary."""
+        """Check token ids from a caller or a text; a small model's vocabulary may lack some."""
         tokens, n_vocab = list(as_token_ids(ids)), self.config.vocab_size
         for i, token in enumerate(tokens):
             if not 0 <= token < n_vocab:
@@ -461,7 +465,7 @@ class Model:
         self._open().tree.clear()
 
     def close(self) -> None:
-        """Free the memory; the model cannot be used any more. The end of a `with` does the same.
+        """Free the memory; you cannot use the model any more. The end of a `with` does the same.
 
         >>> with ossnb.load("demo") as model: reply = model.generate("Hi")
         """

@@ -1,6 +1,6 @@
 """Random checkpoints of any gpt-oss shape, for tests and for measuring speed without the real weights.
 
-Also a command: `python -m ossnb.testing FOLDER --shape 20b`.
+The module is also a command: `python -m ossnb.testing FOLDER --shape 20b`.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ def write_random_checkpoint(
     >>> ossnb.load(folder).logits([1, 2, 3]).shape
     (3, 512)
 
-    `shape`: "20b", "120b", "tiny", a Config, or a mapping of Config fields that differ from tiny's. `layers`
-    cuts or extends it. One seed means the same weights in both layouts, in any number of shards, quantised or
-    not, on every machine. Activations stay near 1, so that logits have a standard deviation of about 1.
-    `edge_cases` adds the block scales 2^-127 and 2^-37 and drives many gates and ups beyond swiglu_limit.
-    `progress(done_bytes, total_bytes)` is called as it writes.
+    `shape` is "20b", "120b", "tiny", a Config, or a mapping of the Config fields that differ from tiny's.
+    `layers` cuts or extends the model to so many layers. One seed means the same weights in both layouts, in
+    any number of shards, quantised or not, on every machine. Activations stay near 1, so logits have a
+    standard deviation of about 1. `edge_cases` adds the block scales 2^-127 and 2^-37 and drives many gates
+    and ups beyond swiglu_limit. `progress(done_bytes, total_bytes)` is called as it writes.
 
-    Streams to disk with buffers of a few MB (unquantised experts: one expert at a time). ValueError for an
-    unknown shape or a folder that already holds a checkpoint, CheckpointError when the disk is too small.
-    config.json comes last and a failed or interrupted write removes its files, so that nothing half-written
-    looks like a model.
+    The weights are streamed to disk with buffers of a few MB (unquantised experts: one expert at a time).
+    Raises ValueError for an unknown shape or a folder that already holds a checkpoint, CheckpointError when
+    the disk is too small. config.json is written last, and a failed or interrupted write removes its files.
+    So a half-written folder never looks like a model.
     """
     config = _config(shape, layers)
     if layout not in ("hf", "original"):
@@ -147,8 +147,9 @@ def _dependent(shape: Mapping[str, Any]) -> dict[str, Any]:
 def _words(key: int, start: int, n: int) -> NDArray[np.uint64]:
     """Words start .. start+n of the random stream `key`.
 
-    SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) by its counter: whole-number arithmetic alone, so the same
-    bytes on every machine and NumPy version, and any part of a stream without the part before it.
+    SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) by its counter: it uses whole-number arithmetic alone. So
+    every machine and NumPy version gives the same bytes, and any part of a stream can be made without the
+    part before it.
     """
     gamma = 0x9E3779B97F4A7C15
     words = np.arange(1, n + 1, dtype=np.uint64)

@@ -1,3 +1,3 @@
-"""The version, which saved answers name."""
+"""The version of ossnb; saved answers name it."""
 
 __version__ = "0.1.0"

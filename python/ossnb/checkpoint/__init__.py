@@ -1,1 +1,1 @@
-"""A model's files: found or fetched, verified, mapped; and the packed copies made from them."""
+"""A model's files: they are found or fetched, verified and mapped; packed copies are made from them."""

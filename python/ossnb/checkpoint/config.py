@@ -1,4 +1,4 @@
-"""The model's dimensions: config.json, read, checked and frozen."""
+"""The model's dimensions: config.json is read, checked and frozen."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Config:
     >>> Config().head_dim, Config(num_hidden_layers=36, num_local_experts=128).layer_types[0]
     (64, 'sliding_attention')
 
-    rope_* are the entries of config.json's rope_scaling or rope_parameters. Impossible values: ValueError.
+    rope_* are the entries of config.json's rope_scaling or rope_parameters. Raises ValueError for impossible
+    values.
     """
 
     num_hidden_layers: int = 24
@@ -76,7 +77,7 @@ class Config:
 
     @property
     def experts_per_token(self) -> int:
-        """num_experts_per_tok; config.json has it under both names."""
+        """The same as num_experts_per_tok; config.json has it under both names."""
         return self.num_experts_per_tok
 
     @property
@@ -103,8 +104,9 @@ class Config:
         >>> Config.from_json(folder / "config.json").num_hidden_layers
         4
 
-        Understands the Hugging Face layout (rope_scaling, or rope_parameters of transformers 5) and OpenAI's
-        original/config.json. CheckpointError names the file, the field, what it holds and what was expected.
+        It understands the Hugging Face layout (rope_scaling, or rope_parameters of transformers 5) and
+        OpenAI's original/config.json. A CheckpointError names the file, the field, its value and the expected
+        value.
         """
         path = Path(path)
         raw = _read_object(path)
@@ -128,7 +130,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _expect(raw: Mapping[str, Any], name: str, expected: object) -> None:
-    """Refuse a value that would change what the model computes; a missing one means gpt-oss's own."""
+    """Refuse a value that would change the model's results; a missing value means gpt-oss's own."""
     if raw.get(name, expected) != expected:
         raise ValueError(f"{name} is {raw[name]!r}, expected {expected!r}")
 

@@ -55,8 +55,8 @@ def expand(cache_dir: Path | None = None) -> Path:
     'demo-...'
 
     The folder is an ordinary gpt-oss checkpoint of about 157 MB, named after the hash of the compact file.
-    `cache_dir` overrides OSSNB_CACHE and the platform's cache folder. Safe to call from several processes.
-    CheckpointError (an OSError) when the folder cannot be written.
+    `cache_dir` overrides OSSNB_CACHE and the platform's cache folder. Several processes may call this at
+    once. Raises CheckpointError (an OSError) when the folder cannot be written.
     """
     root = cache_dir if cache_dir is not None else default_cache_dir()
     compact = _read(COMPACT_FILE)
@@ -106,7 +106,7 @@ def _remove_leftovers(root: Path, name: str) -> None:
 
 
 def _move(temporary: Path, folder: Path) -> None:
-    """Put the finished folder in its place, where a faster process's or a damaged one may be."""
+    """Put the finished folder in its place; a faster process's folder or a damaged one may be there."""
     for _ in range(3):
         try:
             os.replace(temporary, folder)

@@ -1,4 +1,4 @@
-"""A model's name → its folder: local, cached, or downloaded after saying what it costs."""
+"""A model's name → its folder: local, cached, or downloaded after a line that says the cost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _POLL_S = 0.1
 
 
 class Resolved(NamedTuple):
-    """Where a model lies, what it is called, and the commit it comes from (None for a plain folder)."""
+    """A model's folder, its name, and the commit that it comes from (None for a plain folder)."""
 
     path: Path
     source: str
@@ -36,16 +36,16 @@ class Resolved(NamedTuple):
 
 
 def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Resolved:
-    """Find a model's folder, downloading it from the Hugging Face hub if need be.
+    """Find a model's folder; download it from the Hugging Face hub if need be.
 
     >>> resolve("20b").path.name  # downloads 13.8 GB  # doctest: +SKIP
     '6cee5e81ee83917806bbde320786a8fb61efebee'
 
-    `source`: an existing folder, "20b", "120b" or a hub id such as "openai/gpt-oss-20b"; `revision`: a
-    branch, tag or commit of the hub. A model that is complete in the cache is used without any network.
-    Otherwise size, free disk and free memory are shown before the first gigabyte, and a model that cannot fit
-    is refused: MemoryError if it is larger than the memory, CheckpointError for the disk and for whatever the
-    hub answers. After an interrupted download the next one keeps the files that are complete.
+    `source` is an existing folder, "20b", "120b" or a hub id such as "openai/gpt-oss-20b". `revision` is a
+    branch, tag or commit of the hub. A model that is complete in the cache needs no network. Otherwise size,
+    free disk and free memory are shown before the first gigabyte. Raises MemoryError if the model is larger
+    than the memory, CheckpointError if the disk is too small or the hub answers with an error. After an
+    interrupted download the next one keeps the files that are complete.
     """
     name = os.fspath(source)
     folder = Path(name).expanduser()
@@ -66,7 +66,7 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
 
 
 def cached(source: str, revision: str | None = None) -> Path | None:
-    """Return the folder of a model that is complete in the local cache, else None. Never asks the network.
+    """Return the folder of a model that is complete in the local cache, else None; never ask the network.
 
     >>> cached("120b") is None  # where it was not downloaded  # doctest: +SKIP
     True
@@ -100,19 +100,19 @@ def _is_complete(folder: Path) -> bool:
 
 
 def cache_folder() -> Path:
-    """Return the folder of the Hugging Face hub's cache, which may not exist yet."""
+    """Return the folder of the Hugging Face hub's cache; it may not exist yet."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
 
 
 def default_source() -> tuple[str, str | None]:
-    """Choose the model used when none is named, and a line to show the user if it is the embedded one.
+    """Choose the model for callers who name none, and a line for the user if it is the embedded one.
 
     >>> default_source()  # where it was downloaded  # doctest: +SKIP
     ('openai/gpt-oss-20b', None)
 
-    OSSNB_MODEL if it is set, else gpt-oss-20b if it is complete in the local cache, else "demo".
+    It is OSSNB_MODEL if that is set, else gpt-oss-20b if it is complete in the local cache, else "demo".
     """
     if named := os.environ.get("OSSNB_MODEL"):
         return named, None
@@ -165,7 +165,7 @@ def _download(repo: str, revision: str | None) -> Path:
 
 
 def _remote_files(repo: str, revision: str | None) -> list[_File]:
-    """The files to have, with their sizes, as the hub lists them now."""
+    """The files of the model, with their sizes, as the hub lists them now."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=30)
@@ -193,8 +193,8 @@ def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
     memory = machine.total_memory()
     if total > memory:
         raise MemoryError(
-            f"{repo}: the weights have {size_text(total)}, this machine {size_text(memory)} of memory, so "
-            "that every token would be read from disk. If you want that, run "
+            f"{repo}: the weights have {size_text(total)}, this machine has {size_text(memory)} of memory, "
+            "so every token would be read from disk. If you want that, run "
             f"`hf download {repo}` and load it again"
         )
 
@@ -202,8 +202,8 @@ def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
 def _fetch(repo: str, revision: str | None, progress: Progress) -> Path:
     """Download on another thread, and show the progress on this one.
 
-    So displays need not be thread-safe, and an interrupt returns at once: the hub's threads are told to stop
-    at their next piece of data.
+    So displays need not be thread-safe. An interrupt returns at once: the hub's threads stop at their next
+    piece of data.
     """
     counted, stop = [0], threading.Event()
     outcome: list[Path | BaseException] = []
@@ -255,7 +255,7 @@ def _snapshot(repo: str, revision: str | None, patterns: list[str], bar_class: t
 
 @contextlib.contextmanager
 def _without_hub_bars() -> Iterator[None]:
-    """Keep the hub's own bars off: in notebooks they are widgets, which break saved notebooks."""
+    """Keep the hub's own bars off: in notebooks they are widgets, and widgets break saved notebooks."""
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,

@@ -39,14 +39,14 @@ class Checkpoint:
 
 
 class Dim(NamedTuple):
-    """A tensor's size along one axis, and which fields of config.json it comes from."""
+    """A tensor's size along one axis, and the fields of config.json that it comes from."""
 
     size: int
     origin: str
 
 
 class Spec(NamedTuple):
-    """What a tensor must look like."""
+    """The dtype and shape that a tensor must have."""
 
     dtype: str
     dims: tuple[Dim, ...]
@@ -64,10 +64,10 @@ def open_checkpoint(
     >>> open_checkpoint(folder).tensors["model.layers.0.self_attn.sinks"].shape
     (8,)
 
-    Accepts the Hugging Face layout, OpenAI's original/ layout and unquantised (bfloat16 expert) fine-tunes,
-    in any number of shards. The weights stay on disk: only headers and MXFP4 scales are read, the latter by
-    `max_byte`, which finds the largest byte of an array (NumPy's by default). CheckpointError names the file
-    and the tensor at fault.
+    It accepts the Hugging Face layout, OpenAI's original/ layout and unquantised (bfloat16 expert)
+    fine-tunes, in any number of shards. The weights stay on disk: only headers and MXFP4 scales are read.
+    `max_byte` reads the scales; it finds the largest byte of an array (NumPy's by default). A CheckpointError
+    names the file and the tensor at fault.
     """
     path = _checkpoint_folder(Path(folder))
     config = Config.from_json(path / "config.json")
@@ -268,7 +268,7 @@ def _locate(folder: Path) -> tuple[dict[str, safetensors.Header], dict[str, str]
 
 
 def read_index(path: Path) -> dict[str, str]:
-    """Read model.safetensors.index.json: the file name of each tensor. CheckpointError if it is damaged."""
+    """Read model.safetensors.index.json, the file name of each tensor; raise CheckpointError for damage."""
     try:
         index = json.loads(path.read_bytes())
     except OSError as error:
@@ -311,7 +311,7 @@ def _check_specs(
     if unknown:
         raise CheckpointError(
             f"{folder / located[unknown[0]]}: has {_some(unknown)}, which gpt-oss does not have; "
-            "merge adapters and remove what is not the model's"
+            "merge adapters and remove tensors that are not the model's"
         )
     for name, spec in expected.items():
         _check_tensor(folder / located[name], name, headers[located[name]].entries[name], spec)
@@ -344,7 +344,7 @@ def _check_scales(
     stored: dict[str, NDArray[Any]],
     max_byte: Callable[[NDArray[np.uint8]], int],
 ) -> None:
-    """Refuse NaN and overflowing block scales now: later they would silently poison every token."""
+    """Refuse NaN and overflowing block scales now; later they would silently poison every token."""
     for name, scales in stored.items():
         if not name.endswith(("_scales", ".scales")):
             continue
@@ -361,7 +361,7 @@ def _check_scales(
 def _fingerprint(
     folder: Path, headers: dict[str, safetensors.Header], stored: dict[str, NDArray[Any]]
 ) -> str:
-    """Tell checkpoints apart unread: config, headers, sizes and a few values of every tensor."""
+    """Tell checkpoints apart by config, headers, sizes and a few values of every tensor, and read no more."""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for file, header in headers.items():
         digest.update(f"{file} {header.n_bytes} ".encode() + header.raw)

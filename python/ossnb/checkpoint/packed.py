@@ -1,8 +1,8 @@
 """Packed copies of a checkpoint's dense matrices: made once, kept in files, mapped by every process.
 
-Each kind is one safetensors file in the cache. Its name says which model it belongs to (the checkpoint's
-fingerprint) and in which version of the format; its header holds a checksum of itself and one of the matrices
-it was made from. docs/DECISIONS.md tells why that is enough.
+Each kind is one safetensors file in the cache. Its name has the model it belongs to (the checkpoint's
+fingerprint) and the version of the format. Its header holds a checksum of itself and a checksum of the
+matrices it was made from. docs/DECISIONS.md tells why that is enough.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _DTYPES = {np.dtype("u1"): "U8", np.dtype("<u4"): "U32", np.dtype("<f4"): "F32"}
 
 
 def packings(config: Config, precision: str, device: str = "cpu") -> list[_core.Packing]:
-    """List what a model of this shape is helped by on a device: NUMERICS.md."""
+    """List the packings that help a model of this shape on a device: NUMERICS.md."""
     return _core.packings(dataclasses.asdict(config), precision, device)
 
 
@@ -97,7 +97,7 @@ def _n_bytes(packing: _core.Packing, tensors: Arrays) -> int:
 
 
 def folder() -> Path:
-    """Return the folder of derived files, which may not exist yet: `derived` in OSSNB_CACHE."""
+    """Return the folder of derived files, `derived` in OSSNB_CACHE; it may not exist yet."""
     return default_cache_dir() / "derived"
 
 
@@ -128,7 +128,7 @@ def used_bytes() -> int:
 
 
 def clear() -> int:
-    """Remove every derived file and return how many bytes that freed; models in use keep what they mapped."""
+    """Remove every derived file and return how many bytes that freed; models in use keep their mappings."""
     freed = used_bytes()
     if folder().is_dir():
         for path in folder().iterdir():
@@ -140,12 +140,12 @@ def clear() -> int:
 def prepare(
     opened: Checkpoint, precision: str, threads: int, device: str = "cpu"
 ) -> list[safetensors.MappedFile]:
-    """Map the packed copies of a checkpoint, whose arrays are called "NAME.q8" and the like; build what is
-    missing.
+    """Map the packed copies of a checkpoint and build the missing ones; their arrays are called "NAME.q8" and
+    the like.
 
-    A file that is stale or damaged is built anew. Where it cannot be stored (no room, no permission, the
-    limit) nothing is returned for it, and a warning says so once: the engine does without, but for Q8, which
-    it then packs in memory of its own. Any number of processes may do this at once: one builds, the
+    A file that is stale or damaged is built anew. If a file cannot be stored (no room, no permission, the
+    limit), nothing is returned for it, and a warning says so once. The engine then does without the copy;
+    only Q8 it packs in memory of its own. Any number of processes may call this at once: one builds, the
     others wait for it.
     """
     mapped: list[safetensors.MappedFile] = []
@@ -163,7 +163,7 @@ def prepare(
         what = " and ".join(packing.text for packing in left_out)
         warnings.warn(
             f"{what} cannot be kept in {folder()} ({reason}): {left_out[-1].without}. OSSNB_CACHE names "
-            "another folder, OSSNB_CACHE_LIMIT its size (0: without, and without this note)",
+            "another folder, OSSNB_CACHE_LIMIT its size (0 keeps no copies and gives no warning)",
             stacklevel=3,
         )
     return mapped
@@ -277,7 +277,7 @@ class _Entry:
         return safetensors.map_file(self.path, safetensors.read_header(self.path))
 
     def write(self, file: BinaryIO, update: Any) -> None:
-        """Write the arrays, then before them the header, whose sums are known in the end."""
+        """Write the arrays first, then the header before them, since its sums are known only in the end."""
         start = -(-(4096 + 512 * len(self.packing.sources)) // 4096) * 4096
         file.seek(start)
         header: dict[str, Any] = {}
@@ -310,11 +310,11 @@ def _hex(checksum: int) -> str:
 
 
 def _identity(files: list[safetensors.MappedFile]) -> str:
-    """Say which bytes these files hold, without reading them: the hub's hash, or what changes with them.
+    """Identify the bytes of these files unread: by the hub's hash, or by facts that change with the bytes.
 
     The hub names a blob by its SHA-256. Elsewhere a write changes the time of the last change (ctime), which
     no program can set back; a copy is another inode. So the same identity means the same bytes, and another
-    one only means that they have to be looked at.
+    identity only means that the bytes have to be read.
     """
     parts = []
     for file in sorted(files, key=lambda file: file.path):
@@ -329,7 +329,7 @@ def _identity(files: list[safetensors.MappedFile]) -> str:
 
 @contextlib.contextmanager
 def _lock(where: Path) -> Iterator[None]:
-    """Let one process at a time build in a folder; the system frees the lock of one that dies."""
+    """Let one process at a time build in a folder; the system frees the lock of a process that dies."""
     with contextlib.ExitStack() as stack:
         if sys.platform != "win32":
             import fcntl
@@ -358,7 +358,7 @@ def _remove_leftovers(where: Path) -> None:
 
 
 def _evict(allowed: int, newest: Path) -> None:
-    """Remove the files used longest ago until the rest, `newest` among it, is no more than allowed."""
+    """Remove the files used longest ago until the rest, `newest` included, is no more than allowed."""
     found = [path for path in files() if path != newest]
     total = sum(map(_size, found)) + _size(newest)
     for path in found:

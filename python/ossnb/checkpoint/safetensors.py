@@ -42,7 +42,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one tensor lies: dtype as written in the header, byte range [begin, end) of the file."""
+    """The place of one tensor: dtype as written in the header, byte range [begin, end) of the file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -65,8 +65,8 @@ def read_header(path: Path) -> Header:
     >>> read_header(folder / "model.safetensors").entries["model.norm.weight"].shape
     (192,)
 
-    CheckpointError for anything that does not add up: sizes, JSON, dtypes, shapes, offsets that overlap,
-    leave a gap or leave the file.
+    Raises CheckpointError for anything that does not add up: sizes, JSON, dtypes, shapes, and offsets that
+    overlap, leave a gap or leave the file.
     """
     raw, n_bytes = _read_raw(path)
     data = n_bytes - 8 - len(raw)
@@ -182,10 +182,10 @@ class MappedFile:
     tensors: dict[str, NDArray[Any]]
 
     def check(self) -> None:
-        """Refuse a file that has become shorter: to touch what it lacks now would end the process (SIGBUS).
+        """Refuse a file that has become shorter: a read of the lost part would end the process (SIGBUS).
 
-        A look at the file's size, about a microsecond. A file that was replaced, rather than rewritten, does
-        no harm: the mapping keeps the old one alive.
+        The check looks at the file's size and takes about a microsecond. A file that was replaced, rather
+        than rewritten, does no harm: the mapping keeps the old file alive.
         """
         n_bytes = self.mapping.size()
         if n_bytes < len(self.mapping):
@@ -199,8 +199,8 @@ class MappedFile:
 def map_file(path: Path, header: Header) -> MappedFile:
     """Map a file read-only.
 
-    The arrays keep the mapping alive. Views of wider items may start at any even byte; a tensor that starts
-    at an odd one (never in published files) is copied.
+    The arrays keep the mapping alive. Views of wider items may start at any even byte. A tensor that starts
+    at an odd byte (never in published files) is copied.
     """
     try:
         with path.open("rb") as file:

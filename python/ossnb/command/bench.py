@@ -1,4 +1,4 @@
-"""Speed and memory of a model on this machine, beside the limits the machine shows in the same minute."""
+"""Speed and memory of a model on this machine, beside the machine's own limits in the same minute."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def measure(
     True
 
     A run reads `prompt` random token ids after `depth` earlier ones, then feeds `new` more one by one. The
-    numbers do not depend on what the weights say, so random weights of the right shape serve as well. tok_s
-    is the median of the runs. ValueError for a count that makes no sense; otherwise what `load` raises, for
-    more tokens than the model's longest context, say.
+    numbers do not depend on the values of the weights, so random weights of the right shape serve as well.
+    tok_s is the median of the runs. Raises ValueError for a count that makes no sense, and the errors of
+    `load`, for example for more tokens than the model's longest context.
     """
     settings = {"prompt": prompt, "new": new, "depth": depth, "runs": runs}
     for name, value in settings.items():
@@ -82,7 +82,7 @@ def random_ids(n_vocab: int, count: int) -> NDArray[np.int32]:
 
 
 def read_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32]) -> int:
-    """Prefill `ids` as generation does: in chunks, and a token is chosen after the last; its bytes."""
+    """Prefill `ids` in chunks, choose a token after the last, as generation does; return the bytes read."""
     last = (len(ids) - 1) // PASS_ROWS * PASS_ROWS
     for start in range(0, last, PASS_ROWS):
         core.step([(sequence, ids[start : start + PASS_ROWS], 0)], [])
@@ -90,9 +90,10 @@ def read_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int
 
 
 def decode_tokens(core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32]) -> tuple[float, float]:
-    """Feed tokens one by one and choose a next one after each, as generation does: seconds, bytes a token.
+    """Feed tokens one by one and choose a token after each: return the seconds, and the bytes a token.
 
-    What is chosen is not what is fed, so that every run and every engine computes the same tokens.
+    Generation chooses in the same way. The chosen tokens are not fed, so that every run and every engine
+    computes the same tokens.
     """
     sampler = _greedy(core)
     start = time.perf_counter()
@@ -107,7 +108,7 @@ def _greedy(core: _core.Model) -> _core.Sampler:
 def _choose(
     core: _core.Model, sequence: _core.Sequence, ids: NDArray[np.int32], sampler: _core.Sampler
 ) -> int:
-    """Append tokens and choose the next one; how many bytes were read."""
+    """Append tokens and choose the next one; return how many bytes were read."""
     return core.step([(sequence, ids, 1)], [_core.Chooser(sampler, 0)]).n_bytes
 
 
@@ -135,7 +136,7 @@ def _limits(core: _core.Model) -> tuple[float, float]:
 
 
 def matrix_operations(config: Config) -> int:
-    """Count the operations, two a multiply-add, of one prefill token in matrices: all but attention and head.
+    """Count one prefill token's operations in matrices, two a multiply-add, without attention and head.
 
     >>> round(matrix_operations(Config()) / 1e9, 2)
     6.06
@@ -183,8 +184,8 @@ def _shape(config: Config) -> dict[str, int]:
 class PeakPrivateMemory:
     """Watch this process's private memory while a block runs; `peak` is None where the system does not tell.
 
-    Private is what no other process could share: anonymous pages, in memory or swapped out. Mapped weights
-    are not.
+    Private memory is memory that no other process could share: anonymous pages, in memory or swapped out.
+    Mapped weights are not private.
     """
 
     INTERVAL_S = 0.02
@@ -217,9 +218,9 @@ class PeakPrivateMemory:
 
 
 def private_bytes() -> int | None:
-    """Return the bytes of anonymous memory (RssAnon + VmSwap of /proc/self/status), None where unknown.
+    """Return the bytes of anonymous memory (RssAnon + VmSwap of /proc/self/status), or None if unknown.
 
-    smaps_rollup tells the same number, but walks every page of the mapped weights for it.
+    smaps_rollup has the same number, but walks every page of the mapped weights for it.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -229,7 +230,7 @@ def private_bytes() -> int | None:
 
 
 def render(report: dict[str, Any]) -> str:
-    """Lay a report of `measure` out for people."""
+    """Write a report of `measure` for people."""
     settings, limits, shape = report["settings"], report["limits"], report["model"]
     prefill, decode, private = report["prefill"], report["decode"], report["peak_private_bytes"]
     after = f" after {settings['depth']}" if settings["depth"] else ""

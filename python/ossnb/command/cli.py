@@ -1,4 +1,4 @@
-"""The command `ossnb` and its parts. Results go to stdout, talk about them to stderr."""
+"""The command `ossnb` and its parts. Results go to stdout, words about them to stderr."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UsageError(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 well, 1 failed, 2 wrong use, 130 interrupted.
+    """Run the command line and return its exit code: 0 success, 1 failure, 2 wrong use, 130 interrupt.
 
     >>> main(["run", "--model", "demo", "--temperature", "0", "What is 2 + 2?"])
     2 + 2 = 4.
@@ -174,7 +174,7 @@ def _run(args: argparse.Namespace) -> int:
     from ..loader import load
 
     if args.raw and (args.effort or args.instructions):
-        raise UsageError("--raw continues plain text: --effort and --instructions mean nothing to it")
+        raise UsageError("--raw continues plain text: it takes no --effort and no --instructions")
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     names = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
@@ -193,7 +193,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _finish(stream: Stream) -> bool:
-    """Run a stream to its end; say whether it was interrupted. `stream.reply` has what was written."""
+    """Run a stream to its end; return whether it was interrupted. `stream.reply` has the text written."""
     try:
         for _ in stream:
             pass
@@ -372,7 +372,7 @@ def _bench(args: argparse.Namespace) -> int:
         print(json.dumps(found, indent=1) if args.json else quality.render_report(found))
         return 0
     if args.conversations is not None:
-        raise UsageError("--conversations counts those of --quality")
+        raise UsageError("--conversations works only with --quality; add --quality or leave it out")
     from . import bench
 
     names = ("prompt", "new", "depth", "threads", "runs", "precision")

@@ -1,4 +1,4 @@
-"""What this machine has for ossnb, and which model fits it."""
+"""The resources of this machine for ossnb, and the models that fit it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def examine() -> dict[str, Any]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Describe the machine, for a report that others will read.
+    """Describe the machine for a report to other people.
 
     >>> sorted(describe_machine())
     ['cores', 'cpu', 'memory_bytes', 'python', 'system']
@@ -75,7 +75,7 @@ def _model(name: str, n_bytes: int) -> dict[str, Any]:
 
 
 def render(report: dict[str, Any]) -> str:
-    """Lay a report of `examine` out for people."""
+    """Write a report of `examine` for people."""
     host, kernels, memory, cache = (report[key] for key in ("machine", "kernels", "memory", "hub_cache"))
     packed = report["derived"]
     others = ", ".join(level for level in kernels["levels"] if level != kernels["chosen"])

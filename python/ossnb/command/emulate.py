@@ -1,6 +1,6 @@
-"""gpt-oss in NumPy with somebody else's rounding: what llama.cpp's arithmetic does to the logits.
+"""gpt-oss in NumPy with another program's rounding: the effect of llama.cpp's arithmetic on the logits.
 
-With rounding switched off it is the plain model, which tests compare with an independent one in float64.
+With rounding switched off it is the plain model. Tests compare that with an independent model in float64.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROWS = 8192  # of a matrix widened at a time
 
 
 class Rounding(NamedTuple):
-    """What happens to numbers before they are multiplied; rows are [.., K], K a multiple of 32."""
+    """The rounding of numbers before they are multiplied; rows are [.., K], K a multiple of 32."""
 
     name: str
     dense: Callable[[Floats], Floats]  # q, k, v, o, lm_head, embed_tokens; experts only if not MXFP4
@@ -53,7 +53,7 @@ LLAMA_CPP = Rounding("llama.cpp", q8_0, q8_0)
 
 
 class Emulation:
-    """A model of which every sequence is computed from its first token, many sequences at a time."""
+    """A model that computes every sequence from its first token, many sequences at a time."""
 
     def __init__(
         self, tensors: Tensors, config: Config, rounding: Rounding, dtype: DTypeLike = np.float32
@@ -62,7 +62,7 @@ class Emulation:
         self._lm_head: Floats | None = None
 
     def hidden(self, sequences: Sequence[Sequence[int]]) -> list[Floats]:
-        """Return what the output layer is multiplied by, of each token of each sequence, [T, D] each."""
+        """Return the input of the output layer for each token of each sequence, [T, D] each."""
         cuts = np.cumsum([len(ids) for ids in sequences])[:-1]
         ids = np.concatenate([np.asarray(ids, np.int64) for ids in sequences])
         embedded = as_float32(self._tensors["model.embed_tokens.weight"][ids])

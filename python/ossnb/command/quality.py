@@ -1,4 +1,4 @@
-"""What `fast` costs: its next-token distributions beside those of `exact`, and llama.cpp's arithmetic's."""
+"""The cost of `fast`: its next-token distributions, and those of llama.cpp's arithmetic, beside `exact`."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def measure(
     >>> report["fast"]["top1_agreement"] > 0.9  # takes a minute  # doctest: +SKIP
     True
 
-    The places compared are those before each token of the answers in a fixed set of conversations, in
-    wordings that the embedded model was not trained on; `conversations` takes fewer, spread over all tasks. A
+    The comparison takes the places before each token of the answers in a fixed set of conversations. The
+    embedded model was not trained on their wordings. `conversations` takes fewer, spread over all tasks. A
     model with a smaller vocabulary gets random tokens of the same lengths. llama.cpp's arithmetic is emulated
     in NumPy on the same weights: activations in int8 per block of 32 with a scale in half precision, MXFP4
     experts, Q8_0 for the other matrices.
@@ -81,8 +81,8 @@ def measure(
 
 
 def held_out(count: int | None) -> Iterator[tuple[list[int], int]]:
-    """Yield conversations that the demo was not trained on: their tokens up to the last but one, and how many
-    of the last places are compared."""
+    """Yield conversations that the demo was not trained on: their tokens up to the last but one, and the
+    number of last places to compare."""
     entries = json.loads(CONVERSATIONS_FILE.read_text(encoding="utf-8"))
     if count is not None:
         if not 1 <= count <= len(entries):
@@ -113,7 +113,7 @@ def divergence(exact: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def render_report(report: dict[str, Any]) -> str:
-    """Lay a report of `measure` out for people."""
+    """Write a report of `measure` for people."""
     lines = [
         f"{report['model']}: {report['positions']:,} places in {report['conversations']} "
         f"{report['tokens']}, against precision exact",

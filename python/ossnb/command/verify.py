@@ -1,4 +1,4 @@
-"""Does a copy of a model compute what gpt-oss computes? Its files, prompts and published answers tell."""
+"""Verify that a copy of a model computes as gpt-oss does, by its files, prompts and published answers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _KNOWN = {"gpt-oss-20b": Config(), "gpt-oss-120b": Config(num_hidden_layers=36, 
 
 @dataclass(frozen=True)
 class Golden:
-    """A prompt (user text after the default system message) and what gpt-oss-20b greedily says to it.
+    """A prompt (user text after the default system message) and the greedy answer of gpt-oss-20b.
 
-    Facts published by the project gracee3/gpt-oss-rs: OpenAI's PyTorch reference (openai/gpt-oss 5994767) on
-    the hub's revision 6cee5e8. `sha256` is of the prompt's token ids, joined by commas.
+    The project gracee3/gpt-oss-rs published these facts: OpenAI's PyTorch reference (openai/gpt-oss 5994767)
+    on the hub's revision 6cee5e8. `sha256` is of the prompt's token ids, joined by commas.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Golden:
 
 
 class Check(NamedTuple):
-    """One thing looked at: what, whether it is as it must be (None: nothing to hold it to), what was seen."""
+    """One check: its subject, whether it passed (None: nothing to compare with), and what was seen."""
 
     name: str
     passed: bool | None
@@ -84,14 +84,15 @@ GOLDENS = (
 
 
 def verify(source: str | Path, threads: int | None = None) -> Iterator[Check]:
-    """Check a model and yield one Check at a time, cheap ones first.
+    """Check a model; yield one Check at a time, cheap ones first.
 
     >>> next(verify("demo")).passed
     True
 
-    Files and tensor shapes, then the tokens of six prompts, then, for gpt-oss-20b, the eight published tokens
-    of each prompt: fed one after the other, each must be the model's own choice or a near-tie (LARGEST_GAP).
-    A missing or damaged checkpoint is a Check that did not pass, not an exception.
+    The checks are files and tensor shapes, then the tokens of six prompts. For gpt-oss-20b the eight
+    published tokens of each prompt follow: they are fed one after the other, and each must be the model's own
+    choice or a near-tie (LARGEST_GAP). A missing or damaged checkpoint is a Check that did not pass, not an
+    exception.
     """
     try:
         model = load(source, threads=threads)
@@ -116,7 +117,7 @@ def verify(source: str | Path, threads: int | None = None) -> Iterator[Check]:
 
 
 def known_as(config: Config) -> str | None:
-    """Name the published model whose dimensions these are.
+    """Name the published model that has these dimensions.
 
     >>> known_as(Config()), known_as(Config(num_local_experts=64))
     ('gpt-oss-20b', None)
@@ -138,7 +139,7 @@ def check_prompt(golden: Golden, ids: Sequence[int]) -> Check:
 
 
 def golden_gaps(model: Model, ids: Sequence[int], published: Sequence[int]) -> list[float]:
-    """Return how far each published token's logit lies below the largest, after the published ones before."""
+    """Return how far each published token's logit lies below the largest, given the published ones before."""
     fed = np.array([*ids, *published[:-1]], dtype=np.int32)
     logits = np.concatenate([*model.logit_blocks(fed, start=len(ids) - 1)])
     chosen = logits[np.arange(len(published)), published]

@@ -1,1 +1,1 @@
-"""The C++ engine as several threads share it, and what can be read off it."""
+"""The C++ engine, shared by several threads, and the traces that can be read off it."""

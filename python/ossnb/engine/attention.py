@@ -1,7 +1,7 @@
-"""Where attention looks: the weights of one layer, computed anew in NumPy from the residual stream.
+"""The attention weights of one layer, computed anew in NumPy from the residual stream.
 
-The engine never stores them (its attention runs over blocks of keys), so a trace forms them from the layer's
-input and its weights, in float32.
+The engine never stores these weights: its attention runs over blocks of keys. So a trace forms them from the
+layer's input and its tensors, in float32.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def attention_weights(
     >>> bool(attention_weights(model.tensors, model.config, 0, hidden).sum(axis=-1).max() <= 1)
     True
 
-    As `each_head` has them, of all heads.
+    The values are those of `each_head`, for all heads.
     """
     return np.stack([*each_head(tensors, config, layer, inputs, start)])
 
@@ -57,11 +57,11 @@ def each_head(
     start: int = 0,
     heads: Iterable[int] | None = None,
 ) -> Iterator[Floats]:
-    """Yield how much each token from `start` on attends to each token, [T - start, T], head by head: those of
-    `heads`, or all.
+    """Yield how much each token from `start` on attends to each token, [T - start, T], for each of `heads` or
+    all.
 
-    `inputs` [T, D] is the residual stream before the layer, from position 0. A row adds up to 1 less what the
-    head's sink took. Sliding layers see the last `sliding_window` tokens.
+    `inputs` [T, D] is the residual stream before the layer, from position 0. A row adds up to 1 less the
+    share of the head's sink. Sliding layers see the last `sliding_window` tokens.
     """
     prefix = f"model.layers.{layer}."
     scale = as_float32(tensors[prefix + "input_layernorm.weight"])
@@ -86,7 +86,7 @@ def each_head(
 
 
 def unseen_keys(n: int, window: int) -> NDArray[np.bool_]:
-    """Return for each of n positions which of the n keys it does not see: later ones, and those before its
+    """Return for each of n positions the keys, of n, that it does not see: later ones, and those before its
     window."""
     distance = np.arange(n)[:, None] - np.arange(n)
     return np.asarray((distance < 0) | (distance >= window))

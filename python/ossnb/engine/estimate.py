@@ -1,4 +1,4 @@
-"""How long a prompt will take to read, told before it is read: the kernels are timed, the model is not."""
+"""Estimate how long a prompt takes to read, before it is read: the kernels are timed, the model is not."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def prefill_seconds(
     >>> 0 < seconds[0] < seconds[1]
     True
 
-    Within a factor of two where the threads have a core each and the weights are in memory. Counted are the
-    products of all layers and attention as long as the context is; `exact` and `fast` differ in the former.
+    The estimate is right within a factor of two where each thread has a core and the weights are in memory.
+    It counts the products of all layers, and attention over the whole context. `exact` and `fast` differ in
+    the products.
     """
     c, rates = config, product_rates(isa, precision)
     experts, dense = multiply_adds(c)
@@ -46,7 +47,7 @@ def prefill_seconds(
 
 
 def multiply_adds(config: Config) -> tuple[int, int]:
-    """Count those of one prefill token in experts and in the other matrices, attention and head left out.
+    """Count one prefill token's multiply-adds in experts and in other matrices, attention and head left out.
 
     >>> [round(n / 1e9, 2) for n in multiply_adds(Config())]
     [2.39, 0.64]

@@ -1,4 +1,4 @@
-"""What a generation asks for: the one thing that the loop and the scheduler both know."""
+"""A generation's request to the engine; the loop and the scheduler both know it, and share nothing else."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .. import _core
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What a generation wants next: to read `tokens` from position `at` on, and choices after the last of
-    them, one for each of `choosers`. What the sequence held from `at` on is forgotten."""
+    """The next step of a generation: read `tokens` from position `at` on, and make one choice for each of
+    `choosers` after the last tokens. The sequence forgets the tokens that it held from `at` on."""
 
     at: int
     tokens: Sequence[int]

@@ -1,8 +1,8 @@
-"""Keys and values of earlier prompts and replies: a prompt is computed only from where it parts from them.
+"""Keys and values of earlier prompts and replies: only the part of a prompt that differs is computed.
 
-They stand in a radix tree whose nodes are blocks. A node has the tokens of one block, and follows the nodes
-of the tokens before them. Prompts that begin alike share their first nodes. The last block of a match may be
-shared in part, since whoever writes into a shared block takes a copy of it.
+A radix tree holds them; its nodes are blocks. A node has the tokens of one block, and follows the nodes of
+the tokens before them. Prompts that begin alike share their first nodes. A match may share its last block in
+part, because a sequence that writes into a shared block takes a copy of it.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ class _Node:
 
 
 class PrefixTree:
-    """What is kept of one model's keys and values, within `max_bytes`; least recently used goes first.
+    """The kept keys and values of one model, within `max_bytes`; the least recently used blocks go first.
 
     >>> tree = PrefixTree(model.engine.core, max_bytes=1_000_000_000)
     >>> tree.keep([], model.engine.core.sequence())
     >>> tree.longest(np.array([200006, 1428], np.int32)) is None
     True
 
-    Several threads may use it. What a running sequence shares is not given up: it would free nothing. The
-    budget counts all blocks of the store, those of running sequences too.
+    Several threads may use the tree. It does not give up blocks that a running sequence shares: that would
+    free nothing. The budget counts all blocks of the store, also those of running sequences.
     """
 
     def __init__(self, core: _core.Model, max_bytes: int) -> None:
@@ -85,10 +85,10 @@ class PrefixTree:
         _trees.add(self)
 
     def longest(self, tokens: Tokens) -> tuple[_core.Sequence, int] | None:
-        """Return a sequence of the longest known prefix, and its length; None where nothing is known.
+        """Return a sequence of the longest known prefix, and its length; None where no prefix is known.
 
-        The prompt's last token is never part of it: the next one is chosen after it, so it must be computed
-        again.
+        The prompt's last token is never part of the prefix: the next token is chosen after it, so it must be
+        computed again.
         """
         keys = _keys(tokens[:-1], self._block_tokens)
         with self._lock:
@@ -108,9 +108,10 @@ class PrefixTree:
             return (self._core.sequence(blocks, n), n) if n else None
 
     def keep(self, tokens: Seq[int], sequence: _core.Sequence) -> None:
-        """Keep a sequence whose first `sequence.length` tokens are `tokens`; nobody writes to it any more.
+        """Keep a sequence whose first `sequence.length` tokens are `tokens`; the caller writes to it no more.
 
-        It may exceed the budget until `make_room` is called: while the caller holds it, nothing can be freed.
+        The tree may exceed the budget until `make_room` is called: while the caller holds the sequence,
+        nothing can be freed.
         """
         self._notes.append((np.asarray(tokens[: sequence.length], np.int32), sequence))
         while self._notes and self._lock.acquire(blocking=False):
@@ -120,7 +121,7 @@ class PrefixTree:
                 self._lock.release()
 
     def make_room(self, n_bytes: int) -> None:
-        """Give blocks up until `n_bytes` more fit the budget, as far as there are any that nobody uses."""
+        """Give up blocks that nobody uses, until `n_bytes` more fit the budget or no such block is left."""
         kv = self._core.kv
         if kv.used_bytes + n_bytes <= self.max_bytes or not self._lock.acquire(blocking=False):
             return
@@ -140,7 +141,7 @@ class PrefixTree:
             self._n_nodes = 0
 
     def after_fork(self) -> None:
-        """Begin with a free lock in a forked child: who held it may not have been copied."""
+        """Begin with a free lock in a forked child: the thread that held it may not have been copied."""
         self._lock = threading.Lock()
 
     @property

@@ -1,8 +1,8 @@
-"""Many generations, one engine: what they want next goes through it together, in one ragged pass.
+"""Many generations, one engine: their next tokens go through it together, in one ragged pass.
 
-A generation asks (`Feed`) and is told (`Ride.choices`). Who waits for an answer may drive: the first of those
-who wait makes one pass for all of them, and each takes its own part away. So nothing runs that nobody waits
-for, and a slow reader stops only itself.
+A generation asks (`Feed`) and gets its answer (`Ride.choices`). Each thread that waits for an answer may
+drive: the first of them makes one pass for all, and each takes its own part away. So the engine runs only
+while somebody waits, and a slow reader stops only itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_GRACE_S = 0.005
 
 
 class Progress(NamedTuple):
-    """How far a long feed has been read: positions, and the seconds it took so far."""
+    """How far a long feed has been read: positions, and the seconds so far."""
 
     first: int
     done: int
@@ -53,11 +53,11 @@ class Scheduler:
         self._last_end = 0.0
 
     def ride(self, doing: str) -> Ride:
-        """Begin a way through the engine; `doing` tells others what it is for."""
+        """Begin a way through the engine; `doing` tells others its purpose."""
         return Ride(self, doing)
 
     def drive(self, driver: Ride) -> None:
-        """Make one pass for `driver` and for all others who wait; only when it is the driver's turn."""
+        """Make one pass for `driver` and all waiting rides; call it only when it is the driver's turn."""
         self._wait_for_companions()
         waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use.wants_a_pass]
         parts = _shares(driver, [ride for ride in waiting if ride is not driver])
@@ -71,7 +71,7 @@ class Scheduler:
             self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
 
     def _wait_for_companions(self) -> None:
-        """Wait a moment for those who took part in the last pass and are taking its fruit away."""
+        """Wait a moment for the rides of the last pass whose readers still take its results away."""
         deadline = self._last_end + min(GRACE * self._last_s, MOST_GRACE_S)
         while time.perf_counter() < deadline:
             away = [ride for ref in self._last if (ride := ref()) is not None and ride.will_be_back]
@@ -106,7 +106,7 @@ class Scheduler:
 
 
 class Ride(Use):
-    """One generation's way through the engine: its sequence, what it still wants, what it was told."""
+    """One generation's way through the engine: its sequence, its open wishes, and the choices made for it."""
 
     def __init__(self, scheduler: Scheduler, doing: str) -> None:
         super().__init__(scheduler.engine, doing)
@@ -124,10 +124,10 @@ class Ride(Use):
         self._has_news = False
 
     def read(self, feed: Feed) -> Iterator[Progress]:
-        """Have a feed read; yields before the first pass and after each but the last.
+        """Have a feed read; yield before the first pass and after each pass but the last.
 
-        `choices` has what was chosen in the end. _core.Cancelled once `cancel` is set, Busy and whatever the
-        engine raises else: then a further call goes on with another feed.
+        In the end `choices` has the tokens chosen. Raises _core.Cancelled once `cancel` is set, Busy, and
+        whatever else the engine raises; a further call then goes on with another feed.
         """
         first = self._board(feed)
         last = len(feed.tokens) + feed.at
@@ -139,8 +139,8 @@ class Ride(Use):
                 yield Progress(first, len(self.tokens), last, self.seconds)
 
     def leave(self) -> None:
-        """End the ride: what the sequence holds is kept for later prompts. At once, or, where a pass is
-        writing into the sequence for others, when that is over."""
+        """End the ride, and keep the content of the sequence for later prompts. It ends at once; if a pass
+        for others is writing into the sequence, it ends after this pass."""
         self.has_left = True
         if not self.is_aboard and self.sequence is not None:
             self.scheduler.tree.keep(self.tokens, self.sequence)
@@ -178,12 +178,12 @@ class Ride(Use):
 
     @property
     def wants_a_pass(self) -> bool:
-        """Whether this ride waits for a pass, which may take it along."""
+        """Whether this ride waits for a pass, so that a pass may take it along."""
         return len(self._unread) > 0 and not self._is_over()
 
     @property
     def will_be_back(self) -> bool:
-        """Whether its reader is away with what the last pass gave."""
+        """Whether its reader is busy with the results of the last pass."""
         return not self.has_left and not self.held.locked()
 
     def n_new_blocks(self, n_tokens: int) -> int:
@@ -194,11 +194,11 @@ class Ride(Use):
 
     @property
     def is_writing(self) -> bool:
-        """Whether the next pass ends its feed, whatever room there is: all its rows are chosen from."""
+        """Whether the next pass ends its feed in any case, because each of its rows has a choice to make."""
         return len(self._unread) <= max(len(self._choosers), 1)
 
     def share(self, most_rows: int) -> Part:
-        """What a pass with room for so many rows reads; rows that are chosen from stay together."""
+        """Return the rows that a pass of so many reads; rows with a choice to make stay together."""
         assert self.sequence is not None, "a ride with an unread feed has its sequence"
         n, n_chosen = len(self._unread), len(self._choosers)
         if n <= max(most_rows, n_chosen):
@@ -206,7 +206,7 @@ class Ride(Use):
         return Part(self, self.sequence, self._unread[: max(min(most_rows, n - n_chosen), 1)], ())
 
     def arrive(self, part: Part, choices: list[_core.Choice], seconds: float, n_bytes: int) -> None:
-        """Take what a pass gave."""
+        """Take the results of a pass."""
         self.tokens += part.tokens.tolist()
         self._unread = self._unread[len(part.tokens) :]
         self.choices = choices
@@ -218,7 +218,7 @@ class Ride(Use):
 
 
 class Part(NamedTuple):
-    """What one ride has in a pass."""
+    """One ride's part in a pass."""
 
     ride: Ride
     sequence: _core.Sequence
@@ -227,7 +227,7 @@ class Part(NamedTuple):
 
 
 def _shares(driver: Ride, others: Sequence[Ride]) -> list[Part]:
-    """Share a pass's rows out: to those who write, then to prompts, the driver's before others'."""
+    """Share out a pass's rows: first to rides that write, then to prompts, the driver's before others'."""
     writing = [ride for ride in others if ride.is_writing][: PASS_ROWS - 1]
     beside = bool(writing) or driver.is_writing
     parts = [driver.share(ROWS_BESIDE if writing else PASS_ROWS), *(ride.share(1) for ride in writing)]

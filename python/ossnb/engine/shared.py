@@ -1,5 +1,5 @@
-"""The C++ engine as several threads share it: one call at a time, in the order they ask. Generations share a
-call: scheduler.py."""
+"""The C++ engine, shared by several threads: one call at a time, in order of asking. In scheduler.py
+generations share a call."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _is_ending = False
 
 
 class SharedEngine:
-    """An engine with the turns of those who use it.
+    """An engine with the turns of its users.
 
     >>> reading = model.engine.reading("a text")
     >>> reading.logits(reading.sequence(), np.array([200006, 1428], np.int32)).shape
     (2, 201088)
 
-    `files` hold the weights; before every call they are checked to be as long as they were. `patience_s` is
-    how long a use waits for its first turn before it raises Busy; None waits for ever.
+    `files` hold the weights; every call first checks that they are as long as they were. A use waits
+    `patience_s` seconds for its first turn and then raises Busy; None waits for ever.
     """
 
     def __init__(self, core: _core.Model, files: Iterable[MappedFile] = ()) -> None:
@@ -50,11 +50,11 @@ class SharedEngine:
         _engines.add(self)
 
     def reading(self, doing: str) -> Reading:
-        """Begin to read a text; `doing` tells others what it is for."""
+        """Begin to read a text; `doing` tells others its purpose."""
         return Reading(self, doing)
 
     def set_threads(self, n: int) -> None:
-        """Change the number of threads between two calls of others."""
+        """Change the number of threads, between two calls of other threads."""
 
         def change() -> None:
             self.core.threads = n
@@ -62,8 +62,8 @@ class SharedEngine:
         Use(self, "changing the number of threads").in_turn(change)
 
     def check_usable(self) -> None:
-        """Raise where a call would hang or end the process. Call it with the lock of a turn held, so that
-        `_end_calls` sees that turn or is seen here."""
+        """Raise where a call would hang or end the process. Hold the lock of a turn when you call it: then
+        either `_end_calls` sees that turn, or this check sees `_end_calls`."""
         if _is_ending and threading.current_thread() is not threading.main_thread():
             raise _core.Cancelled("the process is ending")
         if self._broken:
@@ -83,7 +83,7 @@ class SharedEngine:
 
 
 class Use(Turn):
-    """A turn at the engine. `doing` tells those who wait what goes on; it may change between two calls."""
+    """A turn at the engine. `doing` tells waiting threads what goes on; it may change between two calls."""
 
     def __init__(self, engine: SharedEngine, doing: str) -> None:
         super().__init__(engine.turns, doing, engine.patience_s)
@@ -109,14 +109,14 @@ class Use(Turn):
 
 
 class Reading(Use):
-    """A text that is read for its logits, or for what the layers do with it."""
+    """A text that is read for its logits, or for a trace of the layers."""
 
     def sequence(self) -> _core.Sequence:
         """Make an empty sequence."""
         return self.core.sequence()
 
     def read(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> None:
-        """Append tokens to a sequence, whose logits nobody wants."""
+        """Append tokens to a sequence; nobody wants their logits."""
         self.in_turn(lambda: self.core.step([(sequence, tokens, 0)], [], self.cancel))
 
     def logits(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -124,12 +124,12 @@ class Reading(Use):
         return self.in_turn(lambda: self.core.logits([(sequence, tokens, len(tokens))], self.cancel))
 
     def trace(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
-        """Append tokens to a sequence and return what the layers did, as _core.Model.trace does."""
+        """Append tokens to a sequence and return a trace of the layers, as _core.Model.trace does."""
         return self.in_turn(lambda: self.core.trace(sequence, tokens, self.cancel))
 
 
 def _end_calls() -> None:
-    """Before the process ends, end what other threads compute: a thread that comes back from the engine when
+    """End the calls of other threads before the process ends: a thread that comes back from the engine when
     the interpreter is gone would abort the process."""
     global _is_ending
     _is_ending = True

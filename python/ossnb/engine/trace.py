@@ -1,7 +1,7 @@
-"""What the layers did with a text, as NumPy arrays.
+"""A trace of the layers' work on a text, as NumPy arrays.
 
-Nothing here runs while a model generates: a trace reads the text again, a block of tokens at a time, and
-keeps only what was asked for.
+Nothing here runs while a model generates. A trace reads the text again, a block of tokens at a time, and
+keeps only the arrays that you asked for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROUTER = ("router_logits", "experts", "expert_weights")
 
 
 def check_kinds(what: Iterable[str]) -> frozenset[str]:
-    """Return the kinds of trace asked for; ValueError for one that does not exist.
+    """Return the kinds of trace that were asked for; raise ValueError for a kind that does not exist.
 
     >>> sorted(check_kinds("router"))
     ['router']
@@ -44,7 +44,7 @@ def check_kinds(what: Iterable[str]) -> frozenset[str]:
 
 
 def check_layers(layers: Iterable[int] | None, n_layers: int) -> list[int]:
-    """Return layer numbers, all for None, with those below zero counted from the end.
+    """Return layer numbers: all for None; numbers below zero count from the end.
 
     >>> check_layers([0, -1], 24)
     [0, 23]
@@ -62,7 +62,7 @@ def check_layers(layers: Iterable[int] | None, n_layers: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """What to keep of a text of n tokens, checked; Model.trace tells what the arrays are."""
+    """The checked choice of arrays to keep of a text of n tokens; Model.trace describes the arrays."""
 
     config: Config
     kinds: frozenset[str]
@@ -79,7 +79,7 @@ class Tracing:
 
     @property
     def first(self) -> int:
-        """The first token to compute: attention needs the keys of all."""
+        """The first token to compute; attention needs the keys of all tokens."""
         return 0 if "attention" in self.kinds else self.start
 
     @property
@@ -131,8 +131,8 @@ class Tracing:
 
 
 def join_blocks(blocks: list[dict[str, Array]], skip: int) -> dict[str, Array]:
-    """Join arrays along their token axis, the first of "embedding" and "logits", else the second, and leave
-    out the first `skip` tokens; of "inputs" all are needed."""
+    """Join arrays along their token axis and leave out the first `skip` tokens, but keep all of "inputs". The
+    token axis is the first of "embedding" and "logits", and the second of the others."""
     joined = {}
     for name in blocks[0]:
         axis = 0 if name in ("embedding", "logits") else 1
@@ -143,12 +143,12 @@ def join_blocks(blocks: list[dict[str, Array]], skip: int) -> dict[str, Array]:
 
 
 class LogitLens:
-    """What the model would say if it stopped after a layer: last norm and output layer, applied early.
+    """The model's words if it stopped after a layer: the last norm and the output layer, applied early.
 
     >>> lens = LogitLens(model.tensors, model.config, n_top=5)
     >>> tokens, logprobs = lens.read(model.trace("Roses are red", what="hidden")["hidden"][-1])
 
-    Computed in float32 from the weights as stored. The output layer is read a slice at a time.
+    It is computed in float32 from the weights as stored. The output layer is read a slice at a time.
     """
 
     def __init__(self, tensors: Mapping[str, Array], config: Config, n_top: int) -> None:
@@ -180,7 +180,7 @@ class LogitLens:
 def _merged(
     ids: NDArray[np.int32], logits: NDArray[np.float32], part: NDArray[np.float32], start: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The best of what was found so far and of a further slice, whose first column is token `start`."""
+    """The best tokens of those found so far and of a further slice; its first column is token `start`."""
     found = top_ids(part, min(ids.shape[1], part.shape[1]))
     ids = np.concatenate([ids, found.astype(np.int32) + np.int32(start)], 1)
     logits = np.concatenate([logits, np.take_along_axis(part, found, 1)], 1)
@@ -189,7 +189,7 @@ def _merged(
 
 
 def top_ids(logits: NDArray[np.float32], n: int) -> NDArray[np.int64]:
-    """Return the columns of the n largest of every row, largest first, of equals the first first.
+    """Return the columns of every row's n largest values, largest first; of equals the lower column first.
 
     >>> top_ids(np.array([[1.0, 3.0, 2.0, 3.0]], np.float32), 3)
     array([[1, 3, 2]])

@@ -1,7 +1,7 @@
-"""Whose turn it is: several threads may want one thing, and it serves one of them at a time.
+"""Turns: several threads may want one thing, and it serves one of them at a time.
 
-An interrupt may strike between any two lines of Python, so nothing here has to be undone to be right again: a
-turn counts for as long as its lock is held, and that lock is let go by a `with` statement of the caller.
+An interrupt may strike between any two lines of Python. So nothing here has to be undone after one: a turn
+counts for as long as its lock is held, and a `with` statement of the caller lets the lock go.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _this_thread = threading.local()
 class Bell:
     """Wakes one thread that waits for it.
 
-    A threading.Event holds a lock of its own while it is set or waited for, and an interrupt that falls into
-    that leaves it locked, or unlocks another's. This one is a single lock: rung is unlocked.
+    A threading.Event holds a lock of its own while a thread sets it or waits for it. An interrupt at that
+    moment leaves the lock locked, or unlocks another thread's. A Bell is a single lock: unlocked means rung.
     """
 
     def __init__(self) -> None:
@@ -36,23 +36,23 @@ class Bell:
         self._silence.acquire()
 
     def ring(self) -> None:
-        """Wake who waits, or who waits next."""
+        """Wake the thread that waits, or the next one that will."""
         with contextlib.suppress(RuntimeError):  # it was rung already
             self._silence.release()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it rings, at most so long."""
+        """Wait until the bell rings, at most so long."""
         self._silence.acquire(timeout=seconds)
 
 
 class Turn:
-    """One use of something shared, such as a generation, that takes its turn again and again.
+    """One use of something shared, such as a generation; it takes its turn again and again.
 
     >>> with turn.held:  # a turn is inside the engine  # doctest: +SKIP
     ...     turn.wait()
     ...     logits = core.forward(batch)
 
-    `doing` says what is going on, for those who wait; between two turns others get theirs.
+    `doing` tells waiting threads what is going on; between two turns of one use, others get theirs.
     """
 
     def __init__(self, turns: Turns, doing: str, patience_s: float | None = PATIENCE_S) -> None:
@@ -67,11 +67,11 @@ class Turn:
         self._had_one = False
 
     def wait(self, is_over: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until all who asked before are done; False if `is_over` came true first: nothing is left to
-        wait for.
+        """Wait until all earlier turns are done; return False if `is_over` came true first, so that nothing
+        is left to wait for.
 
-        Call it with `held` locked. Busy if the first turn does not come within the patience, and at once if
-        it never could: later turns take as long as they take, so that nothing begun is lost.
+        Call it with `held` locked. Raises Busy if the first turn does not come within the patience, and at
+        once if it can never come. Later turns wait as long as it takes, so that nothing begun is lost.
         """
         asked = time.monotonic()
         if self.thread != threading.get_ident():  # a stream may be begun in one thread and read in another
@@ -80,7 +80,7 @@ class Turn:
         while (ahead := self._turns.ahead_of(self)) is not None:
             if ahead.thread == self.thread:
                 raise Busy(
-                    f"{self._turns.name} is busy {ahead}, and what asks now runs inside of that, as the "
+                    f"{self._turns.name} is busy {ahead}, and this call runs inside of that, as the "
                     "handler of a signal does; ask again when it is over"
                 )
             patience_s = None if self._had_one else self._patience_s
@@ -93,11 +93,11 @@ class Turn:
         return not is_over()
 
     def had_one(self) -> None:
-        """Note that it had a turn, or was served within another's: from now on it is never told Busy."""
+        """Note that it had a turn, or was served within another's; now it waits as long as it takes."""
         self._had_one = True
 
     def pass_on(self) -> None:
-        """Wake who is next. They would look for themselves soon, so an error need not come by here."""
+        """Wake the next turn. It would soon look for itself, so an error may skip this call."""
         self._turns.remove(self)
 
     def __str__(self) -> str:
@@ -105,7 +105,7 @@ class Turn:
 
 
 class Turns:
-    """The turns of one thing; `name` and `cure` go into the message for those who waited too long."""
+    """The turns of one thing; `name` and `cure` go into the message of Busy."""
 
     def __init__(self, name: str, cure: str) -> None:
         self.name = name
@@ -118,7 +118,7 @@ class Turns:
             self._queue = [*(t for t in self._queue if t is not turn), turn]
 
     def ahead_of(self, turn: Turn) -> Turn | None:
-        """Return who has the turn; None if it is `turn`."""
+        """Return the turn that is served now; None if it is `turn`."""
         with self._guard:
             self._queue = [t for t in self._queue if t.held.locked()]
             return self._queue[0] if self._queue[0] is not turn else None
@@ -130,22 +130,22 @@ class Turns:
                 self._queue[0].bell.ring()
 
     def waiting(self) -> list[Turn]:
-        """List those who have or want a turn, in the order they asked."""
+        """List the turns that are served or wait, in the order they asked."""
         with self._guard:
             return [turn for turn in self._queue if turn.held.locked()]
 
     def after_fork(self) -> Turn | None:
-        """Begin anew in a forked child, where no thread but one lives on; return whose turn it was."""
+        """Begin anew in a forked child, where only one thread lives on; return the turn that was served."""
         held = [t for t in self._queue if t.held.locked()]
         self._guard, self._queue = threading.Lock(), []
         return held[0] if held else None
 
 
 class Living(Generic[T]):
-    """What has been added and still exists.
+    """The objects that were added and still exist.
 
-    A WeakSet, but for the Python code that one runs when something goes: an interrupt that falls into such
-    code is lost, and one that waited for a call of C++ to end does fall into the first Python code there is.
+    This is a WeakSet that runs no Python code when an object goes. An interrupt in such code is lost, and an
+    interrupt that waited for a call of C++ to end strikes the first Python code that runs.
     """
 
     def __init__(self) -> None:
@@ -160,17 +160,17 @@ class Living(Generic[T]):
         return iter([thing for ref in self._refs if (thing := ref()) is not None])
 
     def after_fork(self) -> None:
-        """Begin with a free lock in a forked child: who held it may not have been copied."""
+        """Begin with a free lock in a forked child: the thread that held it may not have been copied."""
         self._guard = threading.Lock()
 
 
 def wait_forever_here() -> None:
-    """Let turns that begin in this thread wait as long as it takes: nobody sits in front of it."""
+    """Let turns that begin in this thread wait as long as it takes: no user sits in front of it."""
     _this_thread.is_patient = True
 
 
 def here() -> str:
-    """Say where this code runs, as its user would: "cell [12]", or the name of the thread."""
+    """Say where this code runs, in the user's words: "cell [12]", or the name of the thread."""
     thread = threading.current_thread()
     is_main = thread is threading.main_thread()
     ipython = sys.modules.get("IPython")

@@ -1,4 +1,4 @@
-"""Generations for `await` and `async for`: in a thread, so that no event loop stands still."""
+"""Generations for `await` and `async for`: they run in a thread, so the event loop never stands still."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _queue = Turns("the queue of awaited answers", "await fewer at a time")
 
 
 class AsyncStream:
-    """The events of one generation, for `async for`; `reply` has what was written, whatever ended it.
+    """The events of one generation, for `async for`; `reply` has the text written, whatever ended it.
 
     >>> async for event in model.astream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
     2 + 2 = 4.
 
-    The model runs in a thread of its own and only while an event is waited for, so the event loop stays free
-    and nothing runs once you leave the loop. `await stream.run()` gives the whole reply. Cancelling the task
-    (a timeout, a kernel's interrupt) ends the engine's call first; the CancelledError has the partial reply
-    in `.reply`, and so has the stream. What is wrong with the arguments is told at the first `await`.
+    The model runs in a thread of its own, and only while you wait for an event. So the event loop stays free,
+    and nothing runs once you leave the loop. `await stream.run()` gives the whole reply. When the task is
+    cancelled (by a timeout or a kernel's interrupt), the engine's call ends first. The CancelledError then
+    has the partial reply in `.reply`, and the stream has it too. Wrong arguments raise at the first `await`.
     """
 
     def __init__(self, start: Callable[[], Stream]) -> None:
@@ -52,8 +52,7 @@ class AsyncStream:
         return event
 
     async def run(self) -> Reply:
-        """Generate to the end and return the reply. Several that run at once take place one after the
-        other."""
+        """Generate to the end and return the reply. Several runs at once take place one after the other."""
         return await self._in_thread(self._run)
 
     def cancel(self) -> None:
@@ -63,13 +62,13 @@ class AsyncStream:
             self._stream.cancel()
 
     async def aclose(self) -> None:
-        """End the generation now; `reply` has what was written."""
+        """End the generation now; `reply` has the text written so far."""
         self.cancel()
         await self._settle()
 
     @property
     def reply(self) -> Reply:
-        """The reply; what there is of it, "unfinished", while it is being written."""
+        """The reply; while it is being written, the part so far, marked "unfinished"."""
         if self._stream is not None:
             return self._stream.reply
         return Reply("", finish_reason="cancelled" if self._is_cancelled.is_set() else "unfinished")
@@ -85,7 +84,7 @@ class AsyncStream:
     # ---- in the thread -------------------------------------------------------------------------------------
 
     def _open(self) -> Stream | None:
-        """Start the stream: it may have to load a model, and has to turn the prompt into tokens."""
+        """Start the stream; this turns the prompt into tokens, and may have to load a model first."""
         if self._stream is None and not self._is_cancelled.is_set():
             self._stream = self._start()
             if self._is_cancelled.is_set():  # meanwhile
@@ -142,8 +141,8 @@ class AsyncStream:
         return cast(T, step.result())
 
     async def _settle(self) -> None:
-        """Wait until the thread has left the engine, and close the stream; not for a model that is still
-        loading."""
+        """Wait until the thread has left the engine, and close the stream; do not wait for a model that is
+        still loading."""
         if self._step is not None and self._stream is not None and not self._step.done():
             await asyncio.wait([self._step], timeout=SETTLE_S)
         if self._stream is not None and (self._step is None or self._step.done()):

@@ -1,6 +1,6 @@
-"""The keywords of calls: checked by one table, and shown by help() with their defaults.
+"""The keywords of calls: one table checks them, and help() shows them with their defaults.
 
-Callers know names from other libraries. A name that peers use gets an error that tells ours.
+Callers know names from other libraries. Such a name raises an error that tells ossnb's own name.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ ADVICE = {
     "do_sample": "temperature=0 always takes the likeliest token, a higher one draws",
     "greedy": "temperature=0 always takes the likeliest token, a higher one draws",
     "stream": "stream(...) gives the events one by one, generate(...) the whole reply",
-    "timeout": "asyncio.timeout around agenerate(...) ends it, and so does stream.cancel()",
+    "timeout": "asyncio.timeout around agenerate(...) ends it, and stream.cancel() ends it too",
 }
 
 # What one door has to say otherwise: (the door's last name in small letters, our keyword) → advice.
@@ -115,7 +115,7 @@ _EXAMPLES = {
 
 
 def check_keywords(door: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Raise TypeError for the first keyword that is not known; it tells what to write in its place.
+    """Raise TypeError for the first unknown keyword; the message tells what to write in its place.
 
     >>> check_keywords("generate", ["max_new_tokens"], ["max_tokens", "seed"])
     Traceback (most recent call last):
@@ -142,7 +142,7 @@ def _advice(door: str, name: str, known: Collection[str]) -> str:
 
 
 def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Callable[[Function], Function]:
-    """Check the keywords of a function, and show `options`, which it takes as **options, in its signature.
+    """Check the keywords of a function that takes **options, and show `options` in its signature.
 
     >>> @takes({"seed": None})
     ... def ask(prompt, **options): return options
@@ -150,7 +150,7 @@ def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Ca
     {'seed': 7}
 
     `options` are names with their defaults. `shown` False keeps **options in the signature, for functions
-    whose defaults come from elsewhere. A wrong keyword is a TypeError.
+    that take their defaults from elsewhere. A wrong keyword is a TypeError.
     """
     defaults = dict(options or {})
 

@@ -1,4 +1,4 @@
-"""The loop: ask for a token, say what it means, again. It knows no engine, no lock and no thread."""
+"""The loop: ask for a token, say what it means, repeat. It knows no engine, no lock and no thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .sampling import Sampling
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question, the prompt that it was rendered to, and what there is to know of the model."""
+    """A question, the prompt rendered from it, and the facts about the model that a generation needs."""
 
     question: Question  # its sampling has a seed
     prompt: list[int]
@@ -49,12 +49,12 @@ class Request:
 
     @property
     def begun(self) -> tuple[int, ...]:
-        """Tokens of the reply that are written already; the model goes on from there."""
+        """The tokens of the reply that are written already; the model goes on after them."""
         return self.question.begun
 
 
 class Reader(Protocol):
-    """What gives tokens their meaning."""
+    """A reader gives tokens their meaning."""
 
     messages: list[Message]
     turn_over: bool
@@ -88,12 +88,12 @@ class RawText:
 
 
 class Generation:
-    """One generation, and what it has written so far: `feed` says what it wants next, `take` takes it.
+    """One generation and its text so far: `feed` says what it wants next, `take` takes the answer.
 
     >>> while (feed := generation.feed()) is not None:  # a Stream does so  # doctest: +SKIP
     ...     events = generation.take(choose(feed))
 
-    It asks for one token at a time. A Stream is what a caller holds: it brings feeds to the engine.
+    It asks for one token at a time. A caller holds a Stream, which brings feeds to the engine.
     """
 
     def __init__(self, request: Request) -> None:
@@ -119,11 +119,11 @@ class Generation:
 
     @property
     def n_written(self) -> int:
-        """How many tokens it has, of the reply."""
+        """How many tokens of the reply it has."""
         return len(self._tokens) - len(self._request.prompt)
 
     def feed(self) -> Feed | None:
-        """Return what is wanted next; None once the generation has ended."""
+        """Return the next feed; None once the generation has ended."""
         if self.finish_reason is not None:
             return None
         begun = self._request.begun if self._n_read == 0 else []
@@ -136,7 +136,7 @@ class Generation:
         return Feed(self._n_read, [*self._tokens[self._n_read :], *begun], (chooser,))
 
     def take(self, choices: Sequence[_core.Choice], seconds: float, n_bytes: int) -> Iterator[Event]:
-        """Take what was chosen for the last feed, and what that cost; yield what it means."""
+        """Take the choices for the last feed and their cost; yield the events they mean."""
         if self._n_read == 0:
             self._n_read = len(self._tokens) + len(self._request.begun)
             self.prefill_s = seconds
@@ -150,7 +150,7 @@ class Generation:
             yield from self._append(choices[0])
 
     def end(self, reason: FinishReason) -> Iterator[Event]:
-        """End here, for `reason` if there was none yet; yield what was still held back."""
+        """End here, for `reason` if there was no reason yet; yield the events that were still held back."""
         self.finish_reason = self.finish_reason or reason
         for piece in self._reader.finish():
             yield from self._events_of(piece, None)
@@ -179,7 +179,7 @@ class Generation:
         return sampler
 
     def _say_what_was_begun(self) -> Iterator[Event]:
-        """Say the tokens that the reply began with, as if they had just been chosen."""
+        """Yield the events of the tokens that the reply began with, as if they had just been chosen."""
         for token in self._request.begun:
             self._tokens.append(token)
             yield from self._say(token)
@@ -258,7 +258,7 @@ class Generation:
     # ---- the end -----------------------------------------------------------------------------------------
 
     def reply(self) -> Reply:
-        """Return the reply; what there is of it, "unfinished", while it is being written."""
+        """Return the reply; while it is being written, the part so far, marked "unfinished"."""
         request = self._request
         n_prompt = len(request.prompt)
         return Reply(

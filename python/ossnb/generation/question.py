@@ -1,4 +1,4 @@
-"""A question: all that a reply depends on beside the model."""
+"""A question: everything beside the model that a reply depends on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class QuestionOptions(SamplingOptions, total=False):
-    """The keywords of a question beside its instructions and effort, as callers write them."""
+    """The keywords of a question, as callers write them; instructions and effort are not among them."""
 
     tools: Tools | None
 
@@ -33,19 +33,20 @@ QUESTION_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to answer, and how: all that a reply depends on beside the model.
+    """The task and its settings: everything beside the model that a reply depends on.
 
     >>> question = ossnb.Question.of("What is 2 + 2?", effort="low", seed=7)
     >>> ossnb.load("demo").ask(question).run().text
     '2 + 2 = 4.'
 
-    A question is a value: equal ones are equal, it can be pickled and kept, and
-    `dataclasses.replace(question, effort="high")` makes another, checked anew. `of` makes one as `generate`
-    takes it, `raw` one that goes on with plain text, `branch` one that goes on from the middle of a reply.
+    A question is a value: you can compare it, pickle it and keep it.
+    `dataclasses.replace(question, effort="high")` makes another question and checks it anew. `of` makes a
+    question from the arguments of `generate`. `raw` makes one that goes on with plain text, and `branch` one
+    that goes on from the middle of a reply.
 
-    `messages` become Message objects. `prompt` takes the place of messages, instructions and tools: text, or
-    token ids that are rendered already. `effort` None reads the answer as raw text. `begun` are tokens of the
-    reply that are written already. ValueError names what is wrong.
+    `messages` become Message objects. `prompt` is text, or token ids that are rendered already; it replaces
+    messages, instructions and tools. `effort` None reads the answer as raw text. `begun` are the tokens of
+    the reply that are written already. A ValueError names the fault.
     """
 
     messages: tuple[Message, ...] = ()
@@ -101,12 +102,12 @@ class Question:
         effort: str = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Self:
-        """Make a question of what `generate` takes: a prompt or messages, and settings as keywords.
+        """Make a question from the arguments of `generate`: a prompt or messages, and settings as keywords.
 
         >>> ossnb.Question.of("Hi", effort="low", temperature=0).messages[0].content
         'Hi'
 
-        TypeError for a keyword that does not exist, ValueError for a value out of range.
+        Raises TypeError for a keyword that does not exist, ValueError for a value out of range.
         """
         given: dict[str, Any] = dict(options)
         sampling: Any = {name: given.pop(name) for name in SAMPLING_DEFAULTS if name in given}
@@ -135,8 +136,8 @@ class Question:
         >>> len(ossnb.Question.branch(reply, 2, " not").begun)
         3
 
-        It has the reply's seed and settings but for those given, and records no logprobs. ValueError for a
-        token that is not there.
+        The question has the reply's seed and settings, except those you give, and records no logprobs. Raises
+        ValueError for a token that the reply does not have.
         """
         if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(reply.tokens):
             raise ValueError(f"at must be in 0..{len(reply.tokens)}, a token of the reply, got {at!r}")
@@ -168,7 +169,7 @@ def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
 
 
 def _checked_tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
-    """Check tools and copy them: a question does not follow what its caller changes later."""
+    """Check tools and copy them, so that a caller's later changes do not reach the question."""
     if tools is None:
         return ()
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):

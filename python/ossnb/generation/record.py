@@ -1,4 +1,4 @@
-"""What a generation gives back: events while it runs, a reply when it has ended."""
+"""The results of a generation: events while it runs, a reply when it has ended."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TokenLogprob:
         return self.bytes.decode("utf-8", errors="replace")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON; `bytes` are numbers, as in OpenAI's."""
+        """Return the token as plain JSON; `bytes` are numbers, as in OpenAI's format."""
         plain = {"token": self.token, "bytes": list(self.bytes), "logprob": self.logprob}
         return plain | ({"top": [other.to_dict() for other in self.top]} if self.top else {})
 
@@ -72,7 +72,7 @@ class Stats:
     >>> reply.stats.n_new_tokens, reply.stats.decode_tok_s > 0
     (50, True)
 
-    Times are seconds inside the engine and the sampler: what the caller does between two events is not
+    Times are seconds inside the engine and the sampler; the caller's own time between two events is not
     counted. `gb_s` counts the bytes of weights, keys and values that had to be read.
     """
 
@@ -127,7 +127,7 @@ def _rate(amount: float, seconds: float) -> float:
 
 
 class Writing(Protocol):
-    """A reply while it is written: its events, once, and what there is of it; see Stream."""
+    """A reply while it is written: its events, once, and its text so far; see Stream."""
 
     on_logits: Callable[[NDArray[np.float32]], None] | None
 
@@ -140,7 +140,7 @@ class Writing(Protocol):
 
 
 class Look(Protocol):
-    """A reply seen from within, in the room of the views, which stands above this one."""
+    """A reply seen from within. The views make it, in a room above this one."""
 
     def inspect(self, n_top: int) -> Any: ...
     def experts(self) -> Any: ...
@@ -149,7 +149,7 @@ class Look(Protocol):
 
 
 class Author(Protocol):
-    """What replies, their views and conversations ask of the model that writes; see Model."""
+    """The model as replies, their views and conversations know it; see Model."""
 
     source: str
     revision: str | None
@@ -177,7 +177,7 @@ class Author(Protocol):
 
 
 class Origin:
-    """The model that wrote a reply, for as long as someone else keeps it; a copy in a file knows none."""
+    """The model that wrote a reply, as long as someone else keeps it; a reply from a file has no model."""
 
     __slots__ = ("_model", "_source")
 
@@ -187,7 +187,7 @@ class Origin:
 
     @property
     def model(self) -> Author:
-        """The model; RuntimeError where it is gone or was never known."""
+        """The model; raises RuntimeError where it is gone or was never known."""
         model = None if self._model is None else self._model()
         if model is not None:
             return model
@@ -216,15 +216,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One finished turn: everything the model wrote, and how to get it again.
+    """One finished turn: everything the model wrote, and the settings that give it again.
 
     >>> str(model.generate("What is 2 + 2?", temperature=0))
     '2 + 2 = 4.'
 
-    `text` is what the user is meant to see: the answer, with the model's preamble before it where there is
-    one. `messages` are the turn's harmony messages, to be appended to a history. `tokens` are all generated
-    ids, the one that ended the turn included. `notes` tell what was odd about the turn. `prompt_sha256` is
-    the sha256 of the comma-joined prompt ids.
+    `text` is the text for the user: the answer, with the model's preamble before it where there is one.
+    `messages` are the turn's harmony messages; append them to a history. `tokens` are all generated ids,
+    including the one that ended the turn. `notes` tell the oddities of the turn. `prompt_sha256` is the
+    sha256 of the comma-joined prompt ids.
     """
 
     text: str
@@ -255,7 +255,7 @@ class Reply:
     # ---- looking inside, by reading the reply again with its model ---------------------------------------
 
     def _look(self) -> Look:
-        """The one door upward: the model that wrote the reply knows who shows what is inside."""
+        """The one door upward: the model that wrote the reply opens the views."""
         if not self.tokens:
             raise ValueError("the reply has no tokens to look at")
         return self.origin.model.look(self)
@@ -305,7 +305,7 @@ class Reply:
         >>> reply.logit_lens().decided[:3]
         array([0, 1, 1], dtype=int32)
 
-        The output layer is computed for every layer and token: on a large model ask for some layers.
+        The output layer is computed for every layer and token, so on a large model ask for some layers only.
         Returns a LogitLens (views/lens.py). RuntimeError as for `inspect`.
         """
         return self._look().logit_lens(layers, n_top)
@@ -316,23 +316,24 @@ class Reply:
         >>> reply.branch(41, "The").text
         'The answer is 42.'
 
-        The new reply begins with the first `at` tokens of this one, whose keys and values are kept, and has
-        its seed and settings but for those given. ValueError for a token that is not there.
+        The new reply begins with the first `at` tokens of this one; their keys and values are kept. It has
+        the seed and settings of this reply, except those you give. Raises ValueError for a token that is not
+        there.
         """
         return self.origin.model.stream_branch(self, at, text, **sampling).run()
 
     # ---- as JSON -----------------------------------------------------------------------------------------
 
     def to_dict(self, *, settings_only: bool = False) -> dict[str, Any]:
-        """Return the reply as plain JSON, which `from_dict` reads again.
+        """Return the reply as plain JSON; `from_dict` reads it again.
 
         >>> reply = ossnb.load("demo").generate("What is 2 + 2?", "Be brief.", seed=7)
         >>> ossnb.Reply.from_dict(reply.to_dict()) == reply
         True
 
-        `ossnb run --json` prints it. `settings_only` leaves out what was read and written, and keeps what it
-        takes to get the same answer again and how it ended: the part that a saved notebook has in the
-        metadata of an answer. A seed that JavaScript would round is text. The model itself is only named.
+        `ossnb run --json` prints it. `settings_only` leaves out the prompt and the text. It keeps the
+        settings that give the same answer again, and how the answer ended; a saved notebook has this part in
+        the metadata of an answer. A seed that JavaScript would round is text. The model itself is only named.
         """
         sampling = self.sampling.to_dict()
         settings = {
@@ -369,14 +370,14 @@ class Reply:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Reply:
-        """Check and read what `to_dict` wrote; the reply has no model any more to look inside with.
+        """Check and read the output of `to_dict`; the reply has no model any more, so no views.
 
         >>> ossnb.Reply.from_dict({"format": "ossnb reply", "version": 2})
         Traceback (most recent call last):
         ValueError: version 2 of a reply was written by a newer ossnb; this one reads version 1
 
-        A field that a newer ossnb has added is left out, and a note says so. ValueError names a field that is
-        missing or wrong, what it must be and what it is.
+        A field that a newer ossnb has added is left out, and a note says so. A ValueError names a field that
+        is missing or wrong, the value it must have and the value it has.
         """
         fields = check_version(content)
         if "text" not in fields:
@@ -422,7 +423,7 @@ class Reply:
 
 
 def check_version(content: Any) -> Fields:
-    """Return the fields of a reply as JSON, if this ossnb can read them; ValueError says why not."""
+    """Return the fields of a reply as JSON if this ossnb can read them; a ValueError says why not."""
     fields = Fields(content, "a reply")
     if (found := fields.text("format")) != FORMAT:
         raise ValueError(f'format must be "{FORMAT}", got {found!r}')
@@ -436,16 +437,16 @@ def check_version(content: Any) -> Fields:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened while generating.
+    """One event of a generation.
 
     >>> [event.text for event in model.stream("What is 2 + 2?", temperature=0) if event.kind == "answer"]
     ['2', ' +', ' ', '2', ' =', ' ', '4', '.']
 
     `kind` tells what `text` is: a further bit of "reasoning" or "answer", a whole "tool_call" (parsed in
-    `tool_call`) or "tool_result", a "note" about an oddity. "progress" comes while a long prompt is read
-    (`fraction`, 0 to 1; `text` says how long it takes, where that is long) and "done" at the end (`reply`).
-    `token` is the id that completed the text, None where none did. The answer events, joined, are the reply's
-    text; the reasoning events its reasoning.
+    `tool_call`) or "tool_result", a "note" about an oddity. "progress" comes while a long prompt is read:
+    `fraction` is 0 to 1, and `text` says how long it takes, where that is long. "done" comes at the end, with
+    `reply`. `token` is the id that completed the text, or None. The answer events, joined, are the reply's
+    text; the reasoning events, joined, are its reasoning.
     """
 
     kind: Kind

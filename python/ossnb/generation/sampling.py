@@ -34,14 +34,14 @@ class SamplingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Settings of one generation, all checked.
+    """The settings of one generation, all checked.
 
     >>> Sampling(temperature=0.7, top_p=0.9).temperature
     0.7
 
     `temperature` 0 is greedy. `stop` takes strings, which act on the answer's text, and token ids. `logprobs`
-    n asks for the n likeliest tokens at every step. `seed` None means: draw one (`with_seed`). ValueError
-    names a bad value.
+    n asks for the n likeliest tokens at every step. `seed` None means that a seed is drawn (`with_seed`). A
+    ValueError names a bad value.
     """
 
     max_tokens: int | None = None
@@ -79,7 +79,7 @@ class Sampling:
 
     @classmethod
     def of(cls, options: SamplingOptions) -> Sampling:
-        """Make settings from keywords; TypeError for one that does not exist.
+        """Make settings from keywords; raise TypeError for a keyword that does not exist.
 
         >>> Sampling.of({"top_k": 40}).top_k
         40
@@ -99,7 +99,7 @@ class Sampling:
         return frozenset(s for s in self.stop if isinstance(s, int))
 
     def with_seed(self) -> Sampling:
-        """Return these settings with a seed: the given one, else 32 random bits."""
+        """Return these settings with a seed: their own seed, else 32 random bits."""
         return self if self.seed is not None else replace(self, seed=secrets.randbits(32))
 
     def check_vocabulary(self, vocab_size: int) -> None:
@@ -110,8 +110,8 @@ class Sampling:
                     raise ValueError(f"{name}: token id must be below {vocab_size} (vocab_size), got {token}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings, ready for JSON: seed, temperature, top_p, top_k and min_p always, the others
-        where they differ from the defaults."""
+        """Return the settings, ready for JSON: seed, temperature, top_p, top_k and min_p always, other
+        settings where they differ from the defaults."""
         changed = {f.name: getattr(self, f.name) for f in fields(self)}
         changed = {n: value for n, value in changed.items() if n in _ALWAYS_TOLD or value != _DEFAULTS[n]}
         if "logit_bias" in changed:
@@ -122,7 +122,7 @@ class Sampling:
 
     @classmethod
     def from_dict(cls, content: Any) -> Sampling:
-        """Check and read what `to_dict` wrote; ValueError names a field that is wrong or not known.
+        """Check and read the output of `to_dict`; a ValueError names a field that is wrong or not known.
 
         >>> Sampling.from_dict({"temperature": 0.5, "logit_bias": {"11": -1}}).logit_bias
         {11: -1.0}

@@ -1,4 +1,4 @@
-"""A generation on its way through the engine, as the one who reads it holds it."""
+"""A generation on its way through the engine; its reader holds it as a Stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TELL_FROM_S = 3.0  # how long reading a prompt takes, where it takes longer than
 class _Course:
     """A generation and its ride, from the first feed to the reply.
 
-    The generator of its events is not kept here: it ends when its Stream is let go of.
+    The generator of its events is not kept here: it ends when the caller lets go of its Stream.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class _Course:
         yield Event("done", reply=reply)
 
     def end(self, reason: FinishReason) -> tuple[list[Event], Reply]:
-        """Close what is open, keep the keys and values for the next prompt, make the reply; return the last
-        events with it."""
+        """Close the open message, keep the keys and values for the next prompt, make the reply; return the
+        last events and the reply."""
         if self.reply is not None:
             return [], self.reply
         events = [*self.generation.end(reason)]
@@ -84,7 +84,7 @@ class _Course:
                 yield from self._foretell(progress.first, progress.last)
 
     def _foretell(self, start: int, stop: int) -> Iterator[Event]:
-        """Tell how long it takes to read a long prompt, before it is read."""
+        """Tell, before a long prompt is read, how long that takes."""
         seconds = self._estimate(start, stop)
         if seconds < TELL_FROM_S:
             return
@@ -95,7 +95,7 @@ class _Course:
         yield Event("progress", text, fraction=start / stop)
 
     def _time_left(self, progress: Progress) -> str:
-        """How long the rest takes: the estimate, put right by what the tokens so far took; "" if short."""
+        """Say how long the rest takes: the estimate, corrected by the time spent so far; "" if short."""
         expected = self._estimate(progress.first, progress.done)
         left = self._estimate(progress.done, progress.last) * progress.seconds / expected
         return f"about {duration(left)} left" if left >= 1 else ""
@@ -107,15 +107,16 @@ class _Course:
 
 
 class Stream:
-    """The events of one generation, live, once; `reply` afterwards.
+    """The events of one generation, live and once; afterwards `reply` has the reply.
 
     >>> for event in model.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
     2 + 2 = 4.
 
     Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
-    letting go of the stream) ends the generation and `reply` has what was written. `cancel` does so from
-    another thread. An interrupt raises Interrupted, a KeyboardInterrupt with the partial reply; it is in
-    `reply` too. `on_logits`, where it is set, is called with the logits [V] that each token is chosen from.
+    letting go of the stream) ends the generation, and `reply` has the text written so far. `cancel` does the
+    same from another thread. An interrupt raises Interrupted, a KeyboardInterrupt with the partial reply;
+    `reply` has it too. If you set `on_logits`, it is called with the logits [V] that each token is chosen
+    from.
     """
 
     def __init__(
@@ -162,12 +163,12 @@ class Stream:
 
     @property
     def reply(self) -> Reply:
-        """The reply; what there is of it, "unfinished", while it is being written."""
+        """The reply; while it is being written, the part so far, marked "unfinished"."""
         return self._course.reply or self._course.generation.reply()
 
     @property
     def on_logits(self) -> Callable[[NDArray[np.float32]], None] | None:
-        """What sees the logits of every choice."""
+        """The function that sees the logits of every choice."""
         return self._course.generation.on_logits
 
     @on_logits.setter

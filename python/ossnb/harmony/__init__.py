@@ -1,1 +1,1 @@
-"""Words to token ids and back: messages, the prompt, what a reply's tokens mean, where it stops."""
+"""Words to token ids and back: messages, the prompt, the meaning of a reply's tokens, stop strings."""

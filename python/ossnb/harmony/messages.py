@@ -1,4 +1,4 @@
-"""Messages and tool calls: what harmony renders and what its parser gives back."""
+"""Messages and tool calls: harmony renders them, and its parser gives them back."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ Tools = Sequence[Mapping[str, Any]]  # functions as JSON schemas, in OpenAI's fo
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool the model wants to be called.
+    """A tool call that the model wants.
 
     >>> ToolCall.parse("functions.weather", '{"city": "Paris"}').arguments
     {'city': 'Paris'}
 
-    `name` is without "functions."; `arguments` is None where `raw`, the text as written, is not JSON.
+    `name` has no "functions." before it. `raw` is the text as written; `arguments` is None where it is not
+    JSON.
     """
 
     name: str
@@ -32,7 +33,7 @@ class ToolCall:
 
     @classmethod
     def parse(cls, recipient: str, raw: str) -> ToolCall:
-        """Read a call from a message's recipient and content; `arguments` are None where it is no JSON.
+        """Read a call from a message's recipient and content; `arguments` are None if that is no JSON.
 
         >>> ToolCall.parse("functions.add", '{"a": 1}').name
         'add'
@@ -60,7 +61,7 @@ class Message:
     >>> Message("user", "What is 2 + 2?").content
     'What is 2 + 2?'
 
-    `name` is the tool's full name for role "tool"; `recipient` the tool that an assistant message calls.
+    `name` is the tool's full name for role "tool". `recipient` is the tool that an assistant message calls.
     """
 
     role: str
@@ -130,7 +131,7 @@ def messages_to_json(messages: Iterable[Message | Mapping[str, Any]]) -> list[di
 
 
 def messages_from_json(items: Any) -> list[Message]:
-    """Check and read what `messages_to_json` wrote; ValueError names what is wrong."""
+    """Check and read the output of `messages_to_json`; a ValueError names the fault."""
     if not isinstance(items, list):
         raise ValueError(f"messages must be a list, got {type(items).__name__}")
     known = {field.name for field in fields(Message)}
@@ -174,7 +175,7 @@ def _tool_message(
 def _assistant_messages(
     item: Mapping[str, Any], content: str, where: str, call_names: dict[str, str]
 ) -> list[Message]:
-    """Split one assistant dict (thought, text and calls together) into harmony's one message for each."""
+    """Split one assistant dict into harmony's messages: one each for the thought, the text and the calls."""
     messages = []
     reasoning = item.get("reasoning_content") or item.get("reasoning") or item.get("thinking")
     if isinstance(reasoning, str) and reasoning:
@@ -208,7 +209,7 @@ def _call_message(call: Any, where: str) -> Message:
 
 
 def _text(content: Any, where: str) -> str:
-    """Read content given as a str, as OpenAI's list of text parts, or left out beside tool calls."""
+    """Read content: a str, OpenAI's list of text parts, or nothing where there are tool calls."""
     if content is None:
         return ""
     if isinstance(content, str):

@@ -1,8 +1,9 @@
 """Numbers to meaning: a streaming harmony parser that never raises and loses no text.
 
-The harmony library's own parser stops at the first malformed header, and a turn with it. gpt-oss writes such
-headers now and then (doubled ones, missing channels, "commentary?", refusals without any marker), so this one
-reads what was meant, keeps every text and says in a note what was odd. On well-formed turns the two agree.
+The harmony library's own parser stops at the first malformed header, and the turn ends there. gpt-oss writes
+such headers now and then (doubled ones, missing channels, "commentary?", refusals without any marker). This
+parser reads the header that was meant, keeps every text and reports the oddity in a note. The two parsers
+agree on well-formed turns.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Piece(NamedTuple):
 
 @dataclass
 class Header:
-    """What a message's header says."""
+    """The parts of a message's header."""
 
     author: str = "assistant"
     channel: str | None = None
@@ -61,12 +62,12 @@ class Header:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the message claims to come from somebody else than the model."""
+        """Whether the message claims another author than the model."""
         return self.author != "assistant"
 
     @property
     def kind(self) -> str:
-        """Which kind of piece the message's text is."""
+        """The kind of piece that the message's text is."""
         if self.is_foreign:
             return "note"
         if self.recipient is not None and self.recipient not in NOT_A_TOOL:
@@ -81,10 +82,10 @@ class Parser:
     >>> [piece.text for token in (200005, 17196, 200008, 19) for piece in parser.push(token)]
     ['4']
 
-    Feed every token to `push`, then call `finish`. The text of analysis messages is "reasoning"; of final
-    ones, of preambles on the commentary channel and of messages without a known channel it is "answer".
-    Messages of one kind are parted by a blank line. Calls come whole, when they are complete. A message that
-    the model writes in the name of somebody else sets `turn_over` and is kept as a note.
+    Feed every token to `push`, then call `finish`. The text of analysis messages is "reasoning". The text of
+    final messages, of preambles on the commentary channel and of messages without a known channel is
+    "answer". A blank line parts messages of one kind. A call comes whole, when it is complete. If the model
+    writes a message in another's name, `turn_over` is set and a note keeps the message.
     """
 
     def __init__(self) -> None:
@@ -102,11 +103,11 @@ class Parser:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about the turn, each once."""
+        """The oddities of the turn, each once."""
         return tuple(note if n == 1 else f"{note} ({n} times)" for note, n in self._notes.items())
 
     def push(self, token: int) -> list[Piece]:
-        """Take the next token; return what it completes."""
+        """Take the next token; return the pieces that it completes."""
         if token < FIRST_SPECIAL:
             self._push_text(token_bytes(token))
         elif token in ENDS:
@@ -118,14 +119,14 @@ class Parser:
         return self._take()
 
     def finish(self) -> list[Piece]:
-        """End the turn wherever it is; return what was still open."""
+        """End the turn wherever it is; return the pieces that were still open."""
         if self._segments is not None:
             self._close_header(tell_empty=False)
         self._close_message(end=None)
         return self._take()
 
     def cut(self, n_chars: int) -> None:
-        """Forget the last `n_chars` characters of the open message (a stop string and what came after it)."""
+        """Forget the last `n_chars` characters of the open message (a stop string and the text after it)."""
         text = "".join(self._content)
         self._content = [text[: max(len(text) - n_chars, 0)]]
         self._decoder.reset()
@@ -204,7 +205,7 @@ class Parser:
         self._n_header_tokens += 1
 
     def _close_header(self, *, tell_empty: bool) -> None:
-        """End a header that no <|message|> followed: its leftover words become the message."""
+        """End a header that has no <|message|> after it; its leftover words become the message."""
         assert self._segments is not None
         words = b" ".join(text for _, text in self._segments).decode("utf-8", "replace").strip()
         header = self._read_header(has_message=False)
@@ -274,7 +275,7 @@ class Parser:
 
 
 def read_header(segments: list[tuple[int, str]], *, has_message: bool) -> tuple[Header, list[str]]:
-    """Read a header's parts, each with the marker before it, as what was meant; and list what was odd.
+    """Read a header's parts, each with the marker before it, as the header that was meant; list the oddities.
 
     >>> read_header([(GIVEN, ""), (CHANNEL, "final")], has_message=True)[0].channel
     'final'
@@ -331,7 +332,7 @@ def _take_channel(header: Header, text: str, oddities: list[str], *, has_message
 
 
 def _take_content_type(header: Header, text: str, *, has_message: bool) -> str:
-    """Take the word after <|constrain|>; where no <|message|> follows, only a type that gpt-oss knows."""
+    """Take the word after <|constrain|>; without a <|message|> after it, only a type that gpt-oss knows."""
     found = re.match(r"\s*(\S+)" if has_message else r"\s*(json|code)\b", text)
     if found is None or header.content_type is not None:
         return text

@@ -15,7 +15,7 @@ _TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def only_question(prompt: Sequence[int]) -> str:
-    """Return what the user said in a rendered prompt; "" for several questions, and for raw text.
+    """Return the user's words in a rendered prompt; "" for several questions, and for raw text.
 
     >>> only_question(render([Message("user", "Hi")]))
     'Hi'
@@ -41,9 +41,9 @@ def render(
     >>> len(render([Message("user", "Reply with exactly one short greeting.")]))
     63
 
-    Leading system and developer messages join `instructions` in the developer message; later ones stay where
-    they are, so none is lost. The system message carries no date: the same words are the same prompt
-    tomorrow. Thoughts of finished turns are dropped (`drop_old_analysis`).
+    Leading system and developer messages join `instructions` in the developer message. Later ones stay where
+    they are, so none is lost. The system message carries no date, so the same words give the same prompt
+    tomorrow. The thoughts of finished turns are dropped (`drop_old_analysis`).
     """
     import openai_harmony as oh
 
@@ -74,13 +74,13 @@ def check_effort(effort: str | None) -> None:
 
 
 def drop_old_analysis(messages: Sequence[Message]) -> list[Message]:
-    """Drop the thoughts of turns that ended in an answer, as gpt-oss was trained; keep an open tool loop's.
+    """Drop the thoughts of answered turns, as in gpt-oss's training; keep the thoughts of an open tool loop.
 
     >>> len(drop_old_analysis([Message("assistant", "hm", "analysis"), Message("assistant", "4", "final")]))
     1
 
     Calls on the analysis channel (to `python`, `browser`) stay. The harmony library drops only the thoughts
-    before the first answer; this is the documented intent.
+    before the first answer; this function follows the documented intent.
     """
     finals = [i for i, m in enumerate(messages) if m.role == "assistant" and m.channel in ("final", None)]
     last_final = finals[-1] if finals else -1
@@ -108,7 +108,7 @@ def library_message(message: Message) -> Any:
 
 
 def _developer_content(instructions: str, tools: Tools | None) -> Any:
-    """Make the developer message's content, or None where there is nothing to say."""
+    """Make the developer message's content; return None where there is nothing to say."""
     import openai_harmony as oh
 
     content = oh.DeveloperContent.new()
@@ -132,7 +132,7 @@ def read_tool(tool: Mapping[str, Any]) -> tuple[str, str, dict[str, Any] | None]
     >>> read_tool({"type": "function", "function": {"name": "now"}})
     ('now', '', None)
 
-    The inner dict may come alone. ValueError says what is wrong.
+    The inner dict may come alone. A ValueError names the fault.
     """
     function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):

@@ -1,17 +1,17 @@
-"""Stop strings: found across the edges of tokens, and never shown, not even in part."""
+"""Stop strings: they are found across the edges of tokens, and never shown, not even in part."""
 
 from __future__ import annotations
 
 
 class StopStrings:
-    """Pass text on, holding back what may be the beginning of a stop string.
+    """Pass text on, but hold back the end that may begin a stop string.
 
     >>> stops = StopStrings(("END",))
     >>> [stops.feed(text) for text in ("a E", "N", "Nx ", "ENDING")]
     ['a ', '', 'ENNx ', '']
 
-    After a stop string was found, `found` is it, `n_dropped` the number of characters from its beginning on,
-    and everything fed is swallowed.
+    Once a stop string is found, `found` has it, `n_dropped` is the number of characters from its beginning
+    on, and all further text is swallowed.
     """
 
     def __init__(self, strings: tuple[str, ...]) -> None:
@@ -21,7 +21,7 @@ class StopStrings:
         self.n_dropped = 0
 
     def feed(self, text: str) -> str:
-        """Take text; return what may be shown now."""
+        """Take text; return the text that may be shown now."""
         if self.found is not None or not self._strings:
             return "" if self.found is not None else text
         self._held += text
@@ -35,7 +35,7 @@ class StopStrings:
         return shown
 
     def flush(self) -> str:
-        """Return what is held back: no stop string can come of it any more."""
+        """Return the text that is held back: it can no longer become a stop string."""
         held, self._held = self._held, ""
         return held if self.found is None else ""
 

@@ -1,4 +1,4 @@
-"""Words to numbers and back: gpt-oss's vocabulary, which the harmony library brings."""
+"""Words to numbers and back, with gpt-oss's vocabulary; the harmony library brings it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Tokenizer:
         return b"".join(map(token_bytes, ids)).decode("utf-8", errors="replace")
 
     def token_bytes(self, token: int) -> bytes:
-        """Return one token's bytes, which may be a part of a character."""
+        """Return one token's bytes; they may be a part of a character."""
         return token_bytes(token)
 
     def __repr__(self) -> str:
@@ -68,17 +68,17 @@ def token_bytes(token: int) -> bytes:
 
 
 def well_formed(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 can hold, by U+FFFD (joining pairs that were split)."""
+    """Replace lone surrogates by U+FFFD, since UTF-8 cannot hold them; join pairs that were split."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def prompt_hash(ids: Sequence[int]) -> str:
-    """Return the sha256 of the comma-joined ids: what a saved notebook tells about its prompt."""
+    """Return the sha256 of the comma-joined ids; a saved notebook identifies its prompt by it."""
     return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
 
 
 def read_vocabulary() -> threading.Thread:
-    """Read the vocabulary in the background: half a second in which other things can be done."""
+    """Read the vocabulary in the background; it takes half a second, and other work goes on meanwhile."""
 
     def read() -> None:
         with contextlib.suppress(Exception):  # whoever needs it first is told
@@ -107,7 +107,7 @@ def encoding() -> Any:
 
 @functools.cache
 def _read_encoding() -> Any:
-    """Load the library's encoding, never by a download: that may hang, and the right package needs none."""
+    """Load the library's encoding, never by a download: it may hang, and the right package needs none."""
     try:
         import openai_harmony
     except ImportError as error:
@@ -126,7 +126,8 @@ def _read_encoding() -> Any:
 
 
 def _is_bundled(extension: str) -> bool:
-    """Tell oss-harmony from openai-harmony, which install the same module: whose extension was imported?"""
+    """Tell oss-harmony from openai-harmony by the extension that was imported; both install the same
+    module."""
     try:
         files = metadata.files("oss-harmony") or []
     except metadata.PackageNotFoundError:

@@ -15,7 +15,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
     >>> load_ipython_extension(get_ipython())  # in a notebook  # doctest: +SKIP
 
-    Registering twice changes nothing: conversations go on.
+    A second registration changes nothing: conversations go on.
     """
     from .magic import register
 
@@ -23,7 +23,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take `%%oss` and `%oss` away again, as `%unload_ext ossnb` does."""
+    """Remove `%%oss` and `%oss` again, as `%unload_ext ossnb` does."""
     from .magic import unregister
 
     unregister(shell)

@@ -1,4 +1,4 @@
-"""The small commands of `%oss`: what they read and what they say."""
+"""The small commands of `%oss`: their words and their answers."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
 
 
 def one_word(words: Sequence[str], command: str) -> str | None:
-    """Return the one word that may follow a command; ValueError where there are more."""
+    """Return the one word that may follow a command; raise ValueError for more than one."""
     if len(words) > 1:
         raise ValueError(f"%oss {command} takes one word at most, got {len(words)}: {' '.join(words)}")
     return words[0] if words else None
 
 
 def block_number(words: Sequence[str]) -> int | None:
-    """Read what follows `%oss code`: the number of a block, from 1.
+    """Read the words after `%oss code`: the number of a block, from 1.
 
     >>> block_number(["2"])
     2
@@ -104,15 +104,13 @@ def block_number(words: Sequence[str]) -> int | None:
 
 
 def restored_text(name: str, saved: Saved, model: Model) -> str:
-    """Say what became of a saved conversation that was taken up."""
+    """Say how much of a saved conversation was taken up."""
     if not saved.turns:
-        return f"{name}: not taken up, the turns that its answers were given after are not in the notebook"
+        return f"{name}: not taken up, because the notebook lacks the turns before its answers"
     n_turns = len(saved.turns)
     notes = [f"{name}: {n_turns} turn{'s' * (n_turns != 1)}"]
     if saved.n_left_out:
-        notes.append(
-            f"{saved.n_left_out} later left out, which were given after something not in the notebook"
-        )
+        notes.append(f"{saved.n_left_out} later left out, because the notebook lacks the turns before them")
     if (before := saved.turns[-1].model) != model.source:
         notes.append(f"begun with {before}, goes on with {model.source}")
     return "; ".join(notes)

@@ -1,4 +1,4 @@
-"""Tab completion of `%%oss` flags and `%oss` subcommands: in the first line only, never inside a prompt."""
+"""Tab completion of `%%oss` flags and `%oss` subcommands, in the first line only, never inside a prompt."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from .options import FLAGS, MODELS, SUBCOMMANDS
 
 
 def candidates(line: str, names: Callable[[str], Iterable[str]]) -> tuple[str, list[str]] | None:
-    """Return (the fragment before the cursor, what may replace it), or None where the line is not ours.
+    """Return (the fragment before the cursor, its possible replacements); None for a line that is not ours.
 
     >>> candidates("%%oss --effort l", lambda flag: ())
     ('l', ['low'])

@@ -1,7 +1,7 @@
 """Conversations of cells: each cell says one turn, and a cell that runs again says its turn anew.
 
-What it takes to have a conversation again after a restart of the kernel goes into the metadata of every
-answer (restore.py reads it): the messages of the turn, and hashes that say which turn it followed.
+The metadata of every answer has the messages of its turn, and hashes that say which turn it followed. After a
+restart of the kernel, restore.py reads them to rebuild the conversation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ChatMessage = Message | Mapping[str, Any]
 
 
 class Conversation:
-    """A chat with the places in the notebook that its turns come from.
+    """A chat, and the places in the notebook that its turns come from.
 
     >>> turn = Conversation("tutor", model.chat()).begin("Hello", place="a1b2")
     """
@@ -34,9 +34,9 @@ class Conversation:
         self._last: str | None = None  # the place of the last turn
 
     def begin(self, text: str, place: str | None, repeats: bool = False, **settings: Any) -> Turn:
-        """Say something from a place; where that place said something before, say this instead.
+        """Say something from a place; it replaces what that place said before.
 
-        Where the place is not known, `repeats` takes a text that is the last turn's for that turn, said anew.
+        Where the place is not known, `repeats` decides: a text equal to the last turn's says that turn anew.
         """
         if place is None:
             place = (
@@ -45,7 +45,7 @@ class Conversation:
         return Turn(self, place, text, self._at(place), settings)
 
     def _at(self, place: str) -> int | None:
-        """Where the turn of a place begins in the messages, which may have been edited meanwhile."""
+        """Find where the turn of a place begins in the messages; they may have been edited meanwhile."""
         begin = self._begins.get(place)
         return next((i for i, message in enumerate(self.chat.messages) if message is begin), None)
 
@@ -60,7 +60,7 @@ class Conversation:
 
 
 class Turn:
-    """One turn of a conversation: the stream of its answer, and afterwards what there is to say about it."""
+    """One turn of a conversation: the stream of its answer, and afterwards the facts about it."""
 
     def __init__(
         self, conversation: Conversation, place: str, text: str, at: int | None, settings: Mapping[str, Any]
@@ -73,7 +73,7 @@ class Turn:
         self.stream: Stream = conversation.chat.stream(text, at=at, **settings)
 
     def end(self, reply: Reply) -> tuple[str, dict[str, Any]]:
-        """Return what the line of figures says of the turn, and what the saved answer must know of it."""
+        """Return the turn's text for the line of figures, and its record for the saved answer."""
         name, chat = self.conversation.name, self.conversation.chat
         if not reply.messages:
             return f"{name} is as it was before", {}
@@ -93,7 +93,7 @@ class Turn:
 
 
 class Places:
-    """Name the place in the notebook that a question comes from: the cell, and which question of it."""
+    """Name the place in the notebook that a question comes from: the cell, and its number in the cell."""
 
     def __init__(self) -> None:
         self._request = ""
@@ -103,7 +103,7 @@ class Places:
         """Return the place of a further question to a chat; None where the front end names no cells.
 
         `request` is the kernel's execute_request. A loop in one cell that asks several questions has several
-        places, which are the same when the cell runs again.
+        places. They are the same when the cell runs again.
         """
         cell = (request.get("metadata") or {}).get("cellId")
         if not isinstance(cell, str) or not cell:
@@ -126,7 +126,7 @@ def history_id(messages: Iterable[ChatMessage]) -> str:
 
 
 def turns(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
-    """Split a history into turns: what a user says, and all up to where a user speaks again."""
+    """Split a history into turns: a user's message, and all messages up to the next one of a user."""
     split: list[list[ChatMessage]] = []
     for message in messages:
         if not split or (_field(message, "role") == "user" and split[-1]):

@@ -1,8 +1,9 @@
 """The views of one answer while it is written: outputs of a notebook cell, or lines in a terminal.
 
-In a cell every part is an output of its own: the thinking, which folds away and is then left alone (what a
-reader opened would snap shut at the next update), the answer as Markdown, which any viewer shows with no
-kernel, and one line of figures. Everything a model wrote is escaped on its way in (markup.py).
+In a cell every part is an output of its own: the thinking, the answer and one line of figures. The thinking
+folds away and is then left alone, because an update would shut it again when a reader has opened it. The
+answer is Markdown, so any viewer shows it with no kernel. Everything that a model wrote is escaped on its way
+in (markup.py).
 """
 
 import html
@@ -26,21 +27,21 @@ N_TAIL = 240  # characters of the thinking in sight while it goes on
 
 
 class View(Protocol):
-    """Where an answer is shown while it is written."""
+    """A view shows an answer while it is written."""
 
     def on(self, event: Event) -> None:
         """Take one event."""
 
     def finish(self, reply: Reply, note: str = "", record: Mapping[str, Any] | None = None) -> None:
-        """Show the whole reply, whatever was shown before; `note` goes beside the figures, `record` into the
-        saved output's metadata."""
+        """Show the whole reply, whatever was shown before. `note` goes beside the figures, and `record` into
+        the saved output's metadata."""
 
     def abandon(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
-        """Show what there is: an error ended it. `reply` and `record` go into the saved output's metadata."""
+        """Show the text so far, after an error. `reply` and `record` go into the saved output's metadata."""
 
 
 def view_for(shell: Any, chat: str | None = None) -> View:
-    """Return the view that fits: a notebook's kernel takes rich outputs, everything else gets text. `chat` is
+    """Return the view that fits: a notebook's kernel gets rich outputs, everything else gets text. `chat` is
     the name of the conversation."""
     return CellView(chat=chat) if has_front_end(shell) else TerminalView()
 
@@ -69,7 +70,7 @@ class CellView:
         self._is_folded = True
 
     def on(self, event: Event) -> None:
-        """Take one event; most only add to what the next update draws."""
+        """Take one event; most events only add text for the next update."""
         if event.kind == "progress" and event.fraction is not None:
             self._on_progress(event)
         elif event.kind == "reasoning":
@@ -90,7 +91,7 @@ class CellView:
         Output().show({"text/html": page, "text/plain": line})
 
     def abandon(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
-        """Draw what is there and has not been drawn."""
+        """Draw the text that has not been drawn yet."""
         self._fold()
         if self._answer_parts or self._calls or record:
             self._draw_answer(self._saved(reply, record), reply)
@@ -129,7 +130,7 @@ class CellView:
             self._draw_answer(self._saved())
 
     def _go_on_thinking(self) -> None:
-        """Leave what is above as it is where a model thinks again after it spoke: new outputs follow it."""
+        """Leave the outputs above alone when a model thinks again after it spoke; new outputs follow."""
         if not (self._answer_parts or self._calls):
             return
         self._draw_answer({})
@@ -142,7 +143,7 @@ class CellView:
         self._reasoning_s = 0.0
 
     def _fold(self) -> None:
-        """Fold the thinking away; from here on its output is not touched, so that a reader may open it."""
+        """Fold the thinking away; its output is not touched again, so that a reader may open it."""
         if not self._is_folded:
             self._is_folded = True
             self._reasoning_s += self._clock() - self._reasoning_began
@@ -152,7 +153,7 @@ class CellView:
         self._thinking.show(_folded_bundle("".join(self._reasoning_parts), self._summary("reasoning")))
 
     def _draw_answer(self, saved: Mapping[str, Any], reply: Reply | None = None) -> None:
-        """Draw the answer as it is now, with what the notebook is to keep of it."""
+        """Draw the answer as it is now, with the record that the notebook keeps of it."""
         text = "".join(self._answer_parts)
         markdown = [safe_markdown(text)] if text else []
         plain = [text] if text else []
@@ -168,13 +169,13 @@ class CellView:
     def _saved(
         self, reply: Reply | None = None, record: Mapping[str, Any] | None = None
     ) -> Mapping[str, Any]:
-        """What the notebook keeps: before the end, that there would have been more."""
+        """The record that the notebook keeps; before the end it says that more was to come."""
         if reply is not None:
             return reply.to_dict(settings_only=True) | dict(record or {})
         return {"finish_reason": "unfinished"} | ({"chat": {"name": self._chat}} if self._chat else {})
 
     def _next_output(self) -> Output:
-        """The place of the status line, which so vanishes, or a new one below."""
+        """The place of the status line, which so vanishes, or a new place below."""
         output, self._status = self._status or Output(), None
         return output
 
@@ -215,7 +216,7 @@ def _why_empty(reply: Reply) -> str:
 
 
 class TerminalView:
-    """Write a reply to standard output as it comes, the thinking dimmed where the terminal can."""
+    """Write a reply to standard output as it comes; the thinking is dimmed where the terminal can do so."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
@@ -237,7 +238,7 @@ class TerminalView:
         self._out.flush()
 
     def finish(self, reply: Reply, note: str = "", record: Mapping[str, Any] | None = None) -> None:
-        """Write what an interrupted stream still held back, and the line of figures."""
+        """Write the text that an interrupted stream still held back, and the line of figures."""
         if rest := reply.text[self._n_answer :]:
             self._begin("answer")
             self._write(rest)

@@ -19,13 +19,13 @@ _MACHINERY = (os.sep + "IPython" + os.sep, os.sep + "ipykernel" + os.sep)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A cell's source and the report of its error; text only: an exception keeps its variables alive."""
+    """A cell's source and the report of its error, as text only: an exception keeps its variables alive."""
 
     source: str
     report: str
 
     def question(self, context: int) -> str:
-        """Return the prompt that asks what went wrong, and for the cell put right.
+        """Return the prompt that asks for the cause and for the repaired cell.
 
         It leaves room to answer in a context of so many tokens.
         """
@@ -39,9 +39,9 @@ class Failure:
 
 
 def failure_of(result: Any, shell: Any) -> Failure | None:
-    """Return what failed in a cell that has run (IPython's ExecutionResult); None where nothing is to repair.
+    """Return the failure of a cell that has run (IPython's ExecutionResult); None where nothing is to repair.
 
-    An interrupt is no failure, nor is wrong use of a magic, nor what happens to a question to the model.
+    An interrupt is no failure. Wrong use of a magic is none, and an error of a question to the model is none.
     """
     error = result.error_before_exec or result.error_in_exec
     source = getattr(result.info, "raw_cell", None)
@@ -51,7 +51,7 @@ def failure_of(result: Any, shell: Any) -> Failure | None:
 
 
 def earlier_failure(shell: Any) -> Failure | None:
-    """Return the last failure from before we were asked to look, as far as Python remembers it."""
+    """Return the last failure from before the magics were registered, as far as Python remembers it."""
     error = getattr(sys, "last_value", None)
     if not isinstance(error, BaseException):
         return None
@@ -70,7 +70,7 @@ def _failure(error: BaseException, source: str, shell: Any) -> Failure | None:
 
 
 def _cell_name(shell: Any, filename: str) -> str | None:
-    """What IPython names the file that a cell was compiled as, e.g. "Cell In[3]"; None for any other file."""
+    """IPython's name for the file that a cell was compiled as, e.g. "Cell In[3]"; None for any other file."""
     named = shell.compile.format_code_name(filename)
     return " ".join(named) if named else None
 
@@ -91,7 +91,7 @@ def _report(error: BaseException, cell_name: Callable[[str], str | None]) -> str
 
 
 def _bounded(text: str, n_chars: int) -> str:
-    """The beginning and the end, which say most, of a text that is too long."""
+    """The beginning and the end of a text that is too long; these parts say most."""
     if len(text) <= n_chars:
         return text
     half = n_chars // 2

@@ -1,4 +1,4 @@
-"""What a conversation looks like when it is read again: `%oss history`."""
+"""A conversation as a reader sees it again: `%oss history`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SAID = "white-space:pre-wrap;border-left:0.2em solid currentColor;padding-left:
 
 
 def overview(conversations: Mapping[str, Conversation]) -> str:
-    """List conversations, one a line, with how they begin."""
+    """List conversations, one a line, each with its beginning."""
     rows = []
     for name, conversation in conversations.items():
         messages = as_harmony(conversation)

@@ -13,9 +13,9 @@ def interpolate(text: str, evaluate: Callable[[str], Any]) -> str:
     >>> interpolate("{{n + 1}} and {n} and {{{{n}}", lambda expr: eval(expr, {"n": 1}))
     '2 and {n} and {{n}}'
 
-    `{{{{` writes a literal `{{`; of three braces the first is text, as in `\\frac{{{n}}}{2}`. An expression
-    ends on its own line; `{{` without `}}` there is text. What is inserted is not read again. ValueError
-    names an expression that fails.
+    `{{{{` writes a literal `{{`; the first of three braces is text, as in `\\frac{{{n}}}{2}`. An expression
+    ends on its own line; a `{{` without a `}}` on its line is text. Inserted text is not read again. A
+    ValueError names an expression that fails.
     """
     done: list[str] = []
     start = 0
@@ -36,7 +36,7 @@ def interpolate(text: str, evaluate: Callable[[str], Any]) -> str:
 
 
 def _expression(text: str, start: int) -> str | None:
-    """The shortest Python expression from `start` to a `}}` on its line; if none is, up to the first one."""
+    """The shortest Python expression from `start` to a `}}` on its line, else the text to the first `}}`."""
     end_of_line = text.find("\n", start)
     line = text[start : end_of_line if end_of_line >= 0 else len(text)]
     candidates = [line[: found.start()] for found in re.finditer(r"\}(?=\})", line)]

@@ -1,7 +1,8 @@
 """`%%oss`, a cell that the model answers, and `%oss`, the small commands around it.
 
 A cell returns nothing: the answer is on the page already, and a returned reply would print it a second time.
-The reply is in `_oss`, in `_` and Out[n], and in the variable that the cell names; a conversation in `_chat`.
+The reply is in `_oss`, in `_` and Out[n], and in the variable that the cell names. A conversation is in
+`_chat`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from .stopping import Stopped, StoppedLoading, interrupts_held
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a cell asked, so that it can be asked again; `place` is where its conversation has it."""
+    """The question of a cell, so that it can be asked again; `place` is its place in the conversation."""
 
     prompt: str
     options: CellOptions
@@ -93,7 +94,7 @@ class OssMagics(Magics):
                 self._ask(Asked(prompt, options), cell_defaults(options.raw))
 
     def after_cell(self, result: Any) -> None:
-        """Remember what failed, for `%oss fix`."""
+        """Remember the failure of a cell, for `%oss fix`."""
         self._failure = failure_of(result, self.shell) or self._failure
 
     def _insert(self, text: str) -> str:
@@ -102,7 +103,7 @@ class OssMagics(Magics):
     # ---- %%oss ---------------------------------------------------------------------------------------------
 
     def _ask(self, asked: Asked, defaults: dict[str, Any]) -> None:
-        """Start the answer, remember what was asked, and show the answer as it comes."""
+        """Start the answer, remember the question, and show the answer as it comes."""
         options = asked.options
         settings = {**defaults, **options.settings}
         turn = None
@@ -148,7 +149,7 @@ class OssMagics(Magics):
         return kept
 
     def _answer(self, stream: Stream, options: CellOptions, turn: Turn | None) -> None:
-        """Show the stream as it comes; whatever ends it, show and keep what was written."""
+        """Show the stream as it comes; whatever ends it, show and keep the text written."""
         view = view_for(self.shell, options.chat)
         interrupted = False
         try:
@@ -280,7 +281,7 @@ class OssMagics(Magics):
         print(safe_terminal("\n".join([*lines, *(f"left out: {problem}" for problem in problems)])))
 
     def _model_named(self, source: str) -> Model:
-        """The model of that name among those at hand, else the default one: nothing is downloaded for it."""
+        """The model of that name among those at hand, else the default model; no model is downloaded."""
         usual = default.default_model()
         return next(
             (model for model in self.models.values() if model.source == source != usual.source), usual
@@ -304,7 +305,7 @@ class OssMagics(Magics):
         print(f"forgot {', '.join(ended)}" if ended else "there was no chat to forget")
 
     def names(self, flag: str) -> Iterable[str]:
-        """What the completion offers for a flag beside its fixed values."""
+        """The values that the completion offers for a flag beside its fixed ones."""
         return list(self.chats if flag == "--chat" else self.models if flag == "--model" else ())
 
 
@@ -357,7 +358,7 @@ def register(shell: InteractiveShell) -> None:
 
 
 def unregister(shell: InteractiveShell) -> None:
-    """Take away what `register` added."""
+    """Remove everything that `register` added."""
     magics = _registered(shell)
     if magics is None:
         return

@@ -1,8 +1,8 @@
-"""Code of an answer, on its way into a cell of its own; it never runs by itself.
+"""Put code of an answer into a cell of its own; it never runs by itself.
 
-`shell.set_next_input` works in every front end, but only while a cell runs. So there is a button too. It is
-markup that JupyterLab and Notebook understand: attributes that name a command of theirs and its argument, so
-that it needs neither a script nor a kernel. Elsewhere a style hides it.
+`shell.set_next_input` works in every front end, but only while a cell runs. So there is a button too. The
+button is markup that JupyterLab and Notebook understand: its attributes name one of their commands and the
+argument. So it needs no script and no kernel. Elsewhere a style hides it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BUTTON = (
 
 
 def as_cell(block: CodeBlock) -> str:
-    """Return the source of a cell for a block: what is not Python gets the cell magic of its language.
+    """Return the source of a cell for a block; other code than Python gets the cell magic of its language.
 
     >>> as_cell(CodeBlock("bash", "ls"))
     '%%bash\\nls'
@@ -43,9 +43,9 @@ def as_cell(block: CodeBlock) -> str:
 
 
 def choose(blocks: Sequence[CodeBlock], number: int | None = None) -> tuple[int, CodeBlock]:
-    """Return (number, block): the one asked for, from 1, else the first in Python, else the first.
+    """Return (number, block) for a given number, from 1; else of the first in Python, else of the first.
 
-    ValueError where there is none.
+    Raises ValueError where there is no such block.
     """
     if not blocks:
         raise ValueError("there is no code in the last answer")
@@ -61,7 +61,7 @@ def _blocks_text(n_blocks: int) -> str:
 
 
 def next_cell_row(blocks: Sequence[CodeBlock]) -> str:
-    """Return the HTML that offers to put each block into the next cell; nothing where there is none."""
+    """Return the HTML that offers to put each block into the next cell; without blocks there is none."""
     if not blocks:
         return ""
     buttons = "".join(

@@ -1,4 +1,4 @@
-"""The line of a `%%oss` cell: flags, their checks, their help."""
+"""The line of a `%%oss` cell: its flags, their checks, their help."""
 
 import argparse
 import difflib
@@ -49,7 +49,7 @@ class Flag:
 
     @property
     def key(self) -> str:
-        """The keyword argument it becomes."""
+        """The keyword argument that the flag becomes."""
         return self.name.removeprefix("--").replace("-", "_")
 
 
@@ -97,7 +97,7 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "st
 
 @dataclass(frozen=True, slots=True)
 class CellOptions:
-    """What the line of a cell asks for; `settings` are the keyword arguments of `model.stream` it gives."""
+    """The options on the line of a cell; `settings` are its keyword arguments for `model.stream`."""
 
     settings: Mapping[str, Any]
     model: str | None = None
@@ -152,7 +152,7 @@ def wants_help(line: str) -> bool:
 
 
 def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOptions:
-    """Read the line of a cell; `insert` fills `{{expr}}` in each word of it. ValueError says what is wrong.
+    """Read the line of a cell; `insert` fills `{{expr}}` in each word. A ValueError names the fault.
 
     >>> parse_cell_line("answer << --effort low --seed 7").settings
     {'effort': 'low', 'seed': 7}
@@ -190,7 +190,7 @@ def _words(line: str) -> list[str]:
 
 
 def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = str) -> CellOptions:
-    """Return the options of a question that is asked again, changed by those of `line`; the seed is not kept.
+    """Return the options for asking a question again, changed by those of `line`; the seed is not kept.
 
     >>> again_options(CellOptions({"seed": 7, "effort": "low"}), "--temperature 0.5").settings
     {'effort': 'low', 'temperature': 0.5}
@@ -240,7 +240,7 @@ def _unknown_word(word: str) -> str:
 
 
 def suggestion(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return "; did you mean ...?" where something known is close, and the list.
+    """Return "; did you mean ...?" where a known name is close, and the list of names.
 
     >>> suggestion("lod", ["load", "status"])
     '; did you mean load? There are load, status'

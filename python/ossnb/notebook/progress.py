@@ -27,7 +27,7 @@ class NotebookProgress:
         self._show()
 
     def update(self, done_bytes: int) -> None:
-        """Move the bar; more often than the page can draw does no harm."""
+        """Move the bar; calls more often than the page can draw do no harm."""
         has_moved = done_bytes != self._done
         self._done = done_bytes
         if has_moved and self._limiter.ready(0):

@@ -1,8 +1,8 @@
-"""Conversations out of a saved notebook: `%oss restore` after the kernel was restarted.
+"""Restore conversations from a saved notebook: `%oss restore` after a restart of the kernel.
 
 Every answer of a chat has its turn in its metadata, with the hash of the history before and after it. Outputs
-of a notebook may be stale: a cell that ran again dropped the turns below it, whose outputs still stand there.
-So a conversation is followed from its latest turn back to its beginning, hash by hash.
+of a notebook may be stale: a cell that ran again dropped the turns below it, but their outputs still stand
+there. So a conversation is followed from its latest turn back to its beginning, hash by hash.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_BYTES = 500_000_000  # a larger file is no notebook
 
 @dataclass(frozen=True, slots=True)
 class SavedTurn:
-    """One turn as an answer's metadata has it."""
+    """One turn, as an answer's metadata has it."""
 
     name: str
     id: str
@@ -35,7 +35,7 @@ class SavedTurn:
 
     @classmethod
     def read(cls, metadata: Mapping[str, Any]) -> SavedTurn:
-        """Check and read the metadata of an answer; ValueError where it is not what ossnb writes."""
+        """Check and read the metadata of an answer; raise ValueError where ossnb did not write it."""
         reply = check_version(metadata)
         turn = reply.object("chat")
         messages = messages_from_json(turn.any("messages"))
@@ -55,7 +55,7 @@ class SavedTurn:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A conversation as a notebook has it: its turns in order, and how many later ones hang in the air."""
+    """A conversation, as a notebook has it: its turns in order, and how many later turns lack a history."""
 
     turns: tuple[SavedTurn, ...]
     n_left_out: int
@@ -64,7 +64,8 @@ class Saved:
 def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
     """Return the notebook that this kernel belongs to, as far as the front end tells.
 
-    VS Code puts the path into a variable, Jupyter's server into JPY_SESSION_NAME. ValueError asks for it.
+    VS Code puts the path into a variable, Jupyter's server into JPY_SESSION_NAME. Without one, a ValueError
+    asks you for the path.
     """
     told = variables.get("__vsc_ipynb_file__") or environment.get("JPY_SESSION_NAME")
     if isinstance(told, str) and told.endswith(".ipynb"):
@@ -77,7 +78,7 @@ def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) 
 
 
 def read_notebook(path: Path) -> tuple[dict[str, Saved], list[str]]:
-    """Return the conversations of a notebook by name, and what could not be read.
+    """Return the conversations of a notebook by name, and the parts that could not be read.
 
     >>> read_notebook(Path("lesson.ipynb"))[0]["tutor"].turns[0].messages  # a saved one  # doctest: +SKIP
     """
@@ -103,7 +104,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a notebook, which is a JSON file: {error}") from None
+        raise ValueError(f"{path} is not a notebook: it must be a JSON file ({error})") from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise ValueError(f"{path} is not a notebook of format 4: it has no list of cells")
     return notebook
@@ -121,7 +122,7 @@ def _answers(notebook: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _follow(found: list[SavedTurn]) -> Saved:
-    """Follow the latest turn whose history is all there back to the beginning."""
+    """Follow the latest turn with a complete history back to the beginning."""
     by_id = {turn.id: turn for turn in sorted(found, key=lambda turn: turn.time)}
     latest_first = sorted(by_id.values(), key=lambda turn: turn.time, reverse=True)
     for n_left_out, last in enumerate(latest_first):
@@ -135,6 +136,6 @@ def _follow(found: list[SavedTurn]) -> Saved:
 
 
 def _is_true(chain: list[SavedTurn]) -> bool:
-    """Whether the messages are those that the hashes were taken of: a turn may have been edited by hand."""
+    """Whether the hashes fit the messages: someone may have edited a turn by hand."""
     messages = [message for turn in chain for message in turn.messages]
     return history_id(messages) == chain[-1].id

@@ -1,4 +1,4 @@
-"""An interrupted cell: what it raises, so that queued cells do not run, and how nothing is lost meanwhile."""
+"""An interrupted cell: it raises an error, so queued cells do not run, and nothing is lost meanwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import Interrupted
 
 
 class Stopped(Interrupted):
-    """The cell was interrupted: queued cells must not run; there is nothing to explain, so no traceback."""
+    """The cell was interrupted: queued cells must not run. Nothing needs a traceback, so there is none."""
 
     def __str__(self) -> str:
         return "what the model had written is kept, in _oss too"
@@ -32,7 +32,7 @@ class StoppedLoading(KeyboardInterrupt):
 
 @contextmanager
 def interrupts_held() -> Iterator[list[object]]:
-    """Put Stop off for a moment, and list its presses: a second one must not lose what the first saved."""
+    """Put Stop off for a moment, and list its presses: a second press must not lose what the first saved."""
     pressed: list[object] = []
     if threading.current_thread() is not threading.main_thread():
         yield pressed

@@ -1,1 +1,1 @@
-"""What the notebook and the views share: outputs, their pace, and the settings cells begin with."""
+"""The parts that the notebook and the views share: outputs, their pace, and the settings of cells."""

@@ -9,7 +9,7 @@ _defaults: dict[str, Any] = {}
 
 
 def cell_defaults(raw: bool = False) -> dict[str, Any]:
-    """Return the keyword arguments every cell begins with; raw text has no effort.
+    """Return the keyword arguments that every cell begins with; raw text has no effort.
 
     >>> cell_defaults()
     {}
@@ -18,7 +18,7 @@ def cell_defaults(raw: bool = False) -> dict[str, Any]:
 
 
 def set_cell_defaults(settings: Mapping[str, Any]) -> None:
-    """Let later cells begin with these keyword arguments of `model.stream`; an empty mapping ends it."""
+    """Let later cells begin with these keyword arguments of `model.stream`; an empty mapping undoes this."""
     _defaults.clear()
     _defaults.update(settings)
 

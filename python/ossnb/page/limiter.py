@@ -1,4 +1,4 @@
-"""How often a growing text may be drawn again."""
+"""Limit how often a growing text is drawn again."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ class RateLimiter:
     >>> [limiter.ready(10) for _ in range(3)]
     [True, False, True]
 
-    A page draws the whole text at each update, so the time between two must grow with its length. That keeps
-    messages under the server's limit of 1 MB/s too: 2 kB (Markdown and plain) for each 24 ms of waiting.
+    A page draws the whole text at each update, so the time between two must grow with its length. This also
+    keeps messages under the server's limit of 1 MB/s: 2 kB (Markdown and plain) for each 24 ms of waiting.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,7 +24,7 @@ class RateLimiter:
         self._next = float("-inf")
 
     def ready(self, n_chars: int) -> bool:
-        """Whether a text of `n_chars` may be drawn now; if so the caller must draw it."""
+        """Whether a text of `n_chars` may be drawn now; if so, the caller must draw it."""
         now = self._clock()
         if now < self._next:
             return False

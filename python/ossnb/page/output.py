@@ -1,4 +1,4 @@
-"""One output of a running cell, shown once and replaced from then on, where there is a page to show it."""
+"""One output of a running cell: it is shown once and replaced from then on, where there is a page."""
 
 import sys
 import uuid
@@ -21,7 +21,7 @@ class Output:
         self._is_shown = False
 
     def show(self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> None:
-        """Show `data` (MIME type → text) in place of what was there."""
+        """Show `data` (MIME type → text) in place of the earlier content."""
         from IPython.display import publish_display_data
 
         publish_display_data(  # type: ignore[no-untyped-call]
@@ -34,7 +34,7 @@ class Output:
 
 
 def has_front_end(shell: Any = None) -> bool:
-    """Whether a shell, or the one that runs, belongs to a kernel, whose front end shows rich outputs."""
+    """Whether a shell, or the one that runs, belongs to a kernel; a kernel's front end shows rich outputs."""
     if shell is None and (ipython := sys.modules.get("IPython")) is not None:
         shell = ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None

@@ -1,7 +1,8 @@
-"""Make a model's Markdown safe to render: what it wrote is shown, nothing it wrote runs or is fetched.
+"""Make a model's Markdown safe to render: all its text is shown, and none of it runs or is fetched.
 
-A renderer may pass raw HTML through, follow a `javascript:` link or load a remote image, and renderers do not
-agree where code ends. So no `<` of the model leaves here except in fenced blocks that all take for code.
+A renderer may pass raw HTML through, follow a `javascript:` link or load a remote image. Renderers do not
+agree where code ends. So a `<` of the model leaves this module only in fenced blocks that all renderers take
+for code.
 """
 
 import html
@@ -65,7 +66,7 @@ _ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a lin
 
 
 def safe_markdown(text: str) -> str:
-    r"""Return Markdown that shows `text` as its writer meant it, with nothing that a page could run or fetch.
+    r"""Return Markdown that shows `text` as its writer meant it; a page can run and fetch nothing in it.
 
     >>> safe_markdown("Use `<b>` or <script>")
     'Use <code>&#60;b&#62;</code> or &lt;script>'
@@ -105,8 +106,8 @@ def code_blocks(text: str) -> list[CodeBlock]:
 def _scan(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield (kind, line to show, content) for each line: prose, or open, code and close of a fenced block.
 
-    Code is indented as its fence is, so that no renderer ends it early. The content is the language of what
-    opens, and the line of the code itself.
+    Code is indented like its fence, so that no renderer ends it early. The content of an opening line is its
+    language; the content of a code line is the line itself.
     """
     fence = indent = ""
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
@@ -136,7 +137,7 @@ def _language(info: str) -> str:
 
 
 def _shown(language: str) -> str:
-    """The language as a renderer may see it: nothing but a name, and of none that it would draw."""
+    """The language for a renderer: a plain name, and never of a language that the renderer would draw."""
     return language if _LANGUAGE.fullmatch(language) and language not in _DRAWN else ""
 
 
@@ -156,9 +157,9 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _directed(prose: str) -> str:
-    """Make prose safe; lay paragraphs out from right to left whose first letter is of such a script.
+    """Make prose safe; a paragraph runs from right to left if its first letter is of such a script.
 
-    What is indented goes with what it belongs to, and what has no letters with what stands above.
+    An indented line follows the paragraph that it belongs to; a line without letters follows the line above.
     """
     parts: list[tuple[str, str]] = []  # direction, paragraphs
     for paragraph in re.split(r"(?<=\n)(?=[ \t]*\n)", prose):
@@ -215,13 +216,13 @@ _KINDS = (
 
 
 def _formula(tex: str) -> str:
-    """TeX that means the same, without HTML, links and styles, whether read as TeX or not."""
+    """TeX that means the same, without HTML, links and styles, whether a page reads it as TeX or not."""
     plain = _MACRO.sub(r"\\mathtt{\1}", re.sub(_BACKSLASH, lambda found: "& " + found[0][1:], tex))
     return _ACTIVE.sub(lambda found: r"\lt " if found[0] == "<" else found[0] + " ", plain)
 
 
 def as_entities(code: str) -> str:
-    """Every mark as an entity, so that neither HTML nor Markdown finds anything to do in it."""
+    """Every mark as an entity, so that HTML and Markdown find nothing to do in it."""
     return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: f"&#{ord(mark[0])};", code)
 
 

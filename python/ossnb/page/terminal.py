@@ -9,7 +9,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newli
 
 
 def safe_terminal(text: str) -> str:
-    r"""Return `text` with control characters made visible, so that a model cannot drive the terminal.
+    r"""Return `text` with visible control characters, so that a model cannot drive the terminal.
 
     >>> safe_terminal("a\x1b[2Jb")
     'a␛[2Jb'
@@ -18,5 +18,5 @@ def safe_terminal(text: str) -> str:
 
 
 def for_stream(text: str, to: TextIO) -> str:
-    """Return `text` as it goes to a stream: safe where that is a terminal, untouched in files and pipes."""
+    """Return `text` for a stream: safe for a terminal, untouched for files and pipes."""
     return safe_terminal(text) if to.isatty() else text

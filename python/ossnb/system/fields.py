@@ -1,4 +1,4 @@
-"""Reading plain JSON from outside: every field is checked, and an error names it."""
+"""Read plain JSON from outside: every field is checked, and an error names the field."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Fields:
     >>> fields.integer("seed"), fields.unread()
     (7, ['mood'])
 
-    `what` says in errors what the object is; `where` is put before the names of its fields. ValueError names
-    a field, what it must be, and what it is.
+    Errors call the object `what` and put `where` before the names of its fields. A ValueError names a field,
+    the value it must have, and the value it has.
     """
 
     def __init__(self, content: Any, what: str, where: str = "") -> None:
@@ -77,7 +77,7 @@ class Fields:
         return self._checked(name, "there", lambda value: True)
 
     def known(self, names: Container[str]) -> dict[str, Any]:
-        """Return the fields of these names that are there, unchecked."""
+        """Return, unchecked, those fields of these names that the object has."""
         found = {name: value for name, value in self._content.items() if name in names}
         self.skip(*found)
         return found
@@ -86,7 +86,7 @@ class Fields:
         return name in self._content
 
     def skip(self, *names: str) -> None:
-        """Count fields as read that only tell what others tell too."""
+        """Count fields as read that only repeat what other fields tell."""
         self._read.update(names)
 
     def unread(self) -> list[str]:
@@ -111,7 +111,7 @@ class Fields:
 
 
 def is_integer(value: Any, low: int = 0) -> bool:
-    """Whether a JSON value is an integer of at least `low`; true and false are none.
+    """Whether a JSON value is an integer of at least `low`; true and false are not integers.
 
     >>> is_integer(0), is_integer(True)
     (True, False)

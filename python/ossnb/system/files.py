@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
-    """Write a file beside `path` and put it in its place, or leave all as it was when the writing fails.
+    """Write a file beside `path` and put it in its place; if the writing fails, nothing changes.
 
-    A link stays a link, and rights stay as they are; `durable` waits until the disk has it.
+    A link stays a link, and rights stay as they are. `durable` waits until the disk has the file.
 
     >>> with replacing(Path("a.txt")) as file:
     ...     n_bytes = file.write(b"all of it")
@@ -42,7 +42,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def parse_size(name: str, text: str) -> int:
-    """Read a size in bytes; ValueError says what `name` must be.
+    """Read a size in bytes; a ValueError says what `name` must be.
 
     >>> parse_size("limit", "1.5 GB"), parse_size("limit", "0")
     (1500000000, 0)

@@ -1,4 +1,4 @@
-"""What this machine has to give: memory, cores and disk, as far as its containers let the process use them.
+"""The memory, cores and disk of this machine, as far as its containers let the process use them.
 
 Functions take the root of the file system as `root` so that tests can show them other machines.
 """
@@ -47,7 +47,7 @@ def physical_cores(root: Path = _ROOT) -> int:
 
 
 def free_disk(path: str | os.PathLike[str]) -> int:
-    """Count the free bytes of the disk that holds `path`, or will once it is made."""
+    """Count the free bytes of the disk that holds `path`, or that will hold it."""
     folder = Path(path).expanduser().absolute()
     while not folder.exists():
         folder = folder.parent
@@ -60,7 +60,7 @@ def page_size() -> int:
 
 
 def cpu_name(root: Path = _ROOT) -> str:
-    """Name the processor as it names itself."""
+    """Return the name that the processor gives itself."""
     match = re.search(r"^model name\s*:\s*(.+)$", _read(root / "proc/cpuinfo"), re.MULTILINE)
     return match[1].strip() if match else platform.processor() or platform.machine()
 

@@ -1,6 +1,6 @@
-"""How a download is shown: on a terminal's standard error, unless a front end brings a display of its own.
+"""The progress of a download, on a terminal's standard error unless a front end brings its own display.
 
-It stands apart from the hub so that a notebook can name its bar without the hub's slow import.
+This module stands apart from the hub, so a notebook can name its bar without the hub's slow import.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Shows how far a download is. Called on the thread that wants the download only."""
+    """Shows how far a download is. Only the thread that wants the download calls it."""
 
     def update(self, done_bytes: int) -> None: ...
     def close(self) -> None: ...

@@ -1,1 +1,1 @@
-"""Looking inside a reply: tokens with their probabilities, the experts that read them, and the pictures."""
+"""Look inside a reply: tokens with their probabilities, the experts that read them, and the pictures."""

@@ -1,4 +1,4 @@
-"""Where the tokens of a reply looked, in one layer."""
+"""The attention of a reply's tokens, in one layer."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Attention(Panel):
     >>> reply.attention(layer=-1).at(17)  # doctest: +ELLIPSIS
     layer 3, mean of heads: token 17 “12” looked here; ...
 
-    `weights` [T, S]: row t is of the pass that read token t of the reply, S counts the prompt's tokens too.
-    What a row lacks to 1 is in `sinks` [T]. Attention says where a layer looked, not why the model wrote
-    what it did. `at(17)` shows another token than the last, and follows no other view; the live view goes
-    from token to token.
+    `weights` is [T, S]. Row t belongs to the pass that read token t of the reply; S counts the prompt's
+    tokens too. `sinks` [T] has the rest of each row to 1. Attention says where a layer looked, not why the
+    model wrote its text. `at(17)` shows another token than the last, and follows no other view. The live view
+    goes from token to token.
     """
 
     def __init__(self, tokens: NDArray[np.int32], weights: NDArray[np.float32], label: str, at: int) -> None:
@@ -39,7 +39,7 @@ class Attention(Panel):
 
     @classmethod
     def read(cls, reply: Reply, layer: int, head: int | None = None) -> Self:
-        """Read a reply, which has tokens, again with its model; `head` None takes the mean of all."""
+        """Read a reply that has tokens again with its model; `head` None takes the mean of all heads."""
         model = reply.origin.model
         config, n_heads = model.config, model.config.num_attention_heads
         if head is not None and (type(head) is not int or not 0 <= head < n_heads):
@@ -56,24 +56,24 @@ class Attention(Panel):
         return cls(np.asarray(tokens, np.int32), weights, label, len(reply.tokens) - 1)
 
     def at(self, at: int) -> Attention:
-        """Return the view of where token `at` of the reply looked."""
+        """Return the view of token `at` of the reply: the places where it looked."""
         if not 0 <= at < len(self.weights):
             raise ValueError(f"at must be in 0..{len(self.weights) - 1}, got {at}")
         return Attention(self.tokens, self.weights, self._label, at)
 
     @property
     def sinks(self) -> NDArray[np.float32]:
-        """The share of attention that went nowhere, to the heads' sinks, [T]."""
+        """The share of attention that went to the heads' sinks, so to no token, [T]."""
         return np.asarray(1 - self.weights.sum(axis=1))
 
     def strongest(self, at: int, n: int = N_STRONGEST) -> list[tuple[int, str, float]]:
-        """List where token `at` looked most: (position, text, share), largest first."""
+        """List the places where token `at` looked most: (position, text, share), largest first."""
         row = self.weights[at]
         order = np.argsort(-row, kind="stable")[:n]
         return [(int(i), visible(token_bytes(int(self.tokens[i]))), float(row[i])) for i in order]
 
     def plain(self) -> str:
-        """Where the token looked most, as text."""
+        """The places where the token looked most, as text."""
         rows = [f"{i:>6}  {quoted(text)} {percent(share)}" for i, text, share in self.strongest(self._at)]
         return "\n".join([self._head(), *rows])
 
@@ -95,7 +95,7 @@ class Attention(Panel):
         return Html.joined([Html.of("p", head, quiet=True), strip])
 
     def make_widget(self) -> Any:
-        """Make the live view; None for a text that is too long to be sent to the page whole."""
+        """Make the live view; None for a text that is too long for the page."""
         from .live import AttentionView
 
         if self.weights.nbytes > MAX_LIVE_BYTES or len(self.tokens) > MAX_TOKENS:

@@ -1,4 +1,4 @@
-"""The sliders as stock widgets, and what their changes do to a panel."""
+"""The sliders as stock widgets, and the effect of their changes on a panel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDE = {"description_width": "9em"}
 
 
 class Controlled(Protocol):
-    """What the widgets read and change; see Sliders."""
+    """The panel as the widgets read and change it; see Sliders."""
 
     prompt: str
     reply: Reply | None
@@ -40,10 +40,10 @@ class Controlled(Protocol):
 
 
 class Controls:
-    """Widgets of one panel; `box` holds them all.
+    """The widgets of one panel; `box` holds them all.
 
     Stock sliders bring keyboard and screen readers along. The page itself links them to the live view, with
-    no kernel in between. The HTML widget shows only what markup.py escaped.
+    no kernel in between. The HTML widget shows only text that markup.py escaped.
     """
 
     def __init__(self, panel: Controlled, twin: str, threshold: float) -> None:
@@ -91,7 +91,7 @@ class Controls:
         self.after_reply(panel.reply)
 
     def show_settings(self, values: Mapping[str, Any]) -> None:
-        """Move sliders without being told so, and say the same as code."""
+        """Move the sliders without a message back, and show the same settings as code."""
         self._is_following = True
         try:
             for name, value in values.items():
@@ -152,7 +152,7 @@ class Controls:
         self.running.value = Html.of("pre", text, style=f"{RUNNING_TEXT};margin:0", dir="auto")
 
     def show_error(self, text: str) -> None:
-        """Say what went wrong; a Label's text is shown as it stands."""
+        """Show an error's text; a Label shows it as it stands."""
         self.status.value = text
 
     def set_busy(self, busy: bool) -> None:

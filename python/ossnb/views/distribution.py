@@ -1,8 +1,8 @@
-"""A next-token distribution kept in a few kB: right at any temperature, to an error it tells.
+"""A next-token distribution in a few kB: it is right at any temperature, within an error that it tells.
 
-Of the logits of a step the largest few hundred are kept as they are and the rest as a histogram with the
-mean of each bin. exp(x / temperature) is convex, so a bin's true mass lies between what its mean gives and
-what its two edges give: the answer always comes with the distance between the two.
+The largest few hundred logits of a step are kept as they are, and the rest as a histogram with the mean of
+each bin. exp(x / temperature) is convex. So a bin's true mass lies between the mass from its mean and the
+mass from its two edges. The answer always comes with the distance between the two.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Reduced = tuple[NDArray[np.int32], NDArray[np.float32], float, NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What a setting makes of some steps, T of them: probabilities of the kept tokens and of the rest.
+    """T steps under some settings: the probabilities of the kept tokens and of the rest.
 
-    `error` bounds by how much any of them may differ from the exact distribution; where top_p cuts, the
-    tokens at the cut may come or go within it. It is 1 where nothing is known.
+    `error` bounds the difference of any of them from the exact distribution. Where top_p cuts, the tokens at
+    the cut may come or go within this bound. `error` is 1 where nothing is known.
     """
 
     kept: Floats  # [T, K]
@@ -60,14 +60,14 @@ class Distributions(Rows):
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
-        """Read a reply again with its model."""
+        """Read a reply again, with its model."""
         tokens = [*reply.prompt_tokens, *reply.tokens[:-1]]
         blocks = reply.origin.model.logit_blocks(tokens, start=len(reply.prompt_tokens) - 1)
         return cls.of(reply.prompt_tokens, reply.tokens, (reduced(row) for block in blocks for row in block))
 
     @classmethod
     def of(cls, prompt: list[int], tokens: list[int], steps: Iterable[Reduced]) -> Self:
-        """Join what is kept of the steps, step t being the choice of token t."""
+        """Join the kept parts of the steps; step t is the choice of token t."""
         columns = zip(*steps, strict=True)
         ids, logits, log_total, counts, means, edges = (np.array(column) for column in columns)
         seen = np.zeros(int(max(*prompt, *tokens, ids.max())) + 1, np.bool_)
@@ -86,8 +86,9 @@ class Distributions(Rows):
         return np.asarray(np.exp(self.logits - self.log_total[:, None]))
 
     def under(self, settings: Sampling) -> Shares:
-        """What the sampler chooses from with these settings, in its order: repetition penalty, temperature,
-        top_k, top_p, min_p. ValueError for a penalty below 1 or top_k above the kept tokens."""
+        """The distribution that the sampler chooses from with these settings. They apply in its order:
+        repetition penalty, temperature, top_k, top_p, min_p. Raises ValueError for a penalty below 1 or top_k
+        above the kept tokens."""
         penalty = settings.repetition_penalty
         has_rest = self.counts.any(axis=1)
         if penalty < 1 or (settings.top_k > self.ids.shape[1] and has_rest.any()):
@@ -121,7 +122,7 @@ class Distributions(Rows):
         return np.where(is_empty, 0, least).sum(axis=1), np.where(is_empty, 0, most).sum(axis=1)
 
     def written(self, kept: Floats) -> Floats:
-        """The share of each token that was written, [T]; 0 where it is not among the kept ones."""
+        """The share of each written token, [T]; 0 where the token is not among the kept ones."""
         return np.asarray(np.where(self.ids == self.tokens[:, None], kept, 0).sum(axis=1))
 
 
@@ -132,8 +133,8 @@ def _greedy(logits: Floats, top: Floats) -> Shares:
 
 
 def _truncated(p: Floats, low: Floats, high: Floats, largest: Floats, settings: Sampling) -> Shares:
-    """Apply top_k, top_p and min_p to weights of at most 1 a row; of the rest, whose sum is between `low` and
-    `high`, none is above `largest`."""
+    """Apply top_k, top_p and min_p to weights of at most 1 a row. The rest has a sum between `low` and
+    `high`, and no weight of it is above `largest`."""
     order = np.argsort(-p, axis=1, kind="stable")
     p = np.take_along_axis(p, order, 1)
     # Where a cut goes by rank, others may stand before kept tokens that a penalty took below them.
@@ -167,8 +168,8 @@ def _truncated(p: Floats, low: Floats, high: Floats, largest: Floats, settings: 
 
 
 def reduced(logits: NDArray[np.float32]) -> Reduced:
-    """Keep of one step's logits [V] the largest with their ids, the log of the total, and of the rest a
-    histogram, finest at its top."""
+    """Reduce one step's logits [V]: keep the largest with their ids, the log of the total, and a histogram of
+    the rest, finest at its top."""
     kept = top_ids(logits[None], min(N_KEPT, len(logits)))[0]
     top = float(logits[kept[0]])
     log_total = top + float(np.log(np.exp(logits - top).sum(dtype=np.float64)))

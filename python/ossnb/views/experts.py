@@ -1,4 +1,4 @@
-"""Which experts read which token: numbers, a table, a heat map, and what two replies did differently."""
+"""The experts that read each token: numbers, a table, a heat map, and the difference between two replies."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Experts(Panel):
     >>> experts.ids.shape, experts.usage.shape
     ((4, 50, 2), (4, 8))
 
-    `tokens` [T]; `ids` int32 [L, T, A] of the experts that read the token, likeliest first, and their
-    `weights` [L, T, A], which add up to 1: row t is of the pass that read token t and chose the next.
-    `experts[10:20]` is the part of these tokens.
+    `tokens` [T]; `ids` int32 [L, T, A] of the experts that read the token, likeliest first. Their `weights`
+    [L, T, A] add up to 1. Row t belongs to the pass that read token t and chose the next. `experts[10:20]` is
+    the part of these tokens.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Experts(Panel):
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
-        """Read a reply, which has tokens, again with its model."""
+        """Read a reply that has tokens again with its model."""
         model = reply.origin.model
         tokens = [*reply.prompt_tokens, *reply.tokens]
         found = model.trace(tokens, what="router", start=len(reply.prompt_tokens))
@@ -51,19 +51,19 @@ class Experts(Panel):
     def __getitem__(self, part: slice) -> Experts:
         tokens = self.tokens[part]
         if not isinstance(part, slice) or not len(tokens):
-            raise ValueError(f"a part of {len(self.tokens)} tokens is a slice with some in it, got {part!r}")
+            raise ValueError(f"a part of {len(self.tokens)} tokens must be a non-empty slice, got {part!r}")
         return Experts(tokens, self.ids[:, part], self.weights[:, part], self.n_experts)
 
     @property
     def by_expert(self) -> NDArray[np.float32]:
-        """The weight of every expert for every token, [L, T, E]; zero for those that were not asked."""
+        """The weight of every expert for every token, [L, T, E]; zero for experts that were not asked."""
         dense = np.zeros((*self.ids.shape[:2], self.n_experts), np.float32)
         np.put_along_axis(dense, self.ids.astype(np.int64), self.weights, axis=2)
         return dense
 
     @property
     def usage(self) -> NDArray[np.float64]:
-        """The share of each layer's work that each expert did, [L, E]; rows add up to 1."""
+        """The share of each expert in its layer's work, [L, E]; rows add up to 1."""
         return np.asarray(self.by_expert.mean(axis=1, dtype=np.float64))
 
     def table(self) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ class Experts(Panel):
         """Compare with another reply, or another part, of the same model; see ExpertsDifference."""
         if self.usage.shape != other.usage.shape:
             raise ValueError(
-                f"both must be of one model: {self.usage.shape} and {other.usage.shape} layers and experts"
+                f"both must be of one model, got layers, experts {self.usage.shape} and {other.usage.shape}"
             )
         return ExpertsDifference(self.usage - other.usage)
 
@@ -132,7 +132,7 @@ class Experts(Panel):
 
 
 class ExpertsDifference(Panel):
-    """What experts did more (above zero) or less in one reply than in another.
+    """The work that experts did more (above zero) or less in one reply than in another.
 
     `values` [L, E] are differences of usage; the rows add up to 0.
     """
@@ -147,7 +147,7 @@ class ExpertsDifference(Panel):
         return np.asarray(np.abs(self.values).sum(axis=1) / 2)
 
     def plain(self) -> str:
-        """How much each layer differs, as text."""
+        """The difference of each layer, as text."""
         head = f"{percent(float(self.distance.mean()))} of the work went to other experts"
         return "\n".join([head, *(f"layer {i:>3}  {percent(float(d))}" for i, d in enumerate(self.distance))])
 

@@ -1,4 +1,4 @@
-"""The token view: how sure the model was, token by token, and what else it might have written."""
+"""The token view: the model's certainty, token by token, and the alternatives."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Inspection(Panel):
     >>> [text for text, _ in view.alternatives(41)[:2]]
     ['17', 'The']
 
-    In a notebook it is a view: hover a token or move with the arrow keys to see its alternatives, Enter on
-    one writes a branch with it, side by side with the reply (`branches` lists them, as `reply.branch` makes
-    them). The picture in the saved notebook shows the same. Probabilities are the model's own, before
-    temperature and penalties.
+    A notebook shows it as a live view. Hover a token or move with the arrow keys to see its alternatives.
+    Enter on one of them writes a branch with it, side by side with the reply. `branches` lists the branches,
+    as `reply.branch` makes them. The picture in the saved notebook shows the same. Probabilities are the
+    model's own, before temperature and penalties.
     """
 
     def __init__(self, reply: Reply, steps: Steps) -> None:
@@ -48,12 +48,12 @@ class Inspection(Panel):
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """The probability of every token written, [T]."""
+        """The probability of every written token, [T]."""
         return np.exp(self.steps.logprobs)
 
     @property
     def entropies(self) -> NDArray[np.float32]:
-        """How undecided the model was before each token, in nats, [T]."""
+        """The entropy of the distribution before each token, in nats, [T]."""
         return self.steps.entropies
 
     def alternatives(self, at: int) -> list[tuple[str, float]]:
@@ -74,19 +74,19 @@ class Inspection(Panel):
         ]
 
     def branch(self, at: int, text: str | list[int]) -> Reply:
-        """Branch as Reply.branch does and list the new reply in `branches` and in the pictures."""
+        """Branch as Reply.branch does; list the new reply in `branches` and in the pictures."""
         branch = self.reply.branch(at, text)
         self._add(branch)
         return branch
 
     def experts(self) -> Experts:
-        """Show the experts of the reply, the selected token being the same in both live views."""
+        """Show the experts of the reply; both live views select the same token."""
         experts = Experts.read(self.reply)
         experts.follow(self)
         return experts
 
     def attention(self, layer: int, head: int | None = None) -> Attention:
-        """Show where the tokens looked, the selected one being the same in both live views."""
+        """Show where the tokens looked; both live views select the same token."""
         attention = Attention.read(self.reply, layer, head)
         attention.follow(self)
         return attention
@@ -125,7 +125,7 @@ class Inspection(Panel):
         return Html.joined([Html.of("div", sides, style="display:flex;flex-wrap:wrap;gap:1em"), note])
 
     def _branch_html(self, i: int, branch: Reply) -> Html:
-        """A branch: quiet as far as it is the reply, its first own token marked."""
+        """A branch: the part shared with the reply is quiet, and the first token of its own is marked."""
         at = _parting(self.reply, branch)
         shades = np.zeros(len(branch.tokens), np.float32)
         strip = token_strip(branch.tokens, shades, lambda t: f"{t}", quiet=at, outlined=at)
@@ -147,12 +147,12 @@ class Inspection(Panel):
         return widget
 
     def receive(self, message: Mapping[str, Any]) -> None:
-        """Do what the live view asks for.
+        """Do the action that the live view asks for.
 
         >>> reply.inspect().receive({"type": "stop"})  # nothing is being written
 
         "branch" writes `token` in place of token `at` and goes on from there, in a thread; a view writes one
-        branch at a time and ignores further ones meanwhile. "stop" ends the branch that is being written.
+        branch at a time and ignores further requests meanwhile. "stop" ends the branch that is being written.
         """
         if message.get("type") == "stop" and self._stream is not None:
             self._stream.cancel()
@@ -191,7 +191,7 @@ class Inspection(Panel):
         ]
 
     def _traits(self) -> dict[str, Any]:
-        """What the live view shows: texts and numbers."""
+        """The texts and numbers that the live view shows."""
         tokens = token_traits(self.steps.tokens.tolist())
         steps = self.steps[: len(tokens["tokens"])]
         return {
@@ -222,6 +222,6 @@ def _branch_name(i: int, at: int) -> str:
 
 
 def _parting(reply: Reply, branch: Reply) -> int:
-    """The first token in which a branch differs; its length where none does."""
+    """The first token that differs in a branch; the branch's length where none differs."""
     pairs = zip(reply.tokens, branch.tokens, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(reply.tokens), len(branch.tokens)))

@@ -1,4 +1,4 @@
-"""The logit lens as a table: what the model would have said after each layer, in place of each token."""
+"""The logit lens as a table: the model's likeliest words after each layer, in place of each token."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _TABLE = (
 
 
 class LogitLens(Panel):
-    """The tokens that the layers in between would have written, where the reply has its own.
+    """The tokens that the layers in between would have written in place of the reply's tokens.
 
     >>> lens = reply.logit_lens()
     >>> lens.ids.shape, lens.decided[:3].tolist()
     ((4, 50, 3), [0, 1, 1])
 
-    `layers` [K]; `tokens` [T], those of the reply; `ids` int32 [K, T, n_top], the likeliest in place of each
-    if the output layer came right after the layer, best first, with `logprobs` [K, T, n_top]: column t is of
-    the pass that chose token t. `lens[10:20]` is the part of these tokens.
+    `layers` is [K]. `tokens` [T] are the reply's. `ids` int32 [K, T, n_top] are the likeliest tokens in place
+    of each if the output layer came right after the layer, best first. `logprobs` [K, T, n_top] belong to
+    them. Column t belongs to the pass that chose token t. `lens[10:20]` is the part of these tokens.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LogitLens(Panel):
 
     @classmethod
     def read(cls, reply: Reply, layers: Iterable[int] | None = None, n_top: int = N_TOP) -> Self:
-        """Read a reply, which has tokens, again with its model."""
+        """Read a reply that has tokens again with its model."""
         read = [*reply.prompt_tokens, *reply.tokens[:-1]]
         start = len(reply.prompt_tokens) - 1
         model = reply.origin.model
@@ -61,13 +61,13 @@ class LogitLens(Panel):
 
     def __getitem__(self, part: slice) -> LogitLens:
         if not isinstance(part, slice) or not len(self.tokens[part]):
-            raise ValueError(f"a part of {len(self.tokens)} tokens is a slice with some in it, got {part!r}")
+            raise ValueError(f"a part of {len(self.tokens)} tokens must be a non-empty slice, got {part!r}")
         first = self._first + part.indices(len(self.tokens))[0]
         return LogitLens(self.tokens[part], self.layers, self.ids[:, part], self.logprobs[:, part], first)
 
     @property
     def decided(self) -> NDArray[np.int32]:
-        """The layer from which on every layer's likeliest token is the one written, [T]; -1 for none."""
+        """The first layer from which all layers find the written token likeliest, [T]; -1 for none."""
         is_it = self.ids[:, :, 0] == self.tokens
         n_right = np.logical_and.accumulate(is_it[::-1], axis=0).sum(axis=0)
         first = (len(self.layers) - n_right).clip(max=len(self.layers) - 1)
@@ -93,7 +93,7 @@ class LogitLens(Panel):
     # ---- the pictures ------------------------------------------------------------------------------------
 
     def plain(self) -> str:
-        """From which layer on each token stood, as text."""
+        """The layer from which each token stood, as text."""
         rows = [
             f"{self._first + t:>5}  {quoted(_text(token))} {_since(int(layer))}"
             for t, (token, layer) in enumerate(zip(self.tokens.tolist(), self.decided, strict=True))
@@ -101,7 +101,7 @@ class LogitLens(Panel):
         return "\n".join([f"{len(self.tokens)} tokens, {len(self.layers)} layers", *rows])
 
     def html(self) -> Html:
-        """Layers downward, tokens across; orange where the layer was sure, framed where it was right."""
+        """Layers downward, tokens across: orange where the layer was sure, framed where it was right."""
         n_shown = max(1, min(len(self.tokens), N_CELLS // len(self.layers)))
         rows = [self._row(k, n_shown) for k in range(len(self.layers))]
         written = Html.joined(

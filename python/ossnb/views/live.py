@@ -1,4 +1,4 @@
-"""The live views: one JavaScript module each, fed with texts and numbers, nothing to run."""
+"""The live views: one JavaScript module each; it gets texts and numbers, and nothing to run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def module(name: str) -> str:
-    """Return the one ES module of a view: what all share, and its own."""
+    """Return the one ES module of a view: the code that all share, and its own."""
     return "".join((_STATIC / f"{part}.js").read_text(encoding="utf-8") for part in ("strip", name))
 
 
 class LiveView(anywidget.AnyWidget):
-    """Tokens, one of them `selected` by the reader; `special` are positions of those that are no text."""
+    """Tokens; the reader has `selected` one. `special` are the positions of tokens that are no text."""
 
     twin = t.Unicode().tag(sync=True)  # the class of the picture this view stands in for
     tokens = t.List(t.Unicode()).tag(sync=True)
@@ -27,7 +27,7 @@ class LiveView(anywidget.AnyWidget):
 
 
 class TokensView(LiveView):
-    """Tokens with their alternatives; `shade` follows what the reader chooses."""
+    """Tokens with their alternatives; `shade` follows the reader's choice."""
 
     _esm = module("tokens")
 
@@ -51,7 +51,7 @@ class ExpertsView(LiveView):
 
 
 class AttentionView(LiveView):
-    """Where the selected token of the reply looked; `tokens` begin with the prompt's `n_prompt`."""
+    """The places where the reply's selected token looked; `tokens` begin with the prompt's `n_prompt`."""
 
     _esm = module("attention")
 
@@ -61,11 +61,11 @@ class AttentionView(LiveView):
 
 
 class DistributionView(LiveView):
-    """The distributions an answer of T tokens was drawn from, as the settings make them.
+    """The distributions that an answer's T tokens were drawn from, as the settings make them.
 
-    The page weighs them itself. `answer` is another number for every answer. Bytes are rows of T: `logits`
-    float32 [T, K], `seen` uint8 [T, K], `rest` float32 [T, 3 + 3 bins]: the log of the total, how many of the
-    other tokens count for the repetition penalty, and counts, means and edges of their histogram.
+    The page weighs them itself. `answer` is a number, another one for every answer. Bytes are rows of T:
+    `logits` float32 [T, K], `seen` uint8 [T, K], `rest` float32 [T, 3 + 3 bins]: the log of the total, how
+    many of the other tokens count for the repetition penalty, and counts, means and edges of their histogram.
     """
 
     _esm = module("distribution")

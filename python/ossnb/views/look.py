@@ -1,4 +1,4 @@
-"""The one door to the views from below: Reply.inspect() and its like come here by way of the model."""
+"""The one door to the views from below: Reply.inspect() and its like call the model, and it calls here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML and SVG of the pictures that last: inline style, tooltips, no script, light and dark.
+"""HTML and SVG of the lasting pictures: inline style, tooltips, no script, light and dark.
 
 A model's output is untrusted. Text becomes HTML in one place only, `Html.of`, which escapes it.
 """
@@ -42,7 +42,7 @@ class Html(str):
 
     @classmethod
     def of(cls, tag: str, content: str, *, quiet: bool = False, **attributes: str | float) -> Self:
-        """Make an element; `content` is escaped unless it is Html, attribute values are always."""
+        """Make an element; `content` is escaped unless it is Html, attribute values are escaped always."""
         if quiet:
             attributes["style"] = QUIET
         inner = content if isinstance(content, Html) else html.escape(content, quote=False)
@@ -62,7 +62,7 @@ class Html(str):
 
 
 class HtmlObject:
-    """What is shown as HTML wherever `_repr_html_` is known."""
+    """An object that is shown as HTML wherever `_repr_html_` is known."""
 
     def __init__(self, html: Html) -> None:
         self._html = html
@@ -76,7 +76,7 @@ def _attribute(value: str) -> str:
 
 
 def visible(text: bytes) -> str:
-    r"""Return a token's text with everything unseen made visible; bytes that are no character as hex.
+    r"""Return a token's text with unseen characters made visible, and bytes that are no character as hex.
 
     >>> visible(b"a\x1b"), visible(b"\xf0\x9f"), visible(b"\n")
     ('a␛', '⟨f0 9f⟩', '\n')
@@ -120,8 +120,8 @@ def token_strip(
     underlined: Collection[int] = (),
     quiet: int = 0,
 ) -> Html:
-    """The text of the tokens, each with a background as dark as its shade (0 to 1) and a tooltip; some
-    marked, so that not all depends on colour, and the first `quiet` paler."""
+    """The text of the tokens; each has a tooltip and a background as dark as its shade (0 to 1). Some are
+    marked, so that not all depends on colour. The first `quiet` are paler."""
     spans = []
     for i, token in enumerate(tokens[:MAX_TOKENS]):
         mark = _OUTLINE if i == outlined else ""
@@ -134,13 +134,13 @@ def token_strip(
 
 
 def is_special(token: int) -> bool:
-    """Whether a token is one of harmony's marks, no text."""
+    """Whether a token is one of harmony's marks and so no text."""
     return FIRST_SPECIAL <= token < VOCAB_SIZE
 
 
 def token_traits(tokens: Sequence[int]) -> dict[str, Any]:
-    """The tokens as a live view takes them: the first MAX_TOKENS texts, the positions of those that are
-    special, and how many tokens are left out."""
+    """The tokens as a live view takes them: the first MAX_TOKENS texts, the positions of special tokens, and
+    the number of tokens left out."""
     shown = tokens[:MAX_TOKENS]
     return {
         "tokens": [visible(token_bytes(token)) for token in shown],
@@ -160,7 +160,7 @@ def _token(token: int, shade: float, title: str, mark: str) -> Html:
 
 
 def heat_map(values: NDArray[np.float64], title: Callable[[int, int], str], labels: tuple[str, str]) -> Html:
-    """An SVG of a matrix, rows downward; orange above zero, blue below, the largest value full."""
+    """An SVG of a matrix, rows downward: orange above zero, blue below, the largest value in full colour."""
     rows, columns = values.shape
     largest = float(np.abs(values).max()) or 1.0
     size = 16 if columns <= 48 else 7
@@ -198,7 +198,7 @@ def _cell(row: int, column: int, value: float, size: int, title: str) -> Html:
 
 
 def distribution_bars(rows: Sequence[tuple[str, float, float]]) -> Html:
-    """A table of (label, share before, share after), each share a bar and a number."""
+    """A table of (label, share before, share after); each share is a bar and a number."""
     head = Html.joined(
         Html.of("th", text, style="text-align:right;font-weight:normal") for text in ("", "model", "settings")
     )

@@ -1,4 +1,4 @@
-"""A panel: a picture that lasts in the saved notebook, and where there is a kernel a live view over it."""
+"""A panel: a lasting picture in the saved notebook, and a live view over it where there is a kernel."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .markup import Html
 
 
 class Panel:
-    """What a view shows; subclasses give `plain` and `html`, and `make_widget` if there is a live view.
+    """The base of a view: subclasses give `plain` and `html`, and `make_widget` if there is a live view.
 
-    The picture is an output of its own, readable with no kernel. A live view puts it out of sight while it is
-    on the page itself, by its class.
+    The picture is an output of its own, and readable with no kernel. A live view on the page hides the
+    picture by its class.
     """
 
     def __init__(self) -> None:
@@ -47,14 +47,14 @@ class Panel:
         self.leader = other
 
     def bundle(self) -> dict[str, str]:
-        """MIME type to text, as saved in the notebook."""
+        """The contents by MIME type, as saved in the notebook."""
         return {
             "text/html": Html.of("div", self.html(), class_=self._id),
             "text/plain": self.plain(),
         }
 
     def refresh(self) -> None:
-        """Show what has changed, wherever the panel is on a page."""
+        """Show the changes, wherever the panel is on a page."""
         if has_front_end():  # a terminal would print it once more
             for output in self._outputs:
                 output.show(self.bundle())
@@ -71,7 +71,7 @@ class Panel:
         self._outputs.append(output)
 
     def _display_(self) -> Any:
-        """What marimo shows: the live view, if it is one of ours, else the picture."""
+        """The object that marimo shows: the live view, if it is one of ours, else the picture."""
         from .live import LiveView
 
         return self.widget if isinstance(self.widget, LiveView) else self.html().page()
@@ -84,7 +84,7 @@ class Panel:
 
 
 def _show(widget: Any) -> None:
-    """Show a live view; where none can be, nothing stands in its place, since the picture is below."""
+    """Show a live view; where none can be, leave its place empty, since the picture is below."""
     from IPython.display import publish_display_data
 
     found = widget._repr_mimebundle_()
@@ -93,10 +93,11 @@ def _show(widget: Any) -> None:
 
 
 def hear_at_once(widget: Any) -> None:
-    """Let what the reader does to a widget, and to those within, be heard while a cell runs.
+    """Let the reader's actions on a widget, and on those within it, be heard while a cell runs.
 
-    JupyterLab asks for a thread beside the cell's. ipykernel 7.4 sends it to the one that wrote to the widget
-    last instead, for those who wait there for an answer, and that is the cell's. Nobody waits here.
+    JupyterLab asks for a thread beside the cell's. ipykernel 7.4 instead sends the message to the thread that
+    wrote to the widget last, because that thread may wait for an answer; here it is the cell's. Nobody waits
+    here.
     """
     comm: Any = getattr(widget, "comm", None)
     if comm is not None and hasattr(comm, "_reply_subshell_for"):

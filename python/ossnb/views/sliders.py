@@ -1,4 +1,4 @@
-"""The sampling settings under one's hands, and at once what they do to the next token: `ossnb.sliders()`."""
+"""The sampling settings as sliders, and their effect on the next token at once: `ossnb.sliders()`."""
 
 from __future__ import annotations
 
@@ -47,13 +47,14 @@ class Sliders(Panel):
     >>> panel.settings
     {}
 
-    Moving a slider weighs the logits of the last answer anew, without running the model, and marks the tokens
-    that would now be unlikely; the page does that by itself, so it follows at once. Hovering and the arrow
-    keys select a token, whose alternatives are shown: its `position`. Generate writes an answer in a thread
-    of its own, Stop ends it. `reply` is the last answer, `code` the settings as Python, `apply()` makes them
-    the settings of later `%%oss` cells. Shown in a notebook, every slider counts as set: also max_tokens, 512
-    at first, and the seed, 1, so that a slider and not chance makes the difference between two answers.
-    `distributions` are those the tokens of `reply` were drawn from; `controls` holds the sliders themselves.
+    A moved slider weighs the logits of the last answer anew, without running the model, and marks the tokens
+    that would now be unlikely. The page does this by itself, so it follows at once. Hovering and the arrow
+    keys select a token and show its alternatives; `position` is its place. Generate writes an answer in a
+    thread of its own, and Stop ends it. `reply` is the last answer, and `code` has the settings as Python.
+    `apply()` makes them the settings of later `%%oss` cells. In a notebook every slider counts as set. That
+    includes max_tokens, 512 at first, and the seed, 1: so a slider and not chance makes the difference
+    between two answers. `distributions` are those that the tokens of `reply` were drawn from. `controls`
+    holds the sliders themselves.
     """
 
     def __init__(self, model: Author, prompt: str = "", reply: Reply | None = None) -> None:
@@ -81,8 +82,8 @@ class Sliders(Panel):
         return {name: value for name, value in self._values.items() if value != _DEFAULTS[name]}
 
     def set(self, **values: Any) -> None:
-        """Change settings, and the sliders with them; ValueError for one that is out of range, TypeError for
-        one that does not exist."""
+        """Change settings, and the sliders with them; raise ValueError for a setting out of range, TypeError
+        for a setting that does not exist."""
         check_keywords("set", values, _DEFAULTS)
         changed = {**self._values, **values}
         Sampling(**{name: value for name, value in changed.items() if name != "effort"})
@@ -109,7 +110,7 @@ class Sliders(Panel):
         self._values = {**values, **self._values}
 
     def select(self, position: int) -> None:
-        """Choose the token whose alternatives are shown."""
+        """Select the token whose alternatives are shown."""
         self.position = position
         if self._controls is not None:
             self._controls.view.selected = position
@@ -122,8 +123,8 @@ class Sliders(Panel):
         return f"ossnb.generate({self.prompt!r}{arguments})"
 
     def apply(self) -> None:
-        """Make the settings those of later `%%oss` cells that do not give their own, but for a slider's first
-        value; `%oss defaults reset` ends it."""
+        """Make the settings those of later `%%oss` cells that do not give their own, except a slider's first
+        value; `%oss defaults reset` undoes this."""
         given = {name: value for name, value in self.settings.items() if name not in self._as_shown}
         set_cell_defaults(given)
 
@@ -135,9 +136,9 @@ class Sliders(Panel):
     # ---- answers -----------------------------------------------------------------------------------------
 
     def generate(self) -> Reply:
-        """Write an answer to `prompt` with the settings and keep it in `reply`, also one that was stopped.
+        """Write an answer to `prompt` with the settings and keep it in `reply`, also if it was stopped.
 
-        RuntimeError while the panel writes another, ValueError without a prompt.
+        Raises RuntimeError while the panel writes another answer, ValueError without a prompt.
         """
         if not self.prompt.strip():
             raise ValueError("there is nothing to answer: write a prompt")
@@ -164,7 +165,7 @@ class Sliders(Panel):
         return stream.reply
 
     def stop(self) -> None:
-        """End the answer that is being written, from any thread; what was written stays."""
+        """End the answer that is being written, from any thread; the text so far stays."""
         self._is_stopped = True
         if (stream := self._stream) is not None:
             stream.cancel()
@@ -199,12 +200,12 @@ class Sliders(Panel):
     # ---- the pictures ------------------------------------------------------------------------------------
 
     def written_shares(self) -> NDArray[np.float64]:
-        """The share each token of the answer would have with the settings as they are now, [T]."""
+        """The share that each token of the answer would have with the present settings, [T]."""
         kept = self.distributions
         return np.zeros(0) if kept is None else kept.written(kept.under(self.sampling).kept)
 
     def answer_html(self) -> Html:
-        """The answer, its tokens darker the less likely the settings make them, the unlikely underlined."""
+        """The answer: a token is darker the less likely the settings make it, and underlined if unlikely."""
         kept = self.distributions
         if kept is None:
             return Html.of("p", "No answer yet.", quiet=True)
@@ -242,7 +243,7 @@ class Sliders(Panel):
         return Html.joined([picture, Html.of("p", note, quiet=True)])
 
     def live_traits(self) -> dict[str, Any]:
-        """What the live view draws of the answer there is; see DistributionView."""
+        """The present answer as the live view draws it; see DistributionView."""
         if self.distributions is None:
             return {}
         tokens = token_traits(self.distributions.tokens.tolist())
@@ -284,7 +285,7 @@ class Sliders(Panel):
 
     @property
     def controls(self) -> Controls:
-        """The widgets that make up `widget`, each to be read, set, or placed in a layout of your own."""
+        """The widgets inside `widget`; you can read them, set them, or place them in a layout of your own."""
         if self._controls is None:
             from .controls import Controls  # ipywidgets takes its time to import
 
@@ -293,7 +294,7 @@ class Sliders(Panel):
         return self._controls
 
     def generate_in_thread(self) -> threading.Thread:
-        """Write an answer while the page stays alive; what goes wrong is shown in the panel."""
+        """Write an answer while the page stays alive; the panel shows errors."""
 
         def run() -> None:
             try:

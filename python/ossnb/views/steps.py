@@ -1,4 +1,4 @@
-"""What the model thought of every token of a reply: the numbers behind the token view."""
+"""The model's view of every token of a reply: the numbers behind the token view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..generation.record import Reply
 
 
 class Rows:
-    """Arrays of the same length, the fields of a dataclass: `rows[10:20]` is that part of each."""
+    """Arrays of the same length, as fields of a dataclass; `rows[10:20]` takes this part of each."""
 
     __slots__ = ()
 
@@ -24,7 +24,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Steps(Rows):
-    """One row a token, T of them: the distribution it was drawn from, before penalties and temperature.
+    """T rows, one a token: the distribution it was drawn from, before penalties and temperature.
 
     >>> steps = Steps.read(reply, n_top=8)
     >>> steps.top_ids.shape
@@ -41,7 +41,7 @@ class Steps(Rows):
 
     @classmethod
     def read(cls, reply: Reply, n_top: int) -> Self:
-        """Read a reply, which has tokens, again with its model."""
+        """Read a reply that has tokens again with its model."""
         model = reply.origin.model
         if not 1 <= n_top <= model.config.vocab_size:
             raise ValueError(f"n_top must be in 1..{model.config.vocab_size}, got {n_top}")
@@ -51,7 +51,7 @@ class Steps(Rows):
 
     @classmethod
     def of(cls, tokens: list[int], blocks: Iterable[NDArray[np.float32]], n_top: int) -> Self:
-        """Reduce blocks of logits [n, V], row t before token t, to what is kept of them."""
+        """Reduce blocks of logits [n, V] to the kept values; row t is before token t."""
         parts, done = [], 0
         for block in blocks:
             parts.append(_reduced(np.asarray(tokens[done : done + len(block)], np.int32), block, n_top))
