@@ -46,7 +46,10 @@ void KvStore::release(std::span<const BlockId> blocks) {
 void KvStore::let_go(std::span<const BlockId> blocks) noexcept {
   std::lock_guard lock(mutex_);
   for (const BlockId block : blocks) {
-    if (references_[block] > 0 && --references_[block] == 0) free_locked(block);
+    int& n = references_[block];
+    if (n <= 0) continue;
+    --n;
+    if (n == 0) free_locked(block);
   }
 }
 
