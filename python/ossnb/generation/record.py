@@ -21,6 +21,8 @@ __all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenL
 
 FORMAT, VERSION = "ossnb reply", 1  # of replies as JSON
 
+SHORTEST_S = 1e-9  # of what a clock can measure; a rate over less is none
+
 Kind = Literal["progress", "reasoning", "answer", "tool_call", "tool_result", "note", "done"]
 
 FinishReason = Literal[
@@ -123,7 +125,7 @@ _SPEEDS = ("prefill_tok_s", "decode_tok_s", "gb_s")
 
 
 def _rate(amount: float, seconds: float) -> float:
-    return amount / seconds if seconds > 0 else 0.0
+    return amount / seconds if seconds >= SHORTEST_S else 0.0
 
 
 class Writing(Protocol):
