@@ -60,15 +60,24 @@ class Scheduler:
         """Make one pass for `driver` and all waiting rides; call it only when it is the driver's turn."""
         self._wait_for_companions()
         waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use.wants_a_pass]
-        parts = _shares(driver, [ride for ride in waiting if ride is not driver])
+        others = [ride for ride in waiting if ride is not driver]
+        for ride in (driver, *others):
+            ride.is_aboard = True  # from here on it leaves its sequence to the driver, or has left already
         try:
-            self._pass(parts, driver)
-        except (KeyboardInterrupt, _core.Cancelled):
-            raise
-        except Exception:
-            if len(parts) == 1:
+            parts = _shares(driver, [ride for ride in others if not ride.has_left])
+            try:
+                self._pass(parts, driver)
+            except (KeyboardInterrupt, _core.Cancelled):
                 raise
-            self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
+            except Exception:
+                if len(parts) == 1:
+                    raise
+                self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
+        finally:
+            for ride in (driver, *others):
+                ride.is_aboard = False
+                if ride.has_left:
+                    ride.leave()
 
     def _wait_for_companions(self) -> None:
         """Wait a moment for the rides of the last pass whose readers still take its results away."""
@@ -82,25 +91,17 @@ class Scheduler:
     def _pass(self, parts: Sequence[Part], driver: Ride) -> None:
         n_new = sum(part.ride.n_new_blocks(len(part.tokens)) for part in parts)
         self.tree.make_room(n_new * self.engine.core.kv.block_bytes)
-        for part in parts:
-            part.ride.is_aboard = True
         began = time.perf_counter()
-        try:
-            step = self.engine.core.step(
-                [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
-                [chooser for part in parts for chooser in part.choosers],
-                driver.cancel,
-            )
-            seconds, at = time.perf_counter() - began, 0
-            for part in parts:
-                n = len(part.choosers)
-                part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
-                at += n
-        finally:
-            for part in parts:
-                part.ride.is_aboard = False
-                if part.ride.has_left:
-                    part.ride.leave()
+        step = self.engine.core.step(
+            [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
+            [chooser for part in parts for chooser in part.choosers],
+            driver.cancel,
+        )
+        seconds, at = time.perf_counter() - began, 0
+        for part in parts:
+            n = len(part.choosers)
+            part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
+            at += n
         self._last = [weakref.ref(part.ride) for part in parts]
         self._last_s, self._last_end = seconds, time.perf_counter()
 
@@ -142,9 +143,11 @@ class Ride(Use):
         """End the ride, and keep the content of the sequence for later prompts. It ends at once; if a pass
         for others is writing into the sequence, it ends after this pass."""
         self.has_left = True
-        if not self.is_aboard and self.sequence is not None:
-            self.scheduler.tree.keep(self.tokens, self.sequence)
+        sequence = self.sequence
+        if not self.is_aboard and sequence is not None:
             self.sequence = None
+            self.scheduler.tree.keep(self.tokens, sequence)
+            del sequence  # or its blocks could not be given up
             self.scheduler.tree.make_room(0)
 
     def _board(self, feed: Feed) -> int:
