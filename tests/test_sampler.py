@@ -205,3 +205,29 @@ def test_settings_out_of_range(settings, message):
 def test_logits_of_another_length():
     with pytest.raises(ValueError, match="one row of 8"):
         sampler().sample(LOGITS[:5], 0)
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-308])
+@pytest.mark.parametrize("more", [{}, {"top_p": 0.9}, {"top_k": 3}, {"min_p": 0.1}])
+def test_a_temperature_near_0_is_greedy(temperature, more):
+    assert sampler(temperature=temperature, **more).sample(LOGITS, 0)[0] == int(np.argmax(LOGITS))
+
+
+@pytest.mark.parametrize("more", [{}, {"top_p": 0.9}, {"temperature": 0}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"repetition_penalty": 1e-40, "prompt": np.array([5, 6], np.int32)},
+        {"logit_bias": {5: np.inf, 6: np.inf}},
+        {"logit_bias": {5: 1e39, 6: 1e300}},
+    ],
+)
+def test_settings_that_overflow_still_choose_among_the_tokens_they_favour(setting, more):
+    logits = np.linspace(1, 2, 8).astype(np.float32)
+    assert sampler(**setting, **more).sample(logits, 0)[0] in (5, 6)
+
+
+@pytest.mark.parametrize("name", ["temperature", "repetition_penalty"])
+def test_an_infinite_setting_is_a_value_error(name):
+    with pytest.raises(ValueError, match="finite"):
+        sampler(**{name: np.inf})

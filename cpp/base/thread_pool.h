@@ -17,6 +17,8 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  // At most as many as were asked for: fewer where the system starts no more, for a limit on threads, on
+  // processes or on memory.
   int size() const { return n_threads_; }
   void resize(int n_threads);
 
@@ -31,10 +33,11 @@ class ThreadPool {
 
  private:
   struct State;
-  void start();
+  void start(std::shared_ptr<State> state, int n_threads);
   void stop();
+  void restart(int n_threads);
 
-  int n_threads_;
+  int n_threads_ = 1;
   pid_t pid_ = 0;  // the process that owns the threads; a forked child starts its own
   std::shared_ptr<State>
       state_;  // leaked on purpose in a forked child: its locks may be held by threads that are gone

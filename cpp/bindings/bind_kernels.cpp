@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/float_state.h"
 #include "bindings/bind.h"
 #include "kernels/kernels.h"
 
@@ -22,6 +23,12 @@ void require(bool holds, const char* what) {
   if (!holds) throw ValueError(what);
 }
 
+// While a kernel runs that takes milliseconds.
+struct Computing {
+  const py::gil_scoped_release unlocked;
+  const PlainFloats plain;
+};
+
 Terms terms_of(int terms) {
   require(terms == 1 || terms == 3, "terms must be 1 or 3");
   return static_cast<Terms>(terms);
@@ -35,6 +42,7 @@ Floats bf16_matmul(const std::string& isa, const Bf16& w, const Floats& x) {
   require(w.ndim() == 2 && x.ndim() == 2 && w.shape(1) == x.shape(1) && w.shape(1) % 16 == 0,
           "expected w [R, K] and x [T, K], K a multiple of 16");
   Floats y({x.shape(0), w.shape(0)});
+  const Computing computing;
   kernels::choose(isa.c_str())
       .bf16_matmul(w.data(), static_cast<int>(w.shape(0)), static_cast<int>(w.shape(1)), x.data(), x.shape(1),
                    static_cast<int>(x.shape(0)), y.mutable_data(), w.shape(0));
@@ -72,8 +80,12 @@ Bytes quantize(const std::string& isa, int terms, const Floats& x) {
   require(x.ndim() == 2 && x.shape(1) % kGroup == 0, "expected x [T, K], K a multiple of 32");
   const QuantLayout layout(static_cast<int>(x.shape(1)), terms_of(terms));
   Bytes out({x.shape(0), static_cast<py::ssize_t>(layout.bytes)});
+  const int k = static_cast<int>(x.shape(1));
+  const float* from = x.data();
+  std::uint8_t* to = out.mutable_data();
+  const Computing computing;
   for (py::ssize_t t = 0; t < x.shape(0); ++t) {
-    integer(isa, terms).quantize(x.data(t, 0), static_cast<int>(x.shape(1)), out.mutable_data(t, 0));
+    integer(isa, terms).quantize(from + t * k, k, to + t * layout.bytes);
   }
   return out;
 }
@@ -88,6 +100,7 @@ Floats mxfp4_matmul(const std::string& isa, int terms, const Bytes& blocks, cons
           "expected activations from quantize()");
   Buffer<std::uint8_t> scratch(kernels::scratch_bytes(k));
   Floats y({rows.shape(0), blocks.shape(0)});
+  const Computing computing;
   integer(isa, terms)
       .mxfp4_matmul(blocks.data(), scales.data(), n_rows, k,
                     {quantized.data(), rows.data(), static_cast<int>(rows.size())}, y.mutable_data(), n_rows,
@@ -101,9 +114,13 @@ Bytes pack_tiles(const Bf16& w, std::size_t (*tile_bytes)(int k),
   const int n_rows = static_cast<int>(w.shape(0)), k = static_cast<int>(w.shape(1));
   const int n_tiles = (n_rows + kQ8Rows - 1) / kQ8Rows;
   Bytes tiles({static_cast<py::ssize_t>(n_tiles), static_cast<py::ssize_t>(tile_bytes(k))});
+  const bf16* from = w.data();
+  std::uint8_t* to = tiles.mutable_data();
+  const std::size_t n_bytes = tile_bytes(k);
+  const Computing computing;
   for (int i = 0; i < n_tiles; ++i) {
     const int row = i * kQ8Rows;
-    pack(w.data(row, 0), std::min(kQ8Rows, n_rows - row), k, tiles.mutable_data(i, 0));
+    pack(from + static_cast<std::size_t>(row) * k, std::min(kQ8Rows, n_rows - row), k, to + i * n_bytes);
   }
   return tiles;
 }
@@ -123,6 +140,7 @@ Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, 
           "expected tiles from q8_pack() and activations from quantize()");
   Floats y({rows.shape(0), static_cast<py::ssize_t>(n_rows)});
   Buffer<std::uint8_t> scratch(kernels::scratch_bytes(k));
+  const Computing computing;
   kernels::choose(isa.c_str())
       .q8_matmul(tiles.data(), n_rows, k, {quantized.data(), rows.data(), static_cast<int>(rows.size())},
                  y.mutable_data(), n_rows, scratch.data());

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <chrono>
+#include <list>
 #include <mutex>
 
 #include "base/error.h"
@@ -34,11 +35,10 @@ class Call {
       choosers_.push_back(bound_.back().chooser);
     }
     for (const auto& s : sequences_) s->begin_use();
-    for (const auto& b : bound_) ++b.sampler->n_readers;
+    for (const auto& b : bound_) readings_.emplace_back(*b.sampler);
   }
   ~Call() {
     for (const auto& s : sequences_) s->end_use();
-    for (const auto& b : bound_) --b.sampler->n_readers;
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -61,6 +61,7 @@ class Call {
   std::vector<Tokens> tokens_;
   std::vector<SequencePtr> sequences_;
   std::vector<BoundChooser> bound_;
+  std::list<BoundSampler::Reading> readings_;
   py::ssize_t n_wanted_ = 0;
 };
 

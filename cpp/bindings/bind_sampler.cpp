@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/float_state.h"
 #include "bindings/bind.h"
 #include "bindings/bound_sampler.h"
 
@@ -27,15 +28,21 @@ std::shared_ptr<BoundSampler> make_sampler(int n_vocab, double temperature, int 
   return std::make_shared<BoundSampler>(BoundSampler{Sampler(std::move(s), n_vocab, std::move(ids))});
 }
 
-// About a millisecond, so the GIL is kept: a thread that waits for it here when the interpreter is gone would
-// abort the process.
-py::tuple sample(const BoundSampler& s, const Logits& logits, std::int64_t position, int n_top) {
+py::tuple sample(BoundSampler& s, const Logits& logits, std::int64_t position, int n_top) {
   const Sampler& sampler = s.sampler;
   if (logits.ndim() != 1 || logits.shape(0) != sampler.n_vocab()) {
     throw ValueError("logits must be one row of " + std::to_string(sampler.n_vocab()) + " numbers (n_vocab)");
   }
-  const std::int32_t token = sampler.token(logits.data(), position);
-  const Logprobs found = sampler.logprobs(logits.data(), token, n_top);
+  const float* data = logits.data();
+  std::int32_t token = 0;
+  Logprobs found;
+  {
+    const BoundSampler::Reading reading(s);
+    py::gil_scoped_release unlocked;
+    const PlainFloats plain;
+    token = sampler.token(data, position);
+    found = sampler.logprobs(data, token, n_top);
+  }
   const auto [ids, logprobs] = arrays_of(found.top);
   return py::make_tuple(token, found.token, ids, logprobs);
 }

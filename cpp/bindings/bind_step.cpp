@@ -44,6 +44,7 @@ BoundChoice choose_from_array(const BoundChooser& bound, const Floats& logits) {
   const float* data = logits.data();
   Choice choice;
   {
+    const BoundSampler::Reading reading(*bound.sampler);
     py::gil_scoped_release unlocked;
     choice = choose_from(data, bound.chooser);
   }

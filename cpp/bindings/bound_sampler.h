@@ -19,6 +19,18 @@ struct BoundSampler {
     }
     sampler.accept(token);
   }
+
+  // Counts as a reader while it lives. Made and ended with the GIL held.
+  class Reading {
+   public:
+    explicit Reading(BoundSampler& sampler) : sampler_(sampler) { ++sampler_.n_readers; }
+    ~Reading() { --sampler_.n_readers; }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+   private:
+    BoundSampler& sampler_;
+  };
 };
 
 }  // namespace ossnb

@@ -2,9 +2,12 @@
 
 #include <cmath>
 
+#include "base/float_state.h"
+
 namespace ossnb {
 
 Choice choose_from(const float* logits, const Chooser& chooser) {
+  const PlainFloats plain;
   Choice choice;
   choice.token = chooser.sampler->token(logits, chooser.position, chooser.mask);
   choice.is_finite = std::isfinite(logits[choice.token]);

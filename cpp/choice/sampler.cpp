@@ -14,7 +14,8 @@ namespace ossnb {
 namespace {
 
 constexpr double kLargestInverse = 1e12;  // of a temperature whose scores keep digits enough to compare
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr float kLowest = -std::numeric_limits<float>::infinity(),
+                kHighest = std::numeric_limits<float>::max();
 
 void require(bool holds, const char* name, double got, const char* expected) {
   if (!holds) throw ValueError(std::string(name) + " must be " + expected + ", got " + std::to_string(got));
@@ -62,7 +63,9 @@ Sampler::Sampler(SamplerSettings settings, int n_vocab, std::vector<std::int32_t
   require(s_.top_k >= 0, "top_k", s_.top_k, ">= 0 (0 turns it off)");
   require(s_.top_p > 0 && s_.top_p <= 1, "top_p", s_.top_p, "above 0 and at most 1");
   require(s_.min_p >= 0 && s_.min_p < 1, "min_p", s_.min_p, "at least 0 and below 1");
-  require(s_.repetition_penalty > 0, "repetition_penalty", s_.repetition_penalty, "> 0");
+  require(std::isfinite(s_.temperature), "temperature", s_.temperature, "finite");
+  require(s_.repetition_penalty > 0 && std::isfinite(s_.repetition_penalty), "repetition_penalty",
+          s_.repetition_penalty, "> 0 and finite");
   for (const auto& [token, bias] : s_.logit_bias) {
     require(token >= 0 && token < n_vocab, "a token of logit_bias", token, "in the vocabulary");
     require(!std::isnan(bias), "a logit_bias", bias, "a number");
@@ -94,6 +97,8 @@ std::vector<float> Sampler::penalised(const float* untouched, const TokenMask* m
   }
   for (const auto& [token, bias] : s_.logit_bias) logits[token] += static_cast<float>(bias);
   if (mask) disallow(logits, *mask);
+  // Two infinite logits have no difference.
+  for (float& logit : logits) logit = logit > kHighest ? kHighest : logit;
   return logits;
 }
 
@@ -181,7 +186,7 @@ std::int32_t Sampler::token(const float* logits, std::int64_t position, const To
   const std::vector<float> adjusted = penalised(logits, mask);
   const std::int32_t likeliest = argmax(adjusted.data(), n_vocab_), fallback = mask ? mask->first() : 0;
   if (mask && !mask->allows(likeliest)) return fallback;  // all allowed logits are -infinity or NaN
-  if (s_.temperature == 0) return likeliest;
+  if (!std::isfinite(1 / s_.temperature)) return likeliest;
   const float top = adjusted[likeliest];
   std::vector<std::int32_t> among;
   if (filters()) {

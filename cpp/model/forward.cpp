@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/float_state.h"
 
 namespace ossnb {
 
@@ -122,6 +123,7 @@ std::uint64_t Model::logits(const std::vector<Feed>& feeds, float* logits, const
 std::uint64_t Model::run(const std::vector<Feed>& feeds, const Batch& batch, const Poll& poll,
                          const Observer& observe, const std::function<void(Ops&)>& head) {
   if (batch.n_rows() == 0) return 0;
+  const PlainFloats plain;
   Appending appending(feeds);
   const Polling polling(*device_, poll);
 

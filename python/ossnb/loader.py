@@ -80,7 +80,7 @@ def load(
         threads=threads,
         precision=precision,
     )
-    return Model(
+    model = Model(
         core,
         opened.config,
         tensors=opened.tensors,
@@ -92,6 +92,8 @@ def load(
         context=fitting_context(opened.config, core.kv_bytes_per_token, context),
         kv_memory=kv_memory,
     )
+    model.engine.warn_of_missing_threads(threads)
+    return model
 
 
 def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:

@@ -17,12 +17,13 @@ namespace ossnb {
 
 constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
 
-// Rows of a weight matrix that a task multiplies. Long tasks are worth it, since weights stream from memory
-// and each task's stream begins slowly, and since kernels lay activations out anew for each; with many
+constexpr int kShortTask = 64, kLongTask = 512;  // rows of a weight matrix
+
+// The most rows of a weight matrix that a task multiplies. Long tasks are worth it, since weights stream from
+// memory and each task's stream begins slowly, and since kernels lay activations out anew for each. With many
 // threads they are shorter, so that every one gets several.
-inline int row_block_for(int n_threads) {
-  constexpr int kShort = 64, kLong = 512;
-  return std::clamp(kLong * 2 / n_threads, kShort, kLong) / kShort * kShort;
+inline int longest_task(int n_threads) {
+  return std::clamp(kLongTask * 2 / n_threads, kShortTask, kLongTask) / kShortTask * kShortTask;
 }
 
 inline void add_bias(float* y, const bf16* bias, int n) {
@@ -37,8 +38,14 @@ struct CpuContext {
   Terms terms;  // of activations that meet integer weights
   CpuKvStore& store;
   ThreadPool& pool;
-  const int row_block = row_block_for(pool.size());
+  const int longest = longest_task(pool.size());
 
+  // The rows that a task multiplies with n_inputs rows of activations. A cancel waits for the task under way,
+  // so a task ends within some milliseconds: 64 K products of rows.
+  int task_rows(int n_inputs) const {
+    constexpr int kMostProducts = 1 << 16;
+    return std::clamp(kMostProducts / std::max(1, n_inputs) / kShortTask * kShortTask, kShortTask, longest);
+  }
   const kernels::IntegerKernels& integer() const { return k.integer(terms); }
   int first_visible(int layer, int position) const {
     return c.layer_is_sliding[layer] ? std::max(0, position - c.sliding_window + 1) : 0;
@@ -53,7 +60,7 @@ struct Bucket {
 // Of one worker.
 struct Scratch {
   Buffer<std::uint8_t> integer;  // what integer products need
-  Buffer<float> hidden;          // [pairs of a bucket, row_block]
+  Buffer<float> hidden;          // [pairs of a bucket, rows of a task]
   Buffer<float> attend;          // attend_scratch_floats()
   std::vector<const float*> keys, values;
 };

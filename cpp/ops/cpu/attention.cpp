@@ -8,7 +8,9 @@ namespace ossnb {
 
 namespace {
 
-constexpr int kQueryBlock = 8;  // queries that share what is read of the keys and values
+// Queries that share what is read of the keys and values. Few of them do so where each has many keys: a
+// cancel waits for the task under way.
+constexpr int kQueryBlock = 8, kMostScores = 1 << 18;
 
 // Rows that attend together: n of them from `row` on, at rising positions of one sequence.
 struct Queries {
@@ -21,7 +23,8 @@ std::vector<Queries> group_queries(const Activations& a) {
   std::vector<Queries> runs;
   for (int t = 0; t < a.T; ++t) {
     const int row = a.row[t], before = t > 0 ? a.row[t - 1] : 0;
-    const bool follows = t > 0 && runs.back().n < kQueryBlock &&
+    const int most = std::clamp(kMostScores / (batch.positions[row] + 1), 1, kQueryBlock);
+    const bool follows = t > 0 && runs.back().n < most &&
                          batch.sequence_of[row] == batch.sequence_of[before] &&
                          batch.positions[row] == batch.positions[before] + 1;
     if (follows) {
@@ -95,7 +98,7 @@ void attn_in(const CpuContext& cpu, Activations& a, const DenseLayer& dense, int
                    a.norm.row(t));
   });
   quantize_for(cpu, dense.q, a.norm, a.T, a.norm_quant);
-  const int q_tasks = n_tasks(cpu, dense.q), kv_tasks = n_tasks(cpu, dense.k);
+  const int q_tasks = n_tasks(cpu, dense.q, a.T), kv_tasks = n_tasks(cpu, dense.k, a.T);
   cpu.pool.parallel_for(q_tasks + 2 * kv_tasks, [&](int i, int worker) {
     const auto task = [&](int index, float* y, std::size_t y_stride) {
       return DenseTask{.index = index,
@@ -141,7 +144,7 @@ void attn_out(const CpuContext& cpu, Activations& a, const DenseLayer& dense) {
   const Dense& o = dense.o;
   const int D = cpu.c.hidden_size;
   quantize_for(cpu, o, a.q, a.T, a.heads_quant);
-  cpu.pool.parallel_for(n_tasks(cpu, o), [&](int i, int worker) {
+  cpu.pool.parallel_for(n_tasks(cpu, o, a.T), [&](int i, int worker) {
     multiply(cpu, o,
              {.index = i,
               .n_rows = a.T,
@@ -151,7 +154,7 @@ void attn_out(const CpuContext& cpu, Activations& a, const DenseLayer& dense) {
               .y_stride = a.out.width(),
               .scratch = a.scratch[worker],
               .in_order = a.in_order.data()});
-    const int first = i * cpu.row_block, end = std::min(D, first + cpu.row_block);
+    const int n = cpu.task_rows(a.T), first = i * n, end = std::min(D, first + n);
     for (int t = 0; t < a.T; ++t) {
       float* x = a.x.row(t);
       const float* out = a.out.row(t);

@@ -3,6 +3,7 @@
 // of rows can change a bit.
 #include "ops/cpu/cpu_device.h"
 
+#include "base/float_state.h"
 #include "data/rope.h"
 #include "ops/cpu/activations.h"
 #include "ops/cpu/attention.h"
@@ -99,6 +100,7 @@ DeviceKind cpu_device() {
   return {.name = "cpu",
           .make = [](const Config& config, const Weights& weights, const Weights::Find& find,
                      const DeviceOptions& options) -> std::unique_ptr<Device> {
+            const PlainFloats plain;
             return std::make_unique<CpuDevice>(config, weights, find, options);
           },
           .packings = cpu_packings};

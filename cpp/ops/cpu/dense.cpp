@@ -29,7 +29,7 @@ DenseLayer::DenseLayer(const CpuContext& cpu, const PackedCopies& copies, const 
       o(cpu, copies, w.o_weight, w.o_bias, cpu.c.hidden_size, cpu.c.q_size()) {}
 
 void multiply(const CpuContext& cpu, const Dense& m, const DenseTask& task) {
-  const int row = task.index * cpu.row_block, n = std::min(cpu.row_block, m.n_rows - row);
+  const int most = cpu.task_rows(task.n_rows), row = task.index * most, n = std::min(most, m.n_rows - row);
   float* y = task.y + row;
   if (m.tiles) {
     const std::uint8_t* tiles = m.tiles + row / kQ8Rows * q8_tile_bytes(m.k);

@@ -27,8 +27,10 @@ struct DenseLayer {
   DenseLayer(const CpuContext& cpu, const PackedCopies& copies, const LayerWeights& w);
 };
 
-// Row blocks that the product's tasks take.
-inline int n_tasks(const CpuContext& cpu, const Dense& m) { return n_blocks(m.n_rows, cpu.row_block); }
+// Tasks of a product with n_inputs rows.
+inline int n_tasks(const CpuContext& cpu, const Dense& m, int n_inputs) {
+  return n_blocks(m.n_rows, cpu.task_rows(n_inputs));
+}
 
 // One task of y = m x + bias, for the first n_rows rows of x.
 struct DenseTask {

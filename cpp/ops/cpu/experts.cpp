@@ -95,8 +95,8 @@ std::vector<Task> tasks_of(const CpuContext& cpu, const Activations& a, const Pr
                    [](const Bucket* x, const Bucket* y) { return x->n_pairs > y->n_pairs; });
   std::vector<Task> tasks;
   for (const Bucket* b : order) {
-    for (int row = 0; row < p.n_out; row += cpu.row_block)
-      tasks.push_back({b, row, std::min(cpu.row_block, p.n_out - row)});
+    const int n = cpu.task_rows(b->n_pairs);
+    for (int row = 0; row < p.n_out; row += n) tasks.push_back({b, row, std::min(n, p.n_out - row)});
   }
   return tasks;
 }
@@ -172,11 +172,11 @@ void run_experts(const CpuContext& cpu, Activations& a, int layer) {
     const Task& task = up_tasks[i];
     const Bucket& b = *task.bucket;
     Scratch& s = a.scratch[worker];
-    float* h = s.hidden.reserve(static_cast<std::size_t>(b.n_pairs) * cpu.row_block);
-    multiply(cpu, up, task, {a.norm, a.norm_quant, a.pair_row.data()}, h, cpu.row_block, s);
+    float* h = s.hidden.reserve(static_cast<std::size_t>(b.n_pairs) * task.n_rows);
+    multiply(cpu, up, task, {a.norm, a.norm_quant, a.pair_row.data()}, h, task.n_rows, s);
     for (int p = 0; p < b.n_pairs; ++p) {
       float* act = a.act.row(b.first_pair + p) + task.row / 2;
-      cpu.k.swiglu(h + p * cpu.row_block, task.n_rows / 2, c.swiglu_limit, c.swiglu_alpha, act);
+      cpu.k.swiglu(h + p * task.n_rows, task.n_rows / 2, c.swiglu_limit, c.swiglu_alpha, act);
     }
   });
   if (out.m.blocks) {

@@ -60,9 +60,10 @@ void Head::norm(const Rows<float>& x) {
 
 void Head::multiply_all(const Rows<float>& normed, float* logits) {
   const int D = cpu_.c.hidden_size, V = cpu_.c.vocab_size;
-  cpu_.pool.parallel_for(n_blocks(V, kBlock), [&](int i, int) {
-    const int row = i * kBlock;
-    cpu_.k.bf16_matmul(cpu_.w.lm_head + static_cast<std::size_t>(row) * D, std::min(kBlock, V - row), D,
+  const int most = std::min(kBlock, cpu_.task_rows(normed.n()));
+  cpu_.pool.parallel_for(n_blocks(V, most), [&](int i, int) {
+    const int row = i * most;
+    cpu_.k.bf16_matmul(cpu_.w.lm_head + static_cast<std::size_t>(row) * D, std::min(most, V - row), D,
                        normed.data(), D, normed.n(), logits + row, V);
   });
   n_bytes_ += static_cast<std::uint64_t>(V) * D * sizeof(bf16);

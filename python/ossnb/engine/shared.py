@@ -7,6 +7,7 @@ import atexit
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -60,6 +61,17 @@ class SharedEngine:
             self.core.threads = n
 
         Use(self, "changing the number of threads").in_turn(change)
+        self.warn_of_missing_threads(n)
+
+    def warn_of_missing_threads(self, wanted: int) -> None:
+        """Warn where the system started fewer threads than `wanted`; the engine computes with what it got."""
+        if (got := self.core.threads) < wanted:
+            warnings.warn(
+                f"the system started {got} of {wanted} threads, and the model computes with them. A limit "
+                "on threads, processes or memory is reached: see `ulimit -u`, `ulimit -v`, and the cgroup's "
+                "pids.max",
+                stacklevel=4,
+            )
 
     def check_usable(self) -> None:
         """Raise where a call would hang or end the process. Hold the lock of a turn when you call it: then
