@@ -209,7 +209,7 @@ def test_answers_go_on_beside_a_long_prompt():
     n_prompt, marks = 3000, []
 
     def writer():
-        for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=30):
+        for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=300):
             marks.append(("answer", event.token))
 
     def reader():

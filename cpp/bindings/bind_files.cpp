@@ -1,6 +1,7 @@
 // Mapped files and their bytes.
 #include "base/checksum.h"
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "base/pages.h"
 #include "bindings/bind.h"
 
@@ -26,6 +27,12 @@ double resident_share_of(const py::array& data, int samples) {
 }  // namespace
 
 void bind_files(py::module_& m) {
+  py::class_<WatchedRange>(m, "WatchedRange")
+      .def(py::init([](const Bytes& data) {
+             return std::make_unique<WatchedRange>(data.data(), static_cast<std::size_t>(data.size()));
+           }),
+           py::arg("data").noconvert())
+      .def("is_lost", &WatchedRange::is_lost);
   m.def("resident_share", &resident_share_of, py::arg("data"), py::arg("samples") = 4096);
   m.def(
       "prefetch_if_absent",

@@ -260,6 +260,15 @@ def checksum(data: NDArray[np.uint8], threads: int) -> int:
     """A 64-bit sum of a C-contiguous array's bytes, at memory speed. Any change of a word changes it. It does
     not protect against forgery."""
 
+class WatchedRange(metaclass=_Bound):
+    """Watch an array that is mapped from a file. Where the file becomes shorter, the lost part reads as zeros
+    and the process lives on; otherwise a signal (SIGBUS) would end it. Keeps no reference to the array: let
+    the watch go before the mapping goes."""
+
+    def __init__(self, data: NDArray[np.uint8]) -> None: ...
+    def is_lost(self) -> bool:
+        """Whether a lost part was read, by anyone. It costs less than a microsecond."""
+
 def resident_share(data: NDArray[Any], samples: int = 4096) -> float:
     """The share of a mapped array's pages in memory, by a sample; 1 where the system does not tell."""
 

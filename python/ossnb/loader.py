@@ -92,6 +92,7 @@ def load(
         context=fitting_context(opened.config, core.kv_bytes_per_token, context),
         kv_memory=kv_memory,
     )
+    model.engine.check_files()
     model.engine.warn_of_missing_threads(threads)
     return model
 

@@ -154,9 +154,11 @@ def prepare(
     for packing in packings(opened.config, precision, device):
         if sum(opened.tensors[name].nbytes for name in packing.sources) < LEAST_BYTES:
             continue
+        entry = _Entry(packing, opened, threads)
         try:
-            mapped.append(_Entry(packing, opened, threads).mapped())
+            mapped.append(entry.mapped())
         except OSError as error:
+            entry.check_sources()
             left_out.append(packing)
             reason = error.strerror or str(error)
     if left_out and limit():
@@ -218,18 +220,24 @@ class _Entry:
         try:
             header = safetensors.read_header(self.path)
             told = json.loads(header.raw)["__metadata__"]
-            data = np.memmap(self.path, np.uint8, "r", offset=8 + len(header.raw))
+            mapped = safetensors.map_file(self.path, header)
+            data = np.frombuffer(mapped.mapping, np.uint8, offset=8 + len(header.raw))
             if told["checksum"] != _hex(_core.checksum(data, self.threads)):
                 return None
             if not self.is_known() and told["sources"] != self.sources_checksum():
                 return None
-            mapped = safetensors.map_file(self.path, header)
+            mapped.check()
         except (CheckpointError, ValueError, KeyError, TypeError):
             return None
         self.remember()
         with contextlib.suppress(OSError):
             os.utime(self.path)  # the file used longest ago goes first
         return mapped
+
+    def check_sources(self) -> None:
+        """Raise CheckpointError where the weights that were read are not whole."""
+        for file in self.opened.files:
+            file.check()
 
     def sources_checksum(self) -> str:
         sums = (self.opened.tensors[name].reshape(-1).view(np.uint8) for name in self.packing.sources)
@@ -270,6 +278,7 @@ class _Entry:
                 self.known_path.unlink()  # they were seen with another file
             with replacing(self.path) as file:
                 self.write(file, progress.update)
+                self.check_sources()
         finally:
             progress.close()
         self.remember()

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from ..errors import CheckpointError
 
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
@@ -173,20 +174,38 @@ def _check_ranges(path: Path, entries: dict[str, Entry], data_begin: int, n_data
         )
 
 
+class _Mapping(mmap.mmap):
+    """Mapped bytes, watched as long as they are mapped: whoever reads them survives that the file shrinks."""
+
+    watched: _core.WatchedRange
+
+    @classmethod
+    def of(cls, path: Path) -> _Mapping:
+        with path.open("rb") as file:
+            mapping = cls(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapping.watched = _core.WatchedRange(np.frombuffer(mapping, np.uint8))
+        return mapping
+
+
 @dataclass(frozen=True)
 class MappedFile:
     """A mapped file, and its tensors as C-contiguous views, in their shapes."""
 
     path: Path
-    mapping: mmap.mmap
+    mapping: _Mapping
     tensors: dict[str, NDArray[Any]]
 
     def check(self) -> None:
-        """Refuse a file that has become shorter: a read of the lost part would end the process (SIGBUS).
+        """Refuse a file that has become shorter, and one whose lost part was read: as zeros.
 
-        The check looks at the file's size and takes about a microsecond. A file that was replaced, rather
-        than rewritten, does no harm: the mapping keeps the old file alive.
+        The check takes about a microsecond. A file that was replaced, rather than rewritten, does no harm:
+        the mapping keeps the old file alive.
         """
+        if self.mapping.watched.is_lost():
+            raise CheckpointError(
+                f"{self.path}: became shorter while it was read, and the result is wrong; does something "
+                "write into it? Put the file back, or download it again, and load the model anew"
+            )
         n_bytes = self.mapping.size()
         if n_bytes < len(self.mapping):
             raise CheckpointError(
@@ -203,8 +222,7 @@ def map_file(path: Path, header: Header) -> MappedFile:
     at an odd byte (never in published files) is copied.
     """
     try:
-        with path.open("rb") as file:
-            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapping = _Mapping.of(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be mapped into memory: {error}") from error
     if len(mapping) < header.n_bytes:

@@ -97,6 +97,7 @@ class Scheduler:
             [chooser for part in parts for chooser in part.choosers],
             driver.cancel,
         )
+        self.engine.check_files()
         seconds, at = time.perf_counter() - began, 0
         for part in parts:
             n = len(part.choosers)

@@ -80,6 +80,11 @@ class SharedEngine:
             raise _core.Cancelled("the process is ending")
         if self._broken:
             raise Busy(self._broken)
+        self.check_files()
+
+    def check_files(self) -> None:
+        """Raise CheckpointError where a file of weights is not whole. Look before a call, and again after it:
+        what was computed from a file that shrank meanwhile is wrong."""
         for file in self.files:
             file.check()
 
@@ -111,6 +116,7 @@ class Use(Turn):
             if not self.wait(self.cancel.is_set):
                 raise _core.Cancelled("cancelled while it waited for its turn")
             result = call()
+            self.engine.check_files()
         self.pass_on()
         return result
 

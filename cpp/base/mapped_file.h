@@ -1,0 +1,25 @@
+// Memory that a file is mapped to. Where the file becomes shorter, a read of the lost part is a SIGBUS, which
+// ends the process. A watched range reads as zeros instead, and says so afterwards.
+#pragma once
+
+#include <cstddef>
+
+namespace ossnb {
+
+class WatchedRange {
+ public:
+  // Watches nothing where all places are taken, or where the system has no such signal.
+  WatchedRange(const void* data, std::size_t n_bytes);
+  ~WatchedRange();
+  WatchedRange(const WatchedRange&) = delete;
+  WatchedRange& operator=(const WatchedRange&) = delete;
+
+  // Whether a part of the file was not there when it was read; zeros were read. Also puts the handler back
+  // where another library has replaced it.
+  bool is_lost() const;
+
+ private:
+  int place_ = -1;
+};
+
+}  // namespace ossnb
