@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import bisect
 import heapq
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
@@ -20,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .turns import Living
+from ..system.forks import Guard
 
 Tokens = NDArray[np.int32]
 
-_trees: Living[PrefixTree] = Living()
 _ITEM = 4  # bytes of a token in a node's key
 SLACK = 0.9  # where the budget is exceeded, this share of it is kept: then there is room for a while
 
@@ -78,11 +75,10 @@ class PrefixTree:
         self._root = _Node(b"", -1, None)
         self._n_nodes = 0
         self._clock = 0
-        self._lock = threading.Lock()
+        self._guard = Guard()
         # What is to be kept. The collector may end a generation in a thread that holds the lock already: then
         # a note stays here, for whoever holds the lock.
         self._notes: deque[tuple[Tokens, _core.Sequence]] = deque()
-        _trees.add(self)
 
     def longest(self, tokens: Tokens) -> tuple[_core.Sequence, int] | None:
         """Return a sequence of the longest known prefix, and its length; None where no prefix is known.
@@ -91,7 +87,7 @@ class PrefixTree:
         computed again.
         """
         keys = _keys(tokens[:-1], self._block_tokens)
-        with self._lock:
+        with self._guard.lock:
             self._absorb()
             self._clock += 1
             node, blocks, n = self._root, [], 0
@@ -114,35 +110,31 @@ class PrefixTree:
         nothing can be freed.
         """
         self._notes.append((np.asarray(tokens[: sequence.length], np.int32), sequence))
-        while self._notes and self._lock.acquire(blocking=False):
+        while self._notes and (lock := self._guard.lock).acquire(blocking=False):
             try:
                 self._absorb()
             finally:
-                self._lock.release()
+                lock.release()
 
     def make_room(self, n_bytes: int) -> None:
         """Give up blocks that nobody uses, until `n_bytes` more fit the budget or no such block is left."""
-        kv = self._core.kv
-        if kv.used_bytes + n_bytes <= self.max_bytes or not self._lock.acquire(blocking=False):
+        kv, lock = self._core.kv, self._guard.lock
+        if kv.used_bytes + n_bytes <= self.max_bytes or not lock.acquire(blocking=False):
             return
         try:
             self._absorb()
             excess = kv.used_bytes + n_bytes - int(SLACK * self.max_bytes)
             self._give_up(-(-excess // kv.block_bytes))
         finally:
-            self._lock.release()
+            lock.release()
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._lock:
+        with self._guard.lock:
             self._absorb()
             self._core.kv.release([node.block for node in self._nodes()])
             self._root = _Node(b"", -1, None)
             self._n_nodes = 0
-
-    def after_fork(self) -> None:
-        """Begin with a free lock in a forked child: the thread that held it may not have been copied."""
-        self._lock = threading.Lock()
 
     @property
     def n_bytes(self) -> int:
@@ -215,13 +207,3 @@ def _shared(a: bytes, b: bytes) -> int:
         return n // _ITEM
     first, second = (np.frombuffer(key[:n], ">u4") for key in (a, b))
     return int((first != second).argmax())
-
-
-def _after_fork() -> None:
-    _trees.after_fork()
-    for tree in _trees:
-        tree.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

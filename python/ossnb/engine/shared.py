@@ -4,7 +4,6 @@ generations share a call."""
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
 import warnings
@@ -17,13 +16,13 @@ from numpy.typing import NDArray
 from .. import _core
 from ..checkpoint.safetensors import MappedFile
 from ..errors import Busy
-from .turns import PATIENCE_S, Living, Turn, Turns
+from ..system.forks import Living, renew_in_children
+from .turns import PATIENCE_S, Turn, Turns
 
 T = TypeVar("T")
 
 EXIT_S = 2.0  # how long the end of the process waits for a call that it has cancelled
 
-_engines: Living[SharedEngine] = Living()
 _uses: Living[Use] = Living()
 _is_ending = False
 
@@ -48,7 +47,7 @@ class SharedEngine:
             "wait for it, stop it, or set model.patience_s to the seconds you want to wait (None: for ever)",
         )
         self._broken = ""
-        _engines.add(self)
+        renew_in_children(self)
 
     def reading(self, doing: str) -> Reading:
         """Begin to read a text; `doing` tells others its purpose."""
@@ -88,10 +87,9 @@ class SharedEngine:
         for file in self.files:
             file.check()
 
-    def after_fork(self) -> None:
+    def renew(self) -> None:
         """In a forked child the engine's own lock stays locked if another thread was computing."""
-        turn = self.turns.after_fork()
-        if turn is not None:
+        if (turn := self.turns.cut_off) is not None:
             self._broken = (
                 f"this process was forked while the model was busy {turn}, and its copy of the engine waits "
                 "for a thread that was not copied; load the model again in this process, fork while nothing "
@@ -159,14 +157,4 @@ def _end_calls() -> None:
         time.sleep(0.005)
 
 
-def _after_fork() -> None:
-    global _uses
-    _uses = Living()
-    _engines.after_fork()
-    for engine in _engines:
-        engine.after_fork()
-
-
 atexit.register(_end_calls)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

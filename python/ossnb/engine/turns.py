@@ -10,16 +10,13 @@ import contextlib
 import sys
 import threading
 import time
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable
 
 from ..errors import Busy
+from ..system.forks import Guard, renew_in_children
 
 PATIENCE_S = 5.0  # a wait without a sign of life; longer ones look like a hang
 POLL_S = 0.02
-
-T = TypeVar("T")
 
 _this_thread = threading.local()
 
@@ -65,6 +62,7 @@ class Turn:
         self._turns = turns
         self._patience_s = None if getattr(_this_thread, "is_patient", False) else patience_s
         self._had_one = False
+        renew_in_children(self)
 
     def wait(self, is_over: Callable[[], bool] = lambda: False) -> bool:
         """Wait until all earlier turns are done; return False if `is_over` came true first, so that nothing
@@ -100,6 +98,10 @@ class Turn:
         """Wake the next turn. It would soon look for itself, so an error may skip this call."""
         self._turns.remove(self)
 
+    def renew(self) -> None:
+        """Begin anew in a forked child: the thread that held the turn may not have been copied."""
+        self.held, self.bell = threading.Lock(), Bell()
+
     def __str__(self) -> str:
         return f"in {self.place}: {self.doing}, for {time.monotonic() - self.began:.0f} s"
 
@@ -110,58 +112,36 @@ class Turns:
     def __init__(self, name: str, cure: str) -> None:
         self.name = name
         self.cure = cure
-        self._guard = threading.Lock()  # of the queue: held for microseconds
+        self._guard = Guard()  # of the queue
         self._queue: list[Turn] = []  # in the order they asked; the first that is still held has its turn
+        self.cut_off: Turn | None = None  # the turn that was served when this process was forked
+        renew_in_children(self)
 
     def add(self, turn: Turn) -> None:
-        with self._guard:
+        with self._guard.lock:
             self._queue = [*(t for t in self._queue if t is not turn), turn]
 
     def ahead_of(self, turn: Turn) -> Turn | None:
         """Return the turn that is served now; None if it is `turn`."""
-        with self._guard:
+        with self._guard.lock:
             self._queue = [t for t in self._queue if t.held.locked()]
             return self._queue[0] if self._queue[0] is not turn else None
 
     def remove(self, turn: Turn) -> None:
-        with self._guard:
+        with self._guard.lock:
             self._queue = [t for t in self._queue if t is not turn]
             if self._queue:
                 self._queue[0].bell.ring()
 
     def waiting(self) -> list[Turn]:
         """List the turns that are served or wait, in the order they asked."""
-        with self._guard:
+        with self._guard.lock:
             return [turn for turn in self._queue if turn.held.locked()]
 
-    def after_fork(self) -> Turn | None:
-        """Begin anew in a forked child, where only one thread lives on; return the turn that was served."""
+    def renew(self) -> None:
+        """Begin anew in a forked child, before the turns do: only one of their threads lives on."""
         held = [t for t in self._queue if t.held.locked()]
-        self._guard, self._queue = threading.Lock(), []
-        return held[0] if held else None
-
-
-class Living(Generic[T]):
-    """The objects that were added and still exist.
-
-    This is a WeakSet that runs no Python code when an object goes. An interrupt in such code is lost, and an
-    interrupt that waited for a call of C++ to end strikes the first Python code that runs.
-    """
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._refs: list[weakref.ref[T]] = []
-
-    def add(self, thing: T) -> None:
-        with self._guard:
-            self._refs = [*(ref for ref in self._refs if ref() is not None), weakref.ref(thing)]
-
-    def __iter__(self) -> Iterator[T]:
-        return iter([thing for ref in self._refs if (thing := ref()) is not None])
-
-    def after_fork(self) -> None:
-        """Begin with a free lock in a forked child: the thread that held it may not have been copied."""
-        self._guard = threading.Lock()
+        self.cut_off, self._queue = (held[0] if held else None), []
 
 
 def wait_forever_here() -> None:

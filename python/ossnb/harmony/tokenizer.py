@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..system.forks import Guard
+
 # Special tokens
 ENDOFTEXT, RETURN, CONSTRAIN, CHANNEL, START, END, MESSAGE, CALL = (
     199999,
@@ -91,17 +93,17 @@ def read_vocabulary() -> threading.Thread:
 
 def forget_vocabulary() -> None:
     """Free the vocabulary's memory; the next use reads it anew."""
-    with _reading:
+    with _reading.lock:
         _read_encoding.cache_clear()
         token_bytes.cache_clear()
 
 
-_reading = threading.Lock()
+_reading = Guard()  # a fork waits until the vocabulary is read
 
 
 def encoding() -> Any:
     """Return the library's encoding, read at first use; ImportError or RuntimeError says how to get it."""
-    with _reading:  # who comes while it is read waits, and does not read it again
+    with _reading.lock:  # who comes while it is read waits, and does not read it again
         return _read_encoding()
 
 

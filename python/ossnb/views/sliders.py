@@ -17,6 +17,7 @@ from ..harmony.prompt import EFFORTS
 from ..harmony.tokenizer import token_bytes
 from ..page.defaults import set_cell_defaults
 from ..page.limiter import RateLimiter
+from ..system.forks import renew_in_children
 from .distribution import N_KEPT, Distributions, Reduced, reduced
 from .markup import (
     MAX_TOKENS,
@@ -63,16 +64,21 @@ class Sliders(Panel):
         self.prompt = prompt
         self.position = 0
         self._values: dict[str, Any] = {}
-        self._writing = threading.Lock()  # held while an answer is written
+        self.renew()
+        renew_in_children(self)
         self._stream: Writing | None = None
         self._is_stopped = False
         self._as_shown: set[str] = set()  # settings that nobody gave: the sliders' first values
         self._controls: Controls | None = None  # made when they are first shown
-        self._timer: threading.Timer | None = None
         self.reply: Reply | None = None
         self.distributions: Distributions | None = None
         if reply is not None and reply.tokens:
             self._look_at(reply, Distributions.read(reply))
+
+    def renew(self) -> None:
+        """Begin without the threads of earlier answers and pictures, as in a forked child."""
+        self._writing = threading.Lock()  # held while an answer is written
+        self._timer: threading.Timer | None = None
 
     # ---- settings ----------------------------------------------------------------------------------------
 
@@ -142,7 +148,8 @@ class Sliders(Panel):
         """
         if not self.prompt.strip():
             raise ValueError("there is nothing to answer: write a prompt")
-        if not self._writing.acquire(blocking=False):
+        writing = self._writing
+        if not writing.acquire(blocking=False):
             raise RuntimeError("this panel is writing an answer; wait for it or end it with stop()")
         self._is_stopped = False
         self._show_busy(True)
@@ -161,7 +168,7 @@ class Sliders(Panel):
                 self._keep(stream.reply, steps)
         finally:
             self._show_busy(False)
-            self._writing.release()
+            writing.release()
         return stream.reply
 
     def stop(self) -> None:
