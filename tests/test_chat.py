@@ -298,3 +298,20 @@ def test_a_file_that_is_no_chat_is_refused(tmp_path, change, why):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
         Chat.load(tmp_path / "nothing.json", scripted_model(ANSWER))
+
+
+def test_a_chat_that_met_half_a_character_goes_on_and_is_saved(tmp_path):
+    half = TOKENIZER.encode("👩")[0]
+    start = TOKENIZER.encode("<|channel|>commentary to=functions.f", special=True)
+    script = [*start, half, *TOKENIZER.encode("<|message|>{}<|call|>", special=True)]
+    model = scripted_model(script)
+    model.source = "folder\udcff"  # as Python reads a path that is no UTF-8
+    chat = model.chat("Be \ud800 brief.", stop=["\udfff"])
+    chat.messages.append({"role": "user", "content": "\ud800", "name": "n\ud800"})
+    (call,) = chat.say("a\ud800").tool_calls
+    assert call.name == "f"
+    chat.tool_result(call, "\udc80")
+    chat.say()
+    chat.save(tmp_path / "chat.json")
+    again = Chat.load(tmp_path / "chat.json", model)
+    assert again.messages[1:] == chat.messages[1:]

@@ -23,6 +23,7 @@ from .harmony.messages import (
     messages_to_json,
     tool_result,
 )
+from .harmony.tokenizer import well_formed
 from .system.files import replacing
 
 FORMAT, VERSION = "ossnb chat", 1
@@ -192,8 +193,9 @@ class Chat:
             "sampling": question.sampling.to_dict(),
             "messages": messages_to_json(self.messages),
         }
+        text = well_formed(json.dumps(content, ensure_ascii=False, indent=1))  # a path may hold any bytes
         with replacing(Path(path), durable=True) as file:
-            file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+            file.write((text + "\n").encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: Author) -> Self:
@@ -233,7 +235,8 @@ class Chat:
         sampling = Sampling.from_dict(content.get("sampling", {}))
         options = cast(QuestionOptions, {"tools": tools, **dataclasses.asdict(sampling)})
         chat = cls(model, instructions, effort=content.get("effort", "medium"), **options)
-        chat.messages = list(messages_from_json(content.get("messages")))
+        messages = messages_from_json(content.get("messages"))
+        chat.messages = [*as_messages(messages)] if messages else []
         return chat
 
     def __repr__(self) -> str:

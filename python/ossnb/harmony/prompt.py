@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .messages import Message, Tools
+from .messages import CALL_CHANNELS, Message, Tools, call_channel
 from .tokenizer import END, MESSAGE, START, Tokenizer, encoding, token_bytes, well_formed
 
 EFFORTS = ("low", "medium", "high")
@@ -82,12 +82,16 @@ def drop_old_analysis(messages: Sequence[Message]) -> list[Message]:
     Calls on the analysis channel (to `python`, `browser`) stay. The harmony library drops only the thoughts
     before the first answer; this function follows the documented intent.
     """
-    finals = [i for i, m in enumerate(messages) if m.role == "assistant" and m.channel in ("final", None)]
+    finals = [
+        i
+        for i, m in enumerate(messages)
+        if m.role == "assistant" and m.channel in ("final", None) and not m.is_call
+    ]
     last_final = finals[-1] if finals else -1
     return [
         m
         for i, m in enumerate(messages)
-        if i > last_final or m.role != "assistant" or m.channel != "analysis" or m.tool_call is not None
+        if i > last_final or m.role != "assistant" or m.channel != "analysis" or m.is_call
     ]
 
 
@@ -95,13 +99,16 @@ def library_message(message: Message) -> Any:
     """Convert to the library's message; later system messages become developer messages."""
     import openai_harmony as oh
 
-    text = well_formed(message.content)
+    text, channel = message.content, message.channel
     if message.role in ("system", "developer"):
         content = oh.DeveloperContent.new().with_instructions(text)
         return oh.Message.from_role_and_content(oh.Role.DEVELOPER, content)
-    author = oh.Author(role=oh.Role(message.role), name=message.name and well_formed(message.name))
+    author = oh.Author(role=oh.Role(message.role), name=message.name)
     rendered = oh.Message.from_author_and_content(author, text)
-    channel = message.channel or ("final" if message.role == "assistant" else None)
+    if message.is_call and channel not in CALL_CHANNELS:
+        channel = call_channel(str(message.recipient))  # elsewhere it would count as an answer
+    elif message.role == "assistant":
+        channel = channel or "final"
     rendered.channel, rendered.recipient = channel, message.recipient
     rendered.content_type = message.content_type
     return rendered
