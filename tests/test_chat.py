@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 
 import numpy as np
 import pytest
 
 from fakes import Core, model_of, scripted_model
 from ossnb.chat import Chat
-from ossnb.errors import ContextFull, Interrupted
+from ossnb.errors import Busy, ContextFull, Interrupted
 from ossnb.harmony.messages import Message
 from ossnb.harmony.tokenizer import RETURN, Tokenizer
 
@@ -298,3 +299,118 @@ def test_a_file_that_is_no_chat_is_refused(tmp_path, change, why):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
         Chat.load(tmp_path / "nothing.json", scripted_model(ANSWER))
+
+
+def test_a_chat_that_met_half_a_character_goes_on_and_is_saved(tmp_path):
+    half = TOKENIZER.encode("👩")[0]
+    start = TOKENIZER.encode("<|channel|>commentary to=functions.f", special=True)
+    script = [*start, half, *TOKENIZER.encode("<|message|>{}<|call|>", special=True)]
+    model = scripted_model(script)
+    model.source = "folder\udcff"  # as Python reads a path that is no UTF-8
+    chat = model.chat("Be \ud800 brief.", stop=["\udfff"])
+    chat.messages.append({"role": "user", "content": "\ud800", "name": "n\ud800"})
+    (call,) = chat.say("a\ud800").tool_calls
+    assert call.name == "f"
+    chat.tool_result(call, "\udc80")
+    chat.say()
+    chat.save(tmp_path / "chat.json")
+    again = Chat.load(tmp_path / "chat.json", model)
+    assert again.messages[1:] == chat.messages[1:]
+
+
+def test_a_chat_has_one_open_stream():
+    chat = echo_model().chat()
+    first = chat.stream("a")
+    for open_another in (chat.stream, chat.say):
+        with pytest.raises(Busy, match=r"another answer of this chat is being written: .*close"):
+            open_another("b")
+    next(first)
+    with pytest.raises(Busy):
+        chat.say("b", at=0)
+    assert first.run().text == "1"
+    assert chat.say("c").text == "2"
+    assert [m.content for m in chat.messages] == ["a", "1", "c", "2"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_stream_that_was_closed_or_let_go_of_is_open_no_more(begun):
+    chat = scripted_model(ANSWER).chat()
+    for n, end in enumerate([lambda stream: stream.close(), lambda stream: None]):
+        stream = chat.stream("a")
+        if begun:
+            next(stream)
+        end(stream)
+        del stream
+        assert chat.say("b").text == "Hello there!", n
+
+
+def test_a_turn_that_could_not_begin_is_open_no_more():
+    chat = scripted_model(ANSWER).chat()
+    kept = []
+    for text, options in (("word " * 5000, {}), ("a", {"top_p": 7}), ("a", {"at": 5}), (None, {}), (3, {})):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            chat.stream(text, **options)
+        kept.append(caught)  # its traceback holds the turn, as a notebook's does
+    assert chat.say("b").text == "Hello there!"
+
+
+def test_of_two_threads_in_one_chat_one_answers_and_one_is_told():
+    model, chats = echo_model(), []
+    for _ in range(5):
+        chat = model.chat()
+        gate, outcomes = threading.Barrier(2), []
+
+        def say(text, chat=chat, gate=gate, outcomes=outcomes):
+            gate.wait()
+            try:
+                outcomes.append(chat.say(text).text)
+            except Busy:
+                outcomes.append("busy")
+
+        threads = [threading.Thread(target=say, args=(text,)) for text in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        chats.append((chat, outcomes))
+    for chat, outcomes in chats:
+        assert sorted(outcomes) in (["1", "2"], ["1", "busy"])
+        texts = [m.content for m in chat.messages]
+        assert texts[1::2] == [str(i + 1) for i in range(len(texts) // 2)]
+
+
+@pytest.mark.parametrize("at", [-1, 3, True, "0", 1.0])
+def test_a_place_that_the_messages_do_not_have_is_refused(at):
+    chat = echo_model().chat()
+    chat.say("a")
+    with pytest.raises(ValueError, match=r"at must be in 0\.\.2, a place in the messages"):
+        chat.say("b", at=at)
+
+
+def edited(edit):
+    """What a chat remembers of a turn in place of "b" and "2" when its messages are edited meanwhile."""
+    chat = echo_model().chat()
+    chat.say("a")
+    chat.say("b")
+    stream = chat.stream("c", at=2)
+    next(stream)
+    edit(chat.messages)
+    stream.run()
+    return [m.content for m in chat.messages]
+
+
+def test_a_turn_replaces_its_messages_wherever_they_stand_in_the_end():
+    extra = Message("user", "x")
+    assert edited(lambda messages: None) == ["a", "1", "c", "2"]
+    assert edited(lambda messages: messages.append(extra)) == ["a", "1", "x", "c", "2"]
+    assert edited(lambda messages: messages.insert(0, extra)) == ["x", "a", "1", "c", "2"]
+    assert edited(lambda messages: messages.__delitem__(slice(0, 2))) == ["c", "2"]
+    assert edited(lambda messages: messages.clear()) == ["c", "2"]
+    assert edited(lambda messages: messages.__delitem__(slice(2, None))) == ["a", "1", "c", "2"]
+
+
+def test_a_message_that_stands_twice_is_replaced_once():
+    chat = echo_model().chat()
+    chat.messages = [Message("user", "x")] * 3
+    assert chat.say("y", at=1).text == "2"
+    assert [m.content for m in chat.messages] == ["x", "y", "2"]

@@ -183,6 +183,103 @@ def test_text_beside_calls_becomes_a_preamble():
     assert (called.recipient, called.content) == ("functions.f", '{"x": "ü"}')
 
 
+def contents(*items):
+    return [(m.channel, m.recipient, m.content) for m in as_messages(list(items))]
+
+
+def test_the_calls_and_refusals_of_older_messages_are_kept():
+    call = {"name": "f", "arguments": '{"a": 1}'}
+    (made,) = contents({"role": "assistant", "content": None, "function_call": call})
+    assert made == ("commentary", "functions.f", '{"a": 1}')
+    assert contents({"role": "assistant", "content": "Wait.", "function_call": call}) == [
+        ("commentary", None, "Wait."),
+        made,
+    ]
+    refused = {"role": "assistant", "content": None, "refusal": "I cannot.", "tool_calls": None}
+    assert contents(refused) == [("final", None, "I cannot.")]
+    assert contents({"role": "assistant", "content": "No.", "refusal": "I cannot."}) == [
+        ("final", None, "No.\n\nI cannot.")
+    ]
+    part = {"type": "refusal", "refusal": "I cannot."}
+    assert contents({"role": "assistant", "content": [part]}) == [("final", None, "I cannot.")]
+    result = {"role": "function", "name": "f", "content": "2"}
+    assert as_messages([result]) == [tool_result("f", "2")]
+
+
+@pytest.mark.parametrize("arguments", [None, "", {}, "{}"])
+def test_a_call_without_arguments_has_an_empty_object(arguments):
+    call = {"function": {"name": "f", "arguments": arguments}}
+    assert contents({"role": "assistant", "tool_calls": [call]})[0][2] == "{}"
+    assert contents({"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]})[0][2] == "{}"
+
+
+def test_calls_in_every_form_of_ours_keep_their_text_and_their_channel():
+    broken = ToolCall.parse("functions.f", '{"a": ')
+    for call in (broken, broken.to_dict()):
+        assert contents({"role": "assistant", "tool_calls": [call]}) == [
+            ("commentary", "functions.f", '{"a": ')
+        ]
+    python = ToolCall.parse("python", "print(1)")
+    assert contents({"role": "assistant", "tool_calls": [python]}) == [("analysis", "python", "print(1)")]
+
+
+def test_messages_as_dicts_of_their_fields_are_the_same_messages():
+    messages = [
+        Message("user", "q", name="ann"),
+        Message("assistant", "hm", "analysis"),
+        Message("assistant", "", "commentary", "functions.f", "<|constrain|>json"),
+        tool_result("f", "2"),
+        Message("tool", "3", "analysis", "assistant", name="python"),
+        Message("assistant", "4", "final"),
+    ]
+    assert as_messages([message.to_dict() for message in messages]) == messages
+
+
+def test_a_thought_under_two_names_is_one_thought():
+    one = {"role": "assistant", "content": "a", "reasoning": "hm", "reasoning_content": "hm"}
+    assert [m.content for m in as_messages([one])] == ["hm", "a"]
+    assert [m.content for m in as_messages([{**one, "thinking": "oh"}])] == ["hm\n\noh", "a"]
+
+
+def test_empty_and_labelling_keys_of_other_libraries_are_no_content():
+    said = {"role": "assistant", "content": "a", "audio": None, "annotations": [], "images": (), "id": "m1"}
+    said |= {"function_call": None, "refusal": None, "index": 0, "weight": 1.0, "status": "done", "ok": True}
+    assert as_messages([said]) == [Message("assistant", "a", "final")]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"role": "user", "content": "q", "images": ["x"]}, "message 0: .* got 'images' too"),
+        ({"role": "user", "content": "q", "tool_calls": [{}]}, "'tool_calls'"),
+        ({"role": "user", "content": "q", "reasoning": "hm"}, "'reasoning'"),
+        ({"role": "user", "text": "q"}, "'text'"),
+        ({"role": "assistant", "content": None, "audio": {"id": "x"}}, "'audio'"),
+        ({"role": "assistant", "content": None, "function_calls": [{"name": "f"}]}, "'function_calls'"),
+        ({"role": "assistant", "reasoning_details": [{"text": "x"}]}, "'reasoning_details'"),
+        ({"role": "tool", "name": "f", "content": "x", "artifact": b"x"}, "'artifact'"),
+        ({"role": "user", "content": [{"type": "text", "text": "a", "image_url": "b"}]}, "'image_url'"),
+        ({"role": "user", "content": [{"type": "image", "text": "a"}]}, "part of type 'image'"),
+        ({"role": "assistant", "thinking": ["hm"]}, "message 0: thinking must be a str, got list"),
+        ({"role": "assistant", "refusal": {"x": 1}}, "message 0: refusal must be a str, got dict"),
+        ({"role": "assistant", "tool_calls": 5}, "tool_calls must be a list, got int"),
+        ({"role": "assistant", "tool_calls": {"name": "f"}}, "tool_calls must be a list, got dict"),
+        ({"role": "assistant", "function_call": "f"}, "needs a function with a 'name'"),
+        ({"role": "assistant", "tool_calls": [{"name": "f", "arguments": {"a": {1}}}]}, "must be JSON"),
+        ({"role": "assistant", "tool_calls": [{"name": "f", "arguments": float("nan")}]}, "must be JSON"),
+        ({"role": "user", "content": "q", "name": 3}, "message 0: message name must be a str, got int"),
+        ({"role": ["user"], "content": "q"}, "role must be one of"),
+        ({"role": "tool", "tool_call_id": ["c1"], "content": "x"}, "needs the tool's 'name'"),
+        ({"role": "function", "content": "x"}, "needs the tool's 'name'"),
+        ({"role": "tool", "name": "", "content": "x"}, "needs the tool's 'name'"),
+        (Message("tool", "x"), "message 0: a tool message must have the tool's full name, got None"),
+    ],
+)
+def test_what_the_model_would_not_see_is_refused(item, message):
+    with pytest.raises(ValueError, match=message):
+        as_messages([item])
+
+
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [

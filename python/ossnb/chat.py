@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 import os
+import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
+from .errors import Busy
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
 from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
@@ -23,9 +28,54 @@ from .harmony.messages import (
     messages_to_json,
     tool_result,
 )
+from .harmony.tokenizer import well_formed
 from .system.files import replacing
 
 FORMAT, VERSION = "ossnb chat", 1
+
+
+class _Turn:
+    """A turn of a chat, from the question to the reply; a chat has one at a time.
+
+    The stream of its answer holds it. So a turn is open until its stream ends or nobody holds that any more.
+    """
+
+    def __init__(self, chat: Chat, at: int | None) -> None:
+        self._chat = chat
+        self._at = at
+        self._history: list[Message | Mapping[str, Any]] = []
+        self._replaced: list[Message | Mapping[str, Any]] = []
+        self.is_over = False
+
+    def begin(self) -> list[Message | Mapping[str, Any]]:
+        """Return the messages to go on from; raise Busy if another turn is open."""
+        turns = self._chat._turns
+        turns.append(weakref.ref(self))  # of two threads, the one whose turn stands first goes on
+        open_turns = [turn for ref in [*turns] if (turn := ref()) is not None and not turn.is_over]
+        if open_turns[0] is not self:
+            raise Busy(
+                "another answer of this chat is being written: read its stream to the end or close() it, or "
+                "begin a chat for each of them"
+            )
+        del turns[: turns.index(weakref.ref(self))]  # they are over
+        messages = self._chat.messages
+        at = len(messages) if self._at is None else self._at
+        if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(messages):
+            raise ValueError(f"at must be in 0..{len(messages)}, a place in the messages, got {at!r}")
+        self._history, self._replaced = messages[:at], messages[at:]
+        return self._history
+
+    def end(self, said: list[Message], reply: Reply) -> None:
+        """Add what was said and answered to the history, in place of the messages that the turn replaces."""
+        self.is_over = True
+        if not reply.messages:
+            return
+        messages, n = self._chat.messages, len(self._history)
+        # The messages may have been edited meanwhile: then what is replaced may stand at other places.
+        start = n if all(map(operator.is_, messages[:n], self._history)) and len(messages) >= n else 0
+        gone = {id(message) for message in self._replaced}
+        messages[start:] = [message for message in messages[start:] if id(message) not in gone]
+        messages += [*said, *reply.messages]
 
 
 class Chat:
@@ -55,6 +105,7 @@ class Chat:
         self.effort = effort
         self.options = options  # tools and sampling settings, as keywords
         self.messages: list[Message | Mapping[str, Any]] = []
+        self._turns: list[weakref.ref[_Turn]] = []
         self._question([Message("user", "")])  # what is wrong is told now and not at the first turn
 
     @takes(QUESTION_DEFAULTS, shown=False)
@@ -90,23 +141,20 @@ class Chat:
         >>> for event in chat.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
         2 + 2 = 4.
 
-        Otherwise it does what `say` does.
+        Otherwise it does what `say` does. A chat has one open stream at a time: until it has ended, was
+        closed or let go of, another turn raises Busy.
         """
-        if at is not None and not 0 <= at <= len(self.messages):
-            raise ValueError(f"at must be in 0..{len(self.messages)}, a place in the messages, got {at!r}")
-        history = self.messages[:at]
-        if text is None and not history:
-            raise ValueError("there is nothing to answer yet: say something first")
-        said = [] if text is None else as_messages(text)
-
-        def remember(reply: Reply) -> None:
-            if reply.messages:
-                if at is not None:
-                    del self.messages[at:]
-                self.messages += [*said, *reply.messages]
-
-        question = self._question([*history, *said], effort, **options)
-        stream: Stream = self.model.ask(question, on_end=remember)
+        turn = _Turn(self, at)
+        try:
+            history = turn.begin()
+            if text is None and not history:
+                raise ValueError("there is nothing to answer yet: say something first")
+            said = [] if text is None else as_messages(text)
+            question = self._question([*history, *said], effort, **options)
+            stream: Stream = self.model.ask(question, on_end=partial(turn.end, said))
+        except BaseException:
+            turn.is_over = True
+            raise
         return stream
 
     def _question(
@@ -192,8 +240,9 @@ class Chat:
             "sampling": question.sampling.to_dict(),
             "messages": messages_to_json(self.messages),
         }
+        text = well_formed(json.dumps(content, ensure_ascii=False, indent=1))  # a path may hold any bytes
         with replacing(Path(path), durable=True) as file:
-            file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+            file.write((text + "\n").encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: Author) -> Self:
@@ -233,7 +282,8 @@ class Chat:
         sampling = Sampling.from_dict(content.get("sampling", {}))
         options = cast(QuestionOptions, {"tools": tools, **dataclasses.asdict(sampling)})
         chat = cls(model, instructions, effort=content.get("effort", "medium"), **options)
-        chat.messages = list(messages_from_json(content.get("messages")))
+        messages = messages_from_json(content.get("messages"))
+        chat.messages = [*as_messages(messages)] if messages else []
         return chat
 
     def __repr__(self) -> str:

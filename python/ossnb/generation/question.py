@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..harmony.messages import Message, Prompt, Tools, as_messages
-from ..harmony.prompt import check_effort, read_tool
+from ..harmony.prompt import check_effort, plain_tools
 from ..harmony.tokenizer import Tokenizer
 from .keywords import takes
 from .sampling import SAMPLING_DEFAULTS, Sampling, SamplingOptions
@@ -174,7 +173,4 @@ def _checked_tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
         return ()
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
         raise ValueError(f"tools must be a list of functions as dicts, got {type(tools).__name__}")
-    listed = tuple(tools)
-    for tool in listed:
-        read_tool(tool)
-    return copy.deepcopy(listed)
+    return plain_tools(tools)

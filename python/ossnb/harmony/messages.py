@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from .tokenizer import well_formed
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 FUNCTIONS = "functions."  # the namespace of the caller's own tools; `python` and `browser.*` are built in
+BUILT_IN = ("python", "browser")  # namespaces whose calls are on the analysis channel
+CALL_CHANNELS = ("analysis", "commentary")
 NOT_A_TOOL = frozenset({"assistant", "user", "all"})  # recipients that a call never has
 
 Prompt = str | Sequence["Message | Mapping[str, Any]"]
@@ -38,8 +42,11 @@ class ToolCall:
         >>> ToolCall.parse("functions.add", '{"a": 1}').name
         'add'
         """
+        recipient, raw = well_formed(recipient), well_formed(raw)
         try:
             arguments = json.loads(raw)
+            if "\\u" in raw:  # an escape may spell a lone surrogate
+                arguments = json.loads(well_formed(json.dumps(arguments, ensure_ascii=False)))
         except (ValueError, RecursionError):
             arguments = None
         return cls(recipient.removeprefix(FUNCTIONS), arguments, raw, recipient)
@@ -62,6 +69,8 @@ class Message:
     'What is 2 + 2?'
 
     `name` is the tool's full name for role "tool". `recipient` is the tool that an assistant message calls.
+    Lone surrogates, which no token spells, become U+FFFD in every field. A ValueError names a field that is
+    wrong.
     """
 
     role: str
@@ -72,22 +81,48 @@ class Message:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if self.role not in ROLES:
+        if not isinstance(self.role, str) or self.role not in ROLES:
             raise ValueError(f"message role must be one of {', '.join(ROLES)}, got {self.role!r}")
-        if not isinstance(self.content, str):
-            raise ValueError(f"message content must be a str, got {type(self.content).__name__}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, str):
+                object.__setattr__(self, field.name, well_formed(value))
+            elif value is not None or field.name == "content":
+                raise ValueError(f"message {field.name} must be a str, got {type(value).__name__}")
+
+    @property
+    def is_call(self) -> bool:
+        """Whether the message calls a tool."""
+        return self.role == "assistant" and self.recipient is not None and self.recipient not in NOT_A_TOOL
 
     @property
     def tool_call(self) -> ToolCall | None:
         """The call this message makes, if it makes one."""
-        if self.role != "assistant" or self.recipient is None or self.recipient in NOT_A_TOOL:
-            return None
-        return ToolCall.parse(self.recipient, self.content)
+        return ToolCall.parse(str(self.recipient), self.content) if self.is_call else None
 
     def to_dict(self) -> dict[str, str]:
         """Return the fields that are set, as plain strings."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in named.items() if value is not None}
+
+
+def call_channel(recipient: str) -> str:
+    """Return the channel that a call to this tool is on.
+
+    >>> call_channel("functions.weather"), call_channel("python")
+    ('commentary', 'analysis')
+    """
+    return "analysis" if recipient.partition(".")[0] in BUILT_IN else "commentary"
+
+
+def full_name(name: str) -> str:
+    """Return a tool's name with its namespace; the caller's own tools are functions.
+
+    >>> full_name("weather"), full_name("python")
+    ('functions.weather', 'python')
+    """
+    built_in = name == "python" or name.startswith(("browser.", FUNCTIONS))
+    return name if built_in else FUNCTIONS + name
 
 
 def tool_result(name: str, output: str) -> Message:
@@ -96,8 +131,8 @@ def tool_result(name: str, output: str) -> Message:
     >>> tool_result("weather", "sunny").name
     'functions.weather'
     """
-    built_in = name == "python" or name.startswith(("browser.", FUNCTIONS))
-    return Message("tool", output, "commentary", "assistant", name=name if built_in else FUNCTIONS + name)
+    name = full_name(name)
+    return Message("tool", output, call_channel(name), "assistant", name=name)
 
 
 def as_messages(prompt: Prompt) -> list[Message]:
@@ -110,24 +145,21 @@ def as_messages(prompt: Prompt) -> list[Message]:
         return [Message("user", prompt)]
     if isinstance(prompt, Mapping | bytes) or not isinstance(prompt, Iterable):
         raise ValueError(f"a prompt is a str or a list of messages, got {type(prompt).__name__}")
-    messages: list[Message] = []
-    call_names: dict[str, str] = {}  # tool_call_id → name, for results that give only the id
-    for i, item in enumerate(prompt):
-        if isinstance(item, Message):
-            messages.append(item)
-        elif isinstance(item, Mapping):
-            messages.extend(_from_dict(item, f"message {i}", call_names))
-        else:
-            raise ValueError(f"message {i} must be a dict or a Message, got {type(item).__name__}")
+    messages = _read_all(prompt)
     if not messages:
         raise ValueError("the list of messages is empty; give at least {'role': 'user', 'content': '...'}")
+    for i, message in enumerate(messages):
+        if message.role == "tool" and not message.name:
+            raise ValueError(
+                f"message {i}: a tool message must have the tool's full name, got {message.name!r}; "
+                "tool_result(name, output) makes one"
+            )
     return messages
 
 
 def messages_to_json(messages: Iterable[Message | Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return messages as objects of plain strings; those in OpenAI's form become harmony's."""
-    listed = list(messages)
-    return [message.to_dict() for message in as_messages(listed)] if listed else []
+    return [message.to_dict() for message in _read_all(messages)]
 
 
 def messages_from_json(items: Any) -> list[Message]:
@@ -147,45 +179,93 @@ def messages_from_json(items: Any) -> list[Message]:
     return messages
 
 
+def _read_all(prompt: Iterable[Any]) -> list[Message]:
+    messages: list[Message] = []
+    call_names: dict[str, str] = {}  # tool_call_id → name, for results that give only the id
+    for i, item in enumerate(prompt):
+        if isinstance(item, Message):
+            messages.append(item)
+        elif isinstance(item, Mapping):
+            messages.extend(_from_dict(item, f"message {i}", call_names))
+        else:
+            raise ValueError(f"message {i} must be a dict or a Message, got {type(item).__name__}")
+    return messages
+
+
+# Keys of a message in OpenAI's form that have a place in harmony.
+_PLAIN_KEYS = ("role", "content", "name", "channel", "recipient", "content_type")
+_THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
+_KEYS = {
+    "tool": (*_PLAIN_KEYS, "tool_call_id"),
+    "assistant": (*_PLAIN_KEYS, "tool_calls", "function_call", "refusal", *_THOUGHT_KEYS),
+}
+_PART_KEYS = ("type", "text", "refusal")
+_TEXT_PARTS = ("text", "input_text", "output_text", None)
+# Keys that say something about a message and nothing in it.
+_LABELS = frozenset({"id", "type", "object", "status", "created_at", "timestamp", "model", "cache_control"})
+
+
 def _from_dict(item: Mapping[str, Any], where: str, call_names: dict[str, str]) -> list[Message]:
     role = item.get("role")
     if role == "function":  # OpenAI's older name for a tool's result
         role = "tool"
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"{where}: role must be one of {', '.join(ROLES)}, got {role!r}")
+    _check_keys(item, _KEYS.get(role, _PLAIN_KEYS), f"{where}: a message of role {role!r}")
     content = _text(item.get("content"), where)
-    if role == "tool":
-        return [_tool_message(item, content, where, call_names)]
-    if role != "assistant":
-        return [Message(role, content, name=item.get("name"))]
-    return _assistant_messages(item, content, where, call_names)
+    try:
+        if role == "assistant":
+            return _assistant_messages(item, content, where, call_names)
+        given = {key: item[key] for key in _PLAIN_KEYS[2:] if item.get(key) is not None}
+        if role == "tool":
+            name = _tool_name(item, where, call_names)
+            return [replace(tool_result(name, content), **{**given, "name": full_name(name)})]
+        return [Message(role, content, **given)]
+    except ValueError as error:
+        raise ValueError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
 
 
-def _tool_message(
-    item: Mapping[str, Any], content: str, where: str, call_names: Mapping[str, str]
-) -> Message:
-    name = item.get("name") or call_names.get(item.get("tool_call_id", ""))
+def _check_keys(item: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    """Refuse a key that holds more than a number and that harmony has no place for: the model would not see
+    it."""
+    for key, value in item.items():
+        is_small = value is None or isinstance(value, bool | int | float)
+        if key in known or key in _LABELS or is_small or (hasattr(value, "__len__") and len(value) == 0):
+            continue
+        raise ValueError(
+            f"{what} has the keys {', '.join(known)}, got {key!r} too, which the model would not see: "
+            "put it into the content, or leave it out"
+        )
+
+
+def _tool_name(item: Mapping[str, Any], where: str, call_names: Mapping[str, str]) -> str:
+    given = item.get("tool_call_id")
+    name = item.get("name") or (call_names.get(given) if isinstance(given, str) else None)
     if not isinstance(name, str):
         raise ValueError(
             f"{where}: a tool message needs the tool's 'name', or an earlier call's 'tool_call_id'"
         )
-    return tool_result(name, content)
+    return name
 
 
 def _assistant_messages(
     item: Mapping[str, Any], content: str, where: str, call_names: dict[str, str]
 ) -> list[Message]:
     """Split one assistant dict into harmony's messages: one each for the thought, the text and the calls."""
-    messages = []
-    reasoning = item.get("reasoning_content") or item.get("reasoning") or item.get("thinking")
-    if isinstance(reasoning, str) and reasoning:
-        messages.append(Message("assistant", reasoning, "analysis"))
+    said = _joined([content, _optional_text(item, "refusal", where)])
+    thought = _joined([_optional_text(item, key, where) for key in _THOUGHT_KEYS])
     calls = item.get("tool_calls") or ()
-    if content or not (calls or messages):
+    if isinstance(calls, str | bytes | Mapping) or not isinstance(calls, Iterable):
+        raise ValueError(f"{where}: tool_calls must be a list, got {type(calls).__name__}")
+    calls = [*calls, *([item["function_call"]] if item.get("function_call") else ())]
+    channel, recipient, content_type = (item.get(key) for key in ("channel", "recipient", "content_type"))
+    messages = []
+    if thought:
+        messages.append(Message("assistant", thought, "analysis"))
+    if said or recipient or not (calls or messages):
         # Text beside calls is what harmony names a preamble: said to the user, on the commentary channel.
-        channel = item.get("channel") or ("commentary" if calls else "final")
-        recipient, content_type = item.get("recipient"), item.get("content_type")
-        messages.append(Message("assistant", content, channel, recipient, content_type))
+        channel = channel or ("commentary" if calls else "final")
+        messages.append(Message("assistant", said, channel, recipient, content_type, item.get("name")))
     for call in calls:
         message = _call_message(call, where)
         if isinstance(call, Mapping) and isinstance(call.get("id"), str):
@@ -194,18 +274,46 @@ def _assistant_messages(
     return messages
 
 
+def _joined(texts: Iterable[str]) -> str:
+    """Join different texts by blank lines; a thought often comes under two names."""
+    return "\n\n".join(dict.fromkeys(text for text in texts if text))
+
+
+def _optional_text(item: Mapping[str, Any], key: str, where: str) -> str:
+    value = item.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{where}: {key} must be a str, got {type(value).__name__}")
+    return value or ""
+
+
 def _call_message(call: Any, where: str) -> Message:
     if isinstance(call, ToolCall):
         recipient, arguments = call.recipient, call.raw
     else:
         function = call.get("function", call) if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise ValueError(f"{where}: each of tool_calls needs a function with a 'name', got {call!r}")
-        recipient = str(tool_result(function["name"], "").name)
-        arguments = function.get("arguments", "{}")
-    if not isinstance(arguments, str):
-        arguments = json.dumps(arguments, ensure_ascii=False)
-    return Message("assistant", arguments, "commentary", recipient, "<|constrain|>json")
+            raise ValueError(f"{where}: each of tool_calls needs a function with a 'name', got {call!r:.200}")
+        recipient = full_name(function["name"])
+        arguments = _arguments(function, where)
+    channel = call_channel(recipient)
+    return Message(
+        "assistant", arguments, channel, recipient, "code" if channel == "analysis" else "<|constrain|>json"
+    )
+
+
+def _arguments(function: Mapping[str, Any], where: str) -> str:
+    """Return a call's arguments as text: "{}" for none, the text as written where ToolCall.to_dict has it."""
+    raw, arguments = function.get("raw"), function.get("arguments")
+    if isinstance(raw, str):
+        return raw
+    if isinstance(arguments, str) and arguments.strip():
+        return arguments
+    try:
+        return json.dumps({} if arguments in (None, "") else arguments, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{where}: the arguments of {function['name']!r:.80} must be JSON, as text or as a dict ({error})"
+        ) from None
 
 
 def _text(content: Any, where: str) -> str:
@@ -222,7 +330,10 @@ def _text(content: Any, where: str) -> str:
 def _part_text(part: Any, where: str) -> str:
     if isinstance(part, str):
         return part
-    if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-        return str(part["text"])
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-    raise ValueError(f"{where}: gpt-oss reads text only, got a content part of type {kind!r}")
+    if isinstance(part, Mapping):
+        _check_keys(part, _PART_KEYS, f"{where}: a part of the content")
+        text = part.get("refusal") if kind == "refusal" else part.get("text")
+        if isinstance(text, str) and (kind in _TEXT_PARTS or kind == "refusal"):
+            return text
+    raise ValueError(f"{where}: gpt-oss reads text only, got a content part of type {kind!r:.80}")

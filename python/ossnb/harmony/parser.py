@@ -9,12 +9,11 @@ agree on well-formed turns.
 from __future__ import annotations
 
 import codecs
-import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from .messages import NOT_A_TOOL, Message, ToolCall
+from .header import GIVEN, Header, read_header
+from .messages import Message, ToolCall
 from .tokenizer import (
     CALL,
     CHANNEL,
@@ -33,13 +32,6 @@ ENDS = frozenset({END, RETURN, CALL, ENDOFTEXT})
 # A header is a role, a channel, a recipient, a content type; what runs on longer is text without its marker.
 MAX_HEADER_TOKENS = 64
 
-GIVEN = -1  # in place of <|start|> before the header that the prompt has begun: its role is the assistant
-
-CHANNELS = ("analysis", "commentary", "final")
-_CHANNEL = re.compile(r"(\W*)(analysis|commentary|final)", re.IGNORECASE)
-_RECIPIENT = re.compile(r"(?<!\S)to=\s*(\S+)")
-_FOREIGN = frozenset({"system", "developer", "user", "tool"})
-
 
 class Piece(NamedTuple):
     """A bit of a turn: `kind` is "reasoning", "answer", "tool_call" or "note"; `call` comes with a
@@ -48,31 +40,6 @@ class Piece(NamedTuple):
     kind: str
     text: str
     call: ToolCall | None = None
-
-
-@dataclass
-class Header:
-    """The parts of a message's header."""
-
-    author: str = "assistant"
-    channel: str | None = None
-    recipient: str | None = None
-    content_type: str | None = None
-    rest: str = ""  # words that belong to no field: the text itself where the <|message|> marker is missing
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether the message claims another author than the model."""
-        return self.author != "assistant"
-
-    @property
-    def kind(self) -> str:
-        """The kind of piece that the message's text is."""
-        if self.is_foreign:
-            return "note"
-        if self.recipient is not None and self.recipient not in NOT_A_TOOL:
-            return "tool_call"
-        return "reasoning" if self.channel == "analysis" else "answer"
 
 
 class Parser:
@@ -195,8 +162,6 @@ class Parser:
 
     def _open_segment(self, marker: int) -> None:
         assert self._segments is not None
-        if marker == CHANNEL and any(m == CHANNEL for m, _ in self._segments):
-            self._note("a header with two channels")
         self._segments.append((marker, bytearray()))
 
     def _add_to_header(self, text: bytes) -> None:
@@ -213,7 +178,7 @@ class Parser:
         if header.rest:
             self._note("a message without <|message|>")
             self._open_message(header)
-        elif tell_empty or header.is_foreign or header.recipient is not None:
+        elif tell_empty or header != Header(channel=header.channel):
             self._note(f"a header without a message: {words}" if words else "a header without a message")
 
     def _open_headless_message(self) -> None:
@@ -225,7 +190,7 @@ class Parser:
         texts = [(marker, bytes(text).decode("utf-8", "surrogateescape")) for marker, text in self._segments]
         header, oddities = read_header(texts, has_message=has_message)
         for oddity in oddities:
-            self._note(oddity.encode("utf-8", "replace").decode())
+            self._note(oddity)
         return header
 
     # ---- messages ----------------------------------------------------------------------------------------
@@ -259,10 +224,10 @@ class Parser:
         header, content = self._header, "".join(self._content)
         self._header = None
         if header.is_foreign:
-            self._note(f"the model wrote in the name of {header.author!r}: {content}")
+            self._note(f"the model wrote in the name of '{header.author}'{header.described}: {content}")
             return
         if header.kind == "tool_call" and end is None:
-            self._note(f"a call to {header.recipient!r} was cut off: {content}")
+            self._note(f"a call to '{header.recipient}' was cut off{header.described}: {content}")
             return
         if end is not None and (header.kind == "tool_call") != (end == CALL):
             self._note(
@@ -272,95 +237,6 @@ class Parser:
         self.messages.append(message)
         if (call := message.tool_call) is not None:
             self._out.append(Piece("tool_call", content, call))
-
-
-def read_header(segments: list[tuple[int, str]], *, has_message: bool) -> tuple[Header, list[str]]:
-    """Read a header's parts, each with the marker before it, as the header that was meant; list the oddities.
-
-    >>> read_header([(GIVEN, ""), (CHANNEL, "final")], has_message=True)[0].channel
-    'final'
-    """
-    header, rest = Header(), []
-    oddities: list[str] = []
-    for marker, text in segments:
-        if marker == CHANNEL:
-            text = _take_channel(header, text, oddities, has_message=has_message)
-        elif marker == CONSTRAIN:
-            text = _take_content_type(header, text, has_message=has_message)
-        else:
-            text = _take_author(header, text, oddities, is_given=marker == GIVEN)
-        rest.append(_take_recipient(header, text, has_message=has_message).strip())
-    header.rest = " ".join(text for text in rest if text)
-    if header.kind == "answer" and header.channel is None and (has_message or header.rest):
-        oddities.append("a message without a channel, taken as the answer")
-    if has_message:
-        _place_rest(header, oddities)
-    return header, oddities
-
-
-def _take_author(header: Header, text: str, oddities: list[str], *, is_given: bool) -> str:
-    """Take the role, or a tool's name; other words stay."""
-    word, _, rest = text.strip().partition(" ")
-    role = word.partition(":")[0]
-    if not is_given and (role in _FOREIGN or _is_tool(word)):
-        header.author = word
-        return rest
-    if not is_given and role != "assistant":
-        oddities.append("a header without a role, taken as the assistant's")
-    return rest if role == "assistant" else text.strip().removeprefix("assistant")
-
-
-def _take_channel(header: Header, text: str, oddities: list[str], *, has_message: bool) -> str:
-    """Take the channel, also out of "commentary?" or "analysisThe user"."""
-    word, _, rest = text.strip().partition(" ")
-    if word in CHANNELS:
-        header.channel = word
-        return rest
-    found = _CHANNEL.match(text)
-    if found is not None and (has_message or not found[1].strip()):
-        header.channel = found[2].lower()
-        rest = text[found.end() :]
-        if has_message:
-            oddities.append(f"channel {word!r}, taken as {header.channel!r}")
-            rest = rest.lstrip("?!.,:;*_-").removeprefix(header.channel)
-        return rest
-    if has_message and word:
-        header.channel = header.channel or "final"
-        oddities.append(f"channel {word!r}, taken as {header.channel!r}")
-        return rest
-    return text
-
-
-def _take_content_type(header: Header, text: str, *, has_message: bool) -> str:
-    """Take the word after <|constrain|>; without a <|message|> after it, only a type that gpt-oss knows."""
-    found = re.match(r"\s*(\S+)" if has_message else r"\s*(json|code)\b", text)
-    if found is None or header.content_type is not None:
-        return text
-    header.content_type = "<|constrain|>" + found[1]
-    return text[found.end() :]
-
-
-def _take_recipient(header: Header, text: str, *, has_message: bool) -> str:
-    found = _RECIPIENT.search(text)
-    if found is None or header.recipient is not None or not (has_message or _is_tool(found[1])):
-        return text
-    header.recipient = found[1]
-    return text[: found.start()] + text[found.end() :]
-
-
-def _place_rest(header: Header, oddities: list[str]) -> None:
-    """Give the leftover words of a whole header their place: a recipient without "to=", a content type."""
-    words, header.rest = header.rest.split(), ""
-    if words and header.recipient is None and _is_tool(words[0]):
-        header.recipient = words.pop(0)
-    if len(words) == 1 and header.content_type is None and header.channel is not None:
-        header.content_type = words.pop()
-    if words:
-        oddities.append(f"a header with the words {' '.join(words)!r}")
-
-
-def _is_tool(word: str) -> bool:
-    return word == "python" or word.startswith(("functions.", "browser."))
 
 
 def _name(token: int) -> str:

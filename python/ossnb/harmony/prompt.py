@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .messages import Message, Tools
+from .messages import CALL_CHANNELS, Message, Tools, call_channel
+from .schema import shown
 from .tokenizer import END, MESSAGE, START, Tokenizer, encoding, token_bytes, well_formed
 
 EFFORTS = ("low", "medium", "high")
 
-_TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_TAKEN = frozenset({"python", "browser", "container", "assistant", "functions"})  # they mean something else
 
 
 def only_question(prompt: Sequence[int]) -> str:
@@ -82,12 +85,16 @@ def drop_old_analysis(messages: Sequence[Message]) -> list[Message]:
     Calls on the analysis channel (to `python`, `browser`) stay. The harmony library drops only the thoughts
     before the first answer; this function follows the documented intent.
     """
-    finals = [i for i, m in enumerate(messages) if m.role == "assistant" and m.channel in ("final", None)]
+    finals = [
+        i
+        for i, m in enumerate(messages)
+        if m.role == "assistant" and m.channel in ("final", None) and not m.is_call
+    ]
     last_final = finals[-1] if finals else -1
     return [
         m
         for i, m in enumerate(messages)
-        if i > last_final or m.role != "assistant" or m.channel != "analysis" or m.tool_call is not None
+        if i > last_final or m.role != "assistant" or m.channel != "analysis" or m.is_call
     ]
 
 
@@ -95,13 +102,16 @@ def library_message(message: Message) -> Any:
     """Convert to the library's message; later system messages become developer messages."""
     import openai_harmony as oh
 
-    text = well_formed(message.content)
+    text, channel = message.content, message.channel
     if message.role in ("system", "developer"):
         content = oh.DeveloperContent.new().with_instructions(text)
         return oh.Message.from_role_and_content(oh.Role.DEVELOPER, content)
-    author = oh.Author(role=oh.Role(message.role), name=message.name and well_formed(message.name))
+    author = oh.Author(role=oh.Role(message.role), name=message.name)
     rendered = oh.Message.from_author_and_content(author, text)
-    channel = message.channel or ("final" if message.role == "assistant" else None)
+    if message.is_call and channel not in CALL_CHANNELS:
+        channel = call_channel(str(message.recipient))  # elsewhere it would count as an answer
+    elif message.role == "assistant":
+        channel = channel or "final"
     rendered.channel, rendered.recipient = channel, message.recipient
     rendered.content_type = message.content_type
     return rendered
@@ -122,8 +132,12 @@ def _developer_content(instructions: str, tools: Tools | None) -> Any:
 def _tool_description(tool: Mapping[str, Any]) -> Any:
     import openai_harmony as oh
 
-    name, description, schema = read_tool(tool)
-    return oh.ToolDescription.new(name, well_formed(description), schema)
+    name, description, parameters = read_tool(tool)
+    schema = None if parameters is None else shown(parameters)
+    more = None if schema is None else schema.pop("description", None)  # the library has no place for it
+    if more and more not in description:
+        description = f"{description}\n{more}" if description else more
+    return oh.ToolDescription.new(name, description, schema)
 
 
 def read_tool(tool: Mapping[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
@@ -132,16 +146,71 @@ def read_tool(tool: Mapping[str, Any]) -> tuple[str, str, dict[str, Any] | None]
     >>> read_tool({"type": "function", "function": {"name": "now"}})
     ('now', '', None)
 
-    The inner dict may come alone. A ValueError names the fault.
+    The inner dict may come alone. The schema is a plain copy, as JSON has it. A ValueError names the tool and
+    the fault.
     """
     function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
-        raise ValueError(f"a tool must be a dict with 'name', 'description' and 'parameters', got {tool!r}")
+        raise ValueError(
+            f"a tool must be a dict with 'name', 'description' and 'parameters', got {tool!r:.200}"
+        )
     name, parameters = function.get("name"), function.get("parameters")
     if not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
-        raise ValueError(f"a tool's name must be letters, digits, _ and -, got {name!r}")
-    if parameters is not None and not isinstance(parameters, Mapping):
+        raise ValueError(f"a tool's name must be letters, digits, _ and -, got {name!r:.200}")
+    if name in _TAKEN:
+        raise ValueError(f"a tool's name must be none of {', '.join(sorted(_TAKEN))}, got {name!r}")
+    description = function.get("description") or ""
+    if not isinstance(description, str):
+        raise ValueError(f"tool {name!r}: description must be a str, got {type(description).__name__}")
+    if parameters is None:
+        return name, well_formed(description), None
+    if not isinstance(parameters, Mapping):
         got = type(parameters).__name__
         raise ValueError(f"tool {name!r}: parameters must be a JSON schema (a dict), got {got}")
-    description = str(function.get("description") or "")
-    return name, description, None if parameters is None else dict(parameters)
+    try:
+        schema = _plain(parameters)
+        shown(schema)
+    except ValueError as error:
+        raise ValueError(f"tool {name!r}: {error}") from None
+    return name, well_formed(description), schema
+
+
+def plain_tools(tools: Iterable[Any]) -> tuple[dict[str, Any], ...]:
+    """Check functions in OpenAI's form and copy them as JSON has them; a ValueError names the tool.
+
+    >>> plain_tools([{"name": "now"}])
+    ({'name': 'now'},)
+    """
+    plain: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for tool in tools:
+        name, _, _ = read_tool(tool)
+        if name in names:
+            raise ValueError(f"tool {name!r}: each tool must have a name of its own, got this one twice")
+        names.add(name)
+        try:
+            text = json.dumps(tool, ensure_ascii=False, allow_nan=False, default=_as_dict)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"tool {name!r}: it must be plain JSON, got something else ({error})") from None
+        plain.append(json.loads(well_formed(text)))
+    return tuple(plain)
+
+
+def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema as JSON has it; a ValueError says what JSON cannot hold."""
+    try:
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False, default=_as_dict)
+        plain: dict[str, Any] = json.loads(text.encode())
+    except RecursionError:
+        raise ValueError("its schema is nested too deeply; describe it with fewer levels") from None
+    except UnicodeEncodeError:
+        raise ValueError("its schema must be Unicode text, got half a character (a lone surrogate)") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"its schema must be plain JSON, got something else ({error})") from None
+    return plain
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r:.80} of type {type(value).__name__}")
