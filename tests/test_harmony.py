@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import shutil
 import sys
+import time
 from importlib import metadata
 from importlib.metadata import PackageNotFoundError, PackagePath, PathDistribution
 from pathlib import Path
 
+import numpy as np
 import openai_harmony as oh
 import pytest
 from hypothesis import given, settings
@@ -17,7 +20,8 @@ from hypothesis import strategies as st
 from ossnb.harmony import tokenizer
 from ossnb.harmony.messages import Message, ToolCall, as_messages, tool_result
 from ossnb.harmony.prompt import render
-from ossnb.harmony.tokenizer import END, RETURN, Tokenizer, prompt_hash, token_bytes
+from ossnb.harmony.tokenizer import END, RETURN, Tokenizer, encoding, prompt_hash, token_bytes, well_formed
+from ticks import ticking
 
 TOKENIZER = Tokenizer()
 LIBRARY = oh.load_harmony_encoding("HarmonyGptOss")
@@ -436,3 +440,103 @@ def test_what_is_wrong_with_the_vocabulary_is_told_to_who_needs_it(fresh_encodin
     tokenizer.read_vocabulary().join(60)
     with pytest.raises(ImportError, match="pip install oss-harmony"):
         tokenizer.Tokenizer().encode("Hello")
+
+
+# ---- texts of any kind -------------------------------------------------------------------------------------
+
+KINDS = {
+    "one letter": "a",
+    "capitals": "AB",
+    "letters of DNA": "acgt",
+    "blanks": " ",
+    "lines": "\n",
+    "lines and slashes": "\n/",
+    "signs": "-=",
+    "digits": "017",
+    "Chinese": "".join(map(chr, range(0x4E00, 0x9FFF, 7))),
+    "Thai": "".join(map(chr, range(0xE01, 0xE31))),
+    "marks": "\u0301",
+    "emoji": "😀👍🏽\u200d",
+    "endings": "'sS'T'll",
+    "all of them": "aAb zZéÉßıǅʰª一ไ1२½Ⅷ \t\n\r\u00a0\u3000.,!?'/-_😀\u0301\u200d\x00\u2028",
+}
+
+
+def run_of(kind, n_bytes, seed=1):
+    letters = random.Random(seed).choices(KINDS[kind], k=n_bytes)
+    return "".join(letters).encode()[:n_bytes].decode(errors="ignore")
+
+
+def ids_of_the_library(text):
+    return encoding().encode(text, allowed_special=set(), disallowed_special=())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_are_the_librarys_ids(kind):
+    for seed, n_bytes in enumerate([3, 10, 30, 100, 128, 129, 500, 2000, 5000]):
+        text = run_of(kind, n_bytes, seed)
+        assert Tokenizer().encode(text) == ids_of_the_library(text)
+
+
+@given(st.text(max_size=60))
+def test_ids_of_any_text_are_the_librarys_ids(text):
+    assert Tokenizer().encode(text) == ids_of_the_library(well_formed(text))
+
+
+def test_ids_of_every_character_are_the_librarys_ids():
+    everything = (chr(c) for c in (*range(0xD800), *range(0xE000, 0x32400), *range(0xE0000, 0xE0200)))
+    text = "".join(f"a{c}b {c}{c}1 " for c in everything)
+    step = len(text) // 400  # or the library alone would take long
+    parts = [text[at : at + step] for at in range(0, len(text), step)]
+    assert [Tokenizer().encode(part) for part in parts] == [ids_of_the_library(part) for part in parts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_megabyte_of_anything_is_read_while_other_threads_go_on(kind):
+    """The library would take up to half an hour; the bound here is far above the seconds that it takes."""
+    text = run_of(kind, 1_000_000)
+    Tokenizer().encode("")
+    with ticking() as gaps:
+        began = time.monotonic()
+        ids = Tokenizer().encode(text)
+        assert time.monotonic() - began < 20
+    assert Tokenizer().decode(ids) == text
+    assert np.quantile(gaps, 0.999) < 0.25
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_markers_are_special_only_on_request_and_then_as_the_library_has_them(special):
+    text = "a<|start|>b<|reserved_200000|><|foo|><|<|end|>|><|reserved_201000|><|end|"
+    allowed = "all" if special else set()
+    expected = encoding().encode(text, allowed_special=allowed, disallowed_special=())
+    assert Tokenizer().encode(text, special=special) == expected
+
+
+@pytest.mark.parametrize("where", ["user", "assistant", "system", "developer", "tool", "schema"])
+def test_a_long_text_without_spaces_is_rendered_in_time_wherever_it_stands(where):
+    text, tools = "acgt" * 100_000, None
+    message = {"role": where, "content": text}
+    if where == "tool":
+        message["name"] = "f"
+    if where == "schema":
+        message = {"role": "user", "content": "q"}
+        parameters = {"type": "object", "properties": {"a": {"type": "string", "description": text}}}
+        tools = [{"name": "f", "description": text, "parameters": {**parameters}}]
+    assert rendered(message, tools=tools).count(text) == (2 if where == "schema" else 1)
+
+
+def test_rendered_texts_are_those_of_the_library():
+    """All that goes around a text is the library's, and long texts come back unchanged."""
+    long = "x" * 499 + " y" * 600 + "\n" + "z" * 501 + "\ue0000\ue001"
+    tool = {
+        "name": "f",
+        "description": long,
+        "parameters": {"type": "object", "properties": {"a": {"type": "string", "default": long}}},
+    }
+    text = rendered({"role": "user", "content": long}, instructions=long, tools=[tool])
+    library = oh.DeveloperContent.new().with_instructions(long)
+    described = oh.ToolDescription.new("f", long, tool["parameters"])
+    message = oh.Message.from_role_and_content(oh.Role.DEVELOPER, library.with_function_tools([described]))
+    assert encoding().decode(encoding().render(message)) in text
+    assert text.endswith(f"<|start|>user<|message|>{long}<|end|><|start|>assistant")

@@ -33,9 +33,17 @@ FLOORS = [  # from the ground up
     ["__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-USES_CORE = {"checkpoint", "command", "engine", "generation", "loader", "model"}  # the C++ extension
+USES_CORE = {
+    "checkpoint",
+    "command",
+    "engine",
+    "generation",
+    "harmony",
+    "loader",
+    "model",
+}  # the C++ extension
 
-CPP_FLOORS = ["base", "format", "kernels data", "choice", "ops", "model", "bindings"]
+CPP_FLOORS = ["base", "format words", "kernels data", "choice", "ops", "model", "bindings"]
 CPP_FLOOR = {room: floor for floor, rooms in enumerate(CPP_FLOORS) for room in rooms.split()}
 
 

@@ -19,6 +19,7 @@ from ossnb import loader
 from ossnb.checkpoint import demo, hub
 from ossnb.engine.scheduler import PASS_ROWS
 from ossnb.errors import CheckpointError, ContextFull, Interrupted
+from ossnb.harmony import tokenizer
 from ossnb.loader import MIN_CONTEXT, fitting_context
 from ossnb.system import machine
 from ossnb.testing import write_random_checkpoint
@@ -394,3 +395,23 @@ def test_the_default_model_can_be_set(no_default):
     ossnb.set_default_model(model)
     assert ossnb.default_model() is model
     assert len(ossnb.complete([1, 2], max_tokens=3).tokens) == 3
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model, text: model.generate(text),
+        lambda model, text: model.generate("q", instructions=text),
+        lambda model, text: model.generate([{"role": "user", "content": text}] * 3),
+        lambda model, text: model.complete(text),
+        lambda model, text: model.trace(text),
+    ],
+)
+def test_a_text_that_cannot_fit_is_refused_before_it_is_cut_into_tokens(ask, monkeypatch):
+    def encode(*_, **__):
+        pytest.fail("the text was read")
+
+    model = scripted_model("<|channel|>final<|message|>Hi")
+    monkeypatch.setattr(tokenizer.Tokenizer, "encode", encode)
+    with pytest.raises(ContextFull, match=r"at least [0-9,]+ tokens|more than the context holds"):
+        ask(model, "x" * (128 * model.context + 1))

@@ -25,6 +25,7 @@ void bind_model(py::module_& m);
 void bind_packing(py::module_& m);
 void bind_sampler(py::module_& m);
 void bind_step(py::module_& m);
+void bind_words(py::module_& m);
 
 using Tokens = py::array_t<std::int32_t, py::array::c_style | py::array::forcecast>;
 

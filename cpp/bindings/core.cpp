@@ -14,6 +14,7 @@ void bind_core(py::module_& m) {
   bind_packing(m);
   bind_sampler(m);
   bind_step(m);
+  bind_words(m);
   bind_model(m);
 }
 

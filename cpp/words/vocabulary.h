@@ -21,7 +21,8 @@ class Vocabulary {
 
   // Appends the ids of a piece. Time grows as n log n with its bytes, whatever they are. `poll` is called now
   // and then in a long piece and may throw.
-  void encode(std::string_view piece, std::vector<std::int32_t>& ids, const std::function<void()>& poll) const;
+  void encode(std::string_view piece, std::vector<std::int32_t>& ids,
+              const std::function<void()>& poll) const;
 
  private:
   std::int32_t rank(std::string_view bytes) const;  // kNone where it is no token

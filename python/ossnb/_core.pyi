@@ -260,6 +260,15 @@ def checksum(data: NDArray[np.uint8], threads: int) -> int:
     """A 64-bit sum of a C-contiguous array's bytes, at memory speed. Any change of a word changes it. It does
     not protect against forgery."""
 
+class Vocabulary(metaclass=_Bound):
+    """The tokens of byte-pair encoding, in the order of their ids, all 256 bytes among them. ValueError for a
+    token that is empty or comes twice."""
+
+    def __init__(self, tokens: list[bytes]) -> None: ...
+    def encode(self, pieces: list[bytes]) -> NDArray[np.int32]:
+        """The ids of pieces of text, each merged for itself. The time grows as n log n with a piece's bytes.
+        Releases the GIL, and polls signals on the main thread."""
+
 class WatchedRange(metaclass=_Bound):
     """Watch an array that is mapped from a file. Where the file becomes shorter, the lost part reads as zeros
     and the process lives on; otherwise a signal (SIGBUS) would end it. Keeps no reference to the array: let

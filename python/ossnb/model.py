@@ -28,8 +28,8 @@ from .generation.record import Look, Origin, Reply
 from .generation.sampling import SAMPLING_DEFAULTS, SamplingOptions
 from .generation.stream import Stream
 from .harmony.messages import Prompt
-from .harmony.prompt import render
-from .harmony.tokenizer import CALL, Tokenizer
+from .harmony.prompt import drop_old_analysis, render
+from .harmony.tokenizer import CALL, Tokenizer, fewest_tokens
 from .system import machine
 from .system.files import parse_size
 from .system.progress import size_text
@@ -164,11 +164,14 @@ class Model:
     def _prompt_tokens(self, question: Question) -> list[int]:
         """Return the tokens of a question's prompt; a conversation is rendered first."""
         if isinstance(question.prompt, str):
+            self._check_context(fewest_tokens([question.prompt]), "at least ")
             return self._token_ids(self.tokenizer.encode(question.prompt))
         if question.prompt is not None:
             return self._token_ids(question.prompt)
         assert question.effort is not None, "a conversation always has an effort"
         self._check_harmony()
+        texts = (message.content for message in drop_old_analysis(question.messages))
+        self._check_context(fewest_tokens((*texts, question.instructions or "")), "at least ")
         return render(
             question.messages,
             instructions=question.instructions,
@@ -176,14 +179,14 @@ class Model:
             tools=question.tools,
         )
 
-    def _check_context(self, n_tokens: int) -> None:
+    def _check_context(self, n_tokens: int, about: str = "") -> None:
         if n_tokens < self.context:
             return
         most = self.config.max_position_embeddings
         more = f", or load with more context (<= {most:,})" if self.context < most else ""
         raise ContextFull(
-            f"the prompt has {n_tokens:,} tokens and the context holds {self.context:,}: shorten it, or "
-            f"start a new chat{more}"
+            f"the prompt has {about}{n_tokens:,} tokens and the context holds {self.context:,}: shorten it, "
+            f"or start a new chat{more}"
         )
 
     @takes(QUESTION_DEFAULTS)
@@ -417,6 +420,8 @@ class Model:
         exist, ContextFull for more tokens than the context holds, MemoryError if the arrays would not fit.
         """
         kinds, chosen = check_kinds(what), check_layers(layers, self.config.num_hidden_layers)
+        if isinstance(prompt, str):
+            self._check_room("arrays", fewest_tokens([prompt]), 0)
         encoded = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
         tokens = np.asarray(self._token_ids(encoded), np.int32)
         tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)

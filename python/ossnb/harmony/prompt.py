@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from .messages import CALL_CHANNELS, Message, Tools, call_channel
 from .schema import shown
-from .tokenizer import END, MESSAGE, START, Tokenizer, encoding, token_bytes, well_formed
+from .tokenizer import END, FIRST_SPECIAL, MESSAGE, START, Tokenizer, encoding, token_bytes, well_formed
 
 EFFORTS = ("low", "medium", "high")
 
@@ -57,17 +58,39 @@ def render(
     n_leading = (*is_leading, False).index(False)
     leading = [instructions or "", *(m.content for m in messages[:n_leading])]
     system = oh.SystemContent.new().with_reasoning_effort(oh.ReasoningEffort[effort.upper()])
-    rendered = [oh.Message.from_role_and_content(oh.Role.SYSTEM, system)]
-    developer = _developer_content("\n\n".join(text for text in leading if text), tools)
-    if developer is not None:
-        rendered.append(oh.Message.from_role_and_content(oh.Role.DEVELOPER, developer))
-    rendered += [library_message(m) for m in drop_old_analysis(messages[n_leading:])]
-    ids: list[int] = encoding().render_conversation_for_completion(
-        oh.Conversation.from_messages(rendered),
+    framed: list[tuple[Any, str | None]] = [(oh.Message.from_role_and_content(oh.Role.SYSTEM, system), None)]
+    instructions = "\n\n".join(text for text in leading if text)
+    if instructions or tools:
+        framed.append(_developer_message(instructions or None, tools))
+    for message in drop_old_analysis(messages[n_leading:]):
+        if message.role in ("system", "developer"):
+            framed.append(_developer_message(message.content))
+        else:
+            framed.append((library_message(dataclasses.replace(message, content="")), message.content))
+    return _filled(framed)
+
+
+def _filled(framed: Sequence[tuple[Any, str | None]]) -> list[int]:
+    """Render the library's messages, and put the texts that come with them in the place of their own. The
+    library would take half an hour for a megabyte without spaces, and cannot be interrupted."""
+    import openai_harmony as oh
+
+    rendered: list[int] = encoding().render_conversation_for_completion(
+        oh.Conversation.from_messages([frame for frame, _ in framed]),
         oh.Role.ASSISTANT,
         oh.RenderConversationConfig(auto_drop_analysis=False),
     )
-    return ids
+    if rendered.count(MESSAGE) != len(framed):
+        raise ValueError("a name, a channel, a recipient or a content type has harmony's own markers in it")
+    ids, at = list[int](), 0
+    for _, text in framed:
+        begin = rendered.index(MESSAGE, at) + 1
+        ids += rendered[at:begin]
+        at = begin
+        if text is not None:
+            ids += Tokenizer().encode(text)
+            at = next(i for i in range(begin, len(rendered)) if rendered[i] >= FIRST_SPECIAL)
+    return ids + rendered[at:]
 
 
 def check_effort(effort: str | None) -> None:
@@ -104,8 +127,7 @@ def library_message(message: Message) -> Any:
 
     text, channel = message.content, message.channel
     if message.role in ("system", "developer"):
-        content = oh.DeveloperContent.new().with_instructions(text)
-        return oh.Message.from_role_and_content(oh.Role.DEVELOPER, content)
+        return oh.Message.from_role_and_content(oh.Role.DEVELOPER, text)
     author = oh.Author(role=oh.Role(message.role), name=message.name)
     rendered = oh.Message.from_author_and_content(author, text)
     if message.is_call and channel not in CALL_CHANNELS:
@@ -117,23 +139,61 @@ def library_message(message: Message) -> Any:
     return rendered
 
 
-def _developer_content(instructions: str, tools: Tools | None) -> Any:
-    """Make the developer message's content; return None where there is nothing to say."""
+class _Cover:
+    """Short stand-ins for long texts, while the library puts words around them.
+
+    >>> cover = _Cover()
+    >>> len(cover.over("a" * 9999)), cover.off("Say " + cover.over("b" * 9999)) == "Say " + "b" * 9999
+    (3, True)
+    """
+
+    _LONG = re.compile(
+        r"[^\n]{500,}|[\ue000\ue001]"
+    )  # in one line, since the library breaks some texts there
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def over(self, value: Any) -> Any:
+        """Return the value, a text or what JSON holds, with stand-ins in it."""
+        if isinstance(value, str):
+            return self._LONG.sub(lambda found: self._stand_in(found.group()), value)
+        if isinstance(value, list):
+            return [self.over(item) for item in value]
+        if isinstance(value, dict):
+            return {self.over(key): self.over(item) for key, item in value.items()}
+        return value
+
+    def off(self, text: str) -> str:
+        """Return a text with the long texts in the place of their stand-ins."""
+        return re.sub("\ue000([0-9]+)\ue001", lambda found: self._texts[int(found.group(1))], text)
+
+    def _stand_in(self, text: str) -> str:
+        self._texts.append(text)
+        return f"\ue000{len(self._texts) - 1}\ue001"
+
+
+def _developer_message(instructions: str | None, tools: Tools | None = None) -> tuple[Any, str]:
+    """Return the library's message without long texts, and the whole text with the headings and the notation
+    that the model was trained on."""
     import openai_harmony as oh
 
-    content = oh.DeveloperContent.new()
-    if instructions:
-        content = content.with_instructions(well_formed(instructions))
+    cover, content = _Cover(), oh.DeveloperContent.new()
+    if instructions is not None:
+        content = content.with_instructions(cover.over(well_formed(instructions)))
     if tools:
-        content = content.with_function_tools([_tool_description(tool) for tool in tools])
-    return content if instructions or tools else None
+        content = content.with_function_tools([_tool_description(tool, cover) for tool in tools])
+    message = oh.Message.from_role_and_content(oh.Role.DEVELOPER, content)
+    ids = encoding().render(message)
+    return message, cover.off(Tokenizer().decode(ids[ids.index(MESSAGE) + 1 : -1]))
 
 
-def _tool_description(tool: Mapping[str, Any]) -> Any:
+def _tool_description(tool: Mapping[str, Any], cover: _Cover) -> Any:
     import openai_harmony as oh
 
     name, description, parameters = read_tool(tool)
-    schema = None if parameters is None else shown(parameters)
+    schema = None if parameters is None else cover.over(shown(parameters))
+    description = cover.over(description)
     more = None if schema is None else schema.pop("description", None)  # the library has no place for it
     if more and more not in description:
         description = f"{description}\n{more}" if description else more

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .. import _core
 from ..system.forks import Guard
+from .pieces import batches
 
 # Special tokens
 ENDOFTEXT, RETURN, CONSTRAIN, CHANNEL, START, END, MESSAGE, CALL = (
@@ -27,9 +30,12 @@ ENDOFTEXT, RETURN, CONSTRAIN, CHANNEL, START, END, MESSAGE, CALL = (
     200012,
 )
 FIRST_SPECIAL = 199998
+LONGEST_TOKEN = 128  # bytes
 VOCAB_SIZE = 201088
 STOP_IDS = frozenset({RETURN, CALL, ENDOFTEXT})  # not END: it ends one message of the turn, not the turn
 
+_MARKER = re.compile(r"<\|[a-z0-9_]+\|>")
+_READ_TOGETHER = 1 << 14  # tokens; the library holds the GIL meanwhile, for some milliseconds
 _FIX = "pip uninstall openai-harmony; pip install --force-reinstall oss-harmony"
 VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 _CACHED_NAME = "fb374d419588a4632f3f557e76b4b70aebbca790"  # sha1 of the vocabulary's address
@@ -43,10 +49,19 @@ class Tokenizer:
     """
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        """Return the ids of `text`; markers such as "<|start|>" become special tokens only if `special`."""
-        allowed: Any = "all" if special else set()
-        ids: list[int] = encoding().encode(well_formed(text), allowed_special=allowed, disallowed_special=())
-        return ids
+        """Return the ids of `text`; markers such as "<|start|>" become special tokens only if `special`.
+
+        A megabyte takes less than a second, whatever it holds. An interrupt ends it at once.
+        """
+        text = well_formed(text)
+        if not special:
+            return _plain(text)
+        markers, ids, at = _markers(), list[int](), 0
+        for found in _MARKER.finditer(text):
+            if found.group() in markers:
+                ids += [*_plain(text[at : found.start()]), markers[found.group()]]
+                at = found.end()
+        return ids + _plain(text[at:])
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD."""
@@ -58,6 +73,11 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"Tokenizer(o200k_harmony, {VOCAB_SIZE} tokens)"
+
+
+def _plain(text: str) -> list[int]:
+    vocabulary = _vocabulary()
+    return [token for pieces in batches(text) for token in vocabulary.encode(pieces).tolist()]
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -74,6 +94,15 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def fewest_tokens(texts: Iterable[str]) -> int:
+    """Return a number of tokens that the texts have at least, without a look at their words.
+
+    >>> fewest_tokens(["Hello world", "a" * 1000])
+    9
+    """
+    return sum(-(-len(text.encode("utf-8", "surrogatepass")) // LONGEST_TOKEN) for text in texts)
+
+
 def prompt_hash(ids: Sequence[int]) -> str:
     """Return the sha256 of the comma-joined ids; a saved notebook identifies its prompt by it."""
     return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
@@ -84,7 +113,7 @@ def read_vocabulary() -> threading.Thread:
 
     def read() -> None:
         with contextlib.suppress(Exception):  # whoever needs it first is told
-            encoding()
+            _vocabulary()
 
     thread = threading.Thread(target=read, name="ossnb-vocabulary", daemon=True)
     thread.start()
@@ -95,6 +124,8 @@ def forget_vocabulary() -> None:
     """Free the vocabulary's memory; the next use reads it anew."""
     with _reading.lock:
         _read_encoding.cache_clear()
+        _read_tokens.cache_clear()
+        _markers.cache_clear()
         token_bytes.cache_clear()
 
 
@@ -105,6 +136,31 @@ def encoding() -> Any:
     """Return the library's encoding, read at first use; ImportError or RuntimeError says how to get it."""
     with _reading.lock:  # who comes while it is read waits, and does not read it again
         return _read_encoding()
+
+
+def _vocabulary() -> _core.Vocabulary:
+    """Return the tokens to merge to, read at first use."""
+    with _reading.lock:
+        return _read_tokens()
+
+
+@functools.cache
+def _read_tokens() -> _core.Vocabulary:
+    """Read all ordinary tokens off the library: a call decodes thousands, with a marker between any two."""
+    library, between = _read_encoding(), b"<|start|>"
+    tokens: list[bytes] = []
+    for first in range(0, FIRST_SPECIAL, _READ_TOGETHER):
+        some = range(first, min(first + _READ_TOGETHER, FIRST_SPECIAL))
+        ids = [id for token in some for id in (token, START)]
+        text: str = library.decode(ids, errors="surrogateescape")
+        tokens += text.encode("utf-8", "surrogateescape").split(between)[:-1]
+    return _core.Vocabulary(tokens)
+
+
+@functools.cache
+def _markers() -> dict[str, int]:
+    """The special tokens by their names."""
+    return {token_bytes(token).decode(): token for token in range(FIRST_SPECIAL, VOCAB_SIZE)}
 
 
 @functools.cache
