@@ -18,7 +18,7 @@ from ..errors import CheckpointError
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece
 from ..harmony.stops import StopStrings
-from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
+from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
 from .question import Question
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
@@ -291,7 +291,7 @@ class Generation:
             effort=request.effort,
             prompt_tokens=list(request.prompt),
             prompt_sha256=self._prompt_sha256,
-            model=request.model,
+            model=well_formed(request.model),  # a path may hold any bytes
             revision=request.revision,
             precision=request.precision,
             device=request.device,
