@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ossnb
-from fakes import random_model, scripted_model
+from fakes import random_model, scripted_model, wait_until
 from ossnb import loader
 from ossnb.harmony.messages import as_messages
 from ossnb.testing import write_random_checkpoint
@@ -161,6 +161,64 @@ def test_answers_awaited_together_are_computed_one_after_the_other():
     changes = sum(a is not b for a, b in itertools.pairwise(threads))
     assert (len(threads), changes) == (100, 4)
     assert together == [model.complete([1, 2, s], max_tokens=20, seed=s).tokens for s in range(5)]
+
+
+def threads_of_streams():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("ossnb, awaited")]
+
+
+def test_all_events_of_a_stream_come_from_one_thread_that_ends_with_it():
+    model, threads = scripted_model(HELLO), []
+    model.engine.core.before_forward = lambda n: threads.append(threading.current_thread())
+
+    async def main(leaves):
+        stream = model.astream("Hi")
+        n_events = 0
+        async for _ in stream:
+            n_events += 1
+            if leaves and n_events == 3:
+                break
+        if leaves:
+            assert len(threads_of_streams()) == 1
+            del stream
+        return n_events
+
+    for leaves in (False, True):
+        threads.clear()
+        assert run(main(leaves)) >= 3
+        assert len(threads) > 2
+        assert len(set(threads)) == 1
+        wait_until(lambda: not threads_of_streams())
+
+
+@pytest.mark.parametrize("ending", ["closed", "cancelled", "error"])
+def test_the_thread_of_a_stream_ends_however_that_ends(ending):
+    model = scripted_model(HELLO)
+
+    def fail(n):
+        if n > 3:
+            raise MemoryError
+
+    async def main():
+        stream = model.astream("Hi")
+        await anext(stream)
+        if ending == "closed":
+            await stream.aclose()
+        elif ending == "cancelled":
+            stream.cancel()
+            async for _ in stream:
+                pass
+        else:
+            model.engine.core.before_forward = fail
+            with pytest.raises(MemoryError):
+                await stream.run()
+        for _ in range(500):
+            if not threads_of_streams():
+                return stream
+            await asyncio.sleep(0.01)
+        raise AssertionError("the thread goes on")
+
+    assert run(main()).reply.finish_reason == ("error" if ending == "error" else "cancelled")
 
 
 def test_an_answer_may_be_awaited_in_the_midst_of_another():

@@ -383,7 +383,7 @@ def test_of_two_threads_in_one_chat_one_answers_and_one_is_told():
 def test_a_place_that_the_messages_do_not_have_is_refused(at):
     chat = echo_model().chat()
     chat.say("a")
-    with pytest.raises(ValueError, match=r"at must be in 0\.\.2, a place in the messages"):
+    with pytest.raises(ValueError, match=r"at must be .*in 0\.\.2, a place in the messages"):
         chat.say("b", at=at)
 
 

@@ -492,3 +492,19 @@ def test_two_threads_generate_at_once_as_each_would_alone():
         thread.start()
     wait_until(lambda: len(together) == 4)
     assert together == alone
+
+
+def test_the_reply_so_far_costs_little_after_every_token():
+    model = random_model(context=40_000)
+    with model.stream_complete([i % 300 for i in range(20_000)], max_tokens=50, seed=1) as stream:
+        next(stream)
+        began = time.perf_counter()
+        replies = [stream.reply for _ in range(200)]
+        seconds = time.perf_counter() - began
+        seen = [stream.reply for _ in stream]
+    assert seconds < 0.4, "a few copies of lists each; the prompt's hash alone took longer"
+    assert {reply.prompt_sha256 for reply in [*replies, *seen]} == {stream.reply.prompt_sha256}
+    assert all(stream.reply.text.startswith(reply.text) for reply in seen)
+    assert seen[-1].text == stream.reply.text
+    replies[0].prompt_tokens.clear()
+    assert len(stream.reply.prompt_tokens) == 20_000, "each reply has lists of its own"

@@ -72,6 +72,14 @@ CALLS = {
     "<|channel|>commentary to=functions.my_tool-2_?": ("functions.my_tool-2_", "commentary"),
     "<|channel|>commentary to=weather?": ("weather", "commentary"),
     "<|channel|>commentaryto=functions.f": F,
+    "<|channel|>commentary to:functions.f": F,
+    "<|channel|>commentary to: functions.f json": F,
+    "commentary to=functions.f": F,
+    "assistantanalysis to=python": PYTHON,
+    '<|channel|>commentary "functions.f"': F,
+    "<|channel|>commentary.functions.f": F,
+    "<|channel|>commentary to=functions.f (json)": F,
+    "<|channel|>Commentary to=functions.f": F,
     "assistant<|channel|>commentary to=functions.f!": F,
 }
 
@@ -251,3 +259,17 @@ def test_a_header_of_many_markers_is_read_in_linear_time(unit):
     began = time.perf_counter()
     parse(unit * (40_000 // len(unit)))
     assert time.perf_counter() - began < 5
+
+
+def test_a_channel_without_its_marker_is_a_channel():
+    for turn in ("final<|message|>4<|return|>", "<|end|><|start|>assistantfinal<|message|>4<|return|>"):
+        parser, _ = parse(turn)
+        assert parser.messages == [Message("assistant", "4", "final")]
+        assert parser.notes
+
+
+def test_what_is_no_content_type_is_told_in_a_note():
+    for words in ("to=?", "(json)", "??"):
+        parser, _ = parse(f"<|channel|>final {words}<|message|>4<|return|>")
+        assert parser.messages == [Message("assistant", "4", "final")]
+        assert words in "".join(parser.notes)

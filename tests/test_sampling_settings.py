@@ -6,10 +6,12 @@ import dataclasses
 import json
 import math
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from fakes import random_model
 from ossnb.generation.sampling import MAX_SEED, Sampling, SamplingOptions
 
 
@@ -166,3 +168,61 @@ def test_from_dict_names_what_is_wrong(content, message):
 
 def test_settings_are_values():
     assert len({Sampling(top_k=5), Sampling(top_k=5), Sampling(logit_bias={1: 2})}) == 2
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-45, 1e-39, -0.0, Fraction(1, 10**400), 0])
+def test_a_temperature_without_a_finite_inverse_is_greedy(temperature):
+    assert Sampling(temperature=temperature).temperature == 0
+    settings = {"seed": 7, "max_tokens": 12}
+    model = random_model()
+    greedy = model.complete([1, 2], temperature=0, **settings)
+    for more in ({}, {"top_p": 0.5}, {"top_k": 5}, {"min_p": 0.5}):
+        assert model.complete([1, 2], temperature=temperature, **more, **settings).tokens == greedy.tokens
+
+
+def test_a_temperature_that_float32_can_divide_by_is_kept():
+    for temperature in (2.0**-126, 1e-30, 2.0**126):
+        assert Sampling(temperature=temperature).temperature == temperature
+        assert np.isfinite(1 / np.float32(temperature))
+    coldest = random_model().complete([1, 2], temperature=2.0**-126, top_p=0.5, seed=7, max_tokens=12)
+    assert coldest.tokens == random_model().complete([1, 2], temperature=0, max_tokens=12).tokens
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"temperature": 1e39}, r"temperature must be at most 8.50706e\+37, got 1e\+39"),
+        ({"temperature": 1e308}, "temperature must be at most"),
+        ({"temperature": 10**400}, "temperature must be >= 0, got 1000"),
+        ({"temperature": 10**5000}, "temperature must be >= 0, got an int too long to show"),
+        ({"temperature": Fraction(10**400)}, "temperature must be >= 0"),
+        ({"repetition_penalty": 1e-40}, r"repetition_penalty must be in 1e-06..1e\+06, got 1e-40"),
+        ({"repetition_penalty": 5e-324}, "repetition_penalty must be in"),
+        ({"repetition_penalty": 1e300}, "repetition_penalty must be in"),
+        ({"repetition_penalty": 10**400}, "repetition_penalty must be > 0, got 1000"),
+        ({"top_p": 10**5000}, "top_p must be in"),
+        ({"min_p": -(10**400)}, "min_p must be in"),
+        ({"presence_penalty": 10**400}, "presence_penalty must be in"),
+        ({"logit_bias": {5: 10**400}}, "logit_bias"),
+        ({"top_k": -(10**5000)}, "top_k must be >= 0, got an int too long to show"),
+        ({"seed": 10**5000}, "seed must be in"),
+        ({"logprobs": 10**5000}, "logprobs must be in"),
+    ],
+)
+def test_numbers_beyond_what_a_logit_bears_are_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Sampling.of(setting)
+
+
+@pytest.mark.parametrize("penalty", [1e-6, 1e6])
+@pytest.mark.parametrize("temperature", [0, 2.0**-126, 1, 2.0**126])
+def test_the_most_extreme_settings_still_choose_among_all_tokens(penalty, temperature):
+    settings = {"repetition_penalty": penalty, "temperature": temperature, "seed": 3, "max_tokens": 30}
+    for more in ({}, {"top_p": 5e-324}, {"top_p": 0.9, "presence_penalty": 2, "frequency_penalty": -2}):
+        tokens = random_model().complete([1, 2, 3], **settings, **more).tokens
+        assert len(tokens) == 30
+        assert set(tokens) != {0}
+
+
+def test_a_stop_string_is_well_formed():
+    assert Sampling(stop=["a\ud800", "\ud83d\ude00"]).stop == ("a\ufffd", "\U0001f600")

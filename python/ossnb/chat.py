@@ -9,7 +9,6 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
@@ -29,9 +28,15 @@ from .harmony.messages import (
     tool_result,
 )
 from .harmony.tokenizer import well_formed
+from .system.arguments import integer, shown
 from .system.files import replacing
 
 FORMAT, VERSION = "ossnb chat", 1
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, type) or not callable(getattr(model, "ask", None)):
+        raise TypeError(f"Chat takes a Model, got {shown(model)}; ossnb.load(...) makes one")
 
 
 class _Turn:
@@ -60,8 +65,7 @@ class _Turn:
         del turns[: turns.index(weakref.ref(self))]  # they are over
         messages = self._chat.messages
         at = len(messages) if self._at is None else self._at
-        if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(messages):
-            raise ValueError(f"at must be in 0..{len(messages)}, a place in the messages, got {at!r}")
+        at = integer("at", at, 0, len(messages), what="a place in the messages")
         self._history, self._replaced = messages[:at], messages[at:]
         return self._history
 
@@ -100,6 +104,7 @@ class Chat:
         effort: str = "medium",
         **options: Unpack[QuestionOptions],
     ) -> None:
+        _check_model(model)
         self.model = model
         self.instructions = instructions
         self.effort = effort
@@ -253,6 +258,7 @@ class Chat:
 
         Raises ValueError for a file that is no saved chat, is damaged, or has a newer version.
         """
+        _check_model(model)
         path = Path(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

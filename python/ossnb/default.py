@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from . import loader
 from .engine.turns import Turn, Turns
@@ -16,6 +16,7 @@ from .generation.stream import Stream
 from .harmony.messages import Prompt
 from .harmony.prompt import only_question
 from .model import Model
+from .system.arguments import shown
 
 if TYPE_CHECKING:
     from .views.sliders import Sliders
@@ -46,12 +47,21 @@ def default_model() -> Model:
     return model
 
 
+def check_model(door: str, model: Any) -> None:
+    """Raise TypeError for what is no model, or a model that was closed."""
+    if not isinstance(model, Model):
+        raise TypeError(f"{door} takes a Model, got {shown(model)}; ossnb.load(...) makes one")
+    _ = model.engine  # a closed model says so here
+
+
 def set_default_model(model: Model | None) -> None:
     """Make `model` the default; None lets the next use load it anew.
 
     >>> ossnb.set_default_model(ossnb.load("demo", precision="fast"))
     """
     global _default
+    if model is not None:
+        check_model("set_default_model", model)
     _default = model
 
 
@@ -139,6 +149,10 @@ def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None
     """
     from .views.sliders import Sliders
 
+    if not isinstance(prompt, str):
+        raise ValueError(f"prompt must be a str, got {type(prompt).__name__}")
+    if model is not None:
+        check_model("sliders", model)
     if reply is not None and not prompt:
         prompt = only_question(reply.prompt_tokens)
     writer: Author = model or (reply.origin.model if reply is not None else default_model())

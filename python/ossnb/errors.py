@@ -27,7 +27,7 @@ class ContextFull(ValueError):
 
 
 class Busy(RuntimeError):
-    """The model computes for another caller; the message says where, what, and since when.
+    """The model computes for another caller, or the chat does; the message says where and what.
 
     >>> model.patience_s = None  # waits for its turn, however long that takes
     >>> reply = model.generate("Hi")

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from . import _core
 from .chat import Chat
 from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
+from .engine.kept import Kept
 from .engine.prefix import PrefixTree
 from .engine.scheduler import PASS_ROWS, Scheduler
 from .engine.shared import Reading, SharedEngine
@@ -31,10 +32,15 @@ from .harmony.messages import Prompt
 from .harmony.prompt import drop_old_analysis, render
 from .harmony.tokenizer import CALL, Tokenizer, fewest_tokens
 from .system import machine
+from .system.arguments import integer
 from .system.files import parse_size
 from .system.progress import size_text
 
+KEPT_BYTES = 64 << 20  # of what views have read of replies
 KV_SHARE = 4  # one part in so many of the free memory is for keys and values that are kept
+
+
+T = TypeVar("T")
 
 
 def _kv_bytes(kv_memory: int | str | None) -> int:
@@ -83,6 +89,7 @@ class Model:
         self.precision = precision
         self.context = config.max_position_embeddings if context is None else context
         self.tokenizer = Tokenizer()
+        self.kept = Kept(KEPT_BYTES)  # what views have read of replies
         self._origin = Origin(self)
         engine = SharedEngine(core, files)
         self._scheduler: Scheduler | None = Scheduler(engine, PrefixTree(core, _kv_bytes(kv_memory)))
@@ -381,12 +388,40 @@ class Model:
         The part before `start` is taken from kept keys and values where there are some.
         """
         tokens = np.asarray(self._token_ids(token_ids), np.int32)
+        start = integer("start", start, 0, len(tokens), what="a place among the tokens")
         self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
         reading = self.engine.reading(f"computing the logits of {len(tokens):,} tokens")
+        return self._blocks(reading, tokens, start, reading.logits)
+
+    def trace_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield all arrays of the layers for each token from position `start` on, a few rows (n <= 64) at a
+        time.
+
+        >>> block = next(model.trace_blocks(reply.prompt_tokens))
+        >>> block["logits"].shape, block["experts"].shape
+        ((64, 201088), (4, 64, 2))
+
+        They are "logits" [n, V], "hidden" [L + 1, n, D], where row 0 is the embedding, and "router_logits"
+        [L, n, E], "experts" int32 and "expert_weights" [L, n, A]. `trace` keeps and joins some of them.
+        Errors as for `logits`.
+        """
+        tokens = np.asarray(self._token_ids(token_ids), np.int32)
+        start = integer("start", start, 0, len(tokens), what="a place among the tokens")
+        row = self.config.vocab_size + (self.config.num_hidden_layers + 1) * self.config.hidden_size
+        self._check_room("arrays", len(tokens), BLOCK * row * 4)
+        reading = self.engine.reading(f"tracing {len(tokens):,} tokens")
+        return self._blocks(reading, tokens, start, reading.trace)
+
+    def _blocks(
+        self,
+        reading: Reading,
+        tokens: NDArray[np.int32],
+        start: int,
+        read: Callable[[_core.Sequence, NDArray[np.int32]], T],
+    ) -> Iterator[T]:
         sequence = self._read(reading, tokens[:start])
         for at in range(start, len(tokens), BLOCK):
-            block = tokens[at : at + BLOCK]
-            yield reading.logits(sequence, block)
+            yield read(sequence, tokens[at : at + BLOCK])
 
     def trace(
         self,
@@ -462,12 +497,13 @@ class Model:
         return self._open().tree.n_bytes
 
     def forget(self) -> None:
-        """Free the keys and values kept from earlier prompts and replies.
+        """Free the keys and values kept from earlier prompts and replies, and what views have read of them.
 
         >>> model.forget(); model.n_kept_bytes
         0
         """
         self._open().tree.clear()
+        self.kept.clear()
 
     def close(self) -> None:
         """Free the memory; you cannot use the model any more. The end of a `with` does the same.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..checkpoint.config import Config
+from ..system.arguments import integer, shown
 from .attention import as_float32, attention_weights, rms_norm
 
 if TYPE_CHECKING:
@@ -35,9 +37,13 @@ def check_kinds(what: Iterable[str]) -> frozenset[str]:
     >>> sorted(check_kinds("router"))
     ['router']
     """
-    kinds = frozenset([what] if isinstance(what, str) else what)
-    if unknown := sorted(kinds - set(KINDS)):
-        raise ValueError(f"what must be of {', '.join(KINDS)}, got {unknown[0]!r}")
+    if not isinstance(what, Iterable):
+        raise ValueError(f"what must be of {', '.join(KINDS)}, got {shown(what)}")
+    named = [what] if isinstance(what, str) else list(what)
+    for kind in named:
+        if kind not in KINDS:
+            raise ValueError(f"what must be of {', '.join(KINDS)}, got {shown(kind)}")
+    kinds = frozenset(named)
     if not kinds:
         raise ValueError(f"what must name at least one of {', '.join(KINDS)}, got nothing")
     return kinds
@@ -51,13 +57,16 @@ def check_layers(layers: Iterable[int] | None, n_layers: int) -> list[int]:
     """
     if layers is None:
         return list(range(n_layers))
+    if not isinstance(layers, Iterable):
+        raise ValueError(f"layers must be a list of integers, as [0, -1], got {shown(layers)}")
     chosen = list(layers)
     for layer in chosen:
-        if isinstance(layer, bool) or not isinstance(layer, int) or not -n_layers <= layer < n_layers:
-            raise ValueError(f"layers must be integers in {-n_layers}..{n_layers - 1}, got {layer!r}")
+        is_integer = isinstance(layer, Integral) and not isinstance(layer, bool)
+        if not is_integer or not -n_layers <= layer < n_layers:
+            raise ValueError(f"layers must be integers in {-n_layers}..{n_layers - 1}, got {shown(layer)}")
     if not chosen:
         raise ValueError("layers must name at least one layer, got none")
-    return [layer % n_layers for layer in chosen]
+    return [int(layer) % n_layers for layer in chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +81,8 @@ class Tracing:
     n_top: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start < self.n:
-            raise ValueError(f"start must be in 0..{self.n - 1} (the tokens), got {self.start}")
-        if self.n_top < 1:
+        integer("start", self.start, 0, self.n - 1, what="the tokens")
+        if integer("n_top", self.n_top, 0) < 1:
             raise ValueError(f"n_top must be at least 1, got {self.n_top}")
 
     @property

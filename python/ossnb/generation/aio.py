@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import queue
 import threading
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -23,15 +25,44 @@ T = TypeVar("T")
 _queue = Turns("the queue of awaited answers", "await fewer at a time")
 
 
+class _Worker:
+    """A thread that makes one call after the other. It starts with the first and waits in between."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread: threading.Thread | None = None
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    def make(self, call: Callable[[], None]) -> None:
+        """Make a call, which must not raise, in the thread."""
+        if self._thread is None or not self._thread.is_alive():  # none yet, or a fork left it behind
+            self._calls = queue.SimpleQueue()
+            self._thread = threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True)
+            self._thread.start()
+        self._calls.put(call)
+
+    def end(self) -> None:
+        """End the thread after its call; a later call starts another."""
+        self._thread = None
+        self._calls.put(None)
+
+
+def _work(calls: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+    wait_forever_here()  # whoever awaits can be cancelled, and blocks nobody
+    while (call := calls.get()) is not None:
+        call()
+        del call  # while it waits, it holds no stream
+
+
 class AsyncStream:
     """The events of one generation, for `async for`; `reply` has the text written, whatever ended it.
 
     >>> async for event in model.astream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
     2 + 2 = 4.
 
-    The model runs in a thread of its own, and only while you wait for an event. So the event loop stays free,
-    and nothing runs once you leave the loop. `await stream.run()` gives the whole reply. When the task is
-    cancelled (by a timeout or a kernel's interrupt), the engine's call ends first. The CancelledError then
+    The model runs in one thread of the stream, and only while you wait for an event. So the event loop stays
+    free, and nothing runs once you leave the loop. `await stream.run()` gives the whole reply. When the task
+    is cancelled (by a timeout or a kernel's interrupt), the engine's call ends first. The CancelledError then
     has the partial reply in `.reply`, and the stream has it too. Wrong arguments raise at the first `await`.
     """
 
@@ -40,7 +71,8 @@ class AsyncStream:
         self._stream: Stream | None = None
         self._step: asyncio.Future[Any] | None = None
         self._is_cancelled = threading.Event()
-        self._thread_name = f"ossnb, awaited in {here()}"
+        self._worker = _Worker(f"ossnb, awaited in {here()}")
+        weakref.finalize(self, self._worker.end).atexit = False
 
     def __aiter__(self) -> Self:
         return self
@@ -48,12 +80,15 @@ class AsyncStream:
     async def __anext__(self) -> Event:
         event = await self._in_thread(self._next_event)
         if event is None:
+            self._worker.end()
             raise StopAsyncIteration
         return event
 
     async def run(self) -> Reply:
         """Generate to the end and return the reply. Several runs at once take place one after the other."""
-        return await self._in_thread(self._run)
+        reply = await self._in_thread(self._run)
+        self._worker.end()
+        return reply
 
     def cancel(self) -> None:
         """End the generation, from any thread; it ends with "done" within about 20 ms."""
@@ -115,8 +150,7 @@ class AsyncStream:
         self._step = step = loop.create_future()
         context = contextvars.copy_context()  # a notebook finds in it the cell to which a print belongs
 
-        def work() -> None:
-            wait_forever_here()  # whoever awaits can be cancelled, and blocks nobody
+        def call() -> None:
             result, error = None, None
             try:
                 result = context.run(function)
@@ -125,7 +159,7 @@ class AsyncStream:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(_settle_step, step, result, error)
 
-        threading.Thread(target=work, name=self._thread_name, daemon=True).start()
+        self._worker.make(call)
         try:
             while not step.done():
                 await asyncio.wait([step], timeout=HEARTBEAT_S)
@@ -137,7 +171,10 @@ class AsyncStream:
             raise error.with_traceback(None) from None  # asyncio's frames would tell nobody anything
         except BaseException:  # the loop itself is ending
             self.cancel()
+            self._worker.end()
             raise
+        if step.exception() is not None:
+            self._worker.end()
         return cast(T, step.result())
 
     async def _settle(self) -> None:
@@ -147,6 +184,7 @@ class AsyncStream:
             await asyncio.wait([self._step], timeout=SETTLE_S)
         if self._stream is not None and (self._step is None or self._step.done()):
             self._stream.close()
+        self._worker.end()
 
 
 def _settle_step(step: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

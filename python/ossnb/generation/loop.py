@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,7 +18,7 @@ from ..errors import CheckpointError
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece
 from ..harmony.stops import StopStrings
-from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes
+from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
 from .question import Question
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
@@ -257,13 +258,20 @@ class Generation:
 
     # ---- the end -----------------------------------------------------------------------------------------
 
+    @functools.cached_property
+    def _prompt_sha256(self) -> str:
+        return prompt_hash(self._request.prompt)
+
     def reply(self) -> Reply:
-        """Return the reply; while it is being written, the part so far, marked "unfinished"."""
+        """Return the reply; while it is being written, the part so far, marked "unfinished".
+
+        A reader may ask after every token: it costs copies of lists, and nothing is computed anew.
+        """
         request = self._request
         n_prompt = len(request.prompt)
         return Reply(
-            text="".join(self._text),
-            reasoning="".join(self._reasoning),
+            text=_joined(self._text),
+            reasoning=_joined(self._reasoning),
             tool_calls=list(self._tool_calls),
             messages=list(self._reader.messages),
             tokens=self._tokens[n_prompt:],
@@ -282,10 +290,16 @@ class Generation:
             sampling=request.sampling,
             effort=request.effort,
             prompt_tokens=list(request.prompt),
-            prompt_sha256=prompt_hash(request.prompt),
-            model=request.model,
+            prompt_sha256=self._prompt_sha256,
+            model=well_formed(request.model),  # a path may hold any bytes
             revision=request.revision,
             precision=request.precision,
             device=request.device,
             origin=request.origin,
         )
+
+
+def _joined(parts: list[str]) -> str:
+    """Join texts and leave them joined, so that the next time has only the new ones to join."""
+    parts[:] = ["".join(parts)]
+    return parts[0]

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checkpoint.config import Config
+from ..engine.kept import Kept
 from ..harmony.messages import Message, ToolCall, messages_from_json, messages_to_json
 from ..harmony.prompt import EFFORTS
+from ..system.arguments import number
 from ..system.fields import Fields
 from ..version import __version__
 from .sampling import Sampling, SamplingOptions
@@ -157,6 +159,7 @@ class Author(Protocol):
     revision: str | None
     config: Config
     tensors: dict[str, NDArray[Any]]
+    kept: Kept
 
     @property
     def device(self) -> str: ...
@@ -167,6 +170,7 @@ class Author(Protocol):
         self, reply: Reply, at: int, text: str | Sequence[int], /, *args: Any, **sampling: Any
     ) -> Writing: ...
     def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]: ...
+    def trace_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[dict[str, NDArray[Any]]]: ...
     def trace(
         self,
         prompt: str | Iterable[int],
@@ -278,6 +282,7 @@ class Reply:
         >>> reply.spans(below=0.9)[0].text
         '17'
         """
+        below = probability_limit(below)  # before the reply is read
         found: list[Span] = self.inspect(n_top=1).spans(below)
         return found
 
@@ -422,6 +427,11 @@ class Reply:
         return (
             f"Reply({self.text!r}, finish_reason={self.finish_reason!r}, seed={self.sampling.seed}, {speed})"
         )
+
+
+def probability_limit(below: Any) -> float:
+    """Return the limit for `spans`, checked."""
+    return number("below", below, "a probability in (0, 1]", lambda x: 0 < x <= 1)
 
 
 def check_version(content: Any) -> Fields:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, TypedDict
 
+from ..harmony.tokenizer import well_formed
+from ..system.arguments import integer, number
 from .keywords import check_keywords
 
 MAX_SEED = 2**64 - 1
 MAX_LOGPROBS = 100
+MAX_TEMPERATURE = 2.0**126  # it and its inverse are float32 numbers with all their digits
+MAX_REPETITION_PENALTY = 1e6
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -39,9 +42,9 @@ class Sampling:
     >>> Sampling(temperature=0.7, top_p=0.9).temperature
     0.7
 
-    `temperature` 0 is greedy. `stop` takes strings, which act on the answer's text, and token ids. `logprobs`
-    n asks for the n likeliest tokens at every step. `seed` None means that a seed is drawn (`with_seed`). A
-    ValueError names a bad value.
+    `temperature` 0 is greedy, and so is one below 1e-38. `stop` takes strings, which act on the answer's
+    text, and token ids. `logprobs` n asks for the n likeliest tokens at every step. `seed` None means that a
+    seed is drawn (`with_seed`). A ValueError names a bad value.
     """
 
     max_tokens: int | None = None
@@ -59,20 +62,18 @@ class Sampling:
 
     def __post_init__(self) -> None:
         checked = {
-            "temperature": _number("temperature", self.temperature, ">= 0", lambda x: x >= 0),
-            "top_p": _number("top_p", self.top_p, "in (0, 1]", lambda x: 0 < x <= 1),
-            "top_k": _integer("top_k", self.top_k, 0),
-            "min_p": _number("min_p", self.min_p, "in [0, 1)", lambda x: 0 <= x < 1),
-            "repetition_penalty": _number(
-                "repetition_penalty", self.repetition_penalty, "> 0", lambda x: x > 0
-            ),
+            "temperature": _temperature(self.temperature),
+            "top_p": number("top_p", self.top_p, "in (0, 1]", lambda x: 0 < x <= 1),
+            "top_k": integer("top_k", self.top_k, 0),
+            "min_p": number("min_p", self.min_p, "in [0, 1)", lambda x: 0 <= x < 1),
+            "repetition_penalty": _repetition_penalty(self.repetition_penalty),
             "presence_penalty": _penalty("presence_penalty", self.presence_penalty),
             "frequency_penalty": _penalty("frequency_penalty", self.frequency_penalty),
             "logit_bias": _logit_bias(self.logit_bias),
             "stop": _stop(self.stop),
-            "seed": None if self.seed is None else _integer("seed", self.seed, 0, MAX_SEED),
-            "logprobs": _integer("logprobs", self.logprobs, 0, MAX_LOGPROBS),
-            "max_tokens": None if self.max_tokens is None else _integer("max_tokens", self.max_tokens, 1),
+            "seed": None if self.seed is None else integer("seed", self.seed, 0, MAX_SEED),
+            "logprobs": integer("logprobs", self.logprobs, 0, MAX_LOGPROBS),
+            "max_tokens": None if self.max_tokens is None else integer("max_tokens", self.max_tokens, 1),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -152,25 +153,22 @@ _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Sampling)} | {"lo
 SAMPLING_DEFAULTS: dict[str, Any] = _DEFAULTS | {"logit_bias": None}  # as callers write them
 
 
-def _number(name: str, value: Any, expected: str, holds: Callable[[Any], bool]) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"{name} must be a number {expected}, got {value!r}")
-    if not math.isfinite(value) or not holds(value):
-        raise ValueError(f"{name} must be {expected}, got {value}")
-    return float(value)
+def _temperature(value: Any) -> float:
+    """Return a temperature whose inverse is a float32 too; below those the likeliest token is sure: 0."""
+    found = number("temperature", value, ">= 0", lambda x: x >= 0)
+    number("temperature", value, f"at most {MAX_TEMPERATURE:g}", lambda x: x <= MAX_TEMPERATURE)
+    return found if found >= 1 / MAX_TEMPERATURE else 0.0
+
+
+def _repetition_penalty(value: Any) -> float:
+    """Return a penalty that leaves every logit finite, multiplied or divided by it."""
+    number("repetition_penalty", value, "> 0", lambda x: x > 0)
+    low, high = 1 / MAX_REPETITION_PENALTY, MAX_REPETITION_PENALTY
+    return number("repetition_penalty", value, f"in {low:g}..{high:g}", lambda x: low <= x <= high)
 
 
 def _penalty(name: str, value: Any) -> float:
-    return _number(name, value, "in [-2, 2]", lambda x: -2 <= x <= 2)
-
-
-def _integer(name: str, value: Any, low: int, high: int | None = None) -> int:
-    expected = f">= {low}" if high is None else f"in {low}..{high}"
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{name} must be an integer {expected}, got {value!r}")
-    if int(value) < low or (high is not None and int(value) > high):
-        raise ValueError(f"{name} must be {expected}, got {value}")
-    return int(value)
+    return number(name, value, "in [-2, 2]", lambda x: -2 <= x <= 2)
 
 
 def _logit_bias(bias: Any) -> dict[int, float]:
@@ -179,7 +177,7 @@ def _logit_bias(bias: Any) -> dict[int, float]:
     if not isinstance(bias, Mapping):
         raise ValueError(f"logit_bias must map token ids to numbers, got {type(bias).__name__}")
     return {
-        _integer("logit_bias key", token, 0): _number(
+        integer("logit_bias key", token, 0): number(
             f"logit_bias[{token}]",
             value,
             "in [-100, 100]",
@@ -203,5 +201,5 @@ def _one_stop(stop: Any) -> str | int:
     if isinstance(stop, str):
         if not stop:
             raise ValueError("stop strings must not be empty, got ''")
-        return stop
-    return _integer("stop token id", stop, 0)
+        return well_formed(stop)
+    return integer("stop token id", stop, 0)

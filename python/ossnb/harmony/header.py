@@ -18,7 +18,7 @@ GIVEN = -1  # in place of <|start|> before the header that the prompt has begun:
 CHANNELS = ("analysis", "commentary", "final")
 _CHANNEL = re.compile(r"(\W*)(analysis|commentary|final)(?P<more>\S*)", re.IGNORECASE)
 _GLUED = "(?<=analysis)|(?<=commentary)|(?<=final)|(?<=assistant)"
-_TO = re.compile(rf"(?:(?<!\S)|{_GLUED})to\s*=\s*(?=\S)", re.IGNORECASE)
+_TO = re.compile(rf"(?:(?<!\S)|{_GLUED})to\s*[=:]\s*(?=\S)", re.IGNORECASE)
 _ASSISTANT = re.compile(r"assistant(?=$|\W|analysis|commentary|final|to=):?")
 # A tool's name, perhaps in quotes, and the punctuation that runs on: functions.f, "functions.f", functions.f?
 _TOOL = re.compile(
@@ -26,6 +26,7 @@ _TOOL = re.compile(
     r"(?P<name>(?:functions|browser)(?:\.[A-Za-z0-9_-]+)+|python(?![A-Za-z0-9_-]|\.\w))"
     r"(?(quote)[\"'`”’)\]>]*)[?!.,:;]*"
 )
+_TYPE = re.compile(r"(<\|constrain\|>)?\w[\w.+/-]*")
 _FOREIGN = frozenset({"system", "developer", "user", "tool"})
 
 
@@ -168,7 +169,7 @@ def _take_recipient(header: Header, text: str, oddities: list[str], *, has_messa
         tool, end = _TOOL.match(text, to.end()), word.end()
         if tool is not None:
             header.recipient, end = tool["name"], tool.end()
-        elif has_message:
+        elif has_message and "=" in to[0]:
             header.recipient = re.sub(r"^[^\w-]+|[^\w-]+$", "", word[0]) or None
         if header.recipient is None:
             continue
@@ -187,7 +188,10 @@ def _place_rest(header: Header, oddities: list[str]) -> None:
         header.recipient = tool["name"]
         if tool["name"] != (written := words.pop(0)):
             oddities.append(f"recipient '{written}', taken as '{header.recipient}'")
-    has_type = len(words) == 1 and re.search(r"\w", words[0]) is not None
+    if words and header.channel is None and words[0] in CHANNELS:
+        header.channel = words.pop(0)
+        oddities.append(f"channel '{header.channel}' without <|channel|>")
+    has_type = len(words) == 1 and _TYPE.fullmatch(words[0]) is not None
     if has_type and header.content_type is None and (header.channel is not None or header.is_call):
         header.content_type = words.pop()
     if words:

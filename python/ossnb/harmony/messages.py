@@ -27,13 +27,17 @@ class ToolCall:
     {'city': 'Paris'}
 
     `name` has no "functions." before it. `raw` is the text as written; `arguments` is None where it is not
-    JSON.
+    JSON. Lone surrogates become U+FFFD.
     """
 
     name: str
     arguments: Any
     raw: str
     recipient: str
+
+    def __post_init__(self) -> None:
+        for name in ("name", "raw", "recipient"):
+            object.__setattr__(self, name, well_formed(getattr(self, name)))
 
     @classmethod
     def parse(cls, recipient: str, raw: str) -> ToolCall:
@@ -42,7 +46,6 @@ class ToolCall:
         >>> ToolCall.parse("functions.add", '{"a": 1}').name
         'add'
         """
-        recipient, raw = well_formed(recipient), well_formed(raw)
         try:
             arguments = json.loads(raw)
             if "\\u" in raw:  # an escape may spell a lone surrogate
@@ -265,7 +268,7 @@ def _assistant_messages(
     if said or recipient or not (calls or messages):
         # Text beside calls is what harmony names a preamble: said to the user, on the commentary channel.
         channel = channel or ("commentary" if calls else "final")
-        messages.append(Message("assistant", said, channel, recipient, content_type, item.get("name")))
+        messages.append(Message("assistant", said, channel, recipient, content_type))
     for call in calls:
         message = _call_message(call, where)
         if isinstance(call, Mapping) and isinstance(call.get("id"), str):

@@ -8,14 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.attention import each_head
+from ..engine.kept import Arrays, token_key
 from ..engine.trace import check_layers
-from ..generation.record import Reply
+from ..generation.record import Author, Reply
 from ..harmony.tokenizer import token_bytes
+from ..system.arguments import integer
 from .markup import MAX_TOKENS, Html, percent, quoted, token_strip, token_traits, visible
 from .panel import Panel
 
 N_STRONGEST = 8
 MAX_LIVE_BYTES = 16 << 20  # 2,000 tokens of a reply; the picture shows one token of any
+
+
+def _inputs(model: Author, tokens: list[int], layer: int) -> NDArray[np.float32]:
+    """Return the residual stream before a layer, [S, D]. All layers' are kept where they are small, so that a
+    view of another layer reads nothing."""
+    config, key = model.config, token_key(tokens)
+    kept: Arrays | None = model.kept.get(("inputs", layer, key))
+    if kept is not None:
+        return np.asarray(kept["inputs"], np.float32)
+    n_layers = config.num_hidden_layers
+    n_bytes = 4 * n_layers * len(tokens) * config.hidden_size
+    keeps_all = n_bytes <= model.kept.max_bytes // 2
+    before = range(n_layers - 1) if keeps_all else range(max(layer - 1, 0), max(layer, 1))
+    traced = model.trace(tokens, what="hidden", layers=[*before] or [0])
+    found = {i + 1: states for i, states in zip(before, traced["hidden"], strict=False)}
+    found[0] = traced["embedding"]
+    for i in [*found] if keeps_all else [layer]:
+        model.kept.put(("inputs", i, key), {"inputs": found[i].copy()})
+    inputs: NDArray[np.float32] = found[layer]
+    return inputs
 
 
 class Attention(Panel):
@@ -42,12 +64,10 @@ class Attention(Panel):
         """Read a reply that has tokens again with its model; `head` None takes the mean of all heads."""
         model = reply.origin.model
         config, n_heads = model.config, model.config.num_attention_heads
-        if head is not None and (type(head) is not int or not 0 <= head < n_heads):
-            raise ValueError(f"head must be an integer in 0..{n_heads - 1} or None, got {head!r}")
+        head = None if head is None else integer("head", head, 0, n_heads - 1, what="or None for all")
         (layer,) = check_layers([layer], config.num_hidden_layers)
         tokens = [*reply.prompt_tokens, *reply.tokens]
-        traced = model.trace(tokens, what="hidden", layers=[max(layer - 1, 0)])
-        inputs = traced["hidden"][0] if layer else traced["embedding"]
+        inputs = _inputs(model, tokens, layer)
         start, heads = len(reply.prompt_tokens), range(n_heads) if head is None else [head]
         weights = np.zeros((len(reply.tokens), len(tokens)), np.float32)
         for one in each_head(model.tensors, config, layer, inputs, start, heads):  # all at once are gigabytes
@@ -57,8 +77,7 @@ class Attention(Panel):
 
     def at(self, at: int) -> Attention:
         """Return the view of token `at` of the reply: the places where it looked."""
-        if not 0 <= at < len(self.weights):
-            raise ValueError(f"at must be in 0..{len(self.weights) - 1}, got {at}")
+        at = integer("at", at, 0, len(self.weights) - 1, what="a token of the reply")
         return Attention(self.tokens, self.weights, self._label, at)
 
     @property
@@ -68,8 +87,9 @@ class Attention(Panel):
 
     def strongest(self, at: int, n: int = N_STRONGEST) -> list[tuple[int, str, float]]:
         """List the places where token `at` looked most: (position, text, share), largest first."""
+        at = integer("at", at, 0, len(self.weights) - 1, what="a token of the reply")
         row = self.weights[at]
-        order = np.argsort(-row, kind="stable")[:n]
+        order = np.argsort(-row, kind="stable")[: integer("n", n, 1)]
         return [(int(i), visible(token_bytes(int(self.tokens[i]))), float(row[i])) for i in order]
 
     def plain(self) -> str:

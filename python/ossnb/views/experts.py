@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from ..generation.record import Reply
 from ..harmony.tokenizer import token_bytes
+from ..system.arguments import shown
 from .markup import Html, heat_map, percent, token_traits, visible
 from .panel import Panel
+from .steps import read_reply
 
 N_BUSIEST = 3  # experts a layer, in the text
 
@@ -42,17 +44,14 @@ class Experts(Panel):
 
     @classmethod
     def read(cls, reply: Reply) -> Self:
-        """Read a reply that has tokens again with its model."""
-        model = reply.origin.model
-        tokens = [*reply.prompt_tokens, *reply.tokens]
-        found = model.trace(tokens, what="router", start=len(reply.prompt_tokens))
-        return cls(found["tokens"], found["experts"], found["expert_weights"], model.config.num_local_experts)
+        """Take the experts of a reply that has tokens; `read_reply` reads it where nothing is kept."""
+        read, n_experts = read_reply(reply, with_experts=True), reply.origin.model.config.num_local_experts
+        return cls(read["tokens"], read["experts"], read["expert_weights"], n_experts)
 
     def __getitem__(self, part: slice) -> Experts:
-        tokens = self.tokens[part]
-        if not isinstance(part, slice) or not len(tokens):
+        if not isinstance(part, slice) or not len(self.tokens[part]):
             raise ValueError(f"a part of {len(self.tokens)} tokens must be a non-empty slice, got {part!r}")
-        return Experts(tokens, self.ids[:, part], self.weights[:, part], self.n_experts)
+        return Experts(self.tokens[part], self.ids[:, part], self.weights[:, part], self.n_experts)
 
     @property
     def by_expert(self) -> NDArray[np.float32]:
@@ -87,6 +86,8 @@ class Experts(Panel):
 
     def difference(self, other: Experts) -> ExpertsDifference:
         """Compare with another reply, or another part, of the same model; see ExpertsDifference."""
+        if not isinstance(other, Experts):
+            raise ValueError(f"other must be an Experts, as reply.experts() gives, got {shown(other)}")
         if self.usage.shape != other.usage.shape:
             raise ValueError(
                 f"both must be of one model, got layers, experts {self.usage.shape} and {other.usage.shape}"

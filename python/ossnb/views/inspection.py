@@ -9,9 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..generation.record import Reply, Span, Writing
+from ..generation.record import Reply, Span, Writing, probability_limit
 from ..harmony.tokenizer import token_bytes
 from ..page.limiter import RateLimiter
+from ..system.arguments import integer
 from .attention import Attention
 from .experts import Experts
 from .markup import COLUMN, Html, percent, quoted, token_strip, token_traits, visible
@@ -58,13 +59,13 @@ class Inspection(Panel):
 
     def alternatives(self, at: int) -> list[tuple[str, float]]:
         """List the likeliest tokens in place of token `at` with their probabilities, best first."""
+        at = integer("at", at, 0, len(self.steps) - 1, what="a token of the reply")
         ids, logprobs = self.steps.top_ids[at], self.steps.top_logprobs[at]
         return [(visible(token_bytes(int(i))), float(np.exp(p))) for i, p in zip(ids, logprobs, strict=True)]
 
     def spans(self, below: float = 0.3) -> list[Span]:
         """List the stretches of tokens with a probability of less than `below`; see Reply.spans."""
-        if not 0 < below <= 1:
-            raise ValueError(f"below must be a probability in (0, 1], got {below}")
+        below = probability_limit(below)
         probabilities = self.probabilities
         is_low = np.concatenate([[False], probabilities < below, [False]])
         edges = np.flatnonzero(is_low[1:] != is_low[:-1]).reshape(-1, 2)

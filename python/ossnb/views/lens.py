@@ -8,8 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.kept import token_key
+from ..engine.trace import check_layers
 from ..generation.record import Reply
 from ..harmony.tokenizer import token_bytes
+from ..system.arguments import integer
 from .markup import MORE, Html, percent, quoted, visible
 from .panel import Panel
 
@@ -55,7 +58,13 @@ class LogitLens(Panel):
         read = [*reply.prompt_tokens, *reply.tokens[:-1]]
         start = len(reply.prompt_tokens) - 1
         model = reply.origin.model
-        found = model.trace(read, what="logit_lens", layers=layers, start=start, n_top=n_top)
+        chosen = check_layers(layers, model.config.num_hidden_layers)
+        n_top = integer("n_top", n_top, 1, model.config.vocab_size)
+        key = ("lens", *chosen, n_top, start, token_key(read))
+        found = model.kept.get(key)
+        if found is None:
+            traced = model.trace(read, what="logit_lens", layers=chosen, start=start, n_top=n_top)
+            found = model.kept.put(key, traced)
         tokens = np.asarray(reply.tokens, np.int32)
         return cls(tokens, found["layers"], found["lens_tokens"], found["lens_logprobs"])
 

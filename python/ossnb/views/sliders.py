@@ -92,7 +92,9 @@ class Sliders(Panel):
         for a setting that does not exist."""
         check_keywords("set", values, _DEFAULTS)
         changed = {**self._values, **values}
-        Sampling(**{name: value for name, value in changed.items() if name != "effort"})
+        checked = Sampling(**{name: value for name, value in changed.items() if name != "effort"})
+        if "temperature" in changed:  # one without a finite inverse is 0, for the page too
+            changed["temperature"] = checked.temperature
         if changed.get("effort", "medium") not in EFFORTS:
             raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {changed['effort']!r}")
         if not 0 <= changed.get("top_k", 0) <= N_KEPT:

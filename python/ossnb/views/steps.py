@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.kept import Arrays, token_key
 from ..engine.trace import top_ids
 from ..generation.record import Reply
+from ..system.arguments import integer
 
 
 class Rows:
@@ -41,13 +43,10 @@ class Steps(Rows):
 
     @classmethod
     def read(cls, reply: Reply, n_top: int) -> Self:
-        """Read a reply that has tokens again with its model."""
-        model = reply.origin.model
-        if not 1 <= n_top <= model.config.vocab_size:
-            raise ValueError(f"n_top must be in 1..{model.config.vocab_size}, got {n_top}")
-        tokens = [*reply.prompt_tokens, *reply.tokens]
-        blocks = model.logit_blocks(tokens[:-1], start=len(reply.prompt_tokens) - 1)
-        return cls.of(reply.tokens, blocks, n_top)
+        """Take these numbers of a reply that has tokens; `read_reply` reads it where nothing is kept."""
+        n_top = integer("n_top", n_top, 1, reply.origin.model.config.vocab_size)
+        read = read_reply(reply, n_top)
+        return cls(*(read[f.name][:, :n_top] if read[f.name].ndim > 1 else read[f.name] for f in fields(cls)))
 
     @classmethod
     def of(cls, tokens: list[int], blocks: Iterable[NDArray[np.float32]], n_top: int) -> Self:
@@ -60,6 +59,58 @@ class Steps(Rows):
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+
+N_TOP = 8  # likeliest tokens that are kept at least
+
+
+def read_reply(reply: Reply, n_top: int = N_TOP, *, with_experts: bool = False) -> Arrays:
+    """Read a reply that has tokens with its model: the columns of Steps.
+
+    >>> read_reply(reply)["top_ids"].shape
+    (50, 8)
+
+    `with_experts` adds "experts" int32 and "expert_weights", both [L, T, A]. The model keeps all that was
+    read, so that the next view of the reply reads only what is missing.
+    """
+    model = reply.origin.model
+    tokens = [*reply.prompt_tokens, *reply.tokens]
+    key = ("reply", len(reply.prompt_tokens), token_key(tokens))
+    kept = model.kept.get(key) or {}
+    n_kept = kept["top_ids"].shape[1] if kept else 0
+    if n_kept >= n_top and ("experts" in kept or not with_experts):
+        return kept
+    n_top = min(max(n_top, n_kept, N_TOP), model.config.vocab_size)
+    start, experts = len(reply.prompt_tokens) - 1, _Experts()
+    if with_experts:
+        blocks = experts.aside(model.trace_blocks(tokens, start), len(reply.tokens))
+    else:
+        blocks = model.logit_blocks(tokens[:-1], start)
+    steps = Steps.of(reply.tokens, blocks, n_top)
+    found = {field.name: getattr(steps, field.name) for field in fields(steps)}
+    return model.kept.put(key, {**kept, **found, **experts.joined()})
+
+
+class _Experts:
+    """The experts that a trace for the logits tells on its way."""
+
+    def __init__(self) -> None:
+        self._blocks: list[dict[str, NDArray[Any]]] = []
+
+    def aside(
+        self, traced: Iterable[dict[str, NDArray[Any]]], n_tokens: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the logits that each of n tokens was chosen from, and put the experts aside."""
+        for block in traced:
+            self._blocks.append({name: block[name].copy() for name in ("experts", "expert_weights")})
+            if n_tokens > 0:  # the pass that read the last token chose none
+                yield block["logits"][:n_tokens]
+            n_tokens -= len(block["logits"])
+
+    def joined(self) -> dict[str, NDArray[Any]]:
+        """Return the experts of the reply's tokens; the first pass read the prompt's last token."""
+        names = self._blocks[0] if self._blocks else ()
+        return {name: np.concatenate([b[name] for b in self._blocks], axis=1)[:, 1:] for name in names}
 
 
 def _reduced(
