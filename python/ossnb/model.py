@@ -462,6 +462,7 @@ class Model:
         >>> model.forget(); model.n_kept_bytes
         0
         """
+        self.engine.check_whole()
         self._open().tree.clear()
 
     def close(self) -> None:
@@ -469,7 +470,7 @@ class Model:
 
         >>> with ossnb.load("demo") as model: reply = model.generate("Hi")
         """
-        if self._scheduler is not None:
+        if self._scheduler is not None and self.engine.is_whole:
             self.forget()
         self.tensors.clear()
         self._scheduler = None

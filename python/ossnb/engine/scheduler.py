@@ -144,7 +144,7 @@ class Ride(Use):
         for others is writing into the sequence, it ends after this pass."""
         self.has_left = True
         sequence = self.sequence
-        if not self.is_aboard and sequence is not None:
+        if not self.is_aboard and sequence is not None and self.engine.is_whole:
             self.sequence = None
             self.scheduler.tree.keep(self.tokens, sequence)
             del sequence  # or its blocks could not be given up

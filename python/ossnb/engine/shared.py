@@ -45,7 +45,7 @@ class SharedEngine:
             "the model",
             "wait for it, stop it, or set model.patience_s to the seconds you want to wait (None: for ever)",
         )
-        self._broken = ""
+        self._cut_off = ""
         renew_in_children(self)
 
     def reading(self, doing: str) -> Reading:
@@ -65,15 +65,24 @@ class SharedEngine:
         either `_end_calls` sees that turn, or this check sees `_end_calls`."""
         if _is_ending and threading.current_thread() is not threading.main_thread():
             raise _core.Cancelled("the process is ending")
-        if self._broken:
-            raise Busy(self._broken)
+        self.check_whole()
         for file in self.files:
             file.check()
+
+    def check_whole(self) -> None:
+        """Raise Busy in a child that was forked within a call: even the books of the blocks may be locked."""
+        if self._cut_off:
+            raise Busy(self._cut_off)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `check_whole` passes."""
+        return not self._cut_off
 
     def renew(self) -> None:
         """In a forked child the engine's own lock stays locked if another thread was computing."""
         if (turn := self.turns.cut_off) is not None:
-            self._broken = (
+            self._cut_off = (
                 f"this process was forked while the model was busy {turn}, and its copy of the engine waits "
                 "for a thread that was not copied; load the model again in this process, fork while nothing "
                 'runs, or use multiprocessing.get_context("spawn")'
@@ -84,6 +93,7 @@ class Use(Turn):
     """A turn at the engine. `doing` tells waiting threads what goes on; it may change between two calls."""
 
     def __init__(self, engine: SharedEngine, doing: str) -> None:
+        engine.check_whole()
         super().__init__(engine.turns, doing, engine.patience_s)
         self.engine = engine
         self.core = engine.core
