@@ -7,6 +7,9 @@ import os
 import sys
 import warnings
 from numbers import Integral
+from typing import Any
+
+from numpy.typing import NDArray
 
 from . import _core
 from .checkpoint import demo, hub
@@ -15,10 +18,11 @@ from .checkpoint import packed as derived
 from .checkpoint.config import Config
 from .errors import CheckpointError
 from .generation.keywords import takes
-from .harmony.tokenizer import VOCAB_SIZE, read_vocabulary
+from .harmony.tokenizer import VOCAB_SIZE, is_unknown, read_vocabulary
 from .model import Model
 from .system import machine
 from .system.progress import size_text
+from .system.text import shown
 
 MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
 PRECISIONS = ("exact", "fast")
@@ -59,20 +63,16 @@ def load(
         raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
     where = _locate(source, revision)
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
-    if opened.n_bytes > machine.total_memory():
-        warnings.warn(
-            f"the weights, {size_text(opened.n_bytes)}, are larger than the memory, "
-            f"{size_text(machine.total_memory())}: they are read from the disk again and again, "
-            "which is slow",
-            stacklevel=3,  # past `takes`
-        )
+    if notes := _notes(opened):
+        warnings.warn("\n".join(notes), stacklevel=3)  # past `takes`
     if opened.config.vocab_size == VOCAB_SIZE:
         read_vocabulary()
     threads = threads or machine.physical_cores()
     packed = derived.prepare(opened, precision, threads, device)
-    tensors = opened.tensors.copy()
+    tensors: dict[str, NDArray[Any]] = {}
     for file in packed:
         tensors |= file.tensors
+    tensors |= opened.tensors  # last: no file of the cache takes the place of weights
     core = _core.Model(
         dataclasses.asdict(opened.config),
         tensors,
@@ -92,6 +92,32 @@ def load(
         context=fitting_context(opened.config, core.kv_bytes_per_token, context),
         kv_memory=kv_memory,
     )
+
+
+def _notes(opened: checkpoint.Checkpoint) -> list[str]:
+    """List what a user of this model should know; a load gives it as one warning."""
+    notes = list(opened.notes)
+    if opened.n_bytes > machine.total_memory():
+        notes.append(
+            f"the weights, {size_text(opened.n_bytes)}, are larger than the memory, "
+            f"{size_text(machine.total_memory())}: they are read from the disk again and again, "
+            "which is slow"
+        )
+    unknown = {i: name for i, name in sorted(opened.added_tokens.items()) if is_unknown(i, name)}
+    if unknown:
+        named = ", ".join(f"'{shown(name, 40)}' ({i})" for i, name in list(unknown.items())[:5])
+        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
+        notes.append(
+            f"{opened.path}: the tokenizer has tokens that gpt-oss's has not: {named}{more}. ossnb reads and "
+            f"writes texts by gpt-oss's own, in which they are called <|reserved_{min(unknown)}|> and the "
+            "like; give and take them as token ids"
+        )
+    if strange := [i for i in opened.config.eos_token_id if i >= opened.config.vocab_size]:
+        notes.append(
+            f"{opened.path}: the eos_token_id {strange[0]} is not among the {opened.config.vocab_size:,} "
+            "tokens of the vocabulary, so it ends no text"
+        )
+    return notes
 
 
 def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:

@@ -13,7 +13,6 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -31,6 +30,7 @@ from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
 from ..page.output import has_front_end
 from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
+from ..system.files import expand_user
 from ..system.progress import TerminalProgress, set_progress_factory
 from . import history, restore
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
@@ -265,7 +265,10 @@ class OssMagics(Magics):
 
     def _restore(self, words: list[str]) -> None:
         given = one_word(words, "restore")
-        path = Path(given).expanduser() if given else restore.find_notebook(self.shell.user_ns, os.environ)
+        if given:
+            path = expand_user(given, "the notebook")
+        else:
+            path = restore.find_notebook(self.shell.user_ns, os.environ)
         found, problems = restore.read_notebook(path)
         lines = [f"from {path.name}, as it was saved:"] if found else [f"{path} has no conversation in it"]
         for name, saved in found.items():

@@ -48,8 +48,10 @@ def physical_cores(root: Path = _ROOT) -> int:
 
 def free_disk(path: str | os.PathLike[str]) -> int:
     """Count the free bytes of the disk that holds `path`, or that will hold it."""
-    folder = Path(path).expanduser().absolute()
-    while not folder.exists():
+    folder = Path(os.path.expanduser(path)).absolute()
+    while not os.path.exists(
+        folder
+    ):  # unlike Path.exists, it takes a folder that may not be searched for absent
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
