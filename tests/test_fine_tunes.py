@@ -18,6 +18,7 @@ from ossnb.system import machine
 from ossnb.testing import write_random_checkpoint
 
 IDS = [1, 5, 9, 200, 7]
+COMPILED = "_orig_mod."  # what torch.compile puts before the names of the inner model
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,8 @@ def logits(folder):
     [
         lambda name: name.replace(".router.", ".router.linear."),
         lambda name: f"base_model.model.{name}",
-        lambda name: f"module._orig_mod.{name}",
-        lambda name: name.replace("model.layers.", "model._orig_mod.layers."),
+        lambda name: f"module.{COMPILED}{name}",
+        lambda name: name.replace("model.", f"model.{COMPILED}"),
         lambda name: name.replace("q_proj.", "q_proj.base_layer."),
         lambda name: f"base_model.model.{name}".replace(".router.", ".router.linear."),
         lambda name: name.removeprefix("model."),
