@@ -22,7 +22,7 @@ from .harmony.tokenizer import VOCAB_SIZE, is_unknown, read_vocabulary
 from .model import Model
 from .system import machine
 from .system.progress import size_text
-from .system.text import shown
+from .system.text import safe_terminal, shown
 
 MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
 PRECISIONS = ("exact", "fast")
@@ -47,24 +47,24 @@ def load(
 
     Without a source you get the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before,
     else the demo. The weights are mapped, not read into memory. `threads` None takes one thread a physical
-    core. `context` None takes as many tokens as half of the free memory holds, and at most as many as the
-    model was made for. `kv_memory` limits the keys and values that are kept for prompts that begin like
-    earlier ones: bytes, a size such as "4 GB", or None for a quarter of the free memory. `device` names the
-    device that computes. `revision` pins a hub revision. `precision` "exact" keeps the weights as stored and
-    activations at float32 grade. "fast" rounds activations to int8 per 32 and reads the dense weights as int8
-    (about a byte for each, 1.3 GB for 20b). These weights are packed once into the cache (OSSNB_CACHE,
-    OSSNB_CACHE_LIMIT) and mapped from then on. docs/NUMERICS.md compares the two. Raises CheckpointError for
-    files that are missing or wrong, MemoryError where the context cannot fit, ValueError for other arguments
-    that are wrong.
+    core; more than 4 for each of the machine's cores are refused. `context` None takes as many tokens as half
+    of the free memory holds, and at most as many as the model was made for. `kv_memory` limits the keys and
+    values that are kept for prompts that begin like earlier ones: bytes, a size such as "4 GB", or None for a
+    quarter of the free memory. `device` names the device that computes. `revision` pins a hub revision.
+    `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
+    activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for 20b).
+    These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from then on.
+    docs/NUMERICS.md compares the two. Raises CheckpointError for files that are missing or wrong, MemoryError
+    where the context cannot fit, ValueError for other arguments that are wrong.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
+    if threads is not None:
+        threads = machine.check_threads(threads)
     where = _locate(source, revision)
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
     if notes := _notes(opened):
-        warnings.warn("\n".join(notes), stacklevel=3)  # past `takes`
+        warnings.warn(safe_terminal("\n".join(notes)), stacklevel=3)  # past `takes`
     if opened.config.vocab_size == VOCAB_SIZE:
         read_vocabulary()
     threads = threads or machine.physical_cores()

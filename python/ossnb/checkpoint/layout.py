@@ -18,6 +18,7 @@ from ..errors import CheckpointError
 from ..system import machine
 from ..system.files import read_file
 from ..system.progress import size_text
+from ..system.text import safe_terminal
 from . import safetensors
 from .added import added_tokens, eos_token_ids
 from .config import Config
@@ -81,7 +82,14 @@ def open_checkpoint(
     `max_byte` reads the scales; it finds the largest byte of an array (NumPy's by default). A CheckpointError
     names the file and the tensor at fault.
     """
-    path = checkpoint_folder(Path(folder))
+    try:
+        return _open(Path(folder), max_byte or (lambda scales: int(scales.max())))
+    except CheckpointError as error:  # in it stand names of folders, and words of libraries about files
+        raise CheckpointError(safe_terminal(str(error))) from error.__cause__
+
+
+def _open(folder: Path, max_byte: Callable[[NDArray[np.uint8]], int]) -> Checkpoint:
+    path = checkpoint_folder(folder)
     config = Config.from_json(path / "config.json")
     config = dataclasses.replace(config, eos_token_id=eos_token_ids(path, config))
     found = locate(path)
@@ -96,7 +104,7 @@ def open_checkpoint(
         if header.entries
     }
     stored = {name: mapped[place.file].tensors[place.name] for name, place in places.items()}
-    _check_scales(path, found, stored, max_byte or (lambda scales: int(scales.max())))
+    _check_scales(path, found, stored, max_byte)
     fingerprint = _fingerprint(path, found, stored)
     if one_by_one:
         notes.append(_check_copies(path, stored))

@@ -39,6 +39,7 @@ from ..system.files import (
     replacing,
 )
 from ..system.progress import size_text, start_progress
+from ..system.text import safe_terminal
 from . import safetensors
 from .config import Config
 from .layout import Checkpoint
@@ -158,7 +159,7 @@ def prepare(
     """
     mapped: list[safetensors.MappedFile] = []
     left_out: list[_core.Packing] = []
-    reason = ""
+    reason, allowed = "", limit()
     for packing in packings(opened.config, precision, device):
         if sum(opened.tensors[name].nbytes for name in packing.sources) < LEAST_BYTES:
             continue
@@ -167,13 +168,13 @@ def prepare(
         except OSError as error:
             left_out.append(packing)
             reason = error.strerror or str(error)
-    if left_out and limit():
+    if left_out and allowed:
         what = " and ".join(packing.text for packing in left_out)
-        warnings.warn(
+        told = (
             f"{what} cannot be kept in {folder()} ({reason}): {left_out[-1].without}. OSSNB_CACHE names "
-            "another folder, OSSNB_CACHE_LIMIT its size (0 keeps no copies and gives no warning)",
-            stacklevel=3,
+            "another folder, OSSNB_CACHE_LIMIT its size (0 keeps no copies and gives no warning)"
         )
+        warnings.warn(safe_terminal(told), stacklevel=3)
     return mapped
 
 

@@ -4,9 +4,10 @@ generations share a call."""
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..checkpoint.safetensors import MappedFile
-from ..errors import Busy
+from ..errors import Busy, DeviceError
 from ..system.forks import Living, renew_in_children
 from .turns import PATIENCE_S, Turn, Turns
 
@@ -89,6 +90,17 @@ class SharedEngine:
             )
 
 
+@contextlib.contextmanager
+def device_errors(device: str) -> Iterator[None]:
+    """Turn a failure of the device, which C++ raises as a plain RuntimeError, into a DeviceError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # Busy, a cancel: not the device's
+            raise
+        raise DeviceError(f"the device {device!r} failed: {error}; the model is still usable") from error
+
+
 class Use(Turn):
     """A turn at the engine. `doing` tells waiting threads what goes on; it may change between two calls."""
 
@@ -106,7 +118,8 @@ class Use(Turn):
             self.engine.check_usable()
             if not self.wait(self.cancel.is_set):
                 raise _core.Cancelled("cancelled while it waited for its turn")
-            result = call()
+            with device_errors(self.core.device):
+                result = call()
         self.pass_on()
         return result
 

@@ -96,7 +96,7 @@ class UnfitFile(OSError):
 def read_file(path: Path, at_most: int) -> bytes:
     """Read a plain file of at most so many bytes; UnfitFile says what is wrong with any other.
 
-    >>> read_file(Path("a.txt"), at_most=100)  # doctest: +SKIP
+    >>> n_bytes = Path("a.txt").write_bytes(b"all of it"); read_file(Path("a.txt"), at_most=100)
     b'all of it'
     """
     with open_file(path) as file:
@@ -129,6 +129,7 @@ def expand_user(name: str, what: str) -> Path:
         ) from None
 
 
+_LARGEST_SIZE = 10**18  # more than any machine has
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -140,8 +141,11 @@ def parse_size(name: str, text: str) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
     if match is None:
-        raise ValueError(f"{name} must be a size such as 20GB, 500 MB or 0, got {text!r}")
-    return int(float(match[1]) * _UNITS[match[2]])
+        raise ValueError(f"{name} must be a size such as 20GB, 500 MB or 0, got '{shown(text)}'")
+    n_bytes = float(match[1]) * _UNITS[match[2]]
+    if n_bytes > _LARGEST_SIZE:
+        raise ValueError(f"{name} must be at most {_LARGEST_SIZE // 10**18} EB, got {shown(text)!r}")
+    return int(n_bytes)
 
 
 def default_cache_dir() -> Path:
