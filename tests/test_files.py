@@ -150,6 +150,20 @@ def test_nobodys_home(monkeypatch):
         default_cache_dir()
 
 
+def test_the_variable_that_names_a_wrong_model_is_named(monkeypatch):
+    for name, error in (("~no-such-user", ValueError), ("no such\x1b", ossnb.CheckpointError)):
+        monkeypatch.setenv("OSSNB_MODEL", name)
+        with pytest.raises(error, match=r"^OSSNB_MODEL names '") as raised:
+            ossnb.load()
+        assert str(raised.value).isprintable()
+
+
+def test_a_cache_that_no_file_system_takes(monkeypatch, tmp_path):
+    monkeypatch.setenv("OSSNB_CACHE", str(tmp_path / ("x" * 300)))
+    with pytest.raises(ossnb.CheckpointError, match=r"File name too long.*name another .*OSSNB_CACHE"):
+        ossnb.load("demo")
+
+
 def test_a_message_from_a_damaged_chat_is_short(tmp_path):
     (tmp_path / "chat.json").write_text('{"format": "ossnb chat", "version": "' + "9\\u001b" * 9999 + '"}')
     with pytest.raises(ValueError, match="is a chat of version '9") as raised:

@@ -130,9 +130,10 @@ def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.
     if source != "demo":
         try:
             return hub.resolve(source, revision)
-        except CheckpointError as error:
+        except (CheckpointError, ValueError) as error:
             if named:
-                raise CheckpointError(f"OSSNB_MODEL names {source!r}: {error}") from error
+                kind = CheckpointError if isinstance(error, CheckpointError) else ValueError
+                raise kind(f"OSSNB_MODEL names '{shown(str(source))}': {error}") from error
             raise
     if revision is not None:
         raise ValueError(f"the embedded model has no revisions to choose from, got {revision!r}")

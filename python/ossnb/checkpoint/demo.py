@@ -61,10 +61,10 @@ def expand(cache_dir: Path | None = None) -> Path:
     root = cache_dir if cache_dir is not None else default_cache_dir()
     compact = _read(COMPACT_FILE)
     folder = root / f"demo-{hashlib.sha256(compact).hexdigest()[:12]}"
-    _remove_leftovers(root, folder.name)
-    if _intact(folder):
-        return folder
     try:
+        _remove_leftovers(root, folder.name)
+        if _intact(folder):
+            return folder
         root.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=root))
         try:
