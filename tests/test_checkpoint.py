@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -226,11 +227,61 @@ def test_original_names_cover_the_hf_names():
     assert sorted(translated) == sorted(stored_tensors(Config()))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json", INDEX])
+def test_a_pipe_is_not_waited_for(sharded, name):
+    (sharded / name).unlink(missing_ok=True)
+    os.mkfifo(sharded / name)
+    try:
+        open_checkpoint(sharded)
+    except CheckpointError as error:
+        assert name == "config.json", error  # noqa: PT017
+
+
+def test_a_config_without_end(folder):
+    with (folder / "config.json").open("r+b") as file:
+        file.truncate(20_000_000_000)  # a hole: no disk is used
+    refuse(folder, r"config.json: cannot be read: it has more than 10,000,000 bytes")
+
+
+def test_the_other_json_files_are_bounded_too(sharded):
+    for name, bound in (("generation_config.json", "10,000,000"), (INDEX, "100,000,000")):
+        before = (sharded / name).read_bytes()
+        with (sharded / name).open("r+b") as file:
+            file.truncate(20_000_000_000)
+        refuse(sharded, f"{name}: cannot be read: it has more than {bound} bytes")
+        (sharded / name).write_bytes(before)
+
+
 # ---- folders that are not a model -------------------------------------------------------------------------
 
 
 def test_no_such_folder(tmp_path):
     assert str(tmp_path / "nowhere") in refuse(tmp_path / "nowhere", "no such folder")
+
+
+def test_a_name_longer_than_a_file_system_takes(tmp_path):
+    refuse(tmp_path / ("x" * 300), "cannot be read: File name too long")
+
+
+def test_a_name_with_a_null(tmp_path):
+    refuse(f"{tmp_path}/a\0b", "no such folder")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may look into everything")
+@pytest.mark.parametrize("rights", [0o600, 0o300, 0o000])
+def test_a_folder_that_may_not_be_looked_into(folder, rights):
+    folder.chmod(rights)
+    try:
+        refuse(folder, "cannot be read: Permission denied")
+    finally:
+        folder.chmod(0o700)
+
+
+def test_links_in_a_circle(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    refuse(tmp_path / "a", "cannot be read: Too many levels of symbolic links")
 
 
 def test_empty_folder(tmp_path):
@@ -305,6 +356,49 @@ def test_a_tensor_in_two_shards_without_index(sharded):
     refuse(sharded, "is also in model-00000-of-00002.safetensors; remove the wrong file")
 
 
+def as_shards(folder, tensors):
+    """Put a checkpoint of two files, with an index, into a folder that may have another in it."""
+    names = sorted(tensors)
+    files = {"model-00000-of-00001.safetensors": names[::2], "model-00001-of-00001.safetensors": names[1::2]}
+    for file, own in files.items():
+        write_safetensors(folder / file, {name: tensors[name] for name in own})
+    index = {"weight_map": {name: file for file, own in files.items() for name in own}}
+    (folder / INDEX).write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("damage", ["none", "shards", "index"])
+def test_the_whole_file_goes_before_an_index_of_others(folder, damage):
+    """As in transformers, whichever is out of date, and though the other may be damaged."""
+    expected = read_tensors(folder / "model.safetensors")
+    as_shards(folder, {name: np.zeros_like(tensor) for name, tensor in expected.items()})
+    if damage == "shards":
+        for shard in folder.glob("model-*.safetensors"):
+            shard.unlink()
+    elif damage == "index":
+        (folder / INDEX).write_text("{")
+
+    opened = open_checkpoint(folder)
+
+    assert same(opened.tensors, expected)
+    (note,) = opened.notes
+    assert f"has both model.safetensors and {INDEX}: the weights are those of model.safetensors" in note
+
+
+def test_shards_beside_the_whole_file_are_told_though_no_index_names_them(folder):
+    expected = read_tensors(folder / "model.safetensors")
+    as_shards(folder, {name: np.zeros_like(tensor) for name, tensor in expected.items()})
+    (folder / INDEX).unlink()
+    opened = open_checkpoint(folder)
+    assert same(opened.tensors, expected)
+    assert "has both model.safetensors and model-*.safetensors" in opened.notes[0]
+
+
+def test_an_index_of_the_whole_file_is_nothing_to_tell(folder):
+    names = read_tensors(folder / "model.safetensors")
+    (folder / INDEX).write_text(json.dumps({"weight_map": dict.fromkeys(names, "model.safetensors")}))
+    assert open_checkpoint(folder).notes == []
+
+
 # ---- files ------------------------------------------------------------------------------------------------
 
 
@@ -366,6 +460,61 @@ def test_header_that_is_not_json(folder, raw):
 def test_header_that_is_a_list(folder):
     (folder / "model.safetensors").write_bytes(safetensors_bytes(b"[1, 2]", b""))
     refuse(folder, "holds a JSON list, expected an object")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 100, "00", "-1", "٣"])
+def test_a_layer_with_a_strange_number(folder, number):
+    extra = f"model.layers.{number}.self_attn.sinks"
+    edit_tensors(folder, lambda tensors: tensors.update({extra: np.zeros(4, np.uint16)}))
+    message = refuse(folder, "a tensor named 'model.layers.9999|num_hidden_layers is 4|gpt-oss does not have")
+    assert len(message) < 700
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J all fine: verified", "a\nb", "a\u202eb", "\ud800", "x" * 300])
+def test_a_name_that_no_message_can_show_as_it_is(folder, name):
+    edit_header(folder, lambda header: header.update({name: header.pop(SINKS)}))
+    message = refuse(folder, "has a tensor named '.*', expected at most 255 printable characters")
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+def test_names_of_the_index_and_of_files_are_checked_too(sharded):
+    located = json.loads((sharded / INDEX).read_text())["weight_map"]
+    edit_json(sharded / INDEX, weight_map={"\x1b[2J": "model-00000-of-00002.safetensors"})
+    assert refuse(sharded, "has a tensor named").isprintable()
+    for file in ("\x1b[2J.safetensors", "x" * 250 + ".safetensors", "é" * 125 + ".safetensors"):
+        edit_json(sharded / INDEX, weight_map=located | {SINKS: file})
+        message = refuse(sharded, "expected a file beside the index")
+        assert message.isprintable()
+        assert len(message) < 500
+    (sharded / INDEX).unlink()
+    (sharded / "\x1b[2J.safetensors").write_bytes(b"")
+    assert refuse(sharded, "has a file named").isprintable()
+
+
+@pytest.mark.parametrize(
+    "change", [{"dtype": "Q" * 9999}, {"shape": [[1] * 9999]}, {"data_offsets": ["9" * 9999]}]
+)
+def test_a_long_value_is_cut_in_the_message(folder, change):
+    edit_header(folder, lambda header: header[SINKS].update(change))
+    assert len(refuse(folder, SINKS)) < 500
+
+
+def test_sizes_of_thousands_of_digits(folder):
+    huge = 10**4000
+    edit_header(folder, lambda header: header[SINKS].update(shape=[huge, huge]))
+    assert len(refuse(folder, "expected a list of sizes")) < 500
+
+
+def test_a_name_given_twice_in_a_long_header_is_found_at_once(folder):
+    entry = b'{"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}'
+    raw = (
+        b"{" + b", ".join(b'"%d": %s' % (i // 2 if i > 198_000 else i, entry) for i in range(200_000)) + b"}"
+    )
+    (folder / "model.safetensors").write_bytes(safetensors_bytes(raw, b""))
+    began = time.monotonic()
+    refuse(folder, "'99000' appears twice")
+    assert time.monotonic() - began < 10  # it took minutes
 
 
 def test_name_given_twice(folder):

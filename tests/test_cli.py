@@ -365,3 +365,66 @@ def test_importing_the_command_line_is_quick() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"huggingface_hub", "IPython", "ipywidgets", "rich", "openai_harmony", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("redirect", "code", "said"),
+    [
+        (">&-", 1, "error: standard output is closed"),
+        (">&- 2>&-", 1, ""),
+        ("2>&-", 0, ""),
+        (">/dev/full", 1, "error: [Errno 28] No space left on device"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run --model demo --temperature 0 'What is 2 + 2?'", "doctor --json"])
+def test_closed_and_full_streams_end_without_a_traceback(command, redirect, code, said) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m ossnb {command} {redirect}"], capture_output=True, text=True
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert said in done.stderr
+    if code == 0:
+        assert done.stdout.startswith(("2 + 2 = 4.", "{"))
+        assert "tok/s" not in done.stdout
+
+
+def test_a_prompt_from_a_closed_input_is_wrong_use() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m ossnb run --model demo - <&-"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: standard input is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "bench", "bench --quality"])
+@pytest.mark.parametrize(
+    ("threads", "said"),
+    [
+        ("100000", r"threads must be at most \d+, 4 for each of the machine's \d+ cores, got 100000"),
+        ("9" * 5000, "threads must be a whole number, got '999"),
+        ("0", "threads must be an integer >= 1"),
+        ("-3", "threads must be an integer >= 1"),
+        ("many", "threads must be a whole number, got 'many'"),
+    ],
+)
+def test_threads_are_checked_before_the_work(main: Main, command: str, threads: str, said: str) -> None:
+    code, out, err = main(*command.split(), "no-such-model", f"--threads={threads}")
+    assert (code, out) == (2, "")
+    assert re.search(said, err)
+
+
+def test_variables_that_are_wrong_are_errors(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("OSSNB_ISA", "z80\x1b"),
+        ("OSSNB_CACHE_LIMIT", "9" * 400),
+        ("OSSNB_CACHE", "~nobody-here"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            code, _, err = main("doctor")
+        assert code == 1
+        assert f"error: {name} " in err
+        assert "\x1b" not in err

@@ -438,3 +438,20 @@ def test_exact_keeps_the_bits_of_extreme_weights_and_of_a_matrix_left_as_it_is(f
     header, _ = builders.read_safetensors(next(cache.glob("bf12_attention*.safetensors")))
     assert "model.layers.1.self_attn.q_proj.weight.bf12" in header
     assert "model.layers.1.self_attn.o_proj.weight.bf12" not in header
+
+
+def test_a_file_of_the_cache_brings_no_weights_under_their_own_names(folder, cache, capsys):
+    """Though its checksums are right: it is built anew, and the logits are those of the weights."""
+    expected = logits(folder)
+    victim = next(cache.glob("screen*.safetensors"))
+    raw = victim.read_bytes()
+    n = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + n])
+    header["lm_head.weight"] = header.pop("lm_head.weight.q6")
+    victim.write_bytes(raw[:8] + json.dumps(header).encode().ljust(n) + raw[8 + n :])
+    built(capsys)
+
+    got = logits(folder)
+
+    assert built(capsys) == 1
+    np.testing.assert_array_equal(got, expected)

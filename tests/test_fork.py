@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import ossnb
 from fakes import scripted_model, wait_until
 from ossnb.harmony import tokenizer
 from ossnb.views.sliders import Sliders
@@ -121,6 +122,26 @@ def test_a_turn_that_another_thread_holds_is_free_in_a_child():
         "Busy: this process was forked while the model was busy in the thread 'the holder'"
     )
     assert reading.in_turn(lambda: "done") == "done"
+
+
+def test_a_stream_that_another_thread_reads_ends_in_a_child():
+    model = scripted_model(HELLO)
+    stream = model.stream("Hi")
+
+    def read(wait):
+        model.engine.core.before_forward = wait
+        stream.run()
+
+    def end():
+        stream.cancel()
+        with pytest.raises(ossnb.Busy, match="this process was forked while the model was busy"):
+            model.generate("Hi")
+        model.close()
+        return "done"
+
+    with Held(read):
+        assert in_child(end) == "done"
+    assert stream.reply.text == "Hello."
 
 
 def test_a_fork_waits_for_the_tree_of_kept_prompts(monkeypatch):

@@ -135,6 +135,40 @@ def test_downloads_once_and_only_what_is_needed(fake, name):
     assert fake.calls == []  # complete in the cache: the hub is not asked
 
 
+def test_the_whole_file_goes_before_shards(fake):
+    """A repository with both: only what is loaded is downloaded, counted, and asked for."""
+    shards = [path.name for path in fake.remote.glob("model-*.safetensors")]
+    (fake.remote / "model.safetensors").write_bytes(b"whole")
+    path, _, _ = hub.resolve("20b")
+    there = {file.name for file in path.iterdir()}
+    assert "model.safetensors" in there
+    assert not there & {*shards, "model.safetensors.index.json"}
+    assert RecordedProgress.shown[0].total < 10_000
+    fake.calls.clear()
+    assert hub.resolve("20b").path == path
+    assert fake.calls == []
+
+
+def test_a_stale_index_does_not_make_a_whole_model_incomplete(fake):
+    (fake.remote / "model.safetensors").write_bytes(b"whole")
+    path, _, _ = hub.resolve("20b")
+    (path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    assert hub.cached("20b") == path
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_cache_that_lost_its_refs_says_which_revision_would_work(fake, monkeypatch, offline):
+    hub.resolve("20b")
+    shutil.rmtree(fake.snapshot.parents[1] / "refs")
+    assert hub.cached("20b") is None
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    fake.error = OSError("no route to host \x1b[2J")
+    with pytest.raises(CheckpointError, match=f"load it with revision='{COMMIT}'") as raised:
+        hub.resolve("20b")
+    assert "\x1b" not in str(raised.value)
+    assert hub.resolve("20b", COMMIT).path == fake.snapshot
+
+
 def test_says_size_disk_and_memory_first(fake):
     hub.resolve("20b")
 

@@ -36,6 +36,14 @@ def test_a_plain_machine(root):
     assert machine.physical_cores(root) == 4
 
 
+def test_threads_are_at_most_four_a_core():
+    most = 4 * max(os.cpu_count(), machine.physical_cores())
+    assert [machine.check_threads(n) for n in (1, most)] == [1, most]
+    for n in (most + 1, 0, -1, True, 1.0, "1", None):
+        with pytest.raises(ValueError, match="threads must be"):
+            machine.check_threads(n)
+
+
 def test_affinity_counts_cores_not_threads(root, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 5, 2})
     assert machine.physical_cores(root) == 2

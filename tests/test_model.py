@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import copy
 import os
+import pickle
 import re
 import shutil
 import threading
@@ -66,6 +68,43 @@ def test_threads_can_be_given_and_changed(folder):
         assert model.complete(range(40), max_tokens=8, seed=1).tokens == first
         with pytest.raises(ValueError, match="threads"):
             model.threads = 0
+        for n in (100_000, 10**5000, "3", None, 1.5):
+            with pytest.raises(ValueError, match="threads must be"):
+                model.threads = n
+        assert model.threads == 3
+        assert model.complete(range(40), max_tokens=8, seed=1).tokens == first
+
+
+def test_a_device_that_fails_is_a_device_error_and_the_model_goes_on():
+    model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
+
+    def fail(n):
+        raise RuntimeError("out of memory in moe.cu")
+
+    core = model.engine.core
+    before, core.before_forward = core.before_forward, fail
+    with pytest.raises(ossnb.DeviceError, match=r"device 'cpu' failed: out of memory in moe.cu; the model"):
+        model.generate("Hi")
+    with pytest.raises(ossnb.DeviceError, match="still usable"):
+        model.logits([1, 2])
+    core.before_forward = before
+    assert model.generate("Hi").text == "Hello."
+
+
+def test_pickling_says_what_to_do():
+    model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
+    chat, stream = model.chat(), model.stream("Hi")
+    for thing in (model, chat, [model], stream):
+        with pytest.raises(TypeError, match=r"cannot be pickled"):
+            pickle.dumps(thing)
+    with pytest.raises(TypeError, match=r"ossnb.load\('fake'\).*A chat has save, and Chat.load"):
+        pickle.dumps(chat)
+    assert copy.copy(model) is model
+    chat.say("Hi")
+    other = copy.deepcopy(chat)
+    other.say("Hi")
+    assert (len(chat.messages), len(other.messages), other.model) == (2, 4, model)
+    assert pickle.loads(pickle.dumps(chat.messages)) == chat.messages
 
 
 @pytest.mark.parametrize(
@@ -75,6 +114,11 @@ def test_threads_can_be_given_and_changed(folder):
         ({"threads": 0}, "threads must be an integer >= 1 or None, got 0"),
         ({"threads": "4"}, "threads must be an integer"),
         ({"threads": True}, "threads must be an integer"),
+        (
+            {"threads": 100_000},
+            r"threads must be at most \d+, 4 for each of .* \d+ cores, got 100000",
+        ),
+        ({"threads": 10**5000}, "threads must be at most"),
         ({"context": 1}, r"context must be an integer in 2..131072 \(max_position_embeddings\), got 1"),
         ({"context": 200_000}, "context must be an integer in 2..131072"),
         ({"context": 10.5}, "context must be an integer"),

@@ -28,10 +28,12 @@ from .harmony.messages import (
     tool_result,
 )
 from .harmony.tokenizer import well_formed
-from .system.arguments import integer, shown
-from .system.files import replacing
+from .system.arguments import integer
+from .system.files import UnfitFile, read_file, replacing
+from .system.text import shown, shown_value
 
 FORMAT, VERSION = "ossnb chat", 1
+MOST_BYTES = 100_000_000  # of a chat file; a full context of gpt-oss has half a megabyte
 
 
 def _check_model(model: Any) -> None:
@@ -246,8 +248,11 @@ class Chat:
             "messages": messages_to_json(self.messages),
         }
         text = well_formed(json.dumps(content, ensure_ascii=False, indent=1))  # a path may hold any bytes
+        data = (text + "\n").encode()
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"the chat has {len(data):,} bytes, and a chat file at most {MOST_BYTES:,}")
         with replacing(Path(path), durable=True) as file:
-            file.write((text + "\n").encode())
+            file.write(data)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: Author) -> Self:
@@ -256,25 +261,28 @@ class Chat:
         >>> chat.save("tutor.json"); ossnb.Chat.load("tutor.json", model).messages == chat.messages
         True
 
-        Raises ValueError for a file that is no saved chat, is damaged, or has a newer version.
+        Raises ValueError for a file that is no saved chat, is damaged, or has a newer version; OSError for a
+        file that cannot be read.
         """
         _check_model(model)
-        path = Path(path)
+        path, name = Path(path), shown(os.fspath(path), 500)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_file(path, MOST_BYTES).decode())
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is not a saved chat: it must be a JSON file ({error})") from None
+            raise ValueError(f"{name} is not a saved chat: it must be a JSON file ({error})") from None
+        except UnfitFile as error:
+            raise ValueError(f"{name} is not a saved chat: {error.strerror}") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError(f'{path} is not a saved chat: it must have "format": "{FORMAT}"')
+            raise ValueError(f'{name} is not a saved chat: it must have "format": "{FORMAT}"')
         if content.get("version") != VERSION:
             raise ValueError(
-                f"{path} is a chat of version {content.get('version')!r}, this ossnb reads {VERSION}; "
-                "a newer ossnb may read it"
+                f"{name} is a chat of version {shown_value(content.get('version'))}, this ossnb reads "
+                f"{VERSION}; a newer ossnb may read it"
             )
         try:
             return cls._from_json(content, model)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} is a damaged chat: {error}") from None
+            raise ValueError(f"{name} is a damaged chat: {shown(str(error), 500)}") from None
 
     @classmethod
     def _from_json(cls, content: Mapping[str, Any], model: Author) -> Self:

@@ -16,7 +16,7 @@ from .generation.stream import Stream
 from .harmony.messages import Prompt
 from .harmony.prompt import only_question
 from .model import Model
-from .system.arguments import shown
+from .system.text import shown_value
 
 if TYPE_CHECKING:
     from .views.sliders import Sliders
@@ -50,7 +50,7 @@ def default_model() -> Model:
 def check_model(door: str, model: Any) -> None:
     """Raise TypeError for what is no model, or a model that was closed."""
     if not isinstance(model, Model):
-        raise TypeError(f"{door} takes a Model, got {shown(model)}; ossnb.load(...) makes one")
+        raise TypeError(f"{door} takes a Model, got {shown_value(model)}; ossnb.load(...) makes one")
     _ = model.engine  # a closed model says so here
 
 

@@ -15,7 +15,11 @@ class CheckpointError(OSError):
 
 
 class DeviceError(RuntimeError):
-    """A device failed; the model is still usable."""
+    """A device failed within a call; the model is still usable, and the message has the device's own words.
+
+    >>> try: reply = model.generate("Hi")
+    ... except ossnb.DeviceError: reply = model.generate("Hi")  # once more
+    """
 
 
 class ContextFull(ValueError):

@@ -7,6 +7,9 @@ import os
 import sys
 import warnings
 from numbers import Integral
+from typing import Any
+
+from numpy.typing import NDArray
 
 from . import _core
 from .checkpoint import demo, hub
@@ -15,10 +18,11 @@ from .checkpoint import packed as derived
 from .checkpoint.config import Config
 from .errors import CheckpointError
 from .generation.keywords import takes
-from .harmony.tokenizer import VOCAB_SIZE, read_vocabulary
+from .harmony.tokenizer import VOCAB_SIZE, is_unknown, read_vocabulary
 from .model import Model
 from .system import machine
 from .system.progress import size_text
+from .system.text import safe_terminal, shown
 
 MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
 PRECISIONS = ("exact", "fast")
@@ -43,36 +47,32 @@ def load(
 
     Without a source you get the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before,
     else the demo. The weights are mapped, not read into memory. `threads` None takes one thread a physical
-    core. `context` None takes as many tokens as half of the free memory holds, and at most as many as the
-    model was made for. `kv_memory` limits the keys and values that are kept for prompts that begin like
-    earlier ones: bytes, a size such as "4 GB", or None for a quarter of the free memory. `device` names the
-    device that computes. `revision` pins a hub revision. `precision` "exact" keeps the weights as stored and
-    activations at float32 grade. "fast" rounds activations to int8 per 32 and reads the dense weights as int8
-    (about a byte for each, 1.3 GB for 20b). These weights are packed once into the cache (OSSNB_CACHE,
-    OSSNB_CACHE_LIMIT) and mapped from then on. docs/NUMERICS.md compares the two. Raises CheckpointError for
-    files that are missing or wrong, MemoryError where the context cannot fit, ValueError for other arguments
-    that are wrong.
+    core; more than 4 for each of the machine's cores are refused. `context` None takes as many tokens as half
+    of the free memory holds, and at most as many as the model was made for. `kv_memory` limits the keys and
+    values that are kept for prompts that begin like earlier ones: bytes, a size such as "4 GB", or None for a
+    quarter of the free memory. `device` names the device that computes. `revision` pins a hub revision.
+    `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
+    activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for 20b).
+    These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from then on.
+    docs/NUMERICS.md compares the two. Raises CheckpointError for files that are missing or wrong, MemoryError
+    where the context cannot fit, ValueError for other arguments that are wrong.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ValueError(f"threads must be an integer >= 1 or None, got {threads!r}")
+    if threads is not None:
+        threads = machine.check_threads(threads)
     where = _locate(source, revision)
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
-    if opened.n_bytes > machine.total_memory():
-        warnings.warn(
-            f"the weights, {size_text(opened.n_bytes)}, are larger than the memory, "
-            f"{size_text(machine.total_memory())}: they are read from the disk again and again, "
-            "which is slow",
-            stacklevel=3,  # past `takes`
-        )
+    if notes := _notes(opened):
+        warnings.warn(safe_terminal("\n".join(notes)), stacklevel=3)  # past `takes`
     if opened.config.vocab_size == VOCAB_SIZE:
         read_vocabulary()
     threads = threads or machine.physical_cores()
     packed = derived.prepare(opened, precision, threads, device)
-    tensors = opened.tensors.copy()
+    tensors: dict[str, NDArray[Any]] = {}
     for file in packed:
         tensors |= file.tensors
+    tensors |= opened.tensors  # last: no file of the cache takes the place of weights
     core = _core.Model(
         dataclasses.asdict(opened.config),
         tensors,
@@ -97,6 +97,32 @@ def load(
     return model
 
 
+def _notes(opened: checkpoint.Checkpoint) -> list[str]:
+    """List what a user of this model should know; a load gives it as one warning."""
+    notes = list(opened.notes)
+    if opened.n_bytes > machine.total_memory():
+        notes.append(
+            f"the weights, {size_text(opened.n_bytes)}, are larger than the memory, "
+            f"{size_text(machine.total_memory())}: they are read from the disk again and again, "
+            "which is slow"
+        )
+    unknown = {i: name for i, name in sorted(opened.added_tokens.items()) if is_unknown(i, name)}
+    if unknown:
+        named = ", ".join(f"'{shown(name, 40)}' ({i})" for i, name in list(unknown.items())[:5])
+        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
+        notes.append(
+            f"{opened.path}: the tokenizer has tokens that gpt-oss's has not: {named}{more}. ossnb reads and "
+            f"writes texts by gpt-oss's own, in which they are called <|reserved_{min(unknown)}|> and the "
+            "like; give and take them as token ids"
+        )
+    if strange := [i for i in opened.config.eos_token_id if i >= opened.config.vocab_size]:
+        notes.append(
+            f"{opened.path}: the eos_token_id {strange[0]} is not among the {opened.config.vocab_size:,} "
+            "tokens of the vocabulary, so it ends no text"
+        )
+    return notes
+
+
 def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:
     named = False
     if source is None:
@@ -107,9 +133,10 @@ def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.
     if source != "demo":
         try:
             return hub.resolve(source, revision)
-        except CheckpointError as error:
+        except (CheckpointError, ValueError) as error:
             if named:
-                raise CheckpointError(f"OSSNB_MODEL names {source!r}: {error}") from error
+                kind = CheckpointError if isinstance(error, CheckpointError) else ValueError
+                raise kind(f"OSSNB_MODEL names '{shown(str(source))}': {error}") from error
             raise
     if revision is not None:
         raise ValueError(f"the embedded model has no revisions to choose from, got {revision!r}")

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, NoReturn, Self, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,12 +116,13 @@ class Model:
 
     @property
     def threads(self) -> int:
-        """Threads the engine computes with. You may set it; the results do not depend on it."""
+        """Threads the engine computes with; the results do not depend on it. You may set it, to at most 4 for
+        each of the machine's cores; ValueError for more."""
         return self.engine.core.threads
 
     @threads.setter
     def threads(self, n: int) -> None:
-        self.engine.set_threads(n)
+        self.engine.set_threads(machine.check_threads(n))
 
     @property
     def patience_s(self) -> float | None:
@@ -502,6 +503,7 @@ class Model:
         >>> model.forget(); model.n_kept_bytes
         0
         """
+        self.engine.check_whole()
         self._open().tree.clear()
         self.kept.clear()
 
@@ -510,7 +512,7 @@ class Model:
 
         >>> with ossnb.load("demo") as model: reply = model.generate("Hi")
         """
-        if self._scheduler is not None:
+        if self._scheduler is not None and self.engine.is_whole:
             self.forget()
         self.tensors.clear()
         self._scheduler = None
@@ -522,6 +524,19 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a model cannot be pickled, since its weights are mapped from files. Send its name, and load it "
+            f"there: ossnb.load({self.source!r}). Replies and questions can be pickled. A chat has save, and "
+            "Chat.load"
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         c = self.config

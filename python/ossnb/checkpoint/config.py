@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..system.fields import is_integer, is_number
+from ..system.text import shown, shown_value
+from .jsonfile import read_object
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 
@@ -38,6 +41,8 @@ _POSITIVE_FLOATS = (
     "swiglu_limit",
     "swiglu_alpha",
 )
+_SMALLEST_FLOAT, _LARGEST_FLOAT = 1e-30, 1e30  # well inside float32, in which the engine computes
+_LARGEST_ID = 1 << 31
 _MULTIPLES = {"hidden_size": 32, "intermediate_size": 32, "head_dim": 16}  # MXFP4 blocks; kernels' lanes
 
 
@@ -109,7 +114,7 @@ class Config:
         value.
         """
         path = Path(path)
-        raw = _read_object(path)
+        raw = read_object(path)
         try:
             known = _from_original(raw) if "model_type" not in raw and "num_experts" in raw else _from_hf(raw)
             return cls(**known)
@@ -117,27 +122,19 @@ class Config:
             raise CheckpointError(f"{path}: {error}") from None
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        raw = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is not valid JSON ({error}); download it again") from error
-    if not isinstance(raw, dict):
-        raise CheckpointError(f"{path}: holds a JSON {type(raw).__name__}, expected an object")
-    return raw
-
-
 def _expect(raw: Mapping[str, Any], name: str, expected: object) -> None:
     """Refuse a value that would change the model's results; a missing value means gpt-oss's own."""
     if raw.get(name, expected) != expected:
-        raise ValueError(f"{name} is {raw[name]!r}, expected {expected!r}")
+        raise ValueError(f"{name} is {shown_value(raw[name])}, expected {expected!r}")
 
 
 def _from_hf(raw: Mapping[str, Any]) -> dict[str, Any]:
     if raw.get("model_type") != "gpt_oss":
-        got = f"model_type is {raw['model_type']!r}" if "model_type" in raw else "model_type is missing"
+        got = (
+            f"model_type is {shown_value(raw['model_type'])}"
+            if "model_type" in raw
+            else "model_type is missing"
+        )
         raise ValueError(f"{got}, expected 'gpt_oss': only gpt-oss models can be loaded")
     for name, value in (("attention_bias", True), ("hidden_act", "silu"), ("tie_word_embeddings", False)):
         _expect(raw, name, value)
@@ -146,7 +143,7 @@ def _from_hf(raw: Mapping[str, Any]) -> dict[str, Any]:
         method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
         if method != "mxfp4":
             raise ValueError(
-                f"quantization_config.quant_method is {method!r}, expected 'mxfp4', or no "
+                f"quantization_config.quant_method is {shown_value(method)}, expected 'mxfp4', or no "
                 "quantization_config for bfloat16 weights"
             )
     known = {f.name: raw[f.name] for f in fields(Config) if f.name in raw}
@@ -156,7 +153,7 @@ def _from_hf(raw: Mapping[str, Any]) -> dict[str, Any]:
         _expect(raw, "experts_per_token", known["num_experts_per_tok"])
     _require(known, "num_hidden_layers", "hidden_size", "num_local_experts", "vocab_size")
     known["layer_types"] = raw.get("layer_types") or ()
-    known["eos_token_id"] = _token_ids(raw.get("eos_token_id", 200002))
+    known["eos_token_id"] = token_ids(raw.get("eos_token_id", 200002))
     return known
 
 
@@ -166,15 +163,20 @@ def _rope(raw: Mapping[str, Any]) -> dict[str, Any]:
     rope = raw.get(where)
     if where not in raw:
         return {}
+    if rope is None:  # to transformers, no YaRN at all, that is other frequencies than gpt-oss's
+        raise ValueError(
+            f"{where} is null, expected an object with rope_type 'yarn'; remove the line to take gpt-oss's "
+            "own, if the model was trained with it"
+        )
     if not isinstance(rope, dict):
-        raise ValueError(f"{where} is {rope!r}, expected an object with rope_type 'yarn'")
+        raise ValueError(f"{where} is {shown_value(rope)}, expected an object with rope_type 'yarn'")
     kind = rope.get("rope_type", rope.get("type"))
     if kind != "yarn":
-        raise ValueError(f"{where}.rope_type is {kind!r}, expected 'yarn'")
+        raise ValueError(f"{where}.rope_type is {shown_value(kind)}, expected 'yarn'")
     # To transformers a missing `truncate` means true, that is other frequencies than gpt-oss's.
     if rope.get("truncate") is not False:
         raise ValueError(
-            f"{where}.truncate is {json.dumps(rope.get('truncate', 'missing'))}, expected false as in "
+            f"{where}.truncate is {shown(json.dumps(rope.get('truncate', 'missing')))}, expected false as in "
             "gpt-oss; write false there if the model was trained that way"
         )
     for name in ("mscale", "mscale_all_dim"):
@@ -185,10 +187,12 @@ def _rope(raw: Mapping[str, Any]) -> dict[str, Any]:
     if "rope_theta" in rope:
         known["rope_theta"] = rope["rope_theta"]
     attention_factor, factor = rope.get("attention_factor"), known["rope_factor"]
-    if attention_factor is not None and _is_number(factor) and factor >= 1:
+    if attention_factor is not None and is_number(factor) and factor >= 1:
         usual = 0.1 * math.log(factor) + 1
-        if not _is_number(attention_factor) or not math.isclose(attention_factor, usual, rel_tol=1e-6):
-            raise ValueError(f"{where}.attention_factor is {attention_factor!r}, expected {usual!r}")
+        if not is_number(attention_factor) or not math.isclose(attention_factor, usual, rel_tol=1e-6):
+            raise ValueError(
+                f"{where}.attention_factor is {shown_value(attention_factor)}, expected {usual!r}"
+            )
     return known
 
 
@@ -208,7 +212,7 @@ def _from_original(raw: Mapping[str, Any]) -> dict[str, Any]:
     if "initial_context_length" in raw:  # one number with two uses in the original code
         known["rope_original_max_position_embeddings"] = raw["initial_context_length"]
         length, factor = raw["initial_context_length"], known.get("rope_factor", 32.0)
-        if _is_number(length) and _is_number(factor) and 1 <= length * factor <= 1 << 30:
+        if is_number(length) and is_number(factor) and 1 <= length * factor <= 1 << 30:
             known["max_position_embeddings"] = int(length * factor)
     return known
 
@@ -219,28 +223,30 @@ def _require(known: Mapping[str, Any], *names: str) -> None:
             raise ValueError(f"{name} is missing")
 
 
-def _token_ids(value: Any) -> tuple[int, ...]:
-    """config.json holds one id, or a list of them, or null."""
+def token_ids(value: Any) -> tuple[int, ...]:
+    """Read the eos_token_id of a JSON file: one id, or a list of them, or null; ValueError for others."""
     ids = [] if value is None else value if isinstance(value, list) else [value]
-    if any(type(i) is not int or i < 0 for i in ids):
-        raise ValueError(f"eos_token_id is {value!r}, expected a token id or a list of them")
+    if not all(is_integer(i) and i < _LARGEST_ID for i in ids):
+        raise ValueError(f"eos_token_id is {shown_value(value)}, expected a token id or a list of them")
     return tuple(ids)
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _check_numbers(config: Config) -> None:
     for name, largest in _LARGEST.items():
         value = getattr(config, name)
         if type(value) is not int or not 1 <= value <= largest:
-            raise ValueError(f"{name} is {value!r}, expected a whole number from 1 to {largest}")
+            raise ValueError(f"{name} is {shown_value(value)}, expected a whole number from 1 to {largest}")
     for name in _POSITIVE_FLOATS:
         value = getattr(config, name)
-        if not _is_number(value) or value <= 0:
-            raise ValueError(f"{name} is {value!r}, expected a number above 0")
+        if not is_number(value) or not _SMALLEST_FLOAT <= value <= _LARGEST_FLOAT:
+            raise ValueError(
+                f"{name} is {shown_value(value)}, expected a number above 0, from {_SMALLEST_FLOAT} to "
+                f"{_LARGEST_FLOAT}"
+            )
         object.__setattr__(config, name, float(value))
+    pad = config.pad_token_id
+    if pad is not None and (not is_integer(pad) or pad >= _LARGEST_ID):
+        raise ValueError(f"pad_token_id is {shown_value(pad)}, expected a token id or null")
     for name, step in _MULTIPLES.items():
         value = getattr(config, name)
         if value % step:
@@ -265,9 +271,9 @@ def _check_relations(config: Config) -> None:
         raise ValueError(f"rope_beta_fast is {fast}, expected above rope_beta_slow {slow}")
     types, n_layers = config.layer_types, config.num_hidden_layers
     if not isinstance(types, tuple):
-        raise ValueError(f"layer_types is {types!r}, expected a list of {n_layers} names")
+        raise ValueError(f"layer_types is {shown_value(types)}, expected a list of {n_layers} names")
     if len(types) != n_layers:
         raise ValueError(f"layer_types has {len(types)} entries, expected {n_layers} (num_hidden_layers)")
     for layer, kind in enumerate(types):
         if kind not in (SLIDING, FULL):
-            raise ValueError(f"layer_types[{layer}] is {kind!r}, expected '{SLIDING}' or '{FULL}'")
+            raise ValueError(f"layer_types[{layer}] is {shown_value(kind)}, expected '{SLIDING}' or '{FULL}'")

@@ -61,11 +61,11 @@ def expand(cache_dir: Path | None = None) -> Path:
     root = cache_dir if cache_dir is not None else default_cache_dir()
     compact = _read(COMPACT_FILE)
     folder = root / f"demo-{hashlib.sha256(compact).hexdigest()[:12]}"
-    if _intact(folder):
-        return folder
     try:
-        root.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(root, folder.name)
+        if _intact(folder):
+            return folder
+        root.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=root))
         try:
             _write_checkpoint(temporary, compact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import io
 import os
 import re
@@ -14,14 +15,18 @@ from typing import Any, NamedTuple
 
 from ..errors import CheckpointError
 from ..system import machine
+from ..system.files import expand_user
 from ..system.progress import Progress, size_text, start_progress
+from ..system.text import shown
 from .config import Config
-from .layout import INDEX, read_index
+from .finding import INDEX, WHOLE, read_index
 
 ALIASES = {"20b": "openai/gpt-oss-20b", "120b": "openai/gpt-oss-120b"}
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_HUB_ID = re.compile(r"(?!.{97})[A-Za-z0-9][\w.-]*/[\w.-]+")
 # Only what is loaded: repositories hold the same weights again under original/ and metal/.
-_WANTED = ["config.json", "generation_config.json", INDEX, "*.safetensors"]
+_SMALL = ["config.json", "generation_config.json", "tokenizer_config.json"]
+_WANTED = [*_SMALL, INDEX, "*.safetensors"]
+_WANTED_WHOLE = [*_SMALL, WHOLE]  # where a repository has the whole model in one file, and shards beside it
 _UNWANTED = ["*/*"]
 _DISK_RESERVE_BYTES = 1_000_000_000
 _POLL_S = 0.1
@@ -48,9 +53,9 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
     interrupted download the next one keeps the files that are complete.
     """
     name = os.fspath(source)
-    folder = Path(name).expanduser()
+    folder = expand_user(name, "the model")
     is_path = isinstance(source, os.PathLike)
-    if name and folder.exists() and (is_path or name not in ALIASES):
+    if name and _is_there(folder) and (is_path or name not in ALIASES):
         if revision is not None:
             raise ValueError(
                 f"revision is {revision!r}, expected None: {folder} is a folder, not a hub repository"
@@ -59,10 +64,22 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
     repo = ALIASES.get(name, name)
     if is_path or not _HUB_ID.fullmatch(repo):
         raise CheckpointError(
-            f"{name!r}: no such folder, nor a hub id (owner/name), nor one of {', '.join(ALIASES)}, demo"
+            f"'{shown(name)}': no such folder, nor a hub id (owner/name), nor one of "
+            f"{', '.join(ALIASES)}, demo"
         )
     path = cached(repo, revision) or _download(repo, revision)
     return Resolved(path, repo, path.name)
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether there is such a folder. One that may not be looked into counts: opening it tells why."""
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def cached(source: str, revision: str | None = None) -> Path | None:
@@ -92,11 +109,22 @@ def cached(source: str, revision: str | None = None) -> Path | None:
 
 
 def _is_complete(folder: Path) -> bool:
-    if not (folder / "config.json").is_file():
+    if not os.path.isfile(folder / "config.json"):
         return False
-    if (folder / INDEX).is_file():
-        return all((folder / file).is_file() for file in set(read_index(folder / INDEX).values()))
-    return (folder / "model.safetensors").is_file()
+    if os.path.isfile(folder / WHOLE):
+        return True
+    if not os.path.isfile(folder / INDEX):
+        return False
+    return all(os.path.isfile(folder / file) for file in set(read_index(folder / INDEX).values()))
+
+
+def _kept(repo: str) -> str:
+    """Say which revisions the cache has complete: one that lost its refs finds none by itself."""
+    snapshots = cache_folder() / f"models--{repo.replace('/', '--')}" / "snapshots"
+    complete = [path.name for path in sorted(snapshots.glob("*")) if _is_complete(path)]
+    if not complete:
+        return ""
+    return f". The cache has {' and '.join(complete)}: load it with revision={complete[0]!r}"
 
 
 def cache_folder() -> Path:
@@ -139,7 +167,7 @@ def _download(repo: str, revision: str | None) -> Path:
         at = f" at revision {revision}" if revision else ""
         raise CheckpointError(
             f"{repo}{at} is not complete in the cache {cache_folder()}, and HF_HUB_OFFLINE forbids "
-            "downloads; unset it, or give a folder"
+            f"downloads; unset it, or give a folder{_kept(repo)}"
         )
     try:
         files = _remote_files(repo, revision)
@@ -156,7 +184,8 @@ def _download(repo: str, revision: str | None) -> Path:
         f"{size_text(free)} free disk, {size_text(machine.available_memory())} free memory"
     )
     try:
-        path = _fetch(repo, revision, start_progress(text, missing))
+        wanted = _WANTED_WHOLE if any(file.name == WHOLE for file in files) else _WANTED
+        path = _fetch(repo, revision, wanted, start_progress(text, missing))
     except Exception as error:
         raise _explained(error, repo, revision) from error
     if not _is_complete(path):
@@ -170,8 +199,11 @@ def _remote_files(repo: str, revision: str | None) -> list[_File]:
 
     info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=30)
     names = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+    patterns = _WANTED_WHOLE if WHOLE in names else _WANTED
     wanted = {
-        n: size for n, size in names.items() if "/" not in n and (n in _WANTED or n.endswith(".safetensors"))
+        name: size
+        for name, size in names.items()
+        if "/" not in name and any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
     }
     if "config.json" not in wanted or not any(name.endswith(".safetensors") for name in wanted):
         hint = "; GGUF files are not read" if any(name.endswith(".gguf") for name in names) else ""
@@ -199,7 +231,7 @@ def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
         )
 
 
-def _fetch(repo: str, revision: str | None, progress: Progress) -> Path:
+def _fetch(repo: str, revision: str | None, wanted: list[str], progress: Progress) -> Path:
     """Download on another thread, and show the progress on this one.
 
     So displays need not be thread-safe. An interrupt returns at once: the hub's threads stop at their next
@@ -215,7 +247,7 @@ def _fetch(repo: str, revision: str | None, progress: Progress) -> Path:
 
     def work() -> None:
         try:
-            outcome.append(_snapshot(repo, revision, _WANTED, _bar_class(count)))
+            outcome.append(_snapshot(repo, revision, wanted, _bar_class(count)))
         except BaseException as error:  # handed to the caller's thread below
             outcome.append(error)
 
@@ -316,5 +348,6 @@ def _explained(error: Exception, repo: str, revision: str | None) -> OSError:
     elif isinstance(error, PermissionError):
         what = f"cannot be stored: {error}; set HF_HUB_CACHE to a folder you may write to"
     else:
-        what = f"cannot be downloaded ({type(error).__name__}: {error}); check the network{resume}"
+        why = f"{type(error).__name__}: {shown(str(error), 500)}"
+        what = f"cannot be downloaded ({why}); check the network{resume}{_kept(repo)}"
     return CheckpointError(f"{repo} {what}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,18 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CheckpointError
+from ..system import machine
+from ..system.files import read_file
+from ..system.progress import size_text
+from ..system.text import safe_terminal
 from . import safetensors
+from .added import added_tokens, eos_token_ids
 from .config import Config
+from .finding import INDEX, Found, checkpoint_folder, locate
+from .jsonfile import LARGEST_CONFIG
+from .renamed import EXPERT, experts_together
+
+__all__ = ["INDEX", "Checkpoint", "Layout", "Spec", "hf_names", "open_checkpoint", "stored_tensors"]
 
 Layout = Literal["hf", "original"]
-
-INDEX = "model.safetensors.index.json"
 _LARGEST_SCALE = 253  # 2^126; 254 and 255 (NaN) do not occur in real checkpoints and overflow float32
 
 
 @dataclass
 class Checkpoint:
-    """Hold a verified checkpoint. `tensors` are read-only views into the `files`, bfloat16 as uint16."""
+    """Hold a verified checkpoint. `tensors` are read-only views into the `files`, bfloat16 as uint16.
+
+    `added_tokens` are those that its tokenizer's files list, by id. `notes` are for the user.
+    """
 
     path: Path
     config: Config
@@ -36,6 +47,8 @@ class Checkpoint:
     n_bytes: int
     fingerprint: str
     files: list[safetensors.MappedFile]
+    added_tokens: dict[int, str]
+    notes: list[str]
 
 
 class Dim(NamedTuple):
@@ -69,17 +82,38 @@ def open_checkpoint(
     `max_byte` reads the scales; it finds the largest byte of an array (NumPy's by default). A CheckpointError
     names the file and the tensor at fault.
     """
-    path = _checkpoint_folder(Path(folder))
+    try:
+        return _open(Path(folder), max_byte or (lambda scales: int(scales.max())))
+    except CheckpointError as error:  # in it stand names of folders, and words of libraries about files
+        raise CheckpointError(safe_terminal(str(error))) from error.__cause__
+
+
+def _open(folder: Path, max_byte: Callable[[NDArray[np.uint8]], int]) -> Checkpoint:
+    path = checkpoint_folder(folder)
     config = Config.from_json(path / "config.json")
-    headers, located = _locate(path)
-    layout: Layout = "original" if any(name.startswith("block.") for name in located) else "hf"
-    quantized = any(name.endswith(("_blocks", ".blocks")) for name in located)
-    _check_specs(path, located, headers, stored_tensors(config, layout, quantized), config)
+    config = dataclasses.replace(config, eos_token_id=eos_token_ids(path, config))
+    found = locate(path)
+    places, notes = found.places, list(found.notes)
+    layout: Layout = "original" if any(name.startswith("block.") for name in places) else "hf"
+    quantized = any(name.endswith(("_blocks", ".blocks")) for name in places)
+    one_by_one = any(EXPERT.fullmatch(name) for name in places)
+    _check_specs(path, found, stored_tensors(config, layout, quantized, one_by_one), config)
     mapped = {
-        name: safetensors.map_file(path / name, header) for name, header in headers.items() if header.entries
+        name: safetensors.map_file(path / name, header)
+        for name, header in found.headers.items()
+        if header.entries
     }
-    stored = {name: mapped[file].tensors[name] for name, file in located.items()}
-    _check_scales(path, located, stored, max_byte or (lambda scales: int(scales.max())))
+    stored = {name: mapped[place.file].tensors[place.name] for name, place in places.items()}
+    _check_scales(path, found, stored, max_byte)
+    fingerprint = _fingerprint(path, found, stored)
+    if one_by_one:
+        notes.append(_check_copies(path, stored))
+        stored = experts_together(stored)
+    try:
+        added = added_tokens(path)
+    except CheckpointError as error:  # the weights are good all the same
+        added = {}
+        notes.append(f"the tokens that this model added are not known: {error}")
     return Checkpoint(
         path=path,
         config=config,
@@ -87,9 +121,25 @@ def open_checkpoint(
         layout=layout,
         quantized=quantized,
         n_bytes=sum(tensor.nbytes for tensor in stored.values()),
-        fingerprint=_fingerprint(path, headers, stored),
+        fingerprint=fingerprint,
         files=list(mapped.values()),
+        added_tokens=added,
+        notes=notes,
     )
+
+
+def _check_copies(path: Path, stored: dict[str, NDArray[Any]]) -> str:
+    """Whether there is memory to put the experts together; return a note that says so."""
+    n_bytes = sum(tensor.nbytes for name, tensor in stored.items() if EXPERT.fullmatch(name))
+    what = (
+        f"{path}: each expert is a tensor of its own, so {size_text(n_bytes)} are copied into memory to put "
+        "them together"
+    )
+    if n_bytes > (free := machine.available_memory()):
+        raise MemoryError(
+            f"{what}, and {size_text(free)} are free; save the model in the form of gpt-oss's own"
+        )
+    return f"{what}; models in the form of gpt-oss's own are mapped instead"
 
 
 # ---- what a checkpoint holds -------------------------------------------------------------------------------
@@ -119,11 +169,15 @@ _LAYER_NAME = re.compile(r"(?:model\.layers|block)\.(\d+)\.(.+)")
 _QKV = ("q_proj", "k_proj", "v_proj")  # the order of the rows of original/'s attn.qkv
 
 
-def stored_tensors(config: Config, layout: Layout = "hf", quantized: bool = True) -> dict[str, Spec]:
+def stored_tensors(
+    config: Config, layout: Layout = "hf", quantized: bool = True, one_by_one: bool = False
+) -> dict[str, Spec]:
     """List every tensor a checkpoint of this config holds, under the names of its layout.
 
     >>> stored_tensors(Config())["lm_head.weight"].shape, len(stored_tensors(Config(), "original"))
     ((201088, 2880), 363)
+
+    `one_by_one` means unquantised experts, each with tensors of its own, as unsloth saves them.
     """
     hidden, vocab = Dim(config.hidden_size, "hidden_size"), Dim(config.vocab_size, "vocab_size")
     top = {
@@ -131,7 +185,9 @@ def stored_tensors(config: Config, layout: Layout = "hf", quantized: bool = True
         "model.norm.weight": Spec("BF16", (hidden,)),
         "lm_head.weight": Spec("BF16", (vocab, hidden)),
     }
-    layer = _attention(config, hidden, fused=layout == "original") | _experts(config, hidden, quantized)
+    layer = _attention(config, hidden, fused=layout == "original") | _experts(
+        config, hidden, quantized, one_by_one
+    )
     if layout == "original":
         top = {_ORIGINAL_TOP[name]: spec for name, spec in top.items()}
         layer = {_ORIGINAL_LAYER.get(name, name): spec for name, spec in layer.items()}
@@ -158,17 +214,21 @@ def _attention(config: Config, hidden: Dim, fused: bool) -> dict[str, Spec]:
     }
 
 
-def _experts(config: Config, hidden: Dim, quantized: bool) -> dict[str, Spec]:
+def _experts(config: Config, hidden: Dim, quantized: bool, one_by_one: bool) -> dict[str, Spec]:
     experts = Dim(config.num_local_experts, "num_local_experts")
     inter = Dim(config.intermediate_size, "intermediate_size")
     gate_up = Dim(2 * inter.size, "2 * intermediate_size")
     specs = {
         "mlp.router.weight": Spec("BF16", (experts, hidden)),
         "mlp.router.bias": Spec("BF16", (experts,)),
-        "mlp.experts.gate_up_proj_bias": Spec("BF16", (experts, gate_up)),
-        "mlp.experts.down_proj_bias": Spec("BF16", (experts, hidden)),
     }
     for name, out, contracted in (("gate_up_proj", gate_up, hidden), ("down_proj", hidden, inter)):
+        if one_by_one:
+            for i in range(experts.size):
+                specs[f"mlp.experts.{name}s.{i}.weight"] = Spec("BF16", (out, contracted))
+                specs[f"mlp.experts.{name}s.{i}.bias"] = Spec("BF16", (out,))
+            continue
+        specs[f"mlp.experts.{name}_bias"] = Spec("BF16", (experts, out))
         if quantized:
             groups = Dim(contracted.size // 32, f"{contracted.origin} / 32")
             pairs = Dim(16, "32 values of 4 bits")
@@ -206,120 +266,47 @@ def _under_hf_names(stored: dict[str, NDArray[Any]], config: Config) -> dict[str
     return tensors
 
 
-# ---- finding the files -------------------------------------------------------------------------------------
-
-
-def _checkpoint_folder(path: Path) -> Path:
-    """The folder that holds config.json and the safetensors files."""
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such folder")
-    if path.is_file() and path.suffix != ".gguf":
-        path = path.parent
-    has_config = (path / "config.json").is_file()
-    if path.suffix == ".gguf" or (_has(path, "*.gguf") and not has_config):
-        raise CheckpointError(
-            f"{path}: GGUF files are not read; give a folder with config.json and *.safetensors files"
-        )
-    original = path / "original"
-    has_weights = _has(path, "*.safetensors") or (path / INDEX).is_file()
-    if not has_weights and (original / "config.json").is_file():
-        return original
-    if has_config:
-        return path
-    if (path / "adapter_config.json").is_file():
-        raise CheckpointError(f"{path}: is a LoRA adapter; merge it into its base model and save that first")
-    raise CheckpointError(f"{path}: has no config.json; expected a gpt-oss checkpoint folder")
-
-
-def _has(folder: Path, pattern: str) -> bool:
-    return next(folder.glob(pattern), None) is not None
-
-
-def _locate(folder: Path) -> tuple[dict[str, safetensors.Header], dict[str, str]]:
-    """Headers by file name, and the file of each tensor."""
-    index = folder / INDEX
-    if index.is_file():
-        located = read_index(index)
-        files = sorted(set(located.values()))
-    else:
-        names = sorted(path.name for path in folder.glob("*.safetensors"))
-        files = ["model.safetensors"] if "model.safetensors" in names else names
-        located = {}
-    if not files:
-        raise CheckpointError(f"{folder}: has no *.safetensors files; was the download complete?")
-    headers = {}
-    for file in files:
-        if not (folder / file).is_file():
-            raise CheckpointError(f"{folder / file}: is listed in {INDEX} but missing; download it again")
-        headers[file] = safetensors.read_header(folder / file)
-    if index.is_file():
-        for name, file in located.items():
-            if name not in headers[file].entries:
-                raise CheckpointError(f"{folder / file}: has no tensor {name}, which {INDEX} places there")
-        return headers, located
-    for file, header in headers.items():
-        for name in header.entries:
-            if name in located:
-                raise CheckpointError(
-                    f"{folder / file}: {name} is also in {located[name]}; remove the wrong file"
-                )
-            located[name] = file
-    return headers, located
-
-
-def read_index(path: Path) -> dict[str, str]:
-    """Read model.safetensors.index.json, the file name of each tensor; raise CheckpointError for damage."""
-    try:
-        index = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is not valid JSON ({error}); download it again") from None
-    located = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(located, dict) or not all(isinstance(file, str) for file in located.values()):
-        raise CheckpointError(f"{path}: has no weight_map from tensor names to file names; download it again")
-    for name, file in located.items():
-        if file != Path(file).name or not file.endswith(".safetensors") or "\0" in file:
-            raise CheckpointError(f"{path}: {name} lies in {file!r}, expected a file beside the index")
-    return located
-
-
 # ---- checking ----------------------------------------------------------------------------------------------
 
 
-def _check_specs(
-    folder: Path,
-    located: dict[str, str],
-    headers: dict[str, safetensors.Header],
-    expected: dict[str, Spec],
-    config: Config,
-) -> None:
-    missing = [name for name in expected if name not in located]
+def _check_specs(folder: Path, found: Found, expected: dict[str, Spec], config: Config) -> None:
+    places = found.places
+    missing = [name for name in expected if name not in places]
+    unknown = [place for name, place in places.items() if name not in expected]
     if len(missing) == len(expected):
-        example = next(iter(located), "nothing")
+        example = next((place.name for place in places.values()), "nothing")
         raise CheckpointError(f"{folder}: holds no gpt-oss tensors: found {example}, expected {missing[0]}")
-    for name in located:
+    for name, place in places.items():
         layer = _LAYER_NAME.fullmatch(name)
         if layer is not None and int(layer[1]) >= config.num_hidden_layers:
             raise CheckpointError(
-                f"{folder / located[name]}: has {name}, but config.json says num_hidden_layers is "
+                f"{folder / place.file}: has {place.name}, but config.json says num_hidden_layers is "
                 f"{config.num_hidden_layers}; do the files belong together?"
             )
+    strange = _some(place.name for place in unknown)
+    if missing and unknown:
+        raise CheckpointError(
+            f"{folder}: lacks {_some(missing)}, and has {strange}, which gpt-oss does not have. Another "
+            "program named or packed them: merge adapters, and save the model in bfloat16 with transformers"
+        )
     if missing:
-        raise CheckpointError(f"{folder}: lacks {_some(missing)}; download the model again")
-    unknown = [name for name in located if name not in expected]
+        raise CheckpointError(
+            f"{folder}: lacks {_some(missing)}; download the model again, or save it with all of its tensors"
+        )
     if unknown:
         raise CheckpointError(
-            f"{folder / located[unknown[0]]}: has {_some(unknown)}, which gpt-oss does not have; "
+            f"{folder / unknown[0].file}: has {strange}, which gpt-oss does not have; "
             "merge adapters and remove tensors that are not the model's"
         )
     for name, spec in expected.items():
-        _check_tensor(folder / located[name], name, headers[located[name]].entries[name], spec)
+        place = places[name]
+        _check_tensor(folder / place.file, place.name, found.headers[place.file].entries[place.name], spec)
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more tensors" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+def _some(names: Iterable[str]) -> str:
+    first = list(names)
+    more = f" and {len(first) - 3} more tensors" if len(first) > 3 else ""
+    return ", ".join(first[:3]) + more
 
 
 def _check_tensor(file: Path, name: str, entry: safetensors.Entry, spec: Spec) -> None:
@@ -340,7 +327,7 @@ def _check_tensor(file: Path, name: str, entry: safetensors.Entry, spec: Spec) -
 
 def _check_scales(
     folder: Path,
-    located: dict[str, str],
+    found: Found,
     stored: dict[str, NDArray[Any]],
     max_byte: Callable[[NDArray[np.uint8]], int],
 ) -> None:
@@ -353,17 +340,15 @@ def _check_scales(
             at = np.unravel_index(int(np.argmax(scales > _LARGEST_SCALE)), scales.shape)
             index = tuple(int(i) for i in at)
             raise CheckpointError(
-                f"{folder / located[name]}: {name} holds the scale byte {scales[index]} at index "
+                f"{folder / found.places[name].file}: {name} holds the scale byte {scales[index]} at index "
                 f"{list(index)}, expected 0..{_LARGEST_SCALE}; the file is damaged, download it again"
             )
 
 
-def _fingerprint(
-    folder: Path, headers: dict[str, safetensors.Header], stored: dict[str, NDArray[Any]]
-) -> str:
+def _fingerprint(folder: Path, found: Found, stored: dict[str, NDArray[Any]]) -> str:
     """Tell checkpoints apart by config, headers, sizes and a few values of every tensor, and read no more."""
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for file, header in headers.items():
+    digest = hashlib.sha256(read_file(folder / "config.json", LARGEST_CONFIG))
+    for file, header in found.headers.items():
         digest.update(f"{file} {header.n_bytes} ".encode() + header.raw)
     for name in sorted(stored):
         flat = stored[name].reshape(-1)

@@ -29,8 +29,17 @@ from numpy.typing import NDArray
 from .. import _core
 from ..errors import CheckpointError
 from ..system import machine
-from ..system.files import default_cache_dir, parse_size, replacing
+from ..system.files import (
+    STALE_S,
+    default_cache_dir,
+    lock_file,
+    parse_size,
+    read_file,
+    remove_parts,
+    replacing,
+)
 from ..system.progress import size_text, start_progress
+from ..system.text import safe_terminal
 from . import safetensors
 from .config import Config
 from .layout import Checkpoint
@@ -42,7 +51,7 @@ DEFAULT_LIMIT = 20_000_000_000
 LEAST_BYTES = 100_000_000  # smaller matrices are packed at every load, in a blink, or not at all
 _DISK_RESERVE_BYTES = 1_000_000_000
 _KNOWN_SOURCES = 16  # copies of one checkpoint whose files are remembered as seen
-_STALE_SECONDS = 3600.0  # a temporary file this old was left by a killed process
+_LARGEST_KNOWN = 100_000  # bytes of the file that remembers them
 _DTYPES = {np.dtype("u1"): "U8", np.dtype("<u4"): "U32", np.dtype("<f4"): "F32"}
 
 
@@ -150,7 +159,7 @@ def prepare(
     """
     mapped: list[safetensors.MappedFile] = []
     left_out: list[_core.Packing] = []
-    reason = ""
+    reason, allowed = "", limit()
     for packing in packings(opened.config, precision, device):
         if sum(opened.tensors[name].nbytes for name in packing.sources) < LEAST_BYTES:
             continue
@@ -161,13 +170,13 @@ def prepare(
             entry.check_sources()
             left_out.append(packing)
             reason = error.strerror or str(error)
-    if left_out and limit():
+    if left_out and allowed:
         what = " and ".join(packing.text for packing in left_out)
-        warnings.warn(
+        told = (
             f"{what} cannot be kept in {folder()} ({reason}): {left_out[-1].without}. OSSNB_CACHE names "
-            "another folder, OSSNB_CACHE_LIMIT its size (0 keeps no copies and gives no warning)",
-            stacklevel=3,
+            "another folder, OSSNB_CACHE_LIMIT its size (0 keeps no copies and gives no warning)"
         )
+        warnings.warn(safe_terminal(told), stacklevel=3)
     return mapped
 
 
@@ -219,6 +228,8 @@ class _Entry:
             return None
         try:
             header = safetensors.read_header(self.path)
+            if not all(map(self.is_ours, header.entries)):
+                return None
             told = json.loads(header.raw)["__metadata__"]
             mapped = safetensors.map_file(self.path, header)
             data = np.frombuffer(mapped.mapping, np.uint8, offset=8 + len(header.raw))
@@ -239,6 +250,10 @@ class _Entry:
         for file in self.opened.files:
             file.check()
 
+    def is_ours(self, name: str) -> bool:
+        """Whether an array is called "SOURCE.q8" or the like; a file must not bring weights themselves."""
+        return any(name.startswith(f"{source}.") for source in self.packing.sources)
+
     def sources_checksum(self) -> str:
         sums = (self.opened.tensors[name].reshape(-1).view(np.uint8) for name in self.packing.sources)
         return ",".join(_hex(_core.checksum(data, self.threads)) for data in sums)
@@ -254,7 +269,7 @@ class _Entry:
 
     def known(self) -> list[str]:
         try:
-            return self.known_path.read_text().splitlines()
+            return read_file(self.known_path, _LARGEST_KNOWN).decode().splitlines()
         except (OSError, ValueError):
             return []
 
@@ -339,30 +354,23 @@ def _identity(files: list[safetensors.MappedFile]) -> str:
 @contextlib.contextmanager
 def _lock(where: Path) -> Iterator[None]:
     """Let one process at a time build in a folder; the system frees the lock of a process that dies."""
-    with contextlib.ExitStack() as stack:
-        if sys.platform != "win32":
-            import fcntl
-
-            file = stack.enter_context((where / ".lock").open("w"))
-            began, told = time.monotonic(), False
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not told and time.monotonic() - began > 1:
-                        print("another process is packing weights; waiting for it", file=sys.stderr)
-                        told = True
-                    time.sleep(0.05)
-                except OSError:
-                    break  # a file system without locks: two may build, each replaces the file whole
+    with (where / ".lock").open("w") as file:
+        began, told = time.monotonic(), False
+        while (
+            lock_file(file) is False
+        ):  # a file system without locks: two build, each replaces the file whole
+            if not told and time.monotonic() - began > 1:
+                print("another process is packing weights; waiting for it", file=sys.stderr)
+                told = True
+            time.sleep(0.05)
         yield
 
 
 def _remove_leftovers(where: Path) -> None:
-    for path in where.glob(".*.safetensors.*"):
+    remove_parts(where, ".*.part")
+    for path in where.glob(".*.safetensors.*"):  # as they were called when nobody locked them
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            if time.time() - path.stat().st_mtime > STALE_S:
                 path.unlink()
 
 

@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..errors import CheckpointError
+from ..system.files import open_file
+from ..system.text import shown, shown_value
 
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 _MAX_RANK = 16
+_LARGEST_COUNT = 2**63  # of a shape or an offset
+LONGEST_NAME = 255  # characters of a tensor's name, bytes of a file's
 _GIT_LFS_POINTER = b"version https://git-lfs"
 
 # NumPy has no bfloat16 and no 8-bit floats: those are mapped as unsigned integers of their size.
@@ -86,7 +90,7 @@ def read_header(path: Path) -> Header:
 def _read_raw(path: Path) -> tuple[bytes, int]:
     """The header's bytes and the file's size."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             n_bytes = file.seek(0, 2)
             file.seek(0)
             start = file.read(len(_GIT_LFS_POINTER))
@@ -116,16 +120,27 @@ def _read_raw(path: Path) -> tuple[bytes, int]:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen = dict(pairs)
-    if len(seen) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} appears twice")
-    return seen
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"'{shown(name)}' appears twice")
+        found[name] = value
+    return found
+
+
+def check_name(path: Path, name: str) -> None:
+    """Refuse a name that no message could show; later messages then show tensors' names as they are."""
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise CheckpointError(
+            f"{path}: has a tensor named '{shown(name)}', expected at most {LONGEST_NAME} printable "
+            "characters; this file is not gpt-oss's, or it is damaged"
+        )
 
 
 def _entry(path: Path, name: str, value: Any, data_begin: int) -> Entry:
     """One checked line of the header, its offsets counted from the start of the file."""
+
+    check_name(path, name)
 
     def refuse(what: str) -> CheckpointError:
         return CheckpointError(f"{path}: {name} {what}; the file is damaged, download it again")
@@ -134,11 +149,11 @@ def _entry(path: Path, name: str, value: Any, data_begin: int) -> Entry:
         raise refuse(f"is described by a JSON {type(value).__name__}, expected an object")
     dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise refuse(f"has the unknown dtype {dtype!r}")
+        raise refuse(f"has the unknown dtype {shown_value(dtype)}")
     if not _are_counts(shape) or len(shape) > _MAX_RANK:
-        raise refuse(f"has the shape {shape!r}, expected a list of sizes")
+        raise refuse(f"has the shape {shown_value(shape)}, expected a list of sizes")
     if not _are_counts(offsets) or len(offsets) != 2:
-        raise refuse(f"has the data_offsets {offsets!r}, expected [begin, end]")
+        raise refuse(f"has the data_offsets {shown_value(offsets)}, expected [begin, end]")
     begin, end = offsets
     if end < begin:
         raise refuse(f"ends at byte {end}, before it begins at {begin}")
@@ -149,7 +164,7 @@ def _entry(path: Path, name: str, value: Any, data_begin: int) -> Entry:
 
 
 def _are_counts(values: Any) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(type(n) is int and n >= 0 for n in values)
+    return isinstance(values, list) and all(type(n) is int and 0 <= n < _LARGEST_COUNT for n in values)
 
 
 def _check_ranges(path: Path, entries: dict[str, Entry], data_begin: int, n_data: int) -> None:
@@ -181,7 +196,7 @@ class _Mapping(mmap.mmap):
 
     @classmethod
     def of(cls, path: Path) -> _Mapping:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             mapping = cls(file.fileno(), 0, access=mmap.ACCESS_READ)
         mapping.watched = _core.WatchedRange(np.frombuffer(mapping, np.uint8))
         return mapping

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import DeviceError
 from ..page.terminal import for_stream
+from ..system import machine
 from ..system.progress import reading_text
+from ..system.text import shown
 from ..version import __version__
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2 + 2 = 4.
     0
     """
+    if sys.stderr is None:  # closed, as by `2>&-`: Python would write its words to stdout
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if sys.stdout is None:  # closed, as by `>&-`
+        _say("error: standard output is closed, so there is nowhere to write; >/dev/null drops it")
+        return FAILED
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
@@ -51,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # `ossnb run ... | head` has read enough; nothing may be written at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `ossnb run ... | head` has read enough
+        _drop_unwritten()
         return FAILED
     except KeyboardInterrupt:
         _say("interrupted")
@@ -62,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USE
     except EXPECTED as error:
         _say(f"error: {error or type(error).__name__}")
+        _drop_unwritten()
         return FAILED
 
 
@@ -80,7 +88,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Write a line for people; names and words in it may come from files and models."""
+    print(for_stream(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    """Write a line of results."""
+    print(for_stream(text, sys.stdout), flush=True)
+
+
+def _drop_unwritten() -> None:
+    """Where standard output takes no more (a full disk, a closed pipe), let nothing be written at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command(commands: Any, name: str, run: Any, summary: str, epilog: str = "") -> argparse.ArgumentParser:
@@ -163,6 +185,21 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the whole reply as JSON when it is done")
 
 
+def _add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=_threads, metavar="N", help="default: every core")
+
+
+def _threads(text: str) -> int:
+    try:
+        n = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"threads must be a whole number, got '{shown(text)}'") from None
+    try:
+        return machine.check_threads(n)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=("exact", "fast"), default="exact", help="how to compute (default exact)"
@@ -175,6 +212,8 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.raw and (args.effort or args.instructions):
         raise UsageError("--raw continues plain text: it takes no --effort and no --instructions")
+    if args.prompt == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed: give the prompt as an argument, or by a pipe")
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     names = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
@@ -182,7 +221,7 @@ def _run(args: argparse.Namespace) -> int:
     stream = load(args.model, precision=args.precision).ask(question)
     if args.json:
         interrupted = _finish(stream)
-        print(json.dumps(stream.reply.to_dict(), ensure_ascii=False))
+        _print(json.dumps(stream.reply.to_dict(), ensure_ascii=False))
     else:
         interrupted = _show(stream, args.show_reasoning)
         print()
@@ -239,7 +278,7 @@ def _dim(text: str) -> str:
 
 
 def _say_dim(text: str) -> None:
-    _say(_dim(text))
+    print(_dim(for_stream(text, sys.stderr)), file=sys.stderr, flush=True)
 
 
 def _summary(reply: Reply) -> str:
@@ -270,7 +309,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from . import doctor
 
     report = doctor.examine()
-    print(json.dumps(report, indent=1) if args.json else doctor.render(report))
+    _print(json.dumps(report, indent=1) if args.json else doctor.render(report))
     return 0
 
 
@@ -290,12 +329,12 @@ def _cache(args: argparse.Namespace) -> int:
     from ..system.progress import size_text
 
     if args.clear:
-        print(f"{size_text(derived.clear())} removed from {derived.folder()}")
+        _print(f"{size_text(derived.clear())} removed from {derived.folder()}")
         return 0
     for path in derived.files():
-        print(f"{size_text(path.stat().st_size):>9}  {path.name}")
+        _print(f"{size_text(path.stat().st_size):>9}  {path.name}")
     used, allowed = size_text(derived.used_bytes()), size_text(derived.limit())
-    print(f"{used:>9}  of at most {allowed} in {derived.folder()}")
+    _print(f"{used:>9}  of at most {allowed} in {derived.folder()}")
     return 0
 
 
@@ -308,7 +347,7 @@ def _add_verify(commands: Any) -> None:
         "example:\n  ossnb verify 20b",
     )
     parser.add_argument("model", metavar="MODEL", help="20b, 120b, a hub id, a folder or demo")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: every core")
+    _add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
 
 
@@ -320,7 +359,7 @@ def _verify(args: argparse.Namespace) -> int:
     for check in verify.verify(args.model, threads=args.threads):
         checks.append(check)
         if not args.json:
-            print(f"{marks[check.passed]}  {check.name}: {check.detail}", flush=True)
+            _print(f"{marks[check.passed]}  {check.name}: {check.detail}")
     failed = [check.name for check in checks if check.passed is False]
     if args.json:
         print(json.dumps({"passed": not failed, "checks": [check._asdict() for check in checks]}, indent=1))
@@ -357,7 +396,7 @@ def _add_bench(commands: Any) -> None:
         parser.add_argument(
             f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default {default})"
         )
-    parser.add_argument("--threads", type=int, metavar="N", help="default: every core")
+    _add_threads(parser)
     _add_precision(parser)
     parser.add_argument(
         "--json", action="store_true", help="print everything as JSON, each run and the machine included"
@@ -369,7 +408,7 @@ def _bench(args: argparse.Namespace) -> int:
         from . import quality
 
         found = quality.measure(args.model, conversations=args.conversations, threads=args.threads)
-        print(json.dumps(found, indent=1) if args.json else quality.render_report(found))
+        _print(json.dumps(found, indent=1) if args.json else quality.render_report(found))
         return 0
     if args.conversations is not None:
         raise UsageError("--conversations works only with --quality; add --quality or leave it out")
@@ -377,5 +416,5 @@ def _bench(args: argparse.Namespace) -> int:
 
     names = ("prompt", "new", "depth", "threads", "runs", "precision")
     report = bench.measure(args.model, **{name: getattr(args, name) for name in names})
-    print(json.dumps(report, indent=1) if args.json else bench.render(report))
+    _print(json.dumps(report, indent=1) if args.json else bench.render(report))
     return 0

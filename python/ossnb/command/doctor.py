@@ -12,6 +12,7 @@ from ..checkpoint import hub
 from ..checkpoint import packed as derived
 from ..system import machine
 from ..system.progress import size_text
+from ..system.text import shown
 from ..version import __version__
 
 WEIGHTS_BYTES = {"20b": 13_761_264_768, "120b": 65_248_815_744}  # total_size of the published checkpoints
@@ -30,7 +31,7 @@ def examine() -> dict[str, Any]:
         "machine": describe_machine(),
         "kernels": {
             "levels": _core.isa_levels(),
-            "chosen": os.environ.get("OSSNB_ISA") or _core.isa_levels()[-1],
+            "chosen": _chosen_kernels(),
             "cpu_features": [name for name, there in _core.cpu_features().items() if there],
             "threads": machine.physical_cores(),
         },
@@ -44,6 +45,13 @@ def examine() -> dict[str, Any]:
         "models": [_model(name, n_bytes) for name, n_bytes in WEIGHTS_BYTES.items()],
         "default_model": hub.default_source()[0],
     }
+
+
+def _chosen_kernels() -> str:
+    levels, named = _core.isa_levels(), os.environ.get("OSSNB_ISA")
+    if named and named not in levels:
+        raise ValueError(f"OSSNB_ISA is '{shown(named)}', expected one of {', '.join(levels)}")
+    return named or levels[-1]
 
 
 def describe_machine() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .feed import Feed
 from .prefix import PrefixTree
-from .shared import SharedEngine, Use
+from .shared import SharedEngine, Use, device_errors
 
 PASS_ROWS = 512  # tokens of a prompt in one pass
 ROWS_BESIDE = 64  # the same, where answers are written in the pass: their readers wait for all of it
@@ -92,11 +92,12 @@ class Scheduler:
         n_new = sum(part.ride.n_new_blocks(len(part.tokens)) for part in parts)
         self.tree.make_room(n_new * self.engine.core.kv.block_bytes)
         began = time.perf_counter()
-        step = self.engine.core.step(
-            [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
-            [chooser for part in parts for chooser in part.choosers],
-            driver.cancel,
-        )
+        with device_errors(self.engine.core.device):
+            step = self.engine.core.step(
+                [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
+                [chooser for part in parts for chooser in part.choosers],
+                driver.cancel,
+            )
         self.engine.check_files()
         seconds, at = time.perf_counter() - began, 0
         for part in parts:
@@ -145,7 +146,7 @@ class Ride(Use):
         for others is writing into the sequence, it ends after this pass."""
         self.has_left = True
         sequence = self.sequence
-        if not self.is_aboard and sequence is not None:
+        if not self.is_aboard and sequence is not None and self.engine.is_whole:
             self.sequence = None
             self.scheduler.tree.keep(self.tokens, sequence)
             del sequence  # or its blocks could not be given up

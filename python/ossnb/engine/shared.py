@@ -4,10 +4,11 @@ generations share a call."""
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..checkpoint.safetensors import MappedFile
-from ..errors import Busy
+from ..errors import Busy, DeviceError
 from ..system.forks import Living, renew_in_children
 from .turns import PATIENCE_S, Turn, Turns
 
@@ -46,7 +47,7 @@ class SharedEngine:
             "the model",
             "wait for it, stop it, or set model.patience_s to the seconds you want to wait (None: for ever)",
         )
-        self._broken = ""
+        self._cut_off = ""
         renew_in_children(self)
 
     def reading(self, doing: str) -> Reading:
@@ -77,8 +78,7 @@ class SharedEngine:
         either `_end_calls` sees that turn, or this check sees `_end_calls`."""
         if _is_ending and threading.current_thread() is not threading.main_thread():
             raise _core.Cancelled("the process is ending")
-        if self._broken:
-            raise Busy(self._broken)
+        self.check_whole()
         self.check_files()
 
     def check_files(self) -> None:
@@ -87,20 +87,42 @@ class SharedEngine:
         for file in self.files:
             file.check()
 
+    def check_whole(self) -> None:
+        """Raise Busy in a child that was forked within a call: even the books of the blocks may be locked."""
+        if self._cut_off:
+            raise Busy(self._cut_off)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `check_whole` passes."""
+        return not self._cut_off
+
     def renew(self) -> None:
         """In a forked child the engine's own lock stays locked if another thread was computing."""
         if (turn := self.turns.cut_off) is not None:
-            self._broken = (
+            self._cut_off = (
                 f"this process was forked while the model was busy {turn}, and its copy of the engine waits "
                 "for a thread that was not copied; load the model again in this process, fork while nothing "
                 'runs, or use multiprocessing.get_context("spawn")'
             )
 
 
+@contextlib.contextmanager
+def device_errors(device: str) -> Iterator[None]:
+    """Turn a failure of the device, which C++ raises as a plain RuntimeError, into a DeviceError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # Busy, a cancel: not the device's
+            raise
+        raise DeviceError(f"the device {device!r} failed: {error}; the model is still usable") from error
+
+
 class Use(Turn):
     """A turn at the engine. `doing` tells waiting threads what goes on; it may change between two calls."""
 
     def __init__(self, engine: SharedEngine, doing: str) -> None:
+        engine.check_whole()
         super().__init__(engine.turns, doing, engine.patience_s)
         self.engine = engine
         self.core = engine.core
@@ -113,7 +135,8 @@ class Use(Turn):
             self.engine.check_usable()
             if not self.wait(self.cancel.is_set):
                 raise _core.Cancelled("cancelled while it waited for its turn")
-            result = call()
+            with device_errors(self.core.device):
+                result = call()
             self.engine.check_files()
         self.pass_on()
         return result

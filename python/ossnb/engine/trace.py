@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checkpoint.config import Config
-from ..system.arguments import integer, shown
+from ..system.arguments import integer
+from ..system.text import shown_value
 from .attention import as_float32, attention_weights, rms_norm
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ def check_kinds(what: Iterable[str]) -> frozenset[str]:
     ['router']
     """
     if not isinstance(what, Iterable):
-        raise ValueError(f"what must be of {', '.join(KINDS)}, got {shown(what)}")
+        raise ValueError(f"what must be of {', '.join(KINDS)}, got {shown_value(what)}")
     named = [what] if isinstance(what, str) else list(what)
     for kind in named:
         if kind not in KINDS:
-            raise ValueError(f"what must be of {', '.join(KINDS)}, got {shown(kind)}")
+            raise ValueError(f"what must be of {', '.join(KINDS)}, got {shown_value(kind)}")
     kinds = frozenset(named)
     if not kinds:
         raise ValueError(f"what must name at least one of {', '.join(KINDS)}, got nothing")
@@ -58,12 +59,14 @@ def check_layers(layers: Iterable[int] | None, n_layers: int) -> list[int]:
     if layers is None:
         return list(range(n_layers))
     if not isinstance(layers, Iterable):
-        raise ValueError(f"layers must be a list of integers, as [0, -1], got {shown(layers)}")
+        raise ValueError(f"layers must be a list of integers, as [0, -1], got {shown_value(layers)}")
     chosen = list(layers)
     for layer in chosen:
         is_integer = isinstance(layer, Integral) and not isinstance(layer, bool)
         if not is_integer or not -n_layers <= layer < n_layers:
-            raise ValueError(f"layers must be integers in {-n_layers}..{n_layers - 1}, got {shown(layer)}")
+            raise ValueError(
+                f"layers must be integers in {-n_layers}..{n_layers - 1}, got {shown_value(layer)}"
+            )
     if not chosen:
         raise ValueError("layers must name at least one layer, got none")
     return [int(layer) % n_layers for layer in chosen]

@@ -101,9 +101,9 @@ class Generation:
         self._request = request
         self._reader: Reader = RawText() if request.effort is None else Parser()
         self._stops = StopStrings(request.sampling.stop_strings)
-        self._stop_ids = request.sampling.stop_ids | (
-            {RETURN, ENDOFTEXT} if request.effort is None else STOP_IDS
-        )
+        usual = {RETURN, ENDOFTEXT} if request.effort is None else STOP_IDS
+        of_a_fine_tune = set(request.config.eos_token_id) - STOP_IDS
+        self._stop_ids = request.sampling.stop_ids | usual | of_a_fine_tune
         self._tokens = list(request.prompt)  # what was read, and at most one token more
         self._n_read = 0
         self._sampler = self._make_sampler()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from ..harmony.messages import Message, Prompt, Tools, as_messages
 from ..harmony.prompt import check_effort, plain_tools
 from ..harmony.tokenizer import Tokenizer
-from ..system.arguments import shown
+from ..system.text import shown_value
 from .keywords import takes
 from .sampling import SAMPLING_DEFAULTS, Sampling, SamplingOptions
 
@@ -140,7 +140,9 @@ class Question:
         ValueError for a token that the reply does not have.
         """
         if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(reply.tokens):
-            raise ValueError(f"at must be in 0..{len(reply.tokens)}, a token of the reply, got {shown(at)}")
+            raise ValueError(
+                f"at must be in 0..{len(reply.tokens)}, a token of the reply, got {shown_value(at)}"
+            )
         written = as_token_ids(Tokenizer().encode(text) if isinstance(text, str) else text)
         changed: dict[str, Any] = {**sampling, "logprobs": 0}
         return cls(

@@ -16,6 +16,7 @@ from ..harmony.messages import Message, ToolCall, messages_from_json, messages_t
 from ..harmony.prompt import EFFORTS
 from ..system.arguments import number
 from ..system.fields import Fields
+from ..system.text import shown_value
 from ..version import __version__
 from .sampling import Sampling, SamplingOptions
 
@@ -438,7 +439,7 @@ def check_version(content: Any) -> Fields:
     """Return the fields of a reply as JSON if this ossnb can read them; a ValueError says why not."""
     fields = Fields(content, "a reply")
     if (found := fields.text("format")) != FORMAT:
-        raise ValueError(f'format must be "{FORMAT}", got {found!r}')
+        raise ValueError(f'format must be "{FORMAT}", got {shown_value(found)}')
     if (version := fields.integer("version", 1)) > VERSION:
         raise ValueError(
             f"version {version} of a reply was written by a newer ossnb; this one reads version {VERSION}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +174,9 @@ class Stream:
     @on_logits.setter
     def on_logits(self, see: Callable[[NDArray[np.float32]], None] | None) -> None:
         self._course.generation.on_logits = see
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a stream cannot be pickled, since it is computing; pickle its reply")
 
     def __enter__(self) -> Self:
         return self

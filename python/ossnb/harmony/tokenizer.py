@@ -32,6 +32,18 @@ ENDOFTEXT, RETURN, CONSTRAIN, CHANNEL, START, END, MESSAGE, CALL = (
 FIRST_SPECIAL = 199998
 LONGEST_TOKEN = 128  # bytes
 VOCAB_SIZE = 201088
+_NAMES = {
+    FIRST_SPECIAL: "<|startoftext|>",
+    ENDOFTEXT: "<|endoftext|>",
+    RETURN: "<|return|>",
+    CONSTRAIN: "<|constrain|>",
+    CHANNEL: "<|channel|>",
+    START: "<|start|>",
+    END: "<|end|>",
+    MESSAGE: "<|message|>",
+    CALL: "<|call|>",
+    200018: "<|endofprompt|>",
+}
 STOP_IDS = frozenset({RETURN, CALL, ENDOFTEXT})  # not END: it ends one message of the turn, not the turn
 
 _MARKER = re.compile(r"<\|[a-z0-9_]+\|>")
@@ -87,6 +99,15 @@ def token_bytes(token: int) -> bytes:
         return f"<|reserved_{token}|>".encode()
     text: str = encoding().decode([token], errors="surrogateescape")
     return text.encode("utf-8", errors="surrogateescape")
+
+
+def is_unknown(token: int, name: str) -> bool:
+    """Whether a tokenizer's special or added token is another one than gpt-oss's, or none of its.
+
+    >>> is_unknown(200006, "<|start|>"), is_unknown(200013, "<|picture|>")
+    (False, True)
+    """
+    return not FIRST_SPECIAL <= token < VOCAB_SIZE or name != _NAMES.get(token, f"<|reserved_{token}|>")
 
 
 def well_formed(text: str) -> str:

@@ -21,7 +21,7 @@ def overview(conversations: Mapping[str, Conversation]) -> str:
         begins = " ".join(next((m.content for m in messages if m.role == "user"), "").split())
         n_turns = len(turns(messages))
         rows.append(f"{name}: {n_turns} turn{'s' * (n_turns != 1)}" + (f", {begins:.60}" if begins else ""))
-    return safe_terminal("\n".join(rows)) or "there is no conversation; `%%oss --chat NAME` begins one"
+    return "\n".join(rows) or "there is no conversation; `%%oss --chat NAME` begins one"
 
 
 def as_harmony(conversation: Conversation) -> list[Message]:

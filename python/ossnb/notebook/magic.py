@@ -13,7 +13,6 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -31,6 +30,7 @@ from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
 from ..page.output import has_front_end
 from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
+from ..system.files import expand_user
 from ..system.progress import TerminalProgress, set_progress_factory
 from . import history, restore
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
@@ -204,7 +204,7 @@ class OssMagics(Magics):
             elif name in takes_words:
                 takes_words[name](shlex.split(rest))
             elif name == "status":
-                print("\n".join(status_lines(default.default_model(), self.models, self.chats)))
+                _say("\n".join(status_lines(default.default_model(), self.models, self.chats)))
             else:
                 raise ValueError(f"unknown command %oss {name}{suggestion(name, SUBCOMMANDS)}")
 
@@ -248,12 +248,12 @@ class OssMagics(Magics):
             raise ValueError(f"%oss defaults shows the settings, %oss defaults reset ends them; got {word!r}")
         if word == "reset":
             set_cell_defaults({})
-        print(settings_text(cell_defaults()) or "cells that do not say take the usual settings")
+        _say(settings_text(cell_defaults()) or "cells that do not say take the usual settings")
 
     def _history(self, words: list[str]) -> None:
         name = one_word(words, "history")
         if name is None and len(self.chats) != 1:
-            print(history.overview(self.chats))
+            _say(history.overview(self.chats))
         else:
             history.show(self._known(name or next(iter(self.chats))), has_front_end(self.shell))
 
@@ -265,7 +265,10 @@ class OssMagics(Magics):
 
     def _restore(self, words: list[str]) -> None:
         given = one_word(words, "restore")
-        path = Path(given).expanduser() if given else restore.find_notebook(self.shell.user_ns, os.environ)
+        if given:
+            path = expand_user(given, "the notebook")
+        else:
+            path = restore.find_notebook(self.shell.user_ns, os.environ)
         found, problems = restore.read_notebook(path)
         lines = [f"from {path.name}, as it was saved:"] if found else [f"{path} has no conversation in it"]
         for name, saved in found.items():
@@ -278,7 +281,7 @@ class OssMagics(Magics):
                 chat = model.chat(saved.turns[-1].instructions)
                 chat.messages = [message for turn in saved.turns for message in turn.messages]
                 self.chats[name] = Conversation(name, chat, {t.place: t.messages[0] for t in saved.turns})
-        print(safe_terminal("\n".join([*lines, *(f"left out: {problem}" for problem in problems)])))
+        _say("\n".join([*lines, *(f"left out: {problem}" for problem in problems)]))
 
     def _model_named(self, source: str) -> Model:
         """The model of that name among those at hand, else the default model; no model is downloaded."""
@@ -292,7 +295,7 @@ class OssMagics(Magics):
         model = loader.load(source, **settings)
         default.set_default_model(model)
         self.models = {source: model}
-        print(repr(model))
+        _say(repr(model))
 
     def _reset(self, words: list[str]) -> None:
         for name in words:
@@ -302,11 +305,16 @@ class OssMagics(Magics):
             del self.chats[name]
         if self._asked is not None and self._asked.options.chat in ended:
             self._asked = None  # not to begin it again
-        print(f"forgot {', '.join(ended)}" if ended else "there was no chat to forget")
+        _say(f"forgot {', '.join(ended)}" if ended else "there was no chat to forget")
 
     def names(self, flag: str) -> Iterable[str]:
         """The values that the completion offers for a flag beside its fixed ones."""
         return list(self.chats if flag == "--chat" else self.models if flag == "--model" else ())
+
+
+def _say(text: str) -> None:
+    """Print what has names from files, models or other people in it."""
+    print(safe_terminal(text))
 
 
 @contextmanager
@@ -317,7 +325,7 @@ def _usage_errors() -> Iterator[None]:
     except ContextFull:
         raise
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(safe_terminal(str(error))) from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ there. So a conversation is followed from its latest turn back to its beginning,
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from ..generation.record import check_version
 from ..harmony.messages import Message, messages_from_json
+from ..system.files import read_file
 from .conversations import history_id
 
 MAX_BYTES = 500_000_000  # a larger file is no notebook
@@ -69,7 +71,7 @@ def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) 
     """
     told = variables.get("__vsc_ipynb_file__") or environment.get("JPY_SESSION_NAME")
     if isinstance(told, str) and told.endswith(".ipynb"):
-        if (path := Path(told)).is_file():
+        if os.path.isfile(path := Path(told)):
             return path
         raise ValueError(f"{told} is not there (any more); give the path: `%oss restore NOTEBOOK.ipynb`")
     raise ValueError(
@@ -97,12 +99,12 @@ def read_notebook(path: Path) -> tuple[dict[str, Saved], list[str]]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"there is no notebook {path}; the path is taken from {Path.cwd()}")
-    if (n_bytes := path.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"{path} has {n_bytes:,} bytes, more than a notebook can have")
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = json.loads(read_file(path, MAX_BYTES).decode())
+    except FileNotFoundError:
+        raise ValueError(f"there is no notebook {path}; the path is taken from {Path.cwd()}") from None
+    except OSError as error:
+        raise ValueError(f"{path} is not a notebook: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a notebook: it must be a JSON file ({error})") from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):

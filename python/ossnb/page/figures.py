@@ -23,9 +23,9 @@ def stats_line(reply: Reply, note: str = "") -> str:
         f"{read} in {stats.prefill_s:.2f} s",
         f"seed {reply.seed}",
         reply.model,
-        *(f"note: {safe_terminal(note)}" for note in reply.notes),
+        *(f"note: {note}" for note in reply.notes),
     ]
-    return " · ".join(part for part in parts if part)
+    return safe_terminal(" · ".join(part for part in parts if part))
 
 
 def _how_it_ended(reply: Reply) -> str:

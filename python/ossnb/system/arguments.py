@@ -7,7 +7,7 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
-MAX_SHOWN = 80  # characters of a wrong value in a message
+from .text import shown_value
 
 
 def integer(name: str, value: Any, low: int, high: int | None = None, *, what: str = "") -> int:
@@ -19,9 +19,9 @@ def integer(name: str, value: Any, low: int, high: int | None = None, *, what: s
     expected = f">= {low}" if high is None else f"in {low}..{high}"
     told = f", {what}" if what else ""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{name} must be an integer {expected}{told}, got {shown(value)}")
+        raise ValueError(f"{name} must be an integer {expected}{told}, got {shown_value(value)}")
     if int(value) < low or (high is not None and int(value) > high):
-        raise ValueError(f"{name} must be {expected}{told}, got {shown(value)}")
+        raise ValueError(f"{name} must be {expected}{told}, got {shown_value(value)}")
     return int(value)
 
 
@@ -32,26 +32,11 @@ def number(name: str, value: Any, expected: str, holds: Callable[[float], bool])
     0.5
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"{name} must be a number {expected}, got {shown(value)}")
+        raise ValueError(f"{name} must be a number {expected}, got {shown_value(value)}")
     try:
         found = float(value)
     except OverflowError:  # an integer or a fraction beyond every float
         found = math.inf
     if not math.isfinite(found) or not holds(found):
-        raise ValueError(f"{name} must be {expected}, got {shown(value)}")
+        raise ValueError(f"{name} must be {expected}, got {shown_value(value)}")
     return found
-
-
-def shown(value: Any) -> str:
-    """Return a wrong value for a message: its repr, cut; its type where Python refuses to write it.
-
-    >>> shown("a"), shown(10 ** 5000)
-    ("'a'", 'an int too long to show')
-    """
-    try:
-        text = str(value) if isinstance(value, Real) else repr(value)
-    except Exception:  # a repr of a caller's own class may raise anything
-        return (
-            f"an {type(value).__name__} too long to show" if isinstance(value, int) else type(value).__name__
-        )
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Container, Iterator
 from typing import Any, TypeVar
 
+from .text import shown, shown_value
+
 T = TypeVar("T")
 
 
@@ -91,13 +93,15 @@ class Fields:
 
     def unread(self) -> list[str]:
         """List the names of the fields that nobody has asked for, as they stand in the object."""
-        return [f"{self._where}{name}" for name in self._content if name not in self._read]
+        return [f"{self._where}{shown(name)}" for name in self._content if name not in self._read]
 
     def _list(self, name: str, of_what: str, holds: Callable[[Any], bool]) -> list[Any]:
         listed: list[Any] = self._checked(name, "a list", lambda value: isinstance(value, list))
         for i, item in enumerate(listed):
             if not holds(item):
-                raise ValueError(f"{self._where}{name} must be a list of {of_what}, got {item!r:.80} at {i}")
+                raise ValueError(
+                    f"{self._where}{name} must be a list of {of_what}, got {shown_value(item)} at {i}"
+                )
         return listed
 
     def _checked(self, name: str, expected: str, holds: Callable[[Any], bool]) -> Any:
@@ -106,7 +110,7 @@ class Fields:
         self._read.add(name)
         value = self._content[name]
         if not holds(value):
-            raise ValueError(f"{self._where}{name} must be {expected}, got {value!r:.80}")
+            raise ValueError(f"{self._where}{name} must be {expected}, got {shown_value(value)}")
         return value
 
 

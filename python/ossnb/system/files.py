@@ -2,42 +2,134 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
 import re
 import shutil
+import stat
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
+
+from .text import shown
+
+STALE_S = 3600.0  # where files cannot be locked, a part this old was left by a killed process
 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """Write a file beside `path` and put it in its place; if the writing fails, nothing changes.
 
-    A link stays a link, and rights stay as they are. `durable` waits until the disk has the file.
+    A link stays a link, and rights stay as they are. `durable` waits until the disk has the file. What a
+    killed process left beside `path` is removed.
 
     >>> with replacing(Path("a.txt")) as file:
     ...     n_bytes = file.write(b"all of it")
     """
     target = path.resolve()
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    prefix = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}."  # short, however long the name
+    remove_parts(target.parent, f"{prefix}*.part")
+    file, part = _new_part(target.parent, prefix)
     try:
-        with open(part, "x+b") as file:
+        with file:
             yield file
+            file.flush()
             if durable:
-                file.flush()
                 os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, part)
-        os.replace(part, target)
+            if target.exists():
+                shutil.copymode(target, part)
+            if sys.platform != "win32":
+                os.replace(part, target)  # while it is locked, so that nobody takes it for a leftover
+        if sys.platform == "win32":
+            os.replace(part, target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
+def _new_part(folder: Path, prefix: str) -> tuple[BinaryIO, Path]:
+    """Make a file that stays locked while it is open: so others see that its writer lives."""
+    while True:
+        part = folder / f"{prefix}{uuid.uuid4().hex}.part"
+        file = open(part, "x+b")  # noqa: SIM115 - the caller closes it
+        lock_file(file)
+        if part.exists():  # else another process took it for a leftover before it was locked
+            return file, part
+        file.close()
+
+
+def remove_parts(folder: Path, pattern: str) -> None:
+    """Remove the parts of killed processes: the files that nobody holds locked."""
+    for part in folder.glob(pattern):
+        with contextlib.suppress(OSError), part.open("r+b") as file:
+            is_free = lock_file(file)
+            if is_free or (is_free is None and time.time() - part.stat().st_mtime > STALE_S):
+                part.unlink()
+
+
+def lock_file(file: BinaryIO | TextIO) -> bool | None:
+    """Lock an open file for as long as it is open; False where another process holds it, None where files
+    cannot be locked. The system frees the lock of a process that dies."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+class UnfitFile(OSError):
+    """A file that was not read: it is no plain file, or too large. `strerror` says which."""
+
+
+def read_file(path: Path, at_most: int) -> bytes:
+    """Read a plain file of at most so many bytes; UnfitFile says what is wrong with any other.
+
+    >>> n_bytes = Path("a.txt").write_bytes(b"all of it"); read_file(Path("a.txt"), at_most=100)
+    b'all of it'
+    """
+    with open_file(path) as file:
+        data = file.read(at_most + 1)
+    if len(data) > at_most:
+        raise UnfitFile(errno.EFBIG, f"it has more than {at_most:,} bytes", str(path))
+    return data
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a plain file to read it; a pipe or a device could be waited for, or read, without end."""
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UnfitFile(errno.EINVAL, "it is no plain file", str(path))
+    return file
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def expand_user(name: str, what: str) -> Path:
+    """Return a path with `~` and `~name` filled in; a ValueError says that `what` names no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise ValueError(
+            f"{what} is {shown(name)!r}, and there is no such user's home; write the folder out"
+        ) from None
+
+
+_LARGEST_SIZE = 10**18  # more than any machine has
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -49,17 +141,27 @@ def parse_size(name: str, text: str) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
     if match is None:
-        raise ValueError(f"{name} must be a size such as 20GB, 500 MB or 0, got {text!r}")
-    return int(float(match[1]) * _UNITS[match[2]])
+        raise ValueError(f"{name} must be a size such as 20GB, 500 MB or 0, got '{shown(text)}'")
+    n_bytes = float(match[1]) * _UNITS[match[2]]
+    if n_bytes > _LARGEST_SIZE:
+        raise ValueError(f"{name} must be at most {_LARGEST_SIZE // 10**18} EB, got {shown(text)!r}")
+    return int(n_bytes)
 
 
 def default_cache_dir() -> Path:
     """Return OSSNB_CACHE, or the folder where this platform keeps caches."""
     named = os.environ.get("OSSNB_CACHE")
     if named:
-        return Path(named).expanduser()
+        return expand_user(named, "OSSNB_CACHE")
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "ossnb"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "ossnb"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "ossnb"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ossnb"
+        return _home() / "Library" / "Caches" / "ossnb"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "ossnb"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise ValueError("this user has no home folder for the cache; name a folder in OSSNB_CACHE") from None

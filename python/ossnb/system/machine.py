@@ -13,7 +13,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from numbers import Integral
 from pathlib import Path
+
+from .text import shown_value
 
 _ROOT = Path("/")
 _UNLIMITED = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
@@ -46,10 +49,32 @@ def physical_cores(root: Path = _ROOT) -> int:
     return max(1, min([cores, *quotas]))
 
 
+THREADS_A_CORE = 4  # more threads than this gain nothing, and could stop the whole machine
+
+
+def check_threads(n: object) -> int:
+    """Return a number of threads if it is one that this machine can have; ValueError says what is wrong.
+
+    >>> check_threads(1)
+    1
+    """
+    if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
+        raise ValueError(f"threads must be an integer >= 1 or None, got {shown_value(n)}")
+    cores = max(os.cpu_count() or 1, physical_cores())
+    if int(n) > (most := THREADS_A_CORE * cores):
+        raise ValueError(
+            f"threads must be at most {most}, {THREADS_A_CORE} for each of the machine's {cores} cores, "
+            f"got {shown_value(n)}"
+        )
+    return int(n)
+
+
 def free_disk(path: str | os.PathLike[str]) -> int:
     """Count the free bytes of the disk that holds `path`, or that will hold it."""
-    folder = Path(path).expanduser().absolute()
-    while not folder.exists():
+    folder = Path(os.path.expanduser(path)).absolute()
+    while not os.path.exists(
+        folder
+    ):  # unlike Path.exists, it takes a folder that may not be searched for absent
         folder = folder.parent
     return shutil.disk_usage(folder).free
 

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
+from .text import safe_terminal
+
 
 class Progress(Protocol):
     """Shows how far a download is. Only the thread that wants the download calls it."""
@@ -30,7 +32,7 @@ class TerminalProgress:
         self._total = max(total_bytes, 1)
         self._is_tty = sys.stderr.isatty()
         self._shown = ""
-        print(text, file=sys.stderr, flush=True)
+        print(safe_terminal(text), file=sys.stderr, flush=True)
 
     def update(self, done_bytes: int) -> None:
         share = min(done_bytes / self._total, 1.0)

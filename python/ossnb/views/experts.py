@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..generation.record import Reply
 from ..harmony.tokenizer import token_bytes
-from ..system.arguments import shown
+from ..system.text import shown_value
 from .markup import Html, heat_map, percent, token_traits, visible
 from .panel import Panel
 from .steps import read_reply
@@ -87,7 +87,7 @@ class Experts(Panel):
     def difference(self, other: Experts) -> ExpertsDifference:
         """Compare with another reply, or another part, of the same model; see ExpertsDifference."""
         if not isinstance(other, Experts):
-            raise ValueError(f"other must be an Experts, as reply.experts() gives, got {shown(other)}")
+            raise ValueError(f"other must be an Experts, as reply.experts() gives, got {shown_value(other)}")
         if self.usage.shape != other.usage.shape:
             raise ValueError(
                 f"both must be of one model, got layers, experts {self.usage.shape} and {other.usage.shape}"

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from ..page.output import Output, has_front_end
+from ..page.terminal import safe_terminal
 from .markup import Html
 
 
@@ -18,7 +19,7 @@ class Panel:
 
     def __init__(self) -> None:
         self._id = f"ossnb-{uuid.uuid4().hex}"
-        self._outputs: list[Output] = []
+        self._output = Output()  # one, wherever it is shown: an update reaches all its places
         self._widget: Any = None
         self.leader: Panel | None = None  # whose selected token the live view shares
 
@@ -50,14 +51,13 @@ class Panel:
         """The contents by MIME type, as saved in the notebook."""
         return {
             "text/html": Html.of("div", self.html(), class_=self._id),
-            "text/plain": self.plain(),
+            "text/plain": safe_terminal(self.plain()),
         }
 
     def refresh(self) -> None:
         """Show the changes, wherever the panel is on a page."""
-        if has_front_end():  # a terminal would print it once more
-            for output in self._outputs:
-                output.show(self.bundle())
+        if has_front_end() and self._output.is_shown:  # a terminal would print it once more
+            self._output.show(self.bundle())
 
     def _ipython_display_(self) -> None:
         if has_front_end() and self.widget is not None:
@@ -66,9 +66,7 @@ class Panel:
 
                 jslink((self.leader.widget, "selected"), (self.widget, "selected"))
             _show(self.widget)
-        output = Output()
-        output.show(self.bundle())
-        self._outputs.append(output)
+        self._output.show_here(self.bundle())
 
     def _display_(self) -> Any:
         """The object that marimo shows: the live view, if it is one of ours, else the picture."""
@@ -80,7 +78,7 @@ class Panel:
         return self.bundle()["text/html"]
 
     def __repr__(self) -> str:
-        return self.plain()
+        return self.bundle()["text/plain"]
 
 
 def _show(widget: Any) -> None:

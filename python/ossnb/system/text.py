@@ -1,0 +1,43 @@
+"""Text from files and models, as a terminal and an error message may show it."""
+
+from __future__ import annotations
+
+import re
+from numbers import Real
+
+NAME_CHARS = 80  # of a name or a value in a message
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
+
+
+def safe_terminal(text: str) -> str:
+    r"""Return `text` with visible control characters, so that its writer cannot drive the terminal.
+
+    >>> safe_terminal("a\x1b[2Jb")
+    'a␛[2Jb'
+    """
+    return _CONTROL.sub(lambda mark: chr(0x2400 + ord(mark[0])) if ord(mark[0]) < 0x20 else "�", text)
+
+
+def shown(name: str, n_chars: int = NAME_CHARS) -> str:
+    r"""Return a name as a message shows it: on one line, escaped where it is not printable, and cut.
+
+    >>> shown("a\n\x1b[2Jb"), shown("x" * 500, n_chars=3)
+    ('a\\n\\x1b[2Jb', 'xxx… (500 characters)')
+    """
+    begin = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[:n_chars])
+    return begin if len(name) <= n_chars else f"{begin}… ({len(name):,} characters)"
+
+
+def shown_value(value: object, n_chars: int = NAME_CHARS) -> str:
+    """Return a value, a caller's or a file's, as a message shows it: its repr, cut.
+
+    >>> shown_value("yarn"), shown_value(np.float32(1.5))
+    ("'yarn'", '1.5')
+    """
+    try:
+        return shown(str(value) if isinstance(value, Real) else repr(value), n_chars)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; lists in lists in lists
+        return f"a very large {type(value).__name__}"
+    except Exception:  # a repr of a caller's own class may raise anything
+        return type(value).__name__
