@@ -38,7 +38,7 @@ MOST_BYTES = 100_000_000  # of a chat file; a full context of gpt-oss has half a
 
 def _check_model(model: Any) -> None:
     if isinstance(model, type) or not callable(getattr(model, "ask", None)):
-        raise TypeError(f"Chat takes a Model, got {shown(model)}; ossnb.load(...) makes one")
+        raise TypeError(f"Chat takes a Model, got {shown_value(model)}; ossnb.load(...) makes one")
 
 
 class _Turn:
