@@ -10,9 +10,10 @@ from __future__ import annotations
 import bisect
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from .. import _core
 from ..system.forks import Guard
 
 Tokens = NDArray[np.int32]
+T = TypeVar("T")
 
 _ITEM = 4  # bytes of a token in a node's key
 SLACK = 0.9  # where the budget is exceeded, this share of it is kept: then there is room for a while
@@ -76,8 +78,9 @@ class PrefixTree:
         self._n_nodes = 0
         self._clock = 0
         self._guard = Guard()
-        # What is to be kept. The collector may end a generation in a thread that holds the lock already: then
-        # a note stays here, for whoever holds the lock.
+        self._is_at_work = False  # the thread that holds the lock is changing the tree
+        # What is to be kept. The collector may end a generation in the middle of such a change: then a note
+        # stays here, for whoever changes the tree next.
         self._notes: deque[tuple[Tokens, _core.Sequence]] = deque()
 
     def longest(self, tokens: Tokens) -> tuple[_core.Sequence, int] | None:
@@ -86,22 +89,7 @@ class PrefixTree:
         The prompt's last token is never part of the prefix: the next token is chosen after it, so it must be
         computed again.
         """
-        keys = _keys(tokens[:-1], self._block_tokens)
-        with self._guard.lock:
-            self._absorb()
-            self._clock += 1
-            node, blocks, n = self._root, [], 0
-            for key in keys:
-                child, shared = node.nearest(key)
-                if child is None:
-                    break
-                child.used = self._clock
-                blocks.append(child.block)
-                n += shared
-                node = child
-                if shared < self._block_tokens:
-                    break
-            return (self._core.sequence(blocks, n), n) if n else None
+        return self._alone(lambda: self._longest(_keys(tokens[:-1], self._block_tokens)))
 
     def keep(self, tokens: Seq[int], sequence: _core.Sequence) -> None:
         """Keep a sequence whose first `sequence.length` tokens are `tokens`; the caller writes to it no more.
@@ -110,31 +98,16 @@ class PrefixTree:
         nothing can be freed.
         """
         self._notes.append((np.asarray(tokens[: sequence.length], np.int32), sequence))
-        while self._notes and (lock := self._guard.lock).acquire(blocking=False):
-            try:
-                self._absorb()
-            finally:
-                lock.release()
+        self._alone(self._absorb)
 
     def make_room(self, n_bytes: int) -> None:
         """Give up blocks that nobody uses, until `n_bytes` more fit the budget or no such block is left."""
-        kv, lock = self._core.kv, self._guard.lock
-        if kv.used_bytes + n_bytes <= self.max_bytes or not lock.acquire(blocking=False):
-            return
-        try:
-            self._absorb()
-            excess = kv.used_bytes + n_bytes - int(SLACK * self.max_bytes)
-            self._give_up(-(-excess // kv.block_bytes))
-        finally:
-            lock.release()
+        if self._core.kv.used_bytes + n_bytes > self.max_bytes:
+            self._alone(lambda: self._make_room(n_bytes))
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._guard.lock:
-            self._absorb()
-            self._core.kv.release([node.block for node in self._nodes()])
-            self._root = _Node(b"", -1, None)
-            self._n_nodes = 0
+        self._alone(self._clear)
 
     @property
     def n_bytes(self) -> int:
@@ -143,7 +116,46 @@ class PrefixTree:
             self._core.kv.block_bytes
         )
 
-    # ---- with the lock -----------------------------------------------------------------------------------
+    def _alone(self, work: Callable[[], T]) -> T | None:
+        """Work on the tree with the lock; None where this very thread is in the middle of such work, and the
+        handler of a signal or the collector calls."""
+        with self._guard.lock:
+            if self._is_at_work:
+                return None
+            self._is_at_work = True
+            try:
+                return work()
+            finally:
+                self._is_at_work = False
+
+    # ---- alone -------------------------------------------------------------------------------------------
+
+    def _longest(self, keys: Iterator[bytes]) -> tuple[_core.Sequence, int] | None:
+        self._absorb()
+        self._clock += 1
+        node, blocks, n = self._root, [], 0
+        for key in keys:
+            child, shared = node.nearest(key)
+            if child is None:
+                break
+            child.used = self._clock
+            blocks.append(child.block)
+            n += shared
+            node = child
+            if shared < self._block_tokens:
+                break
+        return (self._core.sequence(blocks, n), n) if n else None
+
+    def _make_room(self, n_bytes: int) -> None:
+        self._absorb()
+        excess = self._core.kv.used_bytes + n_bytes - int(SLACK * self.max_bytes)
+        self._give_up(-(-excess // self._core.kv.block_bytes))
+
+    def _clear(self) -> None:
+        self._absorb()
+        self._core.kv.release([node.block for node in self._nodes()])
+        self._root = _Node(b"", -1, None)
+        self._n_nodes = 0
 
     def _absorb(self) -> None:
         while self._notes:

@@ -124,14 +124,14 @@ class Turns:
     def ahead_of(self, turn: Turn) -> Turn | None:
         """Return the turn that is served now; None if it is `turn`."""
         with self._guard.lock:
-            self._queue = [t for t in self._queue if t.held.locked()]
-            return self._queue[0] if self._queue[0] is not turn else None
+            queue = self._queue = [t for t in self._queue if t.held.locked()]
+            return queue[0] if queue and queue[0] is not turn else None
 
     def remove(self, turn: Turn) -> None:
         with self._guard.lock:
-            self._queue = [t for t in self._queue if t is not turn]
-            if self._queue:
-                self._queue[0].bell.ring()
+            queue = self._queue = [t for t in self._queue if t is not turn]
+            if queue:
+                queue[0].bell.ring()
 
     def waiting(self) -> list[Turn]:
         """List the turns that are served or wait, in the order they asked."""

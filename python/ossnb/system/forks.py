@@ -48,16 +48,18 @@ class Guard:
     >>> guard = Guard()
     >>> with guard.lock: pass
 
-    The lock itself is C's: an interrupt cannot strike between taking it and the `with` that lets it go.
+    The lock itself is C's: an interrupt cannot strike between taking it and the `with` that lets it go. The
+    thread that holds it may take it once more: the handler of a signal, and what the collector ends, run in
+    the middle of anything. So what it guards is replaced in one step, or says that somebody is at work in it.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         _guards.add(self)
 
     def renew(self) -> None:
         """Begin with a free lock."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
 
 class Renewed(Protocol):
