@@ -64,8 +64,8 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
         return Resolved(folder, name, None)
     if revision is not None and not (isinstance(revision, str) and _REVISION.fullmatch(revision)):
         raise ValueError(
-            f"revision is {shown_value(revision)}, expected a branch, a tag or a commit of the hub, in at most "
-            "200 letters without spaces"
+            f"revision is {shown_value(revision)}, expected a branch, a tag or a commit of the hub: at most "
+            "200 letters, without spaces"
         )
     repo = ALIASES.get(name, name)
     if is_path or not _HUB_ID.fullmatch(repo):
