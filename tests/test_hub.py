@@ -169,6 +169,14 @@ def test_a_cache_that_lost_its_refs_says_which_revision_would_work(fake, monkeyp
     assert hub.resolve("20b", COMMIT).path == fake.snapshot
 
 
+@pytest.mark.parametrize("revision", ["x" * 300, "../../main", "/etc", "a\x1b[2J", "a b", "", 7])
+def test_a_revision_that_is_none(fake, revision):
+    with pytest.raises(ValueError, match=r"revision is .*, expected a branch, a tag or a commit") as raised:
+        hub.resolve("20b", revision)
+    assert str(raised.value).isprintable()
+    assert fake.calls == []
+
+
 def test_says_size_disk_and_memory_first(fake):
     hub.resolve("20b")
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from kernels import LONG_PROMPT, TIMEOUT_S, is_answer, is_reading, running_kernel
+from ossnb.page.terminal import safe_terminal
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_messages_come_in_order(kernel):
     assert "execute_result" not in kinds, "the answer would be on the page twice"
     data, metadata = ran.answer()
     reply = kernel.value("dict(text=_oss.text, sha=_oss.prompt_sha256, model=_oss.model)")
-    assert data["text/plain"] == reply["text"]
+    assert data["text/plain"] == safe_terminal(reply["text"])
     assert metadata["ossnb"] == {
         "format": "ossnb reply",
         "version": 1,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import CheckpointError
-from ..system.files import default_cache_dir
+from ..system.files import default_cache_dir, read_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +92,7 @@ def _read(path: Path) -> bytes:
 def _intact(folder: Path) -> bool:
     """Cheap check: the marker is there and every file has the size it had when it was written."""
     try:
-        sizes = json.loads((folder / _MARKER).read_text())
+        sizes = json.loads(read_file(folder / _MARKER, 10_000))
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, AttributeError):
         return False

@@ -17,7 +17,7 @@ from ..errors import CheckpointError
 from ..system import machine
 from ..system.files import expand_user
 from ..system.progress import Progress, size_text, start_progress
-from ..system.text import shown
+from ..system.text import shown, shown_value
 from .config import Config
 from .finding import INDEX, WHOLE, read_index
 
@@ -30,6 +30,7 @@ _WANTED_WHOLE = [*_SMALL, WHOLE]  # where a repository has the whole model in on
 _UNWANTED = ["*/*"]
 _DISK_RESERVE_BYTES = 1_000_000_000
 _POLL_S = 0.1
+_REVISION = re.compile(r"(?!/|.*\.\.)[!-~]{1,200}")
 
 
 class Resolved(NamedTuple):
@@ -61,6 +62,11 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
                 f"revision is {revision!r}, expected None: {folder} is a folder, not a hub repository"
             )
         return Resolved(folder, name, None)
+    if revision is not None and not (isinstance(revision, str) and _REVISION.fullmatch(revision)):
+        raise ValueError(
+            f"revision is {shown_value(revision)}, expected a branch, a tag or a commit of the hub: at most "
+            "200 letters, without spaces"
+        )
     repo = ALIASES.get(name, name)
     if is_path or not _HUB_ID.fullmatch(repo):
         raise CheckpointError(

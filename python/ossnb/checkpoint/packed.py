@@ -35,7 +35,6 @@ from ..system.files import (
     lock_file,
     parse_size,
     read_file,
-    remove_parts,
     replacing,
 )
 from ..system.progress import size_text, start_progress
@@ -367,7 +366,7 @@ def _lock(where: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(where: Path) -> None:
-    remove_parts(where, ".*.part")
+    """Remove what was left by processes that did not lock what they wrote; `replacing` removes the rest."""
     for path in where.glob(".*.safetensors.*"):  # as they were called when nobody locked them
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > STALE_S:

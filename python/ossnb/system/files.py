@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -26,16 +25,17 @@ STALE_S = 3600.0  # where files cannot be locked, a part this old was left by a 
 def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """Write a file beside `path` and put it in its place; if the writing fails, nothing changes.
 
-    A link stays a link, and rights stay as they are. `durable` waits until the disk has the file. What a
-    killed process left beside `path` is removed.
+    A link stays a link, and rights stay as they are. `durable` waits until the disk has the file. What
+    killed processes left in the folder is removed. UnfitFile refuses to replace a device or a pipe.
 
     >>> with replacing(Path("a.txt")) as file:
     ...     n_bytes = file.write(b"all of it")
     """
     target = path.resolve()
-    prefix = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}."  # short, however long the name
-    remove_parts(target.parent, f"{prefix}*.part")
-    file, part = _new_part(target.parent, prefix)
+    if target.exists() and not target.is_file():
+        raise UnfitFile(errno.EINVAL, "it is no plain file", str(path))
+    remove_parts(target.parent)
+    file, part = _new_part(target.parent)
     try:
         with file:
             yield file
@@ -53,10 +53,10 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         raise
 
 
-def _new_part(folder: Path, prefix: str) -> tuple[BinaryIO, Path]:
+def _new_part(folder: Path) -> tuple[BinaryIO, Path]:
     """Make a file that stays locked while it is open: so others see that its writer lives."""
     while True:
-        part = folder / f"{prefix}{uuid.uuid4().hex}.part"
+        part = folder / f".ossnb-{uuid.uuid4().hex}.part"  # short, however long the file's name
         file = open(part, "x+b")  # noqa: SIM115 - the caller closes it
         lock_file(file)
         if part.exists():  # else another process took it for a leftover before it was locked
@@ -64,9 +64,9 @@ def _new_part(folder: Path, prefix: str) -> tuple[BinaryIO, Path]:
         file.close()
 
 
-def remove_parts(folder: Path, pattern: str) -> None:
-    """Remove the parts of killed processes: the files that nobody holds locked."""
-    for part in folder.glob(pattern):
+def remove_parts(folder: Path) -> None:
+    """Remove the parts of killed processes: those that nobody holds locked."""
+    for part in folder.glob(".ossnb-*.part"):
         with contextlib.suppress(OSError), part.open("r+b") as file:
             is_free = lock_file(file)
             if is_free or (is_free is None and time.time() - part.stat().st_mtime > STALE_S):
