@@ -122,18 +122,22 @@ class Core:
     def sequence(self, blocks=(), length=0):
         return Sequence(self.kv, blocks, length)
 
-    def logits(self, feeds, cancel=None):
+    def logits(self, feeds, cancel=None, out=None):
         self.before_forward(len(self.computed))
         if cancel is not None and cancel.is_set():
             raise _core.Cancelled
         self.passes.append(len(feeds))
         before = [(sequence, sequence.length) for sequence, _, _ in feeds]
         try:
-            return self._append(feeds)
+            logits = self._append(feeds)
         except BaseException:
             for sequence, length in before:
                 sequence.rewind(length)
             raise
+        if out is None:
+            return logits
+        out[:] = logits
+        return out
 
     def _append(self, feeds):
         rows = []

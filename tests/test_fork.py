@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import ossnb
 from fakes import scripted_model, wait_until
 from ossnb.harmony import tokenizer
+from ossnb.testing import write_random_checkpoint
 from ossnb.views.sliders import Sliders
 
 pytestmark = [
@@ -188,3 +190,34 @@ def test_threads_that_fork_at_once_do_not_wait_for_each_other():
         thread.join(LIMIT_S)
     assert told == ["done"] * 4
     assert scripted_model(HELLO).generate("Hi").text == "Hello."
+
+
+@pytest.mark.slow
+def test_a_child_forked_while_blocks_are_made_lets_go_of_its_sequences(tmp_path):
+    """The books of the blocks may be locked, and half changed: the child leaves them alone."""
+    shape = {"num_hidden_layers": 16, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 64}
+    model = ossnb.load(write_random_checkpoint(tmp_path / "model", shape, seed=1), threads=1)
+    core, is_over = model.engine.core, threading.Event()
+
+    def make_blocks():
+        while not is_over.is_set():
+            sequence = core.sequence()
+            core.step([(sequence, np.arange(2, 400, dtype=np.int32), 0)], [])
+
+    kept = core.sequence()
+    core.step([(kept, np.arange(2, 400, dtype=np.int32), 0)], [])
+    maker = threading.Thread(target=make_blocks)
+    maker.start()
+    try:
+
+        def let_go():
+            nonlocal kept
+            del kept
+            return "let go"
+
+        for _ in range(25):
+            assert in_child(let_go) == "let go"
+    finally:
+        is_over.set()
+        maker.join()
+    assert kept.length == 398

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <list>
 #include <mutex>
+#include <optional>
 
 #include "base/error.h"
 #include "bindings/bind.h"
@@ -65,6 +66,8 @@ class Call {
   py::ssize_t n_wanted_ = 0;
 };
 
+using Logits = py::array_t<float, py::array::c_style>;
+
 class BoundModel {
  public:
   BoundModel(const py::dict& config, py::dict tensors, std::string device, int threads,
@@ -97,8 +100,16 @@ class BoundModel {
     return bound_step(choices, n_bytes);
   }
 
-  py::array_t<float> logits(const py::iterable& feeds, const CancelFlag* cancel) {
-    return run(Call(feeds, py::list(), cancel), nullptr);
+  // Into `out`, where it is given: the pages of a large array are then touched by the pass, which can be
+  // cancelled, and not by a copy, which cannot.
+  Logits logits(const py::iterable& feeds, const CancelFlag* cancel, std::optional<Logits> out) {
+    const Call call(feeds, py::list(), cancel);
+    const py::ssize_t V = model_.config().vocab_size;
+    if (out && (out->ndim() != 2 || out->shape(0) != call.n_wanted() || out->shape(1) != V)) {
+      throw ValueError("out must be float32 [" + std::to_string(call.n_wanted()) + ", " + std::to_string(V) +
+                       "], a row for each wanted one");
+    }
+    return run(call, nullptr, std::move(out));
   }
 
   // All logits of one sequence, and what the layers did on the way.
@@ -123,8 +134,9 @@ class BoundModel {
   }
 
  private:
-  py::array_t<float> run(const Call& call, const Model::Observer& observe) {
-    py::array_t<float> logits({call.n_wanted(), static_cast<py::ssize_t>(model_.config().vocab_size)});
+  Logits run(const Call& call, const Model::Observer& observe, std::optional<Logits> out = {}) {
+    Logits logits = out ? std::move(*out)
+                        : Logits({call.n_wanted(), static_cast<py::ssize_t>(model_.config().vocab_size)});
     float* data = logits.mutable_data();
     in_turn(call, [&](const auto& poll) { model_.logits(call.feeds(), data, poll, observe); });
     return logits;
@@ -181,7 +193,8 @@ void bind_model(py::module_& m) {
       .def("sequence", &BoundModel::sequence, py::arg("blocks") = std::vector<BlockId>{},
            py::arg("length") = 0)
       .def("step", &BoundModel::step, py::arg("feeds"), py::arg("choosers"), py::arg("cancel") = py::none())
-      .def("logits", &BoundModel::logits, py::arg("feeds"), py::arg("cancel") = py::none())
+      .def("logits", &BoundModel::logits, py::arg("feeds"), py::arg("cancel") = py::none(),
+           py::arg("out").noconvert() = py::none())
       .def("trace", &BoundModel::trace, py::arg("sequence"), py::arg("tokens"),
            py::arg("cancel") = py::none());
 }

@@ -1,5 +1,7 @@
 #include "data/kv.h"
 
+#include <stdexcept>
+
 #include "base/error.h"
 
 namespace ossnb {
@@ -10,8 +12,26 @@ constexpr int kFreed = -1;  // in place of a count: an id without a block
 
 }  // namespace
 
+std::unique_lock<std::mutex> KvStore::open_if_whole() const noexcept {
+  if (process_ != getpid()) {
+    const std::unique_lock is_free(mutex_, std::try_to_lock);
+    is_cut_off_ = is_cut_off_ || !is_free;
+    process_ = getpid();
+  }
+  return is_cut_off_ ? std::unique_lock(mutex_, std::defer_lock) : std::unique_lock(mutex_);
+}
+
+std::unique_lock<std::mutex> KvStore::open() const {
+  auto lock = open_if_whole();
+  if (!lock) {
+    throw std::runtime_error(
+        "this process was forked while the model made room for keys and values; load the model again here");
+  }
+  return lock;
+}
+
 int KvStore::n_blocks() const {
-  std::lock_guard lock(mutex_);
+  const auto lock = open();
   return static_cast<int>(references_.size() - free_.size());
 }
 
@@ -22,13 +42,13 @@ void KvStore::require_alive(BlockId block) const {
 }
 
 void KvStore::retain(std::span<const BlockId> blocks) {
-  std::lock_guard lock(mutex_);
+  const auto lock = open();
   for (const BlockId block : blocks) require_alive(block);
   for (const BlockId block : blocks) ++references_[block];
 }
 
 void KvStore::release(std::span<const BlockId> blocks) {
-  std::lock_guard lock(mutex_);
+  const auto lock = open();
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     try {
       require_alive(blocks[i]);
@@ -44,7 +64,8 @@ void KvStore::release(std::span<const BlockId> blocks) {
 }
 
 void KvStore::let_go(std::span<const BlockId> blocks) noexcept {
-  std::lock_guard lock(mutex_);
+  const auto lock = open_if_whole();
+  if (!lock) return;
   for (const BlockId block : blocks) {
     int& n = references_[block];
     if (n <= 0) continue;
@@ -60,7 +81,7 @@ void KvStore::free_locked(BlockId block) noexcept {
 }
 
 int KvStore::references(BlockId block) const {
-  std::lock_guard lock(mutex_);
+  const auto lock = open();
   require_alive(block);
   return references_[block];
 }
@@ -79,12 +100,12 @@ BlockId KvStore::make_locked() {
 }
 
 BlockId KvStore::make() {
-  std::lock_guard lock(mutex_);
+  const auto lock = open();
   return make_locked();
 }
 
 BlockId KvStore::copy(BlockId from) {
-  std::lock_guard lock(mutex_);
+  const auto lock = open();
   require_alive(from);
   const BlockId to = make_locked();
   try {

@@ -2,6 +2,10 @@
 // Sliding layers keep every key, so a sequence can be cut or forked at any position, exactly.
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -19,7 +23,7 @@ using BlockId = std::int32_t;
 class KvStore {
  public:
   KvStore(int block_tokens, std::size_t block_bytes)
-      : block_tokens_(block_tokens), block_bytes_(block_bytes) {}
+      : block_tokens_(block_tokens), block_bytes_(block_bytes), process_(getpid()) {}
   virtual ~KvStore() = default;
   KvStore(const KvStore&) = delete;
   KvStore& operator=(const KvStore&) = delete;
@@ -55,9 +59,17 @@ class KvStore {
   void free_locked(BlockId block) noexcept;
   void require_alive(BlockId block) const;
 
+  // The books, locked. In a process that was forked while another thread had them locked they may be half
+  // changed, and that thread is not there: then this throws, or comes without the lock to those who may not
+  // fail.
+  std::unique_lock<std::mutex> open() const;
+  std::unique_lock<std::mutex> open_if_whole() const noexcept;
+
   const int block_tokens_;
   const std::size_t block_bytes_;
   mutable std::mutex mutex_;
+  mutable std::atomic<pid_t> process_;
+  mutable std::atomic<bool> is_cut_off_{false};
   std::vector<int> references_;  // of each id
   std::vector<BlockId> free_;    // ids without a block
 };

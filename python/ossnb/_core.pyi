@@ -185,8 +185,10 @@ class Model(metaclass=_Bound):
         self,
         feeds: Seq[tuple[Sequence, NDArray[np.int32], int]],
         cancel: CancelFlag | None = None,
+        out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """step() with the logits of the wanted rows in place of choices: [sum of wanted, V]."""
+        """step() with the logits of the wanted rows in place of choices: [sum of wanted, V]. They are written
+        into `out`, C-contiguous, where it is given."""
     def trace(
         self, sequence: Sequence, tokens: NDArray[np.int32], cancel: CancelFlag | None = None
     ) -> dict[str, NDArray[Any]]:

@@ -377,7 +377,7 @@ class Model:
         sequence = reading.sequence()
         for start in range(0, len(tokens), PASS_ROWS):
             chunk = tokens[start : start + PASS_ROWS]
-            logits[start : start + len(chunk)] = reading.logits(sequence, chunk)
+            reading.logits(sequence, chunk, logits[start : start + len(chunk)])
         return logits
 
     def logit_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[NDArray[np.float32]]:

@@ -158,9 +158,11 @@ class Reading(Use):
         """Append tokens to a sequence; nobody wants their logits."""
         self.in_turn(lambda: self.core.step([(sequence, tokens, 0)], [], self.cancel))
 
-    def logits(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Append tokens to a sequence and return the logits after each, [T, V]."""
-        return self.in_turn(lambda: self.core.logits([(sequence, tokens, len(tokens))], self.cancel))
+    def logits(
+        self, sequence: _core.Sequence, tokens: NDArray[np.int32], out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Append tokens to a sequence and return the logits after each, [T, V], in `out` if it is given."""
+        return self.in_turn(lambda: self.core.logits([(sequence, tokens, len(tokens))], self.cancel, out))
 
     def trace(self, sequence: _core.Sequence, tokens: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
         """Append tokens to a sequence and return a trace of the layers, as _core.Model.trace does."""
