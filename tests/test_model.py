@@ -105,6 +105,8 @@ def test_pickling_says_what_to_do():
     other.say("Hi")
     assert (len(chat.messages), len(other.messages), other.model) == (2, 4, model)
     assert pickle.loads(pickle.dumps(chat.messages)) == chat.messages
+    with chat.stream("Hi"):
+        copy.deepcopy(chat).say("Hi")  # the copy has no open stream
 
 
 @pytest.mark.parametrize(

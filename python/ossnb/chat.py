@@ -300,5 +300,8 @@ class Chat:
         chat.messages = [*as_messages(messages)] if messages else []
         return chat
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_turns": []}  # a copy has no open stream
+
     def __repr__(self) -> str:
         return f"Chat({self.model.source!r}, {len(self.messages)} messages, effort={self.effort!r})"
