@@ -30,7 +30,8 @@ OPTIONS = {
 }
 RUNTIME = {"address": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}
 
-# Kernels have one thread, a model has several: the thread sanitizer sees those tests alone.
+# Kernels have one thread, a model has several: the thread sanitizer sees those tests alone. A test that
+# begins a process of its own, in which a limit or a fault is what it looks for, is not for a sanitizer.
 PROGRAM = {"address": [[], ["--forward"]], "thread": [["--forward"]]}
 TESTS = {
     "address": [
@@ -38,8 +39,22 @@ TESTS = {
         "tests/test_engine.py",
         "tests/test_sampler.py",
         "tests/test_screen.py",
+        "tests/test_step.py",
+        "tests/test_harmony.py",
+        "tests/test_threads.py",
+        "tests/test_lost_files.py",
+        "-k",
+        "not computes_on and not somebody_else and not beside_another_handler and not sent_by_hand",
     ],
-    "thread": ["tests/test_engine.py", "tests/test_screen.py", "tests/test_busy.py", "-k", "thread"],
+    "thread": [
+        "tests/test_engine.py",
+        "tests/test_screen.py",
+        "tests/test_step.py",
+        "tests/test_busy.py",
+        "tests/test_scheduler.py",
+        "-k",
+        "(thread or while_a_pass or the_engine_gives) and not fork",
+    ],
 }
 
 
