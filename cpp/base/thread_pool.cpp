@@ -23,6 +23,7 @@ constexpr auto kPollEvery = std::chrono::milliseconds(10);
 // Longer than the gap between two regions, shorter than anybody notices. A pause takes 10 ns on some
 // processors and 40 on others.
 constexpr int kSpins = 4000;
+constexpr int kMostThreads = 1024;  // a mistake must not take all that a machine can start
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -101,7 +102,7 @@ void ThreadPool::start(std::shared_ptr<State> state, int n_threads) {
   pid_ = getpid();
   state_ = std::move(state);
   try {
-    for (int worker = 1; worker < n_threads; ++worker) {
+    for (int worker = 1; worker < std::min(n_threads, kMostThreads); ++worker) {
       state_->threads.emplace_back([state = state_.get(), worker] { state->work(worker); });
     }
   } catch (const std::system_error&) {  // a limit on threads, or on memory: those there are will do
