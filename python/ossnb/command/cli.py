@@ -77,8 +77,8 @@ def parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog="ossnb",
-        description="gpt-oss on this machine, in one process: private, exact, reproducible.",
-        epilog="Start with `ossnb demo`; `ossnb COMMAND --help` has examples. In notebooks: %load_ext ossnb",
+        description="Run gpt-oss on this machine, in one process: private, exact, reproducible.",
+        epilog="Start with `ossnb demo`. `ossnb COMMAND --help` has examples. In notebooks: %load_ext ossnb",
     )
     top.add_argument("--version", action="version", version=f"ossnb {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -121,7 +121,7 @@ def _command(commands: Any, name: str, run: Any, summary: str, epilog: str = "")
 
 
 def _add_demo(commands: Any) -> None:
-    _command(commands, "demo", _demo, "show the embedded model answering a few prompts")
+    _command(commands, "demo", _demo, "show how the embedded model answers a few prompts")
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -159,22 +159,25 @@ def _add_run(commands: Any) -> None:
     )
     _add_precision(parser)
     parser.add_argument(
-        "--effort", choices=("low", "medium", "high"), help="how long to think (default medium)"
+        "--effort", choices=("low", "medium", "high"), help="how long the model thinks (default medium)"
     )
     parser.add_argument(
-        "--instructions", metavar="TEXT", help="what the model should heed (the developer message)"
+        "--instructions", metavar="TEXT", help="text that the model should follow (the developer message)"
     )
     for name, kind, meaning in (
         ("temperature", float, "0 takes the likeliest token (default 1.0)"),
-        ("top-p", float, "keep the likeliest tokens with this probability together (default 1.0: all)"),
+        ("top-p", float, "keep the likeliest tokens that have this probability together (default 1.0: all)"),
         ("top-k", int, "keep the k likeliest tokens (default 0: all)"),
         ("min-p", float, "drop tokens less likely than this share of the likeliest (default 0.0)"),
-        ("max-tokens", int, "stop after so many new tokens, thinking included"),
+        ("max-tokens", int, "stop after this number of new tokens, thinking included"),
         ("seed", int, "the same seed gives the same text (default: drawn, and reported)"),
     ):
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=meaning)
     parser.add_argument(
-        "--stop", action="append", metavar="TEXT", help="end the answer before this text; may be repeated"
+        "--stop",
+        action="append",
+        metavar="TEXT",
+        help="end the answer before this text; you may repeat the flag",
     )
     parser.add_argument(
         "--raw", action="store_true", help="continue PROMPT as plain text, without the harmony format"
@@ -182,11 +185,13 @@ def _add_run(commands: Any) -> None:
     parser.add_argument(
         "--show-reasoning", action="store_true", help="show the thinking too, on standard error"
     )
-    parser.add_argument("--json", action="store_true", help="print the whole reply as JSON when it is done")
+    parser.add_argument("--json", action="store_true", help="print the whole reply as JSON at the end")
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=_threads, metavar="N", help="default: every core")
+    parser.add_argument(
+        "--threads", type=_threads, metavar="N", help="number of threads (default: every core)"
+    )
 
 
 def _threads(text: str) -> int:
@@ -202,7 +207,10 @@ def _threads(text: str) -> int:
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--precision", choices=("exact", "fast"), default="exact", help="how to compute (default exact)"
+        "--precision",
+        choices=("exact", "fast"),
+        default="exact",
+        help="exact: weights as stored; fast: int8 (default exact)",
     )
 
 
@@ -301,8 +309,10 @@ def _summary(reply: Reply) -> str:
 
 
 def _add_doctor(commands: Any) -> None:
-    parser = _command(commands, "doctor", _doctor, "tell what this machine has and which model fits it")
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser = _command(
+        commands, "doctor", _doctor, "list the resources of this machine and the models that fit it"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -319,9 +329,9 @@ def _add_cache(commands: Any) -> None:
         "cache",
         _cache,
         "show the packed copies of weights that were made on this machine, or remove them",
-        "They are made again when needed. OSSNB_CACHE names the folder, OSSNB_CACHE_LIMIT its size.",
+        "They are made again when needed. OSSNB_CACHE names their folder, OSSNB_CACHE_LIMIT its size.",
     )
-    parser.add_argument("--clear", action="store_true", help="remove them all")
+    parser.add_argument("--clear", action="store_true", help="remove all copies")
 
 
 def _cache(args: argparse.Namespace) -> int:
@@ -374,7 +384,7 @@ def _add_bench(commands: Any) -> None:
         commands,
         "bench",
         _bench,
-        "measure speed and memory beside this machine's own limits, or what fast costs",
+        "measure speed and memory beside this machine's limits, or the accuracy that fast costs",
         "examples:\n  ossnb bench demo\n  ossnb bench 20b --prompt 2048 --depth 4096 --threads 8 --json\n"
         "  ossnb bench demo --quality",
     )
@@ -382,16 +392,19 @@ def _add_bench(commands: Any) -> None:
     parser.add_argument(
         "--quality",
         action="store_true",
-        help="compare what fast and llama.cpp's arithmetic predict with exact, instead of measuring speed",
+        help="instead of speed, compare the predictions of fast and of llama.cpp's arithmetic with exact",
     )
     parser.add_argument(
-        "--conversations", type=int, metavar="N", help="with --quality: of the fixed set (default: all 72)"
+        "--conversations",
+        type=int,
+        metavar="N",
+        help="with --quality: number of conversations of the fixed set (default: all)",
     )
     for name, default, meaning in (
-        ("prompt", 512, "tokens to prefill"),
-        ("new", 64, "tokens to decode"),
-        ("depth", 0, "earlier tokens in the context"),
-        ("runs", 3, "runs; the median counts"),
+        ("prompt", 512, "number of tokens to prefill"),
+        ("new", 64, "number of tokens to decode"),
+        ("depth", 0, "number of earlier tokens in the context"),
+        ("runs", 3, "number of runs; the median counts"),
     ):
         parser.add_argument(
             f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default {default})"
@@ -399,7 +412,7 @@ def _add_bench(commands: Any) -> None:
     _add_threads(parser)
     _add_precision(parser)
     parser.add_argument(
-        "--json", action="store_true", help="print everything as JSON, each run and the machine included"
+        "--json", action="store_true", help="print the report as JSON, with each run and the machine"
     )
 
 

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from .restore import Saved
 
 LINE_HELP = """\
-%oss again [FLAGS]        ask the last question again, with another seed; a chat's turn is said anew
-%oss code [N]             put the code of the last answer (its block N) into the next cell; nothing is run
+%oss again [FLAGS]        ask the last question again, with another seed; this replaces a chat's turn
+%oss code [N]             put the code of the last answer (its block N) into the next cell, and do not run it
 %oss fix [FLAGS]          explain the last error of a cell, and repair the cell
-%oss effort [LEVEL]       low, medium or high for the cells that do not say
-%oss defaults [reset]     show, or end, what the sliders' Apply and %oss effort set for such cells
-%oss history [NAME]       show what was said in a conversation
-%oss reset [NAME ...]     forget the conversations named, or all
-%oss restore [FILE.ipynb] take up the conversations of the saved notebook, after a restart of the kernel
+%oss effort [LEVEL]       set low, medium or high for cells without --effort; or show the level
+%oss defaults [reset]     show the settings that the sliders' Apply and %oss effort made, or end them
+%oss history [NAME]       show the turns of a conversation
+%oss reset [NAME ...]     forget the named conversations, or all
+%oss restore [FILE.ipynb] restore the conversations of the saved notebook, after a restart of the kernel
 %oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--revision REV]
                           make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate
-%oss status               the model, its memory, the conversations
-%oss help                 show this
-%%oss --help              how to ask the model: the FLAGS, which %oss again and %oss fix take too"""
+%oss status               show the model, its memory and the conversations
+%oss help                 show this help
+%%oss --help              show how to ask the model, and the FLAGS; %oss again and %oss fix take them too"""
 _LOAD_FLAGS = {"--precision": str, "--threads": int, "--context": int, "--revision": str}
 
 

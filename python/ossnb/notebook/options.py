@@ -29,11 +29,11 @@ _EXAMPLES = """examples:
   %%oss --chat tutor                     go on with the conversation named tutor
   %%oss --code                           put the answer's code into the next cell
 
-The prompt is the text below. {{expr}} in it inserts a value of the notebook, {{{{ writes {{; everything else
-is taken as it stands. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats.
-Interrupting the kernel stops the model and keeps what it wrote. A chat cell that runs again, edited or not,
-says its turn anew: what followed it is dropped. --schema and --tool are reserved.
-`%oss help` tells of the small commands: again, code, defaults, effort, fix, history, load, reset, restore,
+The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{ writes
+{{. All other text stays unchanged. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning,
+_oss.stats. An interrupt of the kernel stops the model and keeps its text so far. A chat cell that runs again,
+edited or not, replaces its turn and drops the later turns. --schema and --tool are reserved.
+`%oss help` lists the small commands: again, code, defaults, effort, fix, history, load, reset, restore,
 status."""
 
 
@@ -72,24 +72,43 @@ def _real(text: str) -> float:
 
 
 FLAGS = (
-    Flag("--model", "20b, 120b, a hub id, a folder or demo, for this cell", metavar="SOURCE", values=MODELS),
-    Flag("--effort", "how long to think: low, medium (default) or high", metavar="LEVEL", values=EFFORTS),
-    Flag("--instructions", "what the model should heed (the developer message)"),
+    Flag(
+        "--model",
+        "the model of this cell: 20b, 120b, a hub id, a folder or demo",
+        metavar="SOURCE",
+        values=MODELS,
+    ),
+    Flag(
+        "--effort",
+        "how long the model thinks: low, medium (default) or high",
+        metavar="LEVEL",
+        values=EFFORTS,
+    ),
+    Flag("--instructions", "text that the model should follow (the developer message)"),
     Flag("--temperature", "0 takes the likeliest token (default 1.0)", _real, "N"),
-    Flag("--top-p", "keep the likeliest tokens that make up this probability (default 1.0: all)", _real, "N"),
+    Flag(
+        "--top-p",
+        "keep the likeliest tokens that have this probability together (default 1.0: all)",
+        _real,
+        "N",
+    ),
     Flag("--top-k", "keep the k likeliest tokens (default 0: all)", _whole, "N"),
     Flag("--min-p", "drop tokens less likely than this share of the likeliest (default 0.0)", _real, "N"),
-    Flag("--max-tokens", "stop after so many new tokens, thinking included", _whole, "N"),
+    Flag("--max-tokens", "stop after this number of new tokens, thinking included", _whole, "N"),
     Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", _whole, "N"),
-    Flag("--stop", r"end the answer before this text; may be repeated; \n and \t are understood", _unescaped),
-    Flag("--out", "put the reply into this variable, as `NAME <<` before the flags does", metavar="NAME"),
+    Flag("--stop", r"end the answer before this text; you may repeat the flag; \n and \t work", _unescaped),
+    Flag(
+        "--out", "put the reply into this variable; `NAME <<` before the flags does the same", metavar="NAME"
+    ),
     Flag("--chat", "go on with the conversation of this name, or begin it", metavar="NAME"),
     Flag(
         "--code",
-        "put the answer's code, its first block of Python, into the next cell; it is not run",
+        "put the first block of Python of the answer into the next cell, and do not run it",
         metavar="",
     ),
-    Flag("--raw", "continue the text as it stands: no chat format, and {{expr}} inserts nothing", metavar=""),
+    Flag(
+        "--raw", "continue the text itself: without the chat format, and {{expr}} inserts nothing", metavar=""
+    ),
 )
 _INSERTED = re.compile(r"\{\{.*?\}\}")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop")
@@ -133,7 +152,7 @@ def _parser() -> _Parser:
                 metavar=flag.metavar,
                 help=flag.meaning,
             )
-    parser.add_argument("-h", "--help", action="store_true", help="show this")
+    parser.add_argument("-h", "--help", action="store_true", help="show this help")
     return parser
 
 
