@@ -1,4 +1,4 @@
-// Memory aligned to a cache line, kept between calls: a buffer grows and never shrinks, so a decode step
+// Memory aligned to a cache line and kept between calls. A buffer grows and never shrinks, so a decode step
 // allocates nothing.
 #pragma once
 
@@ -17,8 +17,8 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(std::size_t n) { reserve(n); }
 
-  // Makes room for n elements; what was stored is lost when it has to grow. std::bad_alloc when there is
-  // none.
+  // Makes room for n elements. The stored elements are lost when the buffer has to grow. std::bad_alloc when
+  // there is no memory.
   T* reserve(std::size_t n) {
     if (n > capacity_) {
       data_.reset();

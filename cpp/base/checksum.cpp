@@ -9,7 +9,7 @@ namespace ossnb {
 namespace {
 
 std::uint64_t mixed(std::uint64_t h, std::uint64_t word) {
-  h = (h + word) * 0x9E3779B97F4A7C15ull;  // odd, so no two words give the same
+  h = (h + word) * 0x9E3779B97F4A7C15ull;  // odd, so no two words give the same sum
   return h ^ (h >> 32);
 }
 

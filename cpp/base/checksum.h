@@ -8,7 +8,8 @@
 
 namespace ossnb {
 
-// Tells damaged data from whole: any change of a single word changes it. Not meant against forgery.
+// The sum tells damaged data from whole data: a change of a single word changes it. It does not protect
+// against forgery.
 std::uint64_t checksum(const std::uint8_t* data, std::size_t n, ThreadPool& pool);
 
 }  // namespace ossnb

@@ -9,7 +9,7 @@ namespace ossnb {
 // A caller's mistake: ValueError.
 using ValueError = std::invalid_argument;
 
-// Stopped by the caller's flag or by a signal; nothing was committed.
+// The caller's flag or a signal stopped the work; nothing was committed.
 struct Cancelled : std::runtime_error {
   Cancelled() : std::runtime_error("the forward pass was cancelled") {}
 };

@@ -11,7 +11,7 @@
 
 namespace ossnb {
 
-// The state is plain while this lives; then it is again what it was. Of one thread.
+// While this lives, the state of its thread is plain. Then the thread gets its former state back.
 class PlainFloats {
  public:
   PlainFloats() : before_(get()) {
@@ -26,7 +26,7 @@ class PlainFloats {
  private:
 #if defined(__x86_64__)
   using Word = unsigned;
-  static constexpr Word kPlain = 0x1F80, kFlags = 0x3F;  // all exceptions masked; which of them were seen
+  static constexpr Word kPlain = 0x1F80, kFlags = 0x3F;  // all exceptions masked; flags of seen exceptions
   static Word get() { return _mm_getcsr() & ~kFlags; }
   static void set(Word word) { _mm_setcsr(word | (_mm_getcsr() & kFlags)); }
 #elif defined(__aarch64__)

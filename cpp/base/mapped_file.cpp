@@ -25,11 +25,11 @@ struct Place {
 
 constexpr int kPlaces = 4096;  // files; 120b has 15
 std::array<Place, kPlaces> places;
-std::mutex changing;  // of places and of the handler, never taken in the handler
+std::mutex changing;  // guards places and handler; the handler never takes it
 struct sigaction before = {};
 std::atomic<std::uintptr_t> page_bytes{0};
 
-// Zeros from the page of the fault to the end of its range: all of that has left the file.
+// Puts zeros from the page of the fault to the end of its range: the file has lost all of that.
 bool replaced_by_zeros(std::uintptr_t address) {
   for (Place& place : places) {
     const std::uintptr_t end = place.end.load(std::memory_order_acquire);
@@ -45,8 +45,8 @@ bool replaced_by_zeros(std::uintptr_t address) {
   return false;
 }
 
-// A fault that is not ours goes to whoever was here before. A handler of theirs may raise the signal again
-// when it is done: that must end the process, not begin anew.
+// A fault outside the watched ranges goes to the former handler. That handler may raise the signal again when
+// it is done. This must end the process, and not begin anew.
 void on_bus_error(int signal, siginfo_t* info, void* context) {
   const int error = errno;
   if (replaced_by_zeros(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
@@ -57,7 +57,7 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
   const bool is_ours_alone =
       (before.sa_flags & SA_SIGINFO) == 0 && (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN);
   if (is_ours_alone || was_passed_on.exchange(true)) {
-    std::signal(SIGBUS, SIG_DFL);  // the read faults once more, and the process ends as it would have
+    std::signal(SIGBUS, SIG_DFL);  // the read faults once more, and the process ends
     if (info->si_code <= 0) raise(SIGBUS);
     return;
   }

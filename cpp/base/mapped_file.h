@@ -1,5 +1,5 @@
-// Memory that a file is mapped to. Where the file becomes shorter, a read of the lost part is a SIGBUS, which
-// ends the process. A watched range reads as zeros instead, and says so afterwards.
+// Memory that a file is mapped to. Where the file becomes shorter, a read of the lost part raises SIGBUS,
+// which ends the process. A watched range reads as zeros instead, and tells so afterwards.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ class WatchedRange {
   WatchedRange(const WatchedRange&) = delete;
   WatchedRange& operator=(const WatchedRange&) = delete;
 
-  // Whether a part of the file was not there when it was read; zeros were read. Also puts the handler back
-  // where another library has replaced it.
+  // Whether a part of the file was missing when it was read, so that zeros were read. Also installs the
+  // handler again where another library has replaced it.
   bool is_lost() const;
 
  private:

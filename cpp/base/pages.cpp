@@ -13,7 +13,7 @@ namespace ossnb {
 #if defined(__linux__)
 namespace {
 
-constexpr int kSamples = 4;  // of a matrix of megabytes: what was evicted went in long runs
+constexpr int kSamples = 4;  // of a matrix of megabytes: the system evicts pages in long runs
 
 struct Pages {
   std::uintptr_t first;
@@ -35,7 +35,7 @@ double resident_share(const void* data, std::size_t n_bytes, int n_samples) {
   std::size_t resident = 0;
   for (std::size_t i = 0; i < n; ++i) {
     unsigned char state = 1;
-    // An error means that this is no mapping of ours to ask about: nothing to be read then.
+    // An error means that this is no mapping of ours. Then there is nothing to read.
     if (mincore(pages.at((2 * i + 1) * pages.n / (2 * n)), pages.size, &state) != 0) state = 1;
     resident += state & 1;
   }

@@ -9,8 +9,9 @@ namespace ossnb {
 // does not tell.
 double resident_share(const void* data, std::size_t n_bytes, int n_samples);
 
-// Asks the system to read a mapped range from its file, all of it and in the background, if a few pages
-// looked at are not in memory. Says whether it asked. Cheap when everything is there: a few system calls.
+// Asks the system to read a whole mapped range from its file, in the background, if one of a few sampled
+// pages is not in memory. Returns whether it asked. Where everything is in memory, this costs a few system
+// calls.
 bool prefetch_if_absent(const void* data, std::size_t n_bytes);
 
 }  // namespace ossnb

@@ -10,7 +10,7 @@ namespace ossnb {
 template <class T>
 class Rows {
  public:
-  // Makes room for n rows; what was stored is lost when it has to grow.
+  // Makes room for n rows. The stored rows are lost when the buffer has to grow.
   void shape(int n, std::size_t width) {
     n_ = n;
     width_ = width;

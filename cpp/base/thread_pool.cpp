@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPollEvery = std::chrono::milliseconds(10);
-// Longer than the gap between two regions, shorter than anybody notices. A pause takes 10 ns on some
+// Longer than the gap between two regions, and too short for anybody to notice. A pause takes 10 ns on some
 // processors and 40 on others.
 constexpr int kSpins = 4000;
 constexpr int kMostThreads = 1024;  // a mistake must not take all that a machine can start
@@ -105,7 +105,7 @@ void ThreadPool::start(std::shared_ptr<State> state, int n_threads) {
     for (int worker = 1; worker < std::min(n_threads, kMostThreads); ++worker) {
       state_->threads.emplace_back([state = state_.get(), worker] { state->work(worker); });
     }
-  } catch (const std::system_error&) {  // a limit on threads, or on memory: those there are will do
+  } catch (const std::system_error&) {  // a limit on threads or memory: the started ones suffice
   } catch (const std::bad_alloc&) {
   }
   n_threads_ = static_cast<int>(state_->threads.size()) + 1;

@@ -17,8 +17,8 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // At most as many as were asked for: fewer where the system starts no more, for a limit on threads, on
-  // processes or on memory.
+  // At most the number that was asked for. It is smaller where the system starts no more threads, because of
+  // a limit on threads, processes or memory.
   int size() const { return n_threads_; }
   void resize(int n_threads);
 
@@ -27,8 +27,8 @@ class ThreadPool {
   void set_poll(std::function<bool()> poll);
 
   // Runs task(i, worker) for i in 0..n-1, each once, on the calling thread (worker 0) and the pool's
-  // (1..size-1). Which worker gets which task is left open: a task's result must not depend on it. Returns
-  // when all are done; rethrows the first exception of a task; throws Cancelled when poll asked to stop.
+  // (1..size-1). Any worker may get any task, so a task's result must not depend on its worker. Returns when
+  // all are done; rethrows the first exception of a task; throws Cancelled when poll asked to stop.
   void parallel_for(int n, const std::function<void(int i, int worker)>& task);
 
  private:

@@ -1,5 +1,5 @@
-// ossnb._core.kernels: every kernel of every level by name, for the tests that compare levels and for
-// measuring.
+// ossnb._core.kernels: every kernel of every level by name, for measurements and for the tests that compare
+// levels.
 #include <algorithm>
 #include <cmath>
 
@@ -23,7 +23,7 @@ void require(bool holds, const char* what) {
   if (!holds) throw ValueError(what);
 }
 
-// While a kernel runs that takes milliseconds.
+// For a kernel that takes milliseconds.
 struct Computing {
   const py::gil_scoped_release unlocked;
   const PlainFloats plain;
@@ -184,7 +184,7 @@ float sum_exp(const std::string& isa, const Floats& x, float shift) {
   return kernels::choose(isa.c_str()).sum_exp(x.data(), static_cast<int>(x.shape(0)), shift);
 }
 
-// q [G, Dh]; keys and values [n, Dh] in plain order, put into blocks here.
+// q [G, Dh]; keys and values [n, Dh] in plain order; this function puts them into blocks.
 // q [Q, G, Dh], the first query at position last; keys and values [n, Dh]
 Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const Floats& values,
               const Bf16& sinks, int last, int window, int block_tokens) {

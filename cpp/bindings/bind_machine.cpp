@@ -46,7 +46,7 @@ int max_byte(const Bytes& data) {
   return largest(p, n);
 }
 
-// The best of a few passes over a buffer far larger than any cache.
+// The best of a few passes over a buffer that is far larger than any cache.
 double measure_read_gb_s(int threads, int megabytes) {
   py::gil_scoped_release unlocked;
   constexpr std::size_t kPiece = std::size_t{1} << 20;

@@ -112,7 +112,7 @@ class BoundModel {
     return run(call, nullptr, std::move(out));
   }
 
-  // All logits of one sequence, and what the layers did on the way.
+  // All logits of one sequence, and the layers' arrays on the way.
   py::dict trace(const SequencePtr& sequence, const Tokens& tokens, const CancelFlag* cancel) {
     const Config& c = model_.config();
     const py::ssize_t L = c.num_hidden_layers, T = tokens.size(), A = c.num_experts_per_tok,

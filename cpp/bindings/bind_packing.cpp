@@ -1,4 +1,4 @@
-// Making packed copies, for python/ossnb/checkpoint/packed.py, which keeps them.
+// Makes packed copies for python/ossnb/checkpoint/packed.py, which keeps them.
 #include "base/error.h"
 #include "bindings/bind.h"
 #include "bindings/from_python.h"

@@ -1,4 +1,4 @@
-// Chooser, Choice and Step: what goes into a step and what comes out.
+// Chooser, Choice and Step: the input and the output of a step.
 #include "base/error.h"
 #include "bindings/bind.h"
 #include "bindings/bound_step.h"

@@ -6,7 +6,7 @@ namespace ossnb {
 
 namespace {
 
-// The bytes of each object; they stay where they are while the list lives and is not changed.
+// The bytes of each object. They keep their place while the list lives and nobody changes it.
 std::vector<std::string_view> views_of(const py::list& list) {
   std::vector<std::string_view> views;
   views.reserve(list.size());

@@ -7,8 +7,8 @@
 
 namespace ossnb {
 
-// A sampler and how many steps are reading it. Changes are made with the GIL held, so the count only has to
-// tell a caller that a step in another thread, which released the GIL, is under way.
+// A sampler and the number of steps that read it. Changes are made with the GIL held. So the count only has
+// to tell a caller that a step is under way in another thread, which released the GIL.
 struct BoundSampler {
   Sampler sampler;
   int n_readers = 0;
@@ -20,7 +20,7 @@ struct BoundSampler {
     sampler.accept(token);
   }
 
-  // Counts as a reader while it lives. Made and ended with the GIL held.
+  // Counts as a reader while it lives. It is made and ended with the GIL held.
   class Reading {
    public:
     explicit Reading(BoundSampler& sampler) : sampler_(sampler) { ++sampler_.n_readers; }

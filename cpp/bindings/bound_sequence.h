@@ -9,9 +9,9 @@
 
 namespace ossnb {
 
-// A sequence and whether a pass is writing into it. Calls are made with the GIL held, so the flag only has to
-// tell a caller that a call in another thread, which released the GIL, is under way. Until that one ends, the
-// sequence looks as it was before.
+// A sequence, and a flag for a pass that writes into it. Calls are made with the GIL held. So the flag only
+// has to tell a caller that a call is under way in another thread, which released the GIL. Until that call
+// ends, the sequence looks as before.
 class BoundSequence {
  public:
   explicit BoundSequence(Sequence sequence) : sequence_(std::move(sequence)) {}

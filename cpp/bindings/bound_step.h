@@ -11,7 +11,7 @@
 
 namespace ossnb {
 
-// A chooser and what it points to.
+// A chooser and the objects that it points to.
 struct BoundChooser {
   Chooser chooser;
   std::shared_ptr<BoundSampler> sampler;

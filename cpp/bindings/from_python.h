@@ -1,4 +1,4 @@
-// What Python says in dicts and strings, in the engine's terms.
+// Turns Python's dicts and strings into the engine's types.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 namespace ossnb {
 
 Config config_from(const py::dict& config);
-Precision precision_from(const std::string& name);  // ValueError for a name that is none
-// The array of that name; one without data where there is none.
+Precision precision_from(const std::string& name);  // ValueError for an unknown name
+// The array of that name, or one without data.
 Tensor tensor_from(const py::dict& tensors, const std::string& name);
 
 }  // namespace ossnb

@@ -1,4 +1,4 @@
-// One wanted row: how its token is chosen, and what became of it.
+// One wanted row: the way to choose its token, and the choice.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,15 @@ struct Chooser {
   const TokenMask* mask = nullptr;  // allowed tokens; null allows all
   bool keeps_logits = false;
 
-  // Whether log-probabilities are asked for, which take all (allowed) logits.
+  // Whether the caller wants log-probabilities, which take all (allowed) logits.
   bool wants_logprobs() const { return n_top > 0 || keeps_logits; }
 };
 
 struct Choice {
   std::int32_t token = 0;
-  std::optional<float> logprob;                     // where the chooser wants_logprobs()
+  std::optional<float> logprob;                     // if the chooser wants_logprobs()
   std::vector<std::pair<std::int32_t, float>> top;  // (token, logprob), likeliest first, [n_top]
-  std::vector<float> logits;                        // [V], untouched by sampler and mask, where kept
+  std::vector<float> logits;                        // [V], untouched by sampler and mask, if kept
   bool is_finite = true;  // no NaN and no infinity reached the head or the token's logit
 };
 

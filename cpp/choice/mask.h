@@ -1,4 +1,4 @@
-// Which tokens a row may choose from.
+// The tokens that a row may choose from.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@ namespace ossnb {
 
 class TokenMask {
  public:
-  // Bit t % 32 of word t / 32 allows token t; bits past the vocabulary count for nothing. ValueError when
-  // there are too few or too many words, or when no token is allowed.
+  // Bit t % 32 of word t / 32 allows token t; bits past the vocabulary do not count. ValueError when there
+  // are too few or too many words, or when no token is allowed.
   TokenMask(std::vector<std::uint32_t> words, int n_vocab);
 
   int n_vocab() const { return n_vocab_; }

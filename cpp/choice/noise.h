@@ -27,7 +27,8 @@ inline double noise(std::uint64_t seed, std::int64_t position, std::int32_t toke
   return noise_of(noise_words(seed, position, token)[token % 4]);
 }
 
-// No less than noise_of(word), without a logarithm: -log(-log(u)) <= -log(1 - u) <= (leading ones + 1) ln 2.
+// An upper bound of noise_of(word), without a logarithm: -log(-log(u)) <= -log(1 - u) <= (leading ones + 1)
+// ln 2.
 inline double noise_bound(std::uint32_t word) { return (std::countl_one(word) + 1) * kLn2; }
 
 }  // namespace ossnb

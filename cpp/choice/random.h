@@ -1,5 +1,5 @@
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a counter-based
-// generator, so the number drawn for (seed, position, token) does not depend on what was drawn before. And a
+// generator, so the number drawn for (seed, position, token) does not depend on earlier draws. And a
 // logarithm from IEEE operations alone, so that every machine draws the same.
 #pragma once
 

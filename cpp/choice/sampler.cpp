@@ -13,7 +13,7 @@ namespace ossnb {
 
 namespace {
 
-constexpr double kLargestInverse = 1e12;  // of a temperature whose scores keep digits enough to compare
+constexpr double kLargestInverse = 1e12;  // of a temperature; larger ones leave scores too few digits
 constexpr float kLowest = -std::numeric_limits<float>::infinity(),
                 kHighest = std::numeric_limits<float>::max();
 
@@ -102,7 +102,7 @@ std::vector<float> Sampler::penalised(const float* untouched, const TokenMask* m
   return logits;
 }
 
-// Tokens that top_k, then top_p, then min_p leave, likeliest first. Probabilities are those at the
+// The tokens that top_k, then top_p, then min_p leave, likeliest first. Probabilities are those at the
 // temperature.
 std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, float top) const {
   std::vector<float> p(n_vocab_);  // up to a common factor: the likeliest has 1
@@ -112,7 +112,7 @@ std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, f
   kernels_.exp(p.data(), n_vocab_, p.data());
   const double all = std::accumulate(p.begin(), p.end(), 0.0);
 
-  // Only tokens above a cut are sorted; the cut falls until enough of them are.
+  // Only tokens above a cut are sorted. The cut falls until there are enough of them.
   std::vector<Candidate> kept;
   double mass = 0;
   for (float cut = 1e-3f;; cut *= cut) {
@@ -129,7 +129,7 @@ std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, f
     if (enough || cut == 0 || floor > cut) break;
   }
   std::sort(kept.begin(), kept.end(), likelier);
-  double total = all;  // what top_p is a share of
+  double total = all;  // top_p is a share of it
   if (s_.top_k > 0) {
     kept.resize(std::min<std::size_t>(kept.size(), s_.top_k));
     total = 0;
@@ -167,7 +167,7 @@ std::int32_t Sampler::draw(const std::vector<float>& logits, const std::vector<s
     return best;
   }
   const std::int32_t likeliest = argmax(logits.data(), n_vocab_);
-  consider(likeliest, word_of(likeliest));  // first, so that the bound bites at once
+  consider(likeliest, word_of(likeliest));  // first, so that the bound excludes tokens at once
   for (std::int32_t token = 0; token < n_vocab_; token += 4) {
     const auto word = noise_words(s_.seed, position, token);
     for (int i = 0; i < 4 && token + i < n_vocab_; ++i) consider(token + i, word[i]);

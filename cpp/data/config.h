@@ -19,7 +19,7 @@ struct Config {
   int q_size() const { return num_attention_heads * head_dim; }
   int kv_size() const { return num_key_value_heads * head_dim; }
 
-  // What the kernels take for granted; ValueError otherwise.
+  // Checks the sizes that the kernels rely on; ValueError otherwise.
   void check() const;
 };
 

@@ -32,15 +32,15 @@ class KvStore {
   std::size_t block_bytes() const { return block_bytes_; }
   int n_blocks() const;  // alive
   std::size_t used_bytes() const { return n_blocks() * block_bytes_; }
-  // Blocks that hold so many positions.
+  // The number of blocks that hold `length` positions.
   int blocks_for(int length) const { return (length + block_tokens_ - 1) / block_tokens_; }
 
-  // One reference more or less for each; the last one frees the block. ValueError for an id that is not
-  // alive, and then nothing is changed.
+  // One reference more or less for each block; the last one frees it. ValueError for an id that is not alive,
+  // and then nothing changes.
   void retain(std::span<const BlockId> blocks);
   void release(std::span<const BlockId> blocks);
   int references(BlockId block) const;  // ValueError for an id that is not alive
-  // release() for those who may not fail: an id that somebody released too often is passed over.
+  // release() for callers that may not fail: it skips an id that was released too often.
   void let_go(std::span<const BlockId> blocks) noexcept;
 
   // A block with one reference: empty, or like another. Throws when there is no memory.
@@ -48,7 +48,7 @@ class KvStore {
   BlockId copy(BlockId from);
 
  protected:
-  // What a device does with memory, under the lock. Ids are small and used again, so that they can index a
+  // A device's work with memory, under the lock. Ids are small and used again, so that they can index a
   // table. make_block gives `id` memory or throws; drop_block takes it back.
   virtual void make_block(BlockId id) = 0;
   virtual void copy_block(BlockId from, BlockId to) = 0;  // `to` was just made
@@ -74,12 +74,12 @@ class KvStore {
   std::vector<BlockId> free_;    // ids without a block
 };
 
-// Block ids and a length: block i holds positions i * block_tokens and up. A fork shares its parent's blocks;
-// whoever writes first into a shared one takes a copy.
+// Block ids and a length: block i holds positions i * block_tokens and up. A fork shares its parent's blocks.
+// The first writer into a shared block takes a copy.
 class Sequence {
  public:
   explicit Sequence(std::shared_ptr<KvStore> store) : store_(std::move(store)) {}
-  // Shares blocks. ValueError when one is not alive, or when they are not as many as `length` positions take.
+  // Shares blocks. ValueError when one is not alive, or when their number is not that of `length` positions.
   Sequence(std::shared_ptr<KvStore> store, std::vector<BlockId> blocks, int length);
   ~Sequence();
   Sequence(Sequence&& other) noexcept;
@@ -93,8 +93,8 @@ class Sequence {
   Sequence fork() const { return Sequence(store_, blocks_, length_); }
   void rewind(int length);  // ValueError outside 0..length()
 
-  // A pass writes positions length() .. length() + n - 1 between prepare(n) and commit(); abandon() makes the
-  // sequence what it was before prepare(). prepare() that throws has abandoned already.
+  // A pass writes positions length() .. length() + n - 1 between prepare(n) and commit(); abandon() restores
+  // the sequence as before prepare(). A prepare() that throws has abandoned already.
   void prepare(int n);
   void commit();
   void abandon() noexcept;

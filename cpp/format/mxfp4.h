@@ -16,8 +16,8 @@ constexpr int kGroupBytes = 16;
 // halved.
 constexpr std::int8_t kE2M1Twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-// SIMD dot products multiply unsigned by signed bytes, so the table is lifted by 12 and -12 *
-// sum(activations) taken off again.
+// SIMD dot products multiply unsigned by signed bytes. So the table is lifted by 12, and -12 *
+// sum(activations) is added back.
 constexpr int kLift = 12;
 
 // 2^(s-127). Byte 0 is the subnormal 2^-127, which a plain shift into the exponent would turn into zero.

@@ -9,11 +9,11 @@
 
 namespace ossnb {
 
-// Q6: six bits a weight, to look at one token's products before lm_head itself is read. Tiles of 16 rows,
-// group after group, so that a tile is one stream: the lower four bits of the codes, lifted by 32, [4, 16
-// rows, 4], word q of Q8 in the lower halves of the bytes and word q + 4 in the upper ones; the upper two
-// bits, [2, 16 rows, 4], words 0..3 from the lowest bits of the first, words 4..7 of the second; 16 scales as
-// in Q8.
+// Q6: six bits a weight, to approximate one token's products before lm_head itself is read. A tile has 16
+// rows, group after group, so that a tile is one stream. Codes are lifted by 32. A group has first their
+// lower four bits [4, 16 rows, 4], word q of Q8 in the lower halves of the bytes and word q + 4 in the upper
+// ones. Then come their upper two bits [2, 16 rows, 4], words 0..3 from the lowest bits of the first, words
+// 4..7 of the second. Then come 16 scales in the form of Q8's.
 constexpr int kQ6Lift = 32, kQ6Codes = kQ8Rows * kGroup * 6 / 8, kQ6Group = kQ6Codes + kQ8Rows * 2;
 constexpr std::size_t q6_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kQ6Group; }
 

@@ -8,10 +8,10 @@
 
 namespace ossnb {
 
-// Q8: a dense matrix with a byte a weight, made from bf16 for precision fast. Tiles of 16 rows; for each
-// group of 32 inputs eight words of four codes a row ([8, 16 rows, 4], the first four words even inputs),
-// then for all groups 16 scales in bf16, doubled. Codes are lifted by 128. A tile serves one token and many
-// alike: lane = row.
+// Q8: a dense matrix with a byte a weight, made from bf16 for precision fast. A tile has 16 rows. Each group
+// of 32 inputs has eight words of four codes a row ([8, 16 rows, 4], the first four words even inputs). After
+// all groups come their scales, 16 a group in bf16, doubled. Codes are lifted by 128. A tile serves one token
+// and many tokens alike: lane = row.
 constexpr int kQ8Rows = 16, kQ8Lift = 128;
 constexpr std::size_t q8_tile_bytes(int k) {
   return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);

@@ -1,5 +1,5 @@
-// Attention over V, sixteen float lanes, for a few queries at a time: what is read of the keys and values
-// serves them all. Included at the end of float_kernels-inl.h.
+// Attention over V, sixteen float lanes, for a few queries at a time, which share each read of the keys and
+// values. Included at the end of float_kernels-inl.h.
 
 // Scores of n neighbouring tiles of 16 keys for H heads: lane = key, summed over d in rising order. The next
 // tiles are prefetched: a head's keys and values lie in short stretches, each of which begins with misses.
@@ -27,8 +27,8 @@ static inline void score_tiles(const float* q, int head_dim, const float* tile, 
   }
 }
 
-// Adds n values to out[h, 0 .. 16 * D), or to 0 where `fresh`, for H heads, in rising key order; n values
-// from `next` on come after.
+// Adds n values to out[h, 0 .. 16 * D), or to 0 where `fresh`, for H heads, in rising key order. `next`
+// points to the n values that come after.
 template <int H, int D>
 static inline void mix_values(const float* w, std::size_t w_stride, const float* value, const float* next,
                               int head_dim, int n, bool fresh, float* out) {
@@ -62,8 +62,8 @@ static inline void mix_heads(const float* w, std::size_t w_stride, const float* 
     mix_values<H, 1>(w, w_stride, value + d, next + d, head_dim, n, fresh, out + d);
 }
 
-// Turns the scores of keys from .. to into exp(score - max) and returns their sum with the sink's; what lies
-// beside them in their tiles becomes zero. w begins with the score of position base, a multiple of 16.
+// Turns the scores of keys from .. to into exp(score - max) and returns their sum with the sink's; the other
+// places of their tiles become zero. w begins with the score of position base, a multiple of 16.
 static inline float soften(float* w, int base, int from, int to, bf16 sink_bits) {
   const auto at = [=](int position) { return w + (position - base); };
   const int begin = from / kKeyTile * kKeyTile, end = (to + kKeyTile - 1) / kKeyTile * kKeyTile;
@@ -89,7 +89,7 @@ static inline float soften(float* w, int base, int from, int to, bf16 sink_bits)
   return total + lane[0];
 }
 
-// What the steps of attend() share: a row of scores for each query and head, its sum behind it.
+// The data that the steps of attend() share: a row of scores for each query and head, and its sum behind it.
 struct Attention {
   const AttendArgs& a;
   const int base = a.first(0) / kKeyTile * kKeyTile;  // position of a row's first score
@@ -134,8 +134,8 @@ struct Attention {
     }
   }
 
-  // Adds the values of keys from .. to, which lie in one block and one piece, to the query's piece. `next` is
-  // what comes after them.
+  // Adds the values of keys from .. to, which lie in one block and one piece, to the query's piece. `next`
+  // points to the values after them.
   void mix_span(int query, int from, int to, const float* next) const {
     float* piece = pieces + static_cast<std::size_t>(query) * width;
     const float* value = of(a.values, from);
@@ -149,7 +149,8 @@ struct Attention {
       end_piece(query, piece, from / kPieceKeys == a.first(query) / kPieceKeys, is_last);
   }
 
-  // Adds a piece to the query's output. The first begins it; after the last it is divided by the sums.
+  // Adds a piece to the query's output. The first piece begins the output. After the last piece the output is
+  // divided by the sums.
   void end_piece(int query, const float* piece, bool is_first, bool is_last) const {
     float* out = a.out + query * a.stride;
     for (int h = 0; h < a.n_heads; ++h) {

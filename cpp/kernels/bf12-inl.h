@@ -8,7 +8,7 @@ struct Bf12Tile {
   std::uint32_t begin;           // its place
   const Bf12::Rare *rare, *end;  // the next weight that is not in the table; the end of all of them
 
-  // Calls use(row, lo, hi) with input group g of every row, but for rare weights.
+  // Calls use(row, lo, hi) with input group g of every row. Rare weights are still wrong there.
   template <class Use>
   void widened(int g, Use use) const {
     const std::uint8_t* group = groups + g * kBf12Group;
@@ -45,8 +45,8 @@ struct Bf12Tile {
     return static_cast<int>(std::min<std::uint32_t>(n_groups, (rare->at - begin) / (kBf12Rows * kGroup)));
   }
 
-  // Adds the products of one token and groups g .. stop, which hold no rare weight, without a way through
-  // memory.
+  // Adds the products of one token and groups g .. stop, which hold no rare weight. The weights stay in
+  // registers.
   void add_groups(int g, int stop, const float* x, float* sums) const {
     V sum[kBf12Rows];
     for (int r = 0; r < kBf12Rows; ++r) sum[r] = V::load(sums + r * kLanes);

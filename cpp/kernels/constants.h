@@ -6,7 +6,7 @@
 namespace ossnb::kernels {
 
 // quantize(): exponents are biased float32 exponents. The smallest is raised so that every scale stays a
-// normal number; activations below 2^-76 of that group then lose bits nobody can see.
+// normal number. Activations below 2^-76 of that group then lose bits that are too small to matter.
 constexpr std::int32_t kMinExponent = 50;
 constexpr std::int32_t kToIntBias = 127 + 22 + 126;      // 2^(22 - (exponent - 126))
 constexpr std::int32_t kScaleBias = 126 + 22 + 1 - 127;  // 2^((exponent - 126) - 22) / 2
@@ -14,8 +14,9 @@ constexpr std::int32_t kScaleBias = 126 + 22 + 1 - 127;  // 2^((exponent - 126) 
 // quantize() in one term: kTop / largest must stay finite.
 constexpr float kSmallestLargest = 1e-30f;
 
-// Int8 scales are chosen among a few, by how little a group's 32 roundings lose: kTop down to kLeastTop units
-// to the largest activation; the least bfloat16 scale that holds a weight group and the next ones up.
+// An int8 scale is the one of a few candidates with which a group's 32 roundings lose least. The candidates
+// of activations have kTop down to kLeastTop units to the largest activation. Those of weights are the least
+// bfloat16 scale that holds the group, and the next larger ones.
 constexpr int kTop = 127, kLeastTop = 120;
 constexpr int kWeightScales = 12, kQ8Top = 127, kQ6Top = 31;
 

@@ -19,7 +19,7 @@
 namespace ossnb::kernels {
 
 #if defined(__x86_64__)
-// Those that not every compiler has a name for.
+// The features that not every compiler has a name for.
 bool has_avxvnni() {
   unsigned eax, ebx, ecx, edx;
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 4);
@@ -42,8 +42,8 @@ bool has_amx() { return false; }
 
 std::vector<Feature> cpu_features() {
   __builtin_cpu_init();
-  // __builtin_cpu_supports asks the operating system too: a register the kernel does not save is not
-  // reported.
+  // __builtin_cpu_supports asks the operating system too. It reports no register that the system does not
+  // save.
   return {{"avx2", __builtin_cpu_supports("avx2") != 0},
           {"fma", __builtin_cpu_supports("fma") != 0},
           {"avxvnni", has_avxvnni()},

@@ -71,7 +71,7 @@ static inline void dense_tile(const W* w, std::size_t w_stride, int n, const flo
   }
 }
 
-// A block of weights is widened once where it serves several steps of tokens, so many at most: widening takes
+// A block of weights is widened once for several steps of tokens, at most this many, because widening takes
 // the same ports as multiplying.
 constexpr int kTokenSteps = 8, kBlockK = 512;
 
@@ -260,8 +260,8 @@ static void swiglu(const float* h, int n, float limit, float alpha, float* out) 
   std::copy_n(last, n - i, out + i);
 }
 
-// What rounding a group's numbers times each of up to eight factors to integers loses, squared, in units.
-// losses has room for eight.
+// The squared loss, in units, of a group's numbers times each of up to eight factors, when they are rounded
+// to integers. losses has room for eight.
 template <int kFactors>
 static inline void rounding_losses(V lo, V hi, const float* to_int, float* losses) {
   static_assert(kFactors <= 8);
@@ -277,12 +277,12 @@ static inline void rounding_losses(V lo, V hi, const float* to_int, float* losse
   V::trees(lane, losses);
 }
 
-// The tops among which a scale is chosen; what lies behind them is not looked at.
+// The tops that are candidates for a scale. The places behind them are not looked at.
 static_assert(kTop - kLeastTop == 7);
 static constexpr std::array<float, kLanes> kTops = {
     kTop, kTop - 1, kTop - 2, kTop - 3, kTop - 4, kTop - 5, kTop - 6, kTop - 7, 1, 1, 1, 1, 1, 1, 1, 1};
 
-// The factor to integers of a group in one term, of the tops' the one that loses least, and the group's
+// The factor that turns a group into integers of one term, with the top that loses least. And the group's
 // scale.
 static inline float best_factor(const float* xs, float largest, float* scale) {
   alignas(64) float factors[kLanes], losses[kLanes] = {};
@@ -303,8 +303,8 @@ static void quantize(const float* x, int k, std::uint8_t* out) {
   const QuantLayout layout(k, terms);
   auto* sums = reinterpret_cast<std::int32_t*>(out + layout.sum_offset);
   auto* scale = reinterpret_cast<float*>(out + layout.scale_offset);
-  // The factor to integers is kept in the place of the sum until that is known; 0 where a number is not
-  // finite.
+  // The factor to integers stands in the place of the sum until the sum is known. It is 0 where a number is
+  // not finite.
   const auto keep = [&](int g, float factor) { sums[g] = std::bit_cast<std::int32_t>(factor); };
   const auto kept = [&](int g) { return std::bit_cast<float>(sums[g]); };
   for (int g = 0; g < layout.n_groups; ++g) {

@@ -1,6 +1,6 @@
 // The inner loops: single-threaded functions behind one table of pointers, one table for each instruction-set
-// level. reference.cpp is the definition; in every level each output element is computed in the same written
-// order, so all levels give the same bits (docs/NUMERICS.md). Preconditions are the caller's; nothing here
+// level. reference.cpp is the definition. Every level computes each output element in the same written order,
+// so all levels give the same bits (docs/NUMERICS.md). The caller keeps the preconditions; nothing here
 // throws.
 #pragma once
 
@@ -22,7 +22,7 @@ namespace ossnb::kernels {
 constexpr int kLanes = 16;    // partial sums of a float32 dot product: lane = k mod 16
 constexpr int kKeyTile = 16;  // keys are stored transposed in tiles of 16 (data/kv.h)
 
-// Attention adds its weights and its weighted values in pieces of so many keys: [256 j, 256 j + 256) by
+// Attention adds its weights and its weighted values in pieces of this many keys: [256 j, 256 j + 256) by
 // position. A device may form the pieces side by side; on a GPU one chain over a long context would be slow.
 constexpr int kPieceKeys = 256;
 
@@ -77,8 +77,8 @@ struct Table {
   // of 16.
   void (*bf16_matmul)(const bf16* w, int n_rows, int k, const float* x, std::size_t x_stride, int n_tokens,
                       float* y, std::size_t y_stride);
-  // The same for rows row .. row + n_rows of a bf12 matrix: bit for bit what bf16_matmul gives for what was
-  // packed. K a multiple of 32, row a multiple of 4.
+  // The same for rows row .. row + n_rows of a bf12 matrix, with the bits that bf16_matmul gives for the
+  // matrix before packing. K a multiple of 32, row a multiple of 4.
   void (*bf12_matmul)(const Bf12& w, int row, int n_rows, int k, const float* x, std::size_t x_stride,
                       int n_tokens, float* y, std::size_t y_stride);
   // y[t, o] = sum_k x[rows[t], k] w[k, o] for o < n_out: bf16 experts as transformers saves them, [in, out].
@@ -109,9 +109,9 @@ struct Table {
   double (*int8_peak)(long n);
 };
 
-// Bytes of scratch that any level's integer products need for rows of K inputs: a tile of 32 rows, one byte a
-// weight and one float a group, and the activations of so many tokens laid out anew, three terms and a float
-// a group.
+// Bytes of scratch that any level's integer products need for rows of K inputs. They hold a tile of 32 rows,
+// one byte a weight and one float a group, and the activations of kHeldTokens tokens in another layout, three
+// terms and a float a group.
 constexpr int kHeldTokens = 128;
 constexpr std::size_t scratch_bytes(int k) {
   const std::size_t n_stored = QuantLayout(k, Terms::three).n_stored;

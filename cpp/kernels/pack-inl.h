@@ -1,4 +1,4 @@
-// Writing the codes of one group of one row into a Q8 or Q6 tile; codes [32] in the order of inputs. Scalar
+// Writes the codes of one group of one row into a Q8 or Q6 tile; codes [32] in the order of inputs. Scalar
 // code that every level shares.
 static inline void store_q8(const std::int32_t* codes, int g, int r, std::uint8_t* tile) {
   for (int j = 0; j < kGroup; ++j) {

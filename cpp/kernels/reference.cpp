@@ -1,6 +1,6 @@
-// The definition: plain scalar loops in the order that every other level reproduces bit for bit. Not fast,
-// and not meant to be. Where a rounding matters it is written: fma() rounds once, * and + round each time,
-// and the compiler is told to fuse nothing on its own (-ffp-contract=off).
+// The definition: plain scalar loops in the order that every other level reproduces bit for bit. It is not
+// meant to be fast. Where a rounding matters it is written: fma() rounds once, * and + round each time, and
+// the compiler is told to fuse nothing on its own (-ffp-contract=off).
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -76,7 +76,7 @@ void bf16_matmul_in_out(const bf16* w, std::size_t w_stride, int n_out, int k, c
   }
 }
 
-// What rounding x[j] * to_int to integers loses, squared, in units.
+// The squared loss, in units, when x[j] * to_int are rounded to integers.
 float rounding_loss(const float* x, float to_int) {
   float lane[16];
   for (int j = 0; j < kGroup; ++j) {
@@ -94,7 +94,7 @@ void store_group(const std::int32_t* v, int g, const QuantLayout& layout, std::u
     std::int32_t rest = v[j];
     for (int term = layout.n_terms - 1; term >= 0; --term) {
       half[term * layout.term_stride] = static_cast<std::int8_t>(rest);
-      rest = (rest + 128) >> 8;  // what the lowest byte, read as signed, leaves
+      rest = (rest + 128) >> 8;  // the rest after the lowest byte, read as signed
     }
     sum += v[j];
   }
@@ -107,7 +107,7 @@ void quantize(const float* x, int k, std::uint8_t* out) {
   std::memset(out, 0, layout.bytes);
   auto* scale = reinterpret_cast<float*>(out + layout.scale_offset);
   for (int g = 0; g < layout.n_groups; ++g) {
-    std::uint32_t bits = 0;  // of the largest |x|: ordered as the magnitudes are
+    std::uint32_t bits = 0;  // of the largest |x|; bits have the order of magnitudes
     for (int j = 0; j < kGroup; ++j)
       bits = std::max(bits, std::bit_cast<std::uint32_t>(x[g * kGroup + j]) & 0x7fffffffu);
     const std::int32_t exponent = std::max(static_cast<std::int32_t>(bits >> 23), kMinExponent);
@@ -307,8 +307,8 @@ void attend_one(const AttendArgs& a, const float* q, int first, int last, float 
     w[j - base] = dot * a.scale;
     m = w[j - base] > m ? w[j - base] : m;
   }
-  // Both sums go piece by piece. The total begins as the first piece that is seen; the others are added to
-  // it.
+  // Both sums are made piece by piece. The total begins as the first piece that is seen; the others are added
+  // to it.
   float sum = 0;
   for (int from = first; from <= last; from = piece_end(from)) {
     float lane[16] = {};  // lane = key position mod 16

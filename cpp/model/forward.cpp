@@ -15,7 +15,7 @@ const Config& checked(const Config& config) {
   return config;
 }
 
-// Makes sequences writable; what is not committed in the end is as before.
+// Makes sequences writable. A sequence that is not committed in the end is as before.
 class Appending {
  public:
   explicit Appending(const std::vector<Feed>& feeds) : feeds_(feeds) {

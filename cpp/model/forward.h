@@ -14,7 +14,8 @@
 
 namespace ossnb {
 
-// New tokens of one sequence, and how many of its last rows are wanted: chosen from, or their logits.
+// New tokens of one sequence, and the number of its last rows that are wanted, for a choice or for their
+// logits.
 struct Feed {
   Sequence* sequence;
   const std::int32_t* tokens;
@@ -24,21 +25,21 @@ struct Feed {
 
 class Model {
  public:
-  // `find` is asked once for each tensor; what it points to must outlive the model.
+  // `find` is asked once for each tensor. The tensors must outlive the model.
   Model(const Config& config, const Weights::Find& find, const std::string& device,
         const DeviceOptions& options);
 
   const Config& config() const { return config_; }
   Device& device() { return *device_; }
 
-  // Empty, or sharing blocks that hold `length` tokens (Sequence's constructors).
+  // An empty sequence, or one that shares blocks with `length` tokens (Sequence's constructors).
   Sequence sequence(std::vector<BlockId> blocks = {}, int length = 0) {
     return Sequence(device_->kv(), std::move(blocks), length);
   }
 
-  // Called about every 10 ms during a pass; true stops it: it throws Cancelled.
+  // Called about every 10 ms during a pass. When it returns true, the pass throws Cancelled.
   using Poll = std::function<bool()>;
-  // Told after each layer, and before the first (layer -1), what can be read from the device.
+  // Called after each layer, and before the first (layer -1), so that it can read the device's results.
   using Observer = std::function<void(int layer, const Ops& ops)>;
 
   // One pass: appends the feeds' tokens to their sequences, and chooses a token for each wanted row, or

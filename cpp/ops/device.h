@@ -1,5 +1,5 @@
-// A device: what computes a pass, who owns keys and values, how matrices are packed for it. Nothing above
-// this folder knows which one it works with.
+// A device computes a pass, owns keys and values, and says how matrices are packed for it. No code above this
+// folder knows which device it works with.
 #pragma once
 
 #include <functional>
@@ -33,11 +33,11 @@ class Device {
 
   virtual int threads() const = 0;
   virtual void set_threads(int n) = 0;
-  virtual std::string isa() const = 0;  // what it computes with, for people
+  virtual std::string isa() const = 0;  // the level that it computes with, for people
 };
 
-// How to make devices of a kind. `config` and `weights` outlive the device, and so does what `find` points
-// to: packed copies of the weights, under the names that `packings` gives them.
+// How to make devices of a kind. `config` and `weights` outlive the device, and so do the arrays that `find`
+// gives: packed copies of the weights, under the names of `packings`.
 struct DeviceKind {
   std::string name;
   std::function<std::unique_ptr<Device>(const Config& config, const Weights& weights,
@@ -46,11 +46,11 @@ struct DeviceKind {
   std::function<std::vector<Packing>(const Config& config, Precision precision)> packings;
 };
 
-// "cpu" is always there. Others are registered by whoever starts the program (bindings/module.cpp), before
-// the first model: by a call, since a static object may be left out by the linker or made too late.
+// "cpu" is always there. The program's start (bindings/module.cpp) registers other kinds before the first
+// model. It does so by a call, since the linker may leave out a static object, or make it too late.
 void register_device(DeviceKind kind);
 
-// The kind of that name; ValueError names those there are.
+// The kind of that name; ValueError names the known kinds.
 const DeviceKind& device_kind(const std::string& name);
 
 }  // namespace ossnb

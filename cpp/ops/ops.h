@@ -1,5 +1,5 @@
-// What a device must do for the forward pass (model/forward.cpp). Coarse on purpose: a device may fuse
-// anything inside a call, and the forward pass stays one page.
+// The steps of the forward pass (model/forward.cpp) that a device computes. They are coarse, so that a device
+// may fuse anything inside a call and the forward pass stays one page.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +17,18 @@ class Ops {
   virtual void embed() = 0;                    // x = embed_tokens[token]
   virtual void attn_in(int layer) = 0;         // q, k, v of norm(x); rotate; store k and v
   virtual void keep_wanted_rows() = 0;         // drops the other rows: their keys are stored
-  virtual void attend(int layer) = 0;          // attention over what each row may see
+  virtual void attend(int layer) = 0;          // attention over the keys that each row may see
   virtual void attn_out(int layer) = 0;        // x += o_proj
   virtual void route(int layer) = 0;           // norm(x); choose experts
   virtual void experts(int layer) = 0;         // x += weighted sum of the chosen experts
 
-  // The end of a pass, after keep_wanted_rows(): one of the two. choose() gives for each wanted row what
-  // choose_from() (choice/choice.h) gives for its logits; how many of them it computes is its own business.
+  // The end of a pass, after keep_wanted_rows(): one of the two. choose() gives for each wanted row the
+  // choice that choose_from() (choice/choice.h) makes from its logits. The device decides how many logits it
+  // computes.
   virtual void lm_head(float* logits) = 0;                                         // [wanted_rows, V]
   virtual void choose(const std::vector<Chooser>& choosers, Choice* choices) = 0;  // [wanted_rows] each
 
-  // What the last calls left, for those who look inside; none of it is computed for their sake.
+  // Results of the last calls, for traces. No call computes more for them.
   virtual void read_hidden(float* out) const = 0;                              // [T, D] the residual stream
   virtual void read_router_logits(float* out) const = 0;                       // [T, E]
   virtual void read_experts(std::int32_t* experts, float* weights) const = 0;  // [T, A] each, likeliest first

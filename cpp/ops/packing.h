@@ -14,11 +14,11 @@
 namespace ossnb {
 
 // exact: weights as stored, activations of float32 grade. fast: activations of one int8 term a group of 32
-// wherever weights are integers, and the attention's matrices packed to int8 (Q8): packed copies that came
-// with the weights, or made at the start at the cost of 1.06 bytes a weight. lm_head is as stored in both.
+// wherever weights are integers, and the attention's matrices packed to int8 (Q8). These copies came with the
+// weights, or are made at the start at the cost of 1.06 bytes a weight. lm_head is as stored in both.
 enum class Precision { exact, fast };
 
-// One array of a packed matrix [rows, K], called by the matrix's name and a suffix.
+// One array of a packed matrix [rows, K]. Its name is the matrix's name and a suffix.
 struct PackedArray {
   std::string suffix;  // ".q8"
   std::string dtype;   // as safetensors says it: "U8", "U32", "F32"
@@ -27,15 +27,15 @@ struct PackedArray {
   std::size_t n_bytes = 0;
 };
 
-// One file's worth of packed copies.
+// The packed copies of one file.
 struct Packing {
   std::string name;                  // "bf12_attention"
   std::string text;                  // for people
-  std::string without;               // what a model does that has no such file, for people
+  std::string without;               // how a model works without this file, for people
   std::vector<std::string> sources;  // names of the matrices
   std::string tiles;                 // suffix of the array that holds nearly all bytes
-  // Rows of a source to pack at a time, so that little memory is used: pieces of an array follow each other.
-  // 0: a source as a whole.
+  // The rows of a source that are packed at a time, so that packing takes little memory. The pieces of an
+  // array follow each other. 0: a source as a whole.
   int piece_rows = 0;
 
   // Of one source's tiles.

@@ -13,7 +13,8 @@ namespace ossnb {
 // Tokens by rank: the lower a token's id, the earlier its halves merge. All 256 bytes are tokens.
 class Vocabulary {
  public:
-  // `tokens` in the order of their ids; ValueError for an empty one, one that comes twice, a missing byte.
+  // `tokens` in the order of their ids; ValueError for an empty token, a token that comes twice, a missing
+  // byte.
   explicit Vocabulary(const std::vector<std::string_view>& tokens);
   // The tokens' places point into `text_`.
   Vocabulary(const Vocabulary&) = delete;
@@ -25,10 +26,10 @@ class Vocabulary {
               const std::function<void()>& poll) const;
 
  private:
-  std::int32_t rank(std::string_view bytes) const;  // kNone where it is no token
+  std::int32_t rank(std::string_view bytes) const;  // kNone if it is no token
   void merge(std::string_view piece, std::vector<std::int32_t>& ids, const std::function<void()>& poll) const;
 
-  std::string text_;  // of all tokens, one behind another
+  std::string text_;  // of all tokens, one after the other
   std::unordered_map<std::string_view, std::int32_t> rank_of_;
   std::size_t longest_ = 0;  // bytes of a token
 };

@@ -1,5 +1,5 @@
-// AMX: one instruction multiplies 16 tokens by 16 rows of weights, 16 x 16 x 64 byte products. Everything but
-// the integer products of several tokens is the AVX-512 VNNI level's.
+// AMX: one instruction multiplies 16 tokens by 16 rows of weights, 16 x 16 x 64 byte products. The AVX-512
+// VNNI level does everything but the integer products of several tokens.
 #include "kernels/kernels.h"
 
 // GCC's intrinsics name registers in assembler text, so a register has to be a literal in the source.
@@ -23,10 +23,10 @@ namespace amx_level {
 constexpr int kSide = 16;                   // tokens and rows of a block of products
 constexpr int kTileBytes = kSide * kGroup;  // of a group of 16 rows or tokens
 
-// Fewer tokens are served better by the kernels without tiles.
+// For fewer tokens the kernels without tiles are faster.
 constexpr int kFewTokens = 2;
 
-// Up to sixteen tokens' activations as the tile unit wants them.
+// Up to sixteen tokens' activations, in the tile unit's layout.
 struct Block {
   int n;               // tokens
   std::int8_t* codes;  // [n_stored, n_terms, 16 tokens, 32]: even inputs first
@@ -36,7 +36,7 @@ struct Block {
   static std::size_t at(int g) { return static_cast<std::size_t>(g) / 16 * (kSide * 16) + g % 16; }
 };
 
-// What lies in a worker's scratch: sixteen rows of weights and kHeldTokens of activations.
+// The content of a worker's scratch: sixteen rows of weights and kHeldTokens of activations.
 struct Scratch {
   std::uint8_t* codes;  // [n_stored, 8 words, 16 rows, 4], groups in the order in which they are multiplied
   float* scales;        // [n_stored, 16 rows]
@@ -64,7 +64,7 @@ static void lay_out(const QuantLayout& layout, const QuantRows& x, int t0, const
   const std::size_t step = static_cast<std::size_t>(layout.n_terms) * kTileBytes;
   const std::uint8_t* rows[kSide];
   for (int t = 0; t < block.n; ++t) rows[t] = x.row(t0 + t, layout.bytes);
-  for (int g = 0; g < layout.n_stored; g += 4) {  // what lies past the last group is zero
+  for (int g = 0; g < layout.n_stored; g += 4) {  // places past the last group are zero
     for (int term = 0; term < layout.n_terms; ++term) {
       std::int8_t* to = block.codes + g * step + term * kTileBytes;
       for (int t = 0; t < block.n; ++t, to += kGroup) {
@@ -87,8 +87,8 @@ static void lay_out(const QuantLayout& layout, const QuantRows& x, int t0, const
   }
 }
 
-// The compiler does not know what the instructions of the tile unit read, and would keep it in registers or
-// drop it.
+// The compiler does not know which memory the instructions of the tile unit read. It would keep that data in
+// registers, or drop it.
 static inline void in_memory(const void* p) { asm volatile("" : : "r"(p) : "memory"); }
 
 // The tile unit, in use from here to the end of a scope. Its registers: 0 to 2 and 3 to 5 sums of two groups
@@ -127,7 +127,7 @@ using Sums = std::int32_t[3][kSide][kSide];
 
 // Multiplies a group of a block by sixteen rows, a register of 0 to 2 (or 3 to 5) for each term. Between them
 // the sums of the group before are stored from the other registers, and rest() does other work: stores fill
-// the queue, and what comes behind them all would have to wait.
+// the queue, and work behind all of them would have to wait.
 #define OSSNB_TERM(to, from, term)                 \
   _tile_zero(to);                                  \
   _tile_loadd(6, x + (term) * kTileBytes, kGroup); \
@@ -150,8 +150,8 @@ OSSNB_STEP(3, 4, 5, 0, 1, 2)
 #undef OSSNB_STEP
 #undef OSSNB_TERM
 
-// Groups are multiplied in passes, 0, passes, 2 * passes, ... and then 1, passes + 1, ...: the next one's
-// number. After the last comes any, for nothing.
+// Groups are multiplied in passes, 0, passes, 2 * passes, ... and then 1, passes + 1, ... This gives the
+// number of the next group. After the last group it gives 0, which nobody uses.
 template <int passes>
 static inline int group_after(int g, int n_groups) {
   if (g + passes < n_groups) return g + passes;
@@ -164,14 +164,14 @@ static inline void fetch(const std::uint8_t* at, std::size_t n) {
   for (std::size_t i = 0; i < n; i += 64) _mm_prefetch(reinterpret_cast<const char*>(at + i), _MM_HINT_T1);
 }
 
-// Sixteen rows of a matrix in MXFP4, and how their bytes become those of a tile.
+// Sixteen rows of a matrix in MXFP4, and the way from their bytes to those of a tile.
 struct Mxfp4Rows {
   static constexpr int kPasses = 4;  // sums of groups 0, 1, 2, 3 (mod 4): the written order
 
   const std::uint8_t *blocks, *scales;
   int n_groups, n;  // n: how many rows count, all sixteen
-  // Twice the E2M1 values. The table is looked up by six bits of a byte, and says the same whatever the upper
-  // two are.
+  // Twice the E2M1 values. Six bits of a byte are the index into the table. It has the same value for all
+  // settings of the upper two.
   __m512i table;
 
   Mxfp4Rows(const std::uint8_t* b, const std::uint8_t* s, int n_groups)
@@ -196,7 +196,7 @@ struct Mxfp4Rows {
   }
 };
 
-// The same of a tile of Q8, whose words lie as the tile unit wants them, but lifted.
+// The same for a tile of Q8. Its words have the tile unit's layout, but are lifted.
 struct Q8Rows {
   static constexpr int kPasses = 1;
 
@@ -223,13 +223,15 @@ struct Q8Rows {
   }
 };
 
-// How far expanding the codes runs ahead of multiplying them, and how many groups of codes are kept where
-// nobody needs them again: few, so that they stay in the first level of the cache.
+// The number of groups by which expanding the codes runs ahead of multiplying them. And the number of groups
+// of codes that are kept where nobody needs them again: few, so that they stay in the first level of the
+// cache.
 constexpr int kAhead = 6, kFewCodes = 16;
 
-// A block by sixteen rows, to y. Three groups are at work at a time: one is multiplied, of one the integers
-// are stored, of one they become floats. The first block of some rows expands their codes on the way, beside
-// the tile unit's work, and fetches those of `next`, if any; for later blocks the codes are there.
+// A block by sixteen rows, to y. Three groups are at work at a time: one is multiplied, the integers of
+// another are stored, and those of the third become floats. The first block of some rows expands their codes
+// on the way, beside the tile unit's work, and fetches those of `next`, if any; for later blocks the codes
+// are there.
 template <Terms terms, int N, bool first, class Rows>
 [[gnu::noinline]] static void multiply_block(const Rows& rows, const Rows* next, bool only,
                                              const Scratch& scratch, const Block& block, float* y,

@@ -1,10 +1,9 @@
-// The AVX2 kernels, compiled once with VNNI and once without. Included after avx2_lanes-inl.h and what a
-// level adds:
+// The AVX2 kernels, compiled once with VNNI and once without. Included after avx2_lanes-inl.h and the
+// functions that a level adds:
 //   dot_pair<terms>(even, odd, q, layout)   integer dots of two groups with a row of activations: eight
-//   lanes,
-//                                           four for each group
+//                                           lanes, four for each group
 //   tile_dots<terms>(codes, xs, at, layout, dot)   of a group of a tile of sixteen rows with N tokens
-//   q8_dots(words, xs, g, layout, dot)      the same for Q8, the lift taken off
+//   q8_dots(words, xs, g, layout, dot)      the same for Q8, with the lift subtracted
 //   add_pair(sum, a, xa, b, xb)             sum + a . xa + b . xb, words of four bytes; a and b at most 63
 //   kStepTokens                             tokens that a tile meets at once
 
@@ -56,7 +55,7 @@ static inline __m256i lifted_table() {
       _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
 }
 
-// The scale bytes of four groups of four rows, [group, row]; what lies past the last group is zero.
+// The scale bytes of four groups of four rows, [group, row]. Places past the last group are zero.
 static inline __m128i scale_bytes(const std::uint8_t* scales, int g, int n_groups) {
   std::int32_t s[4] = {};
   const std::size_t left = std::min(4, n_groups - g);
@@ -126,7 +125,7 @@ template <Terms terms, int N>
 
 #include "kernels/x86/avx2_tiles-inl.h"
 
-// Up to so many tokens the weights are used where they lie; beyond, expanding a tile pays.
+// Up to this many tokens the weights are used in their place. With more tokens, expanding a tile pays.
 constexpr int kFewTokens = 2;
 
 template <Terms terms>

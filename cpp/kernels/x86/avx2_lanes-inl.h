@@ -1,4 +1,4 @@
-// Sixteen lanes in two registers of AVX2, and what its kernels have in common. Included inside a target
+// Sixteen lanes in two registers of AVX2, and the functions that its kernels share. Included inside a target
 // region and a namespace.
 
 constexpr int kSums = 12, kRows = 4, kTokens = 3, kHeads = 4, kScoreTiles = 1, kWidth = 1,

@@ -1,7 +1,7 @@
 // Products of many tokens on AVX2. Sixteen rows of weights make a tile whose lanes are rows: word q of group
 // g holds four codes of each row, in two registers, so one broadcast word of activations meets all sixteen
-// rows and nothing is summed across lanes. Q8 matrices lie in memory like that; MXFP4 rows are expanded into
-// it once and then serve every token.
+// rows and nothing is summed across lanes. Q8 matrices have this layout in memory. MXFP4 rows are expanded
+// into it once and then serve every token.
 
 constexpr int kTileRows = 16, kTileGroup = kTileRows * kGroup;  // bytes of a group in a tile
 
@@ -9,7 +9,7 @@ constexpr int kTileRows = 16, kTileGroup = kTileRows * kGroup;  // bytes of a gr
 struct Tile {
   std::uint8_t* codes;  // [n_groups, 8 words, 16 rows, 4]
   float* scales;        // [n_groups, 16]
-  std::int32_t* lifts;  // [n_groups, tokens of a step]: what takes the lift off again
+  std::int32_t* lifts;  // [n_groups, tokens of a step]: these undo the lift
   Tile(std::uint8_t* scratch, int k) {
     const auto at = (reinterpret_cast<std::uintptr_t>(scratch) + 63) / 64 * 64;
     codes = reinterpret_cast<std::uint8_t*>(at);

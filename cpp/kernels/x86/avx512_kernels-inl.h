@@ -136,7 +136,7 @@ static inline void mxfp4_rows4(const std::uint8_t* blocks, const std::uint8_t* s
     part[t] = _mm512_setzero_ps();
     xs[t] = x.row(t0 + t, layout.bytes);
   }
-  const auto four_groups = [&](int g, int left) {  // or what is left at the end
+  const auto four_groups = [&](int g, int left) {  // or the rest at the end
     const __mmask64 valid = left == 4 ? ~0ull : (1ull << (left * kGroupBytes)) - 1;
     __m512i dot[N][4];
 #pragma GCC unroll 4
@@ -318,7 +318,7 @@ static void few_tokens(const std::uint8_t* blocks, const std::uint8_t* scales, c
   if (t < x.n) mxfp4_rows4<terms, 1>(blocks, scales, layout, x, t, y + t * y_stride, y_stride);
 }
 
-// Up to so many tokens the weights are used where they lie; beyond, expanding a tile pays.
+// Up to this many tokens the weights are used in their place. With more tokens, expanding a tile pays.
 constexpr int kFewTokens = 3;
 
 template <Terms terms>

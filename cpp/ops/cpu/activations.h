@@ -1,4 +1,5 @@
-// What the CPU's steps work on: shaped activations of one pass, and what does not change between passes.
+// The data of the CPU's steps: the activations of one pass in their shapes, and the data that stays between
+// passes.
 #pragma once
 
 #include <algorithm>
@@ -19,9 +20,9 @@ constexpr int n_blocks(int n, int block) { return (n + block - 1) / block; }
 
 constexpr int kShortTask = 64, kLongTask = 512;  // rows of a weight matrix
 
-// The most rows of a weight matrix that a task multiplies. Long tasks are worth it, since weights stream from
-// memory and each task's stream begins slowly, and since kernels lay activations out anew for each. With many
-// threads they are shorter, so that every one gets several.
+// The most rows of a weight matrix that a task multiplies. Long tasks pay: weights stream from memory, each
+// task's stream begins slowly, and kernels lay out the activations again for each task. With many threads
+// tasks are shorter, so that every thread gets several.
 inline int longest_task(int n_threads) {
   return std::clamp(kLongTask * 2 / n_threads, kShortTask, kLongTask) / kShortTask * kShortTask;
 }
@@ -30,7 +31,7 @@ inline void add_bias(float* y, const bf16* bias, int n) {
   for (int i = 0; i < n; ++i) y[i] += bf16_to_f32(bias[i]);
 }
 
-// What the steps share.
+// The data that the steps share.
 struct CpuContext {
   const Config& c;
   const Weights& w;
@@ -52,14 +53,14 @@ struct CpuContext {
   }
 };
 
-// The rows one expert serves. A pair is (row, one of its chosen experts); pairs are sorted by expert.
+// The rows that one expert serves. A pair is (row, one of its chosen experts); pairs are sorted by expert.
 struct Bucket {
   int expert, first_pair, n_pairs;
 };
 
 // Of one worker.
 struct Scratch {
-  Buffer<std::uint8_t> integer;  // what integer products need
+  Buffer<std::uint8_t> integer;  // for integer products
   Buffer<float> hidden;          // [pairs of a bucket, rows of a task]
   Buffer<float> attend;          // attend_scratch_floats()
   std::vector<const float*> keys, values;
@@ -67,7 +68,7 @@ struct Scratch {
 
 struct Activations {
   const Batch* batch = nullptr;
-  int T = 0;                                // rows at work: the batch's, in the end only the wanted ones
+  int T = 0;                                // current rows: the batch's, in the end only the wanted ones
   std::vector<std::int32_t> row;            // [T] their places in the batch
   std::vector<std::vector<float*>> blocks;  // of each sequence: its keys and values
   std::vector<int> last_position;           // of each sequence

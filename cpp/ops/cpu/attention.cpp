@@ -8,8 +8,8 @@ namespace ossnb {
 
 namespace {
 
-// Queries that share what is read of the keys and values. Few of them do so where each has many keys: a
-// cancel waits for the task under way.
+// The most queries that share each read of the keys and values. They are fewer where each has many keys,
+// because a cancel waits for the task under way.
 constexpr int kQueryBlock = 8, kMostScores = 1 << 18;
 
 // Rows that attend together: n of them from `row` on, at rising positions of one sequence.

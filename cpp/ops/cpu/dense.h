@@ -13,9 +13,9 @@ namespace ossnb {
 struct Dense {
   const bf16 *w = nullptr, *bias = nullptr;
   int n_rows = 0, k = 0;
-  Bf12 bf12;                            // in exact, where it came with the weights
+  Bf12 bf12;                            // in exact, if it came with the weights
   const std::uint8_t* tiles = nullptr;  // null in exact
-  Buffer<std::uint8_t> own_tiles;       // unless they came with the weights
+  Buffer<std::uint8_t> own_tiles;       // if they did not come with the weights
   std::uint64_t n_bytes = 0;            // that a product reads
 
   Dense(const CpuContext& cpu, const PackedCopies& copies, const bf16* weights, const bf16* bias, int rows,
@@ -45,7 +45,7 @@ struct DenseTask {
 };
 void multiply(const CpuContext& cpu, const Dense& m, const DenseTask& task);
 
-// The first n_rows rows of x in the integers that m's product wants, if it wants any.
+// Quantises the first n_rows rows of x for m's product, if that multiplies integers.
 void quantize_for(const CpuContext& cpu, const Dense& m, const Rows<float>& x, int n_rows,
                   Rows<std::uint8_t>& quant);
 

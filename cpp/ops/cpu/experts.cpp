@@ -68,8 +68,8 @@ void sort_by_expert(const CpuContext& cpu, Activations& a) {
   }
 }
 
-// Where memory is smaller than the model, the chosen experts are on the disk: all of them are asked for at
-// once, so that the disk works on many requests while the first expert is waited for.
+// Where memory is smaller than the model, chosen experts are on the disk. The system is asked for all of them
+// at once, so that the disk works on many requests while we wait for the first expert.
 void prefetch_chosen(const Activations& a, const Projection& p) {
   const std::size_t weights = p.weights();
   for (const Bucket& b : a.buckets) {
@@ -101,7 +101,7 @@ std::vector<Task> tasks_of(const CpuContext& cpu, const Activations& a, const Pr
   return tasks;
 }
 
-// What a product multiplies with: rows of x, or of it as integers, picked by index[pair].
+// The inputs of a product: rows of x, or its rows as integers, picked by index[pair].
 struct Inputs {
   const Rows<float>& x;
   const Rows<std::uint8_t>& quant;

@@ -16,9 +16,9 @@ constexpr int kBlock = 256;  // rows of lm_head that a task multiplies
 // weight, and a third would lose.
 constexpr int kMostScreened = 2;
 
-// A mask that allows at most one token in so many is answered from the allowed rows alone: 2 / 24 bytes for
-// each weight of lm_head, a tenth of what the screen reads. Scattered rows come at a third of the speed of a
-// stream at worst, so they win by far; with many more of them allowed, bounds leave fewer to read.
+// A mask that allows at most one token in this many takes the allowed rows alone. That is 2 / 24 bytes for
+// each weight of lm_head, a tenth of the screen's bytes. Scattered rows are read at a third of the speed of a
+// stream at worst, so this is faster by far. With many more allowed rows, bounds leave fewer rows to read.
 constexpr int kFew = 24;
 
 bool all_finite(const float* x, int n) {
@@ -167,7 +167,7 @@ std::vector<int> Head::choose_by_screen(const std::vector<int>& rows, const std:
   return unsure;
 }
 
-// What bounds a row's logits, but for the products; and the row in int8.
+// The numbers that bound a row's logits, without the products. And the row in int8.
 void Head::prepare_screen(const float* normed, std::uint8_t* quant, Screen& screen) const {
   const int D = cpu_.c.hidden_size;
   cpu_.k.one.quantize(normed, D, quant);

@@ -1,4 +1,4 @@
-// The output layer on the CPU: all logits of a row, or its token from as few bytes as that takes.
+// The output layer on the CPU. It gives all logits of a row, or its token from as few bytes as possible.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class Head {
   std::uint64_t choose(const Rows<float>& x, const std::vector<Chooser>& choosers, Choice* choices);
 
  private:
-  // How a row comes to its token. only: one is allowed. few: products with the allowed rows of lm_head.
+  // The ways to a row's token. only: one token is allowed. few: products with the allowed rows of lm_head.
   // screen: bounds from the Q6 copy, then the rows that can still win. all: every logit.
   enum class Way { only, few, screen, all };
   Way way_of(const Chooser& chooser) const;
@@ -34,7 +34,7 @@ class Head {
   Choice choose_the_only(const Chooser& chooser) const;
   Choice choose_among_few(const float* normed, const Chooser& chooser);
   void choose_from_all(const std::vector<int>& rows, const std::vector<Chooser>& choosers, Choice* choices);
-  // Chooses for these rows; returns those for which bounds did not suffice.
+  // Chooses for these rows. Returns the rows for which bounds did not suffice.
   std::vector<int> choose_by_screen(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
                                     Choice* choices);
   void prepare_screen(const float* normed, std::uint8_t* quant, Screen& screen) const;
@@ -44,7 +44,7 @@ class Head {
   const Packed packed_;
   const QuantLayout screen_layout_;  // of K = D
 
-  Rows<float> normed_, some_;    // [n, D] rows after the last norm; those of them that need all logits
+  Rows<float> normed_, some_;    // [n, D] rows after the last norm; the rows that need all logits
   Rows<float> logits_;           // [n of some_, V]
   Rows<std::uint8_t> quant_;     // [n] rows of screen_layout_
   std::vector<Screen> screens_;  // of each row that is screened

@@ -4,8 +4,8 @@
 
 namespace ossnb {
 
-// Attention reads whole tiles of keys and drops what is not visible by a weight of zero: zeros keep stale
-// NaNs out of the products. A device that masks before it multiplies need not do it.
+// Attention reads whole tiles of keys and drops invisible keys by a weight of zero. Zeros keep stale NaNs out
+// of the products. A device that masks before it multiplies need not do it.
 void CpuKvStore::make_block(BlockId id) {
   auto block = std::make_unique<Buffer<float>>(layout_.block_floats());
   std::fill_n(block->data(), layout_.block_floats(), 0.0f);

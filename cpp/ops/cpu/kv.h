@@ -12,8 +12,8 @@ namespace ossnb {
 
 constexpr int kBlockTokens = 32;
 
-// Where things lie in a block, in floats: per layer and key/value head first the keys in tiles of 16,
-// transposed ([kBlockTokens / 16, Dh, 16]: one load gives one dimension of 16 keys), then the values
+// The layout of a block, in floats. Per layer and key/value head the keys come first, in tiles of 16,
+// transposed ([kBlockTokens / 16, Dh, 16]: one load gives one dimension of 16 keys). Then come the values
 // [kBlockTokens, Dh].
 struct KvLayout {
   int n_layers, n_heads, head_dim;
@@ -36,7 +36,7 @@ class CpuKvStore final : public KvStore {
       : KvStore(kBlockTokens, KvLayout(config).block_floats() * sizeof(float)), layout_(config) {}
 
   const KvLayout& layout() const { return layout_; }
-  // Of a block that the caller holds: its memory stays where it is.
+  // For a block that the caller holds: its memory keeps its place.
   float* block(BlockId id) { return memory_[id]->data(); }
 
  protected:

@@ -23,7 +23,7 @@ float rounded_up(double v) {
   return f < v ? std::nextafter(f, std::numeric_limits<float>::infinity()) : f;
 }
 
-// |w - q| and |q| of row r of a tile, where q is what the tile says.
+// |w - q| and |q| of row r of a tile, where q is the tile's value.
 void row_norms(const bf16* w, int k, const std::uint8_t* tile, int r, float* norms) {
   constexpr int kSums = 4;  // side by side, so that no addition waits for the last one
   double lost[kSums] = {}, kept[kSums] = {};
@@ -147,7 +147,7 @@ void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, st
 
 std::optional<std::vector<Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k, std::uint8_t* tiles,
                                                  std::uint8_t* high, ThreadPool& pool) {
-  constexpr int kLeastPerRare = 64;  // weights to each that is not in the table, or packing does not pay
+  constexpr int kLeastPerRare = 64;  // weights to one outside the table; with fewer, packing does not pay
   const std::size_t n = static_cast<std::size_t>(n_rows) * k;
   frequent_high_bytes(w, n, high, pool);
   std::array<std::int8_t, 256> pointer;

@@ -1,5 +1,5 @@
-// Packed copies of a checkpoint's dense matrices, for the CPU's kernels; and the norms that bound what
-// packing lost. They are made once and kept in cache files (python/ossnb/checkpoint/packed.py).
+// Packed copies of a checkpoint's dense matrices, for the CPU's kernels, and the norms that bound the error
+// of packing. They are made once and kept in cache files (python/ossnb/checkpoint/packed.py).
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,10 @@ struct Packed {
   const std::uint8_t* q8 = nullptr;  // Q8 tiles, "NAME.q8"
   const std::uint8_t* q6 = nullptr;  // Q6 tiles, "NAME.q6"
   const float* q6_norms = nullptr;   // [R, 2] of each row: |w - q6|, |q6|, rounded up; "NAME.q6_norms"
-  Bf12 bf12;  // "NAME.bf12", "NAME.bf12_high", "NAME.bf12_rare" [n, 2]; no tiles where it did not pay
+  Bf12 bf12;  // "NAME.bf12", "NAME.bf12_high", "NAME.bf12_rare" [n, 2]; no tiles if it did not pay
 };
 
-// The packed copies that came with the weights. ValueError when one has another shape than its matrix asks
-// for.
+// The packed copies that came with the weights. ValueError when a copy's shape does not fit its matrix.
 class PackedCopies {
  public:
   PackedCopies(const Config& config, const Weights::Find& find);
@@ -41,12 +40,13 @@ void pack_q8(const kernels::Table& kernels, const bf16* w, int n_rows, int k, st
 void pack_q6(const kernels::Table& kernels, const bf16* w, int n_rows, int k, std::uint8_t* tiles,
              float* norms, ThreadPool& pool);
 
-// Packs w [R, K] into bf12 tiles and their table of high bytes, and returns the weights it does not hold. So
-// many of them that packing does not pay: nothing is returned, and `tiles` is worth nothing.
+// Packs w [R, K] into bf12 tiles and their table of high bytes, and returns the weights that the table does
+// not hold. When there are so many of them that packing does not pay, it returns nothing, and the content of
+// `tiles` is undefined.
 std::optional<std::vector<Bf12::Rare>> pack_bf12(const bf16* w, int n_rows, int k, std::uint8_t* tiles,
                                                  std::uint8_t* high, ThreadPool& pool);
 
-// What helps a model of this shape.
+// The packings that help a model of this shape.
 std::vector<Packing> cpu_packings(const Config& config, Precision precision);
 
 }  // namespace ossnb

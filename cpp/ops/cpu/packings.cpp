@@ -1,4 +1,4 @@
-// The CPU's packings, described for those who keep them.
+// Descriptions of the CPU's packings, for the code that keeps them.
 #include <cstring>
 
 #include "ops/cpu/pack.h"
@@ -41,7 +41,7 @@ std::vector<PackedArray> q8_arrays(const bf16* w, int rows, int k, ThreadPool& p
   return arrays;
 }
 
-// Where packing does not pay, the table of high bytes alone.
+// The arrays of bf12. Where packing does not pay, the table of high bytes alone.
 std::vector<PackedArray> bf12_arrays(const bf16* w, int rows, int k, ThreadPool& pool) {
   PackedArray packed = tiles(".bf12", rows, kBf12Rows, bf12_tile_bytes(k)),
               high = array(".bf12_high", "U8", 1, {16});

@@ -32,7 +32,7 @@ class Race {
  private:
   bool allows(std::int32_t token) const { return !chooser_.mask || chooser_.mask->allows(token); }
 
-  // So that no bound of such a row reaches another's; where a bound is NaN, allows() decides.
+  // Then no bound of such a row reaches another row's. Where a bound is NaN, allows() decides.
   void mark_disallowed() {
     if (!chooser_.mask) return;
     for (std::int32_t i = 0; i < n_vocab_; ++i) {
@@ -46,7 +46,7 @@ class Race {
     return logit;
   }
 
-  // The logits of rows_; false when they are too many.
+  // Computes the logits of rows_. False when the rows are too many.
   bool rescore_rows() {
     if (rows_.size() > most_) return false;
     logits_.resize(rows_.size());
@@ -58,8 +58,9 @@ class Race {
     return noise(chooser_.sampler->settings().seed, chooser_.position, token);
   }
 
-  // The likeliest token: no row whose upper bound is below another's logit. The best lower bound tells whose;
-  // its logit itself halves the distance that the others have to make up.
+  // Finds the likeliest token. A row is out when its upper bound is below the logit of the row with the best
+  // lower bound. Taking that logit, and not its lower bound, halves the distance that the other rows have to
+  // make up.
   bool find_likeliest() {
     std::int32_t leader = -1;
     double floor = kLowest;
@@ -87,17 +88,17 @@ class Race {
     return std::isfinite(top_);
   }
 
-  // A score that surely loses to `reached`: more than the rounding of the few operations below and in
-  // Sampler::draw().
+  // A score that surely loses to `reached`. The margin is more than the rounding of the few operations below
+  // and in Sampler::draw().
   double bar(double reached) const {
     const double logit_slack = 1e-14 * (1 + std::fabs(top_)) * inverse_;
     return reached - 1e-9 * (1 + std::fabs(reached)) - logit_slack;
   }
 
-  // The race: the noise is known exactly, so bounds of the logits are bounds of the scores.
+  // Runs the race. The noise is known exactly, so bounds of the logits are bounds of the scores.
   std::optional<std::int32_t> find_winner() {
-    double best = noise_for(likeliest_);                  // a score that is reached
-    std::int32_t leader = -1;                             // who has the best lower bound of a score
+    double best = noise_for(likeliest_);                  // a score that some token reaches
+    std::int32_t leader = -1;                             // the token with the best lower bound of a score
     std::vector<std::pair<double, std::int32_t>> rivals;  // upper bound of the score, token
     for (std::int32_t token = 0; token < n_vocab_; token += 4) {
       const auto word = noise_words(chooser_.sampler->settings().seed, chooser_.position, token);
