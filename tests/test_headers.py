@@ -11,20 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ossnb.harmony.messages import Message, ToolCall
-from ossnb.harmony.parser import Parser
 from ossnb.harmony.prompt import render
-from ossnb.harmony.tokenizer import CHANNEL, CONSTRAIN, FIRST_SPECIAL, START, Tokenizer, token_bytes
-
-TOKENIZER = Tokenizer()
-
-
-def parse(text_or_ids):
-    """Parse a turn written with its markers; return (parser, all pieces)."""
-    ids = TOKENIZER.encode(text_or_ids, special=True) if isinstance(text_or_ids, str) else text_or_ids
-    parser = Parser()
-    pieces = [piece for token in ids for piece in parser.push(token)] + parser.finish()
-    return parser, pieces
-
+from ossnb.harmony.tokenizer import CHANNEL, CONSTRAIN, START, token_bytes
+from words import SPECIALS, TOKENIZER, VOCABULARY, lost_words, parse, random_stream
 
 # ---- calls ------------------------------------------------------------------------------------------------
 
@@ -192,33 +181,6 @@ def test_a_field_that_is_no_text_is_refused(field):
 
 # ---- no word is lost --------------------------------------------------------------------------------------
 
-# Words that say nothing beyond the field they name: a header consumes them even where no message follows it.
-MARKS = ["assistant", "analysis", "commentary", "final", "to", "="]
-VOCABULARY = [
-    *TOKENIZER.encode("assistant analysis commentary final to=functions.f json code user python"),
-    *TOKENIZER.encode(" alpha beta? gamma! \"delta\" to=x to='functions.g' ?? , . { }: tool functions."),
-    *TOKENIZER.encode("assistantanalysisfinal userX commentaryto= toolfunctions.h browser.search "),
-]
-SPECIALS = [199998, 199999, 200002, 200003, 200005, 200006, 200007, 200008, 200012, 200018]
-
-
-def lost_words(ids):
-    """The words of a stream that stand neither in a piece, nor in a message, nor in a note."""
-    parser, pieces = parse(ids)
-    fields = [text for message in parser.messages for text in message.to_dict().values()]
-    told = "".join([*(piece.text for piece in pieces), *fields, *parser.notes])
-    told = "".join(told.split()).lower()
-    text = b"".join(token_bytes(t) if t < FIRST_SPECIAL else b" " for t in ids).decode(errors="replace")
-    lost = []
-    for word in text.lower().split():
-        if word in told:
-            continue
-        for mark in MARKS:
-            word = word.replace(mark, " ")
-        lost += [part for part in re.split(r"[\s?!.,:;*_'\"-]+", word) if part not in told]
-    return lost
-
-
 streams = st.lists(st.one_of(st.sampled_from(SPECIALS), st.sampled_from(VOCABULARY)), max_size=60)
 
 
@@ -231,7 +193,7 @@ def test_no_word_of_a_stream_is_lost(ids):
 def test_no_word_of_many_random_streams_is_lost():
     rng = random.Random(12)
     for _ in range(1500):
-        ids = [rng.choice(SPECIALS if rng.random() < 0.4 else VOCABULARY) for _ in range(rng.randint(1, 40))]
+        ids = random_stream(rng, 40)
         assert lost_words(ids) == [], TOKENIZER.decode(ids)
 
 
