@@ -16,7 +16,7 @@ IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py tests/test_notebo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test quick browser pictures arm sanitize wheel lint format tidy types oracle bench clean
+.PHONY: help demo lab test quick campaign browser pictures arm sanitize wheel lint format tidy types oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -35,6 +35,9 @@ test: $(STAMP)-test  ## run the tests
 
 quick: $(STAMP)-test  ## run the quick half of the tests, in less than a minute
 	$(RUN) -m pytest -q -n 2 --dist loadgroup -m quick $(ARGS)
+
+campaign: $(STAMP)-test  ## run ten minutes of hostile files, interrupts and kills; ARGS="kills --scale 0.1" for a part
+	$(RUN) tests/campaign $(ARGS)
 
 browser: $(STAMP)-test  ## run the tests in JupyterLab and Chromium (apt install chromium), a part of `test`
 	OSSNB_BROWSER=required $(RUN) -m pytest -v $(IN_BROWSER) $(ARGS)
