@@ -24,9 +24,8 @@ def campaign(*arguments):
 
 @pytest.mark.slow
 def test_hostile_checkpoints_and_random_streams(tmp_path):
-    done = campaign(
-        "checkpoints", "streams", "--scale", 0.1, "--seed", 5, "--json", tmp_path / "figures.json"
-    )
+    figures = tmp_path / "figures.json"
+    done = campaign("checkpoints", "streams", "--scale", 0.1, "--seed", 5, "--json", figures)
     assert done.returncode == 0, done.stdout + done.stderr
     parts = json.loads(figures.read_text())["parts"]
     assert {name: part["n"] for name, part in parts.items()} == {"checkpoints": 30, "streams": 2000}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -94,16 +94,22 @@ def test_a_damaged_folder_is_replaced(tmp_path: Path, damage: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [folder.name]
 
 
-def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_and_those_of_a_living_one_are_not(tmp_path: Path) -> None:
     name = demo.expand(tmp_path).name
-    old, fresh = tmp_path / f".{name}.old", tmp_path / f".{name}.fresh"
-    for path in (old, fresh):
+    left, written = tmp_path / f".{name}.left", tmp_path / f".{name}.written"
+    for path in (left, written):
         path.mkdir()
-    os.utime(old, (time.time() - 3600,) * 2)
+    descriptor = os.open(written, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        demo.expand(tmp_path)
+        assert not left.exists()
+        assert written.exists()
+    finally:
+        os.close(descriptor)
     (tmp_path / name / "complete.json").unlink()
     demo.expand(tmp_path)
-    assert not old.exists()
-    assert fresh.exists()  # perhaps another process at work
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_several_processes_may_expand_at_once(tmp_path: Path) -> None:

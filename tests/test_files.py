@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import ossnb
 from fakes import scripted_model
 from ossnb.checkpoint import hub
 from ossnb.checkpoint.demo import expand
+from ossnb.system import files
 from ossnb.system.files import default_cache_dir, read_file, replacing
 
 HANG = """
@@ -62,6 +64,23 @@ def test_two_writers_of_one_file_leave_one_of_both(writer, tmp_path):
     writer.communicate(timeout=60)
     assert (tmp_path / "a.json").read_bytes() == b"half"
     assert hidden(tmp_path) == []
+
+
+def test_a_part_that_another_process_takes_for_a_leftover_is_not_written(tmp_path, monkeypatch):
+    lock, taken = files.lock_file, []
+
+    def lock_late(file):
+        if not taken:  # the other process has found the part and locked it to remove it
+            taken.append(open(file.name, "rb"))  # noqa: SIM115 - it is closed below
+            fcntl.flock(taken[0], fcntl.LOCK_EX)
+        return lock(file)
+
+    monkeypatch.setattr(files, "lock_file", lock_late)
+    with replacing(tmp_path / "a.json") as file:
+        os.unlink(taken[0].name)
+        file.write(b"mine")
+    taken[0].close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_long_name_can_be_written(tmp_path):

@@ -153,8 +153,6 @@ def check_demo(folder: Path) -> None:
     import ossnb
     from ossnb.checkpoint.demo import expand
 
-    for path in folder.glob(".demo-*"):
-        os.utime(path, (0, 0))  # its age says that no process writes it any more
     ossnb.load(expand(folder), threads=1, context=64).close()
 
 

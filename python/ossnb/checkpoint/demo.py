@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import CheckpointError
-from ..system.files import default_cache_dir, read_file
+from ..system.files import STALE_S, default_cache_dir, lock_file, read_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,6 @@ EXAMPLE_PROMPTS: tuple[str, ...] = (
 
 _MARKER = "complete.json"  # written last: file sizes of a finished folder
 _PIECE_BYTES = 1 << 18
-_STALE_SECONDS = 600.0  # expanding takes a second; older temporary folders are leftovers of a killed process
 
 
 def expand(cache_dir: Path | None = None) -> Path:
@@ -66,12 +65,9 @@ def expand(cache_dir: Path | None = None) -> Path:
         if _intact(folder):
             return folder
         root.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=root))
-        try:
+        with _new_folder(root, folder.name) as temporary:
             _write_checkpoint(temporary, compact)
             _move(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except CheckpointError:
         raise
     except OSError as error:
@@ -98,10 +94,39 @@ def _intact(folder: Path) -> bool:
         return False
 
 
+@contextlib.contextmanager
+def _new_folder(root: Path, name: str) -> Iterator[Path]:
+    """Make a folder that stays locked while it is written: so others see that its writer lives."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root))
+        with _locked(folder) as is_mine:
+            if is_mine is False or not folder.exists():
+                continue  # another process took it for a leftover before it was locked
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool | None]:
+    """Lock a folder; yield False where another process holds it, None where folders cannot be locked."""
+    descriptor = None
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield None if descriptor is None else lock_file(descriptor)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def _remove_leftovers(root: Path, name: str) -> None:
+    """Remove the folders of killed processes: those that nobody holds locked."""
     for path in root.glob(f".{name}.*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+        with contextlib.suppress(OSError), _locked(path) as is_free:
+            if is_free or (is_free is None and time.time() - path.stat().st_mtime > STALE_S):
                 shutil.rmtree(path, ignore_errors=True)
 
 

@@ -58,9 +58,8 @@ def _new_part(folder: Path) -> tuple[BinaryIO, Path]:
     while True:
         part = folder / f".ossnb-{uuid.uuid4().hex}.part"  # short, however long the file's name
         file = open(part, "x+b")  # noqa: SIM115 - the caller closes it
-        lock_file(file)
-        if part.exists():  # else another process took it for a leftover before it was locked
-            return file, part
+        if lock_file(file) is not False and part.exists():
+            return file, part  # else another process took it for a leftover before it was locked
         file.close()
 
 
@@ -73,9 +72,9 @@ def remove_parts(folder: Path) -> None:
                 part.unlink()
 
 
-def lock_file(file: BinaryIO | TextIO) -> bool | None:
-    """Lock an open file for as long as it is open; False where another process holds it, None where files
-    cannot be locked. The system frees the lock of a process that dies."""
+def lock_file(file: BinaryIO | TextIO | int) -> bool | None:
+    """Lock an open file, or a descriptor, for as long as it is open; False where another process holds it,
+    None where files cannot be locked. The system frees the lock of a process that dies."""
     if sys.platform == "win32":
         return None
     import fcntl
