@@ -40,7 +40,7 @@ def run(n: int, seed: int) -> Figures:
         for trial in range(n):
             worker.begin(trial)
             answer = worker.answer(BOUND_S)
-            ends[answer.get("end", "no answer")] += 1
+            ends[answer.get("end", "failed")] += 1
             seconds.append(answer.get("seconds", 0.0))
             if "wrong" in answer or "end" not in answer:
                 figures.failures.append(f"checkpoint {trial}: {json.dumps(answer)}")
