@@ -102,7 +102,7 @@ def test_a_branch_that_an_error_ends_is_kept(model):
     model.engine.core.before_forward = fail
     view.receive({"type": "branch", "at": 0, "token": 7})
     wait_until(lambda: not view.widget.busy)
-    assert view.widget.error == "RuntimeError: no more"
+    assert view.widget.error.startswith("DeviceError: the device 'cpu' failed: no more")
     assert len(view.branches[0].tokens) > 10
 
 

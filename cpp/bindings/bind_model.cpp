@@ -1,6 +1,7 @@
 #include <atomic>
 #include <chrono>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -72,23 +73,29 @@ class BoundModel {
  public:
   BoundModel(const py::dict& config, py::dict tensors, std::string device, int threads,
              const std::string& precision, const std::string& isa)
-      : tensors_(std::move(tensors)),
-        device_(std::move(device)),
-        model_(config_from(config), [this](const std::string& name) { return tensor_from(tensors_, name); },
-               device_, {.precision = precision_from(precision), .n_threads = threads, .isa = isa}) {}
+      : tensors_(std::move(tensors)), device_(std::move(device)) {
+    const Config checked = config_from(config);
+    const DeviceOptions options = {.precision = precision_from(precision), .n_threads = threads, .isa = isa};
+    const Weights::Find find = [this](const std::string& name) {
+      const py::gil_scoped_acquire locked;
+      return tensor_from(tensors_, name);
+    };
+    const py::gil_scoped_release unlocked;  // without packed copies the device makes its own: seconds
+    model_ = std::make_unique<Model>(checked, find, device_, options);
+  }
 
-  Model& model() { return model_; }
+  Model& model() { return *model_; }
   const std::string& device() const { return device_; }
 
   SequencePtr sequence(std::vector<BlockId> blocks, int length) {
-    return std::make_shared<BoundSequence>(model_.sequence(std::move(blocks), length));
+    return std::make_shared<BoundSequence>(model_->sequence(std::move(blocks), length));
   }
 
   void set_threads(int n) {
     if (n < 1) throw ValueError("threads must be >= 1, got " + std::to_string(n));
     py::gil_scoped_release unlocked;
     std::lock_guard turn(turn_);
-    model_.device().set_threads(n);
+    model_->device().set_threads(n);
   }
 
   BoundStep step(const py::iterable& feeds, const py::iterable& choosers, const CancelFlag* cancel) {
@@ -96,7 +103,7 @@ class BoundModel {
     std::vector<Choice> choices;
     std::uint64_t n_bytes = 0;
     in_turn(call,
-            [&](const auto& poll) { n_bytes = model_.step(call.feeds(), call.choosers(), choices, poll); });
+            [&](const auto& poll) { n_bytes = model_->step(call.feeds(), call.choosers(), choices, poll); });
     return bound_step(choices, n_bytes);
   }
 
@@ -104,7 +111,7 @@ class BoundModel {
   // cancelled, and not by a copy, which cannot.
   Logits logits(const py::iterable& feeds, const CancelFlag* cancel, std::optional<Logits> out) {
     const Call call(feeds, py::list(), cancel);
-    const py::ssize_t V = model_.config().vocab_size;
+    const py::ssize_t V = model_->config().vocab_size;
     if (out && (out->ndim() != 2 || out->shape(0) != call.n_wanted() || out->shape(1) != V)) {
       throw ValueError("out must be float32 [" + std::to_string(call.n_wanted()) + ", " + std::to_string(V) +
                        "], a row for each wanted one");
@@ -114,7 +121,7 @@ class BoundModel {
 
   // All logits of one sequence, and the layers' arrays on the way.
   py::dict trace(const SequencePtr& sequence, const Tokens& tokens, const CancelFlag* cancel) {
-    const Config& c = model_.config();
+    const Config& c = model_->config();
     const py::ssize_t L = c.num_hidden_layers, T = tokens.size(), A = c.num_experts_per_tok,
                       E = c.num_local_experts, D = c.hidden_size;
     py::array_t<float> hidden({L + 1, T, D}), router_logits({L, T, E}), expert_weights({L, T, A});
@@ -136,9 +143,9 @@ class BoundModel {
  private:
   Logits run(const Call& call, const Model::Observer& observe, std::optional<Logits> out = {}) {
     Logits logits = out ? std::move(*out)
-                        : Logits({call.n_wanted(), static_cast<py::ssize_t>(model_.config().vocab_size)});
+                        : Logits({call.n_wanted(), static_cast<py::ssize_t>(model_->config().vocab_size)});
     float* data = logits.mutable_data();
-    in_turn(call, [&](const auto& poll) { model_.logits(call.feeds(), data, poll, observe); });
+    in_turn(call, [&](const auto& poll) { model_->logits(call.feeds(), data, poll, observe); });
     return logits;
   }
 
@@ -162,7 +169,7 @@ class BoundModel {
 
   py::dict tensors_;
   std::string device_;
-  Model model_;
+  std::unique_ptr<Model> model_;
   std::timed_mutex turn_;
 };
 
