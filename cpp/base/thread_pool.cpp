@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -85,6 +86,18 @@ struct ThreadPool::State {
     }
   }
 
+  // False at a limit on threads, processes or memory: the threads that there are will do.
+  bool started(int worker) {
+    try {
+      threads.emplace_back([this, worker] { work(worker); });
+      return true;
+    } catch (const std::system_error&) {
+      return false;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
   void open_region() {
     {
       std::lock_guard lock(mutex);  // so that a worker about to sleep does not miss it
@@ -101,12 +114,8 @@ ThreadPool::~ThreadPool() { stop(); }
 void ThreadPool::start(std::shared_ptr<State> state, int n_threads) {
   pid_ = getpid();
   state_ = std::move(state);
-  try {
-    for (int worker = 1; worker < std::min(n_threads, kMostThreads); ++worker) {
-      state_->threads.emplace_back([state = state_.get(), worker] { state->work(worker); });
-    }
-  } catch (const std::system_error&) {  // a limit on threads or memory: the started ones suffice
-  } catch (const std::bad_alloc&) {
+  const int wanted = std::min(n_threads, kMostThreads);
+  for (int worker = 1; worker < wanted && state_->started(worker); ++worker) {
   }
   n_threads_ = static_cast<int>(state_->threads.size()) + 1;
 }
