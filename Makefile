@@ -57,7 +57,7 @@ wheel: $(STAMP)-core  ## build the wheel and check what is in it
 	$(RUN) tools/check_wheel.py build/wheel
 
 lint: $(STAMP)-lint  ## check style and types
-	$(RUN) -m ruff check .
+	$(RUN) -m ruff check --no-cache .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	MYPYPATH=python $(RUN) -m mypy.stubtest ossnb._core --mypy-config-file pyproject.toml

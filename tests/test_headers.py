@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headers import SPECIALS, TOKENIZER, VOCABULARY, lost_words, parse, random_stream
 from ossnb.harmony.messages import Message, ToolCall
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import CHANNEL, CONSTRAIN, START, token_bytes
-from words import SPECIALS, TOKENIZER, VOCABULARY, lost_words, parse, random_stream
 
 # ---- calls ------------------------------------------------------------------------------------------------
 

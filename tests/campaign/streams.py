@@ -7,7 +7,7 @@ import time
 
 from figures import Figures
 
-from words import TOKENIZER, lost_words, random_stream
+from headers import TOKENIZER, lost_words, random_stream
 
 
 def run(n: int, seed: int) -> Figures:
