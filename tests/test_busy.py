@@ -12,6 +12,7 @@ import time
 import pytest
 
 import ossnb
+from children import in_child
 from fakes import random_model, scripted_model, wait_until
 from ossnb import loader
 from ossnb.engine.turns import Turn, Turns
@@ -274,27 +275,14 @@ def test_a_child_forked_while_the_model_computes_is_told_so_and_can_load_it_anew
     working = threading.Thread(target=stream.run, name="panel")
     working.start()
     wait_until(lambda: stream.reply.stats.prefill_s > 0, LIMIT_S)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        told = "nothing"
-        try:
+
+    def ask_both():
+        with pytest.raises(ossnb.Busy) as told:
             model.complete([1, 2], max_tokens=1)
-        except ossnb.Busy as error:
-            told = str(error)
         with ossnb.load(slow) as fresh:
-            told += f" | {fresh.complete([1, 2], max_tokens=2).finish_reason}"
-        os.write(writer, told.encode())
-        os._exit(0)
-    os.close(writer)
-    deadline = time.monotonic() + LIMIT_S
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            pytest.fail("the child hangs")
-        time.sleep(0.05)
-    told = os.read(reader, 4096).decode()
-    os.close(reader)
+            return f"{told.value} | {fresh.complete([1, 2], max_tokens=2).finish_reason}"
+
+    told = in_child(ask_both)
     stream.cancel()
     working.join(LIMIT_S)
     assert "this process was forked while the model was busy in the thread 'panel': reading a prompt" in told

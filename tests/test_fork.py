@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 import ossnb
+from children import LIMIT_S, in_child
 from fakes import scripted_model, wait_until
 from ossnb.harmony import tokenizer
 from ossnb.testing import write_random_checkpoint
@@ -23,31 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
-LIMIT_S = 60
 HELLO = "<|channel|>final<|message|>Hello.<|return|>"
-
-
-def in_child(function):
-    """What a function returns, as text, in a child of this process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            told = str(function())
-        except BaseException as error:
-            told = f"{type(error).__name__}: {error}"
-        os.write(writer, told.encode())
-        os._exit(0)
-    os.close(writer)
-    deadline = time.monotonic() + LIMIT_S
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            pytest.fail("the child hangs")
-        time.sleep(0.01)
-    with os.fdopen(reader, "rb") as pipe:
-        return pipe.read().decode()
 
 
 class Held:
