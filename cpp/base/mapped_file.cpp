@@ -69,11 +69,20 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
   was_passed_on = false;
 }
 
-// With `changing` held.
-void put_handler_in_place() {
+struct sigaction handler_now() {
   struct sigaction now = {};
   sigaction(SIGBUS, nullptr, &now);
-  if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error) return;
+  return now;
+}
+
+bool is_ours(const struct sigaction& handler) {
+  return (handler.sa_flags & SA_SIGINFO) && handler.sa_sigaction == on_bus_error;
+}
+
+// With `changing` held.
+void put_handler_in_place() {
+  const struct sigaction now = handler_now();
+  if (is_ours(now)) return;
   page_bytes = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   before = now;
   struct sigaction ours = {};
@@ -106,9 +115,7 @@ WatchedRange::~WatchedRange() {
 
 bool WatchedRange::is_lost() const {
   if (place_ < 0) return false;
-  struct sigaction now = {};
-  sigaction(SIGBUS, nullptr, &now);
-  if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_bus_error) {
+  if (!is_ours(handler_now())) {
     const std::lock_guard lock(changing);
     put_handler_in_place();
   }

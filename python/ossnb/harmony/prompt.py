@@ -175,7 +175,8 @@ class _Cover:
 
 def _developer_message(instructions: str | None, tools: Tools | None = None) -> tuple[Any, str]:
     """Return the library's message without long texts, and the whole text with the headings and the notation
-    that the model was trained on."""
+    that the model was trained on. The message keeps its tools: if there are any, the library says in the
+    system message where calls go."""
     import openai_harmony as oh
 
     cover, content = _Cover(), oh.DeveloperContent.new()
