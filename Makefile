@@ -16,7 +16,7 @@ IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py tests/test_notebo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test quick campaign browser pictures arm sanitize wheel lint format tidy types oracle bench clean
+.PHONY: help demo lab test quick campaign browser pictures docs arm sanitize wheel lint format tidy types oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -44,6 +44,9 @@ browser: $(STAMP)-test  ## run the tests in JupyterLab and Chromium (apt install
 
 pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab and Chromium
 	OSSNB_PICTURES=docs/img OSSNB_BROWSER=required $(RUN) -m pytest -q tests/test_lab.py
+
+docs: $(STAMP)-docs  ## build the site from docs/ and the docstrings, with the notebooks executed
+	$(RUN) tools/build_docs.py
 
 arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aarch64-linux-gnu qemu-user)
 	$(RUN) -m pytest -v tests/test_other_machines.py $(ARGS)

@@ -292,7 +292,7 @@ class Model:
         >>> model.complete("Roses are red, violets", max_tokens=2, temperature=0).text
         ' are blue'
 
-        The text ends at "<|return|>", "<|endoftext|>", `stop`, `max_tokens` or the end of the context.
+        The text ends at `<|return|>`, `<|endoftext|>`, `stop`, `max_tokens` or the end of the context.
         """
         return self.ask(Question.raw(prompt, **sampling)).run()
 
