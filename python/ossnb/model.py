@@ -202,7 +202,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Answer a prompt, or the last of a list of messages, and return the whole reply.
@@ -228,7 +228,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         *,
         on_end: Callable[[Reply], None] | None = None,
         **options: Unpack[QuestionOptions],
@@ -249,7 +249,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Answer as `generate` does, for `await`: the event loop stays free, and an interrupt or a cancel
@@ -268,7 +268,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         *,
         on_end: Callable[[Reply], None] | None = None,
         **options: Unpack[QuestionOptions],
@@ -335,7 +335,7 @@ class Model:
         self,
         instructions: str | None = None,
         *,
-        effort: str = "medium",
+        effort: str | None = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Chat:
         """Begin a conversation that remembers its turns.
