@@ -67,7 +67,7 @@ def load(
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
     if threads is not None:
         threads = machine.check_threads(threads)
-    where = _locate(source, revision)
+    where = locate(source, revision)
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
     if notes := _notes(opened):
         warnings.warn(safe_terminal("\n".join(notes)), stacklevel=3)  # past `takes`
@@ -129,7 +129,12 @@ def _notes(opened: checkpoint.Checkpoint) -> list[str]:
     return notes
 
 
-def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:
+def locate(source: str | os.PathLike[str] | None, revision: str | None = None) -> hub.Resolved:
+    """Find the folder of a model as `load` does: download it, or expand the embedded one, if need be.
+
+    >>> locate("demo").source
+    'demo'
+    """
     if source is None:
         source, notice = hub.default_source()
         if notice:
@@ -147,7 +152,7 @@ def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.
 
 def _named_by_the_variable(name: str, revision: str | None) -> hub.Resolved:
     try:
-        return _locate(name, revision)
+        return locate(name, revision)
     except (CheckpointError, ValueError) as error:
         kind = CheckpointError if isinstance(error, CheckpointError) else ValueError
         raise kind(f"OSSNB_MODEL names '{shown(name)}': {error}") from error

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self, TypeVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _core, log
 from .chat import Chat
 from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
@@ -167,7 +167,15 @@ class Model:
             device=self.device,
             origin=self._origin,
         )
-        return Stream(self._open(), request, on_end)
+
+        def ended(reply: Reply) -> None:
+            try:
+                if on_end is not None:
+                    on_end(reply)
+            finally:
+                log.keep(question, reply)
+
+        return Stream(self._open(), request, ended)
 
     def _prompt_tokens(self, question: Question) -> list[int]:
         """Return the tokens of a question's prompt; a conversation is rendered first."""

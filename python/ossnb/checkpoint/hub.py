@@ -114,10 +114,11 @@ def cached(source: str, revision: str | None = None) -> Path | None:
     except (LocalEntryNotFoundError, OSError):
         return None
     path = Path(folder)
-    return path if _is_complete(path) else None
+    return path if is_complete(path) else None
 
 
-def _is_complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
+    """Whether a folder has a config.json and all files of weights that it names."""
     if not os.path.isfile(folder / "config.json"):
         return False
     if os.path.isfile(folder / WHOLE):
@@ -129,11 +130,15 @@ def _is_complete(folder: Path) -> bool:
 
 def _kept(repo: str) -> str:
     """Say which revisions the cache has complete: one that lost its refs finds none by itself."""
-    snapshots = cache_folder() / f"models--{repo.replace('/', '--')}" / "snapshots"
-    complete = [path.name for path in sorted(snapshots.glob("*")) if _is_complete(path)]
+    complete = [path.name for path in snapshots(repo) if is_complete(path)]
     if not complete:
         return ""
     return f". The cache has {' and '.join(complete)}: load it with revision={complete[0]!r}"
+
+
+def snapshots(repo: str) -> list[Path]:
+    """List the folders of a repository's revisions in the local cache, complete or not."""
+    return sorted((cache_folder() / f"models--{repo.replace('/', '--')}" / "snapshots").glob("*"))
 
 
 def cache_folder() -> Path:
@@ -207,7 +212,7 @@ def _download(repo: str, revision: str | None) -> Path:
         path = _fetch(repo, revision, wanted, start_progress(text, missing))
     except Exception as error:
         raise _explained(error, repo, revision) from error
-    if not _is_complete(path):
+    if not is_complete(path):
         raise CheckpointError(f"{path}: the download is incomplete; load {repo} again")
     return path
 
