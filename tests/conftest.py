@@ -27,6 +27,8 @@ SLOW = {
     "test_hub_server",
     "test_interrupts",
     "test_kernel",
+    "test_local_models",
+    "test_log",
     "test_lab",
     "test_live_views",
     "test_magic",
@@ -36,6 +38,7 @@ SLOW = {
     "test_quality",
     "test_readme",
     "test_restart",
+    "test_talk",
     "test_truth",
     "test_verify",
     "test_views_in_browser",
@@ -51,6 +54,8 @@ def take_core(path):
     sys.modules[NAME] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[NAME])
 
+
+os.environ["OSSNB_LOG"] = "off"  # whatever this user keeps, no test belongs to it
 
 if "OSSNB_CORE" in os.environ:
     take_core(os.environ["OSSNB_CORE"])

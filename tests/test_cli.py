@@ -22,7 +22,7 @@ from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.page.terminal import for_stream
 from ossnb.testing import write_random_checkpoint
 
-COMMANDS = ("demo", "run", "doctor", "cache", "verify", "bench")
+COMMANDS = tuple(command.name for command in cli.COMMANDS)
 
 Main = Callable[..., tuple[int, str, str]]
 
@@ -57,6 +57,12 @@ def start(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes]:
 
 
 # ---- help -------------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_all_commands() -> None:
+    assert COMMANDS == (
+        "demo", "run", "chat", "download", "models", "cache", "log", "doctor", "verify", "bench"
+    )  # fmt: skip
 
 
 def test_version(main: Main) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import time
@@ -508,3 +509,35 @@ def test_the_reply_so_far_costs_little_after_every_token():
     assert seen[-1].text == stream.reply.text
     replies[0].prompt_tokens.clear()
     assert len(stream.reply.prompt_tokens) == 20_000, "each reply has lists of its own"
+
+
+THOUGHT = (
+    "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hi there.<|return|>"
+)
+
+
+def test_text_of_a_stream_is_the_answer_alone():
+    stream = scripted_model(THOUGHT).stream("Hi")
+    assert "".join(stream.text()) == stream.reply.text == "Hi there."
+    assert stream.reply.reasoning == "Hm."
+    raw = scripted_model("Once").stream_complete("Say", max_tokens=1)
+    assert "".join(raw.text()) == raw.reply.text
+
+
+def test_text_of_an_awaited_stream_is_the_answer_alone():
+    async def collect():
+        stream = scripted_model(THOUGHT).astream("Hi")
+        return "".join([piece async for piece in stream.text()]), stream.reply
+
+    text, reply = asyncio.run(collect())
+    assert (text, reply.reasoning) == ("Hi there.", "Hm.")
+
+
+def test_leaving_the_loop_over_the_text_ends_the_generation():
+    ended = []
+    for piece in scripted_model(THOUGHT).stream("Hi", on_end=ended.append).text():
+        assert piece == "Hi"
+        break
+    gc.collect()
+    (reply,) = ended
+    assert (reply.text, reply.finish_reason) == ("Hi", "cancelled")

@@ -32,6 +32,7 @@ class FakeHub:
         self.error_while_fetching: Exception | None = None
         self.sizes: dict[str, int] = {}
         self.endless = False
+        self.told_config: dict[str, object] | None = None  # what the hub tells of config.json to everybody
         self.extra_files = ["original/model.safetensors", "metal/model.bin", "README.md", "tokenizer.json"]
         self._local_snapshot = huggingface_hub.snapshot_download
 
@@ -46,7 +47,7 @@ class FakeHub:
         assert files_metadata
         names = [path.name for path in self.remote.iterdir()] + self.extra_files
         siblings = [SimpleNamespace(rfilename=name, size=self._size(name)) for name in names]
-        return SimpleNamespace(sha=COMMIT, siblings=siblings)
+        return SimpleNamespace(sha=COMMIT, siblings=siblings, config=self.told_config)
 
     def _size(self, name: str) -> int:
         path = self.remote / name
@@ -123,7 +124,9 @@ def http_error(kind):
     return kind("the hub's own words", response=SimpleNamespace(headers={}, request=None, status_code=404))
 
 
-@pytest.mark.parametrize("name", ["20b", REPO])
+@pytest.mark.parametrize(
+    "name", ["20b", REPO, "gpt-oss-20b", "20B", f"https://huggingface.co/{REPO}/tree/main", f"{REPO}/"]
+)
 def test_downloads_once_and_only_what_is_needed(fake, name):
     path, source, revision = hub.resolve(name)
 
@@ -282,6 +285,44 @@ def test_refuses_another_model_before_fetching_its_weights(fake):
     with pytest.raises(CheckpointError, match="model_type is 'llama'"):
         hub.resolve("20b")
     assert fake.calls == ["model_info", "fetch config.json"]
+
+
+def test_another_model_is_told_by_what_the_hub_says_of_its_config(fake):
+    """So nobody asks for access to a model that cannot be loaded."""
+    fake.told_config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    fake.error_while_fetching = http_error(errors.GatedRepoError)
+    with pytest.raises(CheckpointError, match=f"{REPO}: model_type is 'llama', expected 'gpt_oss'"):
+        hub.resolve("20b")
+    assert fake.calls == ["model_info"]
+
+
+def test_a_folder_goes_before_other_spellings_of_a_name(fake, monkeypatch):
+    monkeypatch.chdir(fake.remote.parent)
+    fake.remote.rename("gpt-oss-20b")
+    assert hub.resolve("gpt-oss-20b") == (Path("gpt-oss-20b"), "gpt-oss-20b", None)
+    assert hub.resolve("./gpt-oss-20b/").source == "./gpt-oss-20b"
+    assert fake.calls == []
+
+
+def test_an_address_and_a_revision_must_agree(fake):
+    address = f"https://huggingface.co/{REPO}/tree/v1"
+    assert hub.resolve(address).revision == hub.resolve(address, "v1").revision == COMMIT
+    assert hub.cached("20b", revision="v1") == fake.snapshot
+    with pytest.raises(ValueError, match="revision is 'v2', and the address names 'v1'"):
+        hub.resolve(address, "v2")
+
+
+def test_names_near_to_what_is_in_the_cache(fake):
+    (fake.cache / "models--someone--my-tuned-model").mkdir(parents=True)
+    (fake.cache / "models--gpt2").mkdir()
+    assert hub.cached_repositories() == ["someone/my-tuned-model"]
+    with pytest.raises(CheckpointError, match=r"did you mean someone/my-tuned-model\?"):
+        hub.resolve("my-tuned-model")
+    fake.error = http_error(errors.RepositoryNotFoundError)
+    with pytest.raises(CheckpointError, match=r"not on the hub.*did you mean someone/my-tuned-model\?"):
+        hub.resolve("someone/my-tuned-mode")
+    with pytest.raises(CheckpointError, match=r"not on the hub.*did you mean openai/gpt-oss-20b\?"):
+        hub.resolve("opnai/gpt-oss-20b")
 
 
 def test_refuses_a_repository_without_safetensors(fake):

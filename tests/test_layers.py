@@ -23,7 +23,7 @@ FLOORS = [  # from the ground up
     ["checkpoint", "harmony"],
     ["engine", "testing"],
     ["generation"],
-    ["chat", "page"],
+    ["chat", "log", "page"],
     ["views"],
     ["model"],
     ["loader"],

@@ -341,3 +341,20 @@ def test_functions_that_are_checked_stay_what_they_are():
         ask()
     with pytest.raises(TypeError, match="did you mean loud"):
         ask("Hi", lou=1)
+
+
+def test_none_is_the_default_at_every_door():
+    nothing = dict.fromkeys(QUESTION_DEFAULTS)
+    assert Question.of("Hi", None, None, **nothing) == Question.of("Hi")
+    assert Question.raw("Hi", **dict.fromkeys(SAMPLING_DEFAULTS)) == Question.raw("Hi")
+    model = scripted_model("<|channel|>final<|message|>Hi<|return|>")
+    for door in (model.generate, lambda *a, **k: model.stream(*a, **k).run()):
+        reply = door("Hi", None, None, **nothing)
+        assert (reply.effort, reply.sampling.temperature, reply.text) == ("medium", 1.0, "Hi")
+    chat = model.chat(effort=None, **nothing)
+    assert (chat.effort, chat.options) == ("medium", {})
+    chat = model.chat(temperature=0, seed=7, effort="low")
+    reply = chat.say("Hi", effort=None, **nothing)
+    assert (reply.effort, reply.sampling.temperature, reply.seed) == ("low", 0, 7), "the chat's own"
+    branch = reply.branch(1, "x", **dict.fromkeys(SAMPLING_DEFAULTS))
+    assert branch.sampling == reply.sampling, "the reply's own"

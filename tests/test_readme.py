@@ -53,12 +53,12 @@ RUNNER = textwrap.dedent(
     """
     import json, sys
     from IPython.core.interactiveshell import InteractiveShell
-    import ossnb, ossnb.checkpoint.hub, ossnb.checkpoint.demo
+    import ossnb, ossnb.checkpoint.hub, ossnb.checkpoint.demo, ossnb.checkpoint.names
 
     real = ossnb.checkpoint.hub.resolve
     def demo_for_hub_ids(source, revision=None):  # the README names models that no test downloads
         name = str(source)
-        if name in ossnb.checkpoint.hub.ALIASES or name in ossnb.checkpoint.hub.ALIASES.values():
+        if name in ossnb.checkpoint.names.ALIASES or name in ossnb.checkpoint.names.ALIASES.values():
             return ossnb.checkpoint.hub.Resolved(ossnb.checkpoint.demo.expand(), name, None)
         return real(source, revision)
     ossnb.checkpoint.hub.resolve = demo_for_hub_ids

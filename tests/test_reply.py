@@ -288,3 +288,26 @@ def test_fields_of_a_newer_ossnb_are_left_out_with_a_note():
         for name in ("mood", "sampling.mirostat", "stats.joules", "tool_calls[0].id")
     )
     assert dataclasses.replace(read, notes=()) == reply
+
+
+def test_a_reply_is_json_text_and_back():
+    reply = scripted_model("<|channel|>final<|message|>Hello<|return|>").generate(
+        "Hi", logprobs=True, seed=2**60
+    )
+    assert json.loads(reply.to_json()) == reply.to_dict()
+    assert "\n" not in reply.to_json()
+    for text in (reply.to_json(), reply.to_json(indent=1), reply.to_json().encode()):
+        assert ossnb.Reply.from_json(text) == reply
+    strange = dataclasses.replace(reply, model="folder\udcff", text="süß")
+    assert json.loads(strange.to_json().encode())["text"] == "süß"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, b"\xff", "nonsense"])
+def test_text_that_is_no_json_is_no_reply(text):
+    with pytest.raises(ValueError, match="a reply must be JSON, as to_json"):
+        ossnb.Reply.from_json(text)
+
+
+def test_from_json_takes_text():
+    with pytest.raises(TypeError, match="from_json takes text, got 5"):
+        ossnb.Reply.from_json(5)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fakes import random_model
-from ossnb.generation.sampling import MAX_SEED, Sampling, SamplingOptions
+from ossnb.generation.sampling import MAX_SEED, SAMPLING_DEFAULTS, Sampling, SamplingOptions
 
 
 def test_defaults_are_what_openai_recommends():
@@ -29,7 +29,6 @@ def test_defaults_are_what_openai_recommends():
         ({"temperature": math.nan}, "temperature must be >= 0, got nan"),
         ({"temperature": math.inf}, "temperature must be >= 0, got inf"),
         ({"temperature": "hot"}, "temperature must be a number >= 0, got 'hot'"),
-        ({"temperature": None}, "temperature must be a number >= 0, got None"),
         ({"temperature": True}, "temperature must be a number >= 0, got True"),
         ({"top_p": 0}, r"top_p must be in \(0, 1\], got 0"),
         ({"top_p": 1.5}, r"top_p must be in \(0, 1\], got 1.5"),
@@ -56,7 +55,8 @@ def test_defaults_are_what_openai_recommends():
         ({"seed": "x"}, "seed must be an integer"),
         ({"logprobs": -1}, "logprobs must be in 0..100, got -1"),
         ({"logprobs": 101}, "logprobs must be in 0..100, got 101"),
-        ({"logprobs": True}, "logprobs must be an integer"),
+        ({"logprobs": "yes"}, "logprobs must be an integer"),
+        ({"top_k": True}, "top_k must be an integer"),
         ({"max_tokens": 0}, "max_tokens must be >= 1, got 0"),
         ({"max_tokens": 2.0}, "max_tokens must be an integer >= 1, got 2.0"),
     ],
@@ -226,3 +226,13 @@ def test_the_most_extreme_settings_still_choose_among_all_tokens(penalty, temper
 
 def test_a_stop_string_is_well_formed():
     assert Sampling(stop=["a\ud800", "\ud83d\ude00"]).stop == ("a\ufffd", "\U0001f600")
+
+
+def test_none_is_the_default_of_every_setting():
+    assert Sampling(**dict.fromkeys(SAMPLING_DEFAULTS)) == Sampling()
+    assert Sampling.of(dict.fromkeys(SAMPLING_DEFAULTS)) == Sampling()
+
+
+def test_logprobs_may_be_true_or_false():
+    assert (Sampling(logprobs=True).logprobs, Sampling(logprobs=False).logprobs) == (1, 0)
+    assert type(Sampling(logprobs=True).logprobs) is int

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from .default import sliders as sliders
     from .default import stream as stream
     from .generation.aio import AsyncStream as AsyncStream
+    from .generation.figures import Stats as Stats
+    from .generation.frame import to_frame as to_frame
     from .generation.question import Question as Question
     from .generation.record import Event as Event
     from .generation.record import Reply as Reply
-    from .generation.record import Stats as Stats
     from .generation.sampling import Sampling as Sampling
     from .generation.stream import Stream as Stream
     from .harmony.messages import Message as Message
@@ -50,7 +51,7 @@ _LAZY = {
     "Question": "generation.question",
     "Reply": "generation.record",
     "Sampling": "generation.sampling",
-    "Stats": "generation.record",
+    "Stats": "generation.figures",
     "Stream": "generation.stream",
     "ToolCall": "harmony.messages",
     "agenerate": "default",
@@ -63,6 +64,7 @@ _LAZY = {
     "set_default_model": "default",
     "sliders": "default",
     "stream": "default",
+    "to_frame": "generation.frame",
     "unload_ipython_extension": "notebook",
 }
 

@@ -15,7 +15,7 @@ from typing import Any, Self, Unpack, cast
 from .errors import Busy
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
-from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
+from .generation.question import DEFAULT_EFFORT, QUESTION_DEFAULTS, Question, QuestionOptions
 from .generation.record import Author, Reply
 from .generation.sampling import Sampling
 from .generation.stream import Stream
@@ -93,8 +93,9 @@ class Chat:
 
     `messages` is the history: a plain list that you may read and edit (Message objects, or dicts as for
     OpenAI). A turn that was interrupted or cut short keeps the text written so far; a turn that wrote nothing
-    leaves no trace. The settings you give here hold for every turn unless `say` overrides them. Each turn
-    computes only the new tokens. `save` and `Chat.load` keep a conversation in a file.
+    leaves no trace. The settings you give here hold for every turn unless `say` overrides them; None there
+    leaves the chat's own. Each turn computes only the new tokens. `save` and `Chat.load` keep a conversation
+    in a file.
     """
 
     @takes(QUESTION_DEFAULTS)
@@ -103,13 +104,13 @@ class Chat:
         model: Author,
         instructions: str | None = None,
         *,
-        effort: str = "medium",
+        effort: str | None = DEFAULT_EFFORT,
         **options: Unpack[QuestionOptions],
     ) -> None:
         _check_model(model)
         self.model = model
         self.instructions = instructions
-        self.effort = effort
+        self.effort = DEFAULT_EFFORT if effort is None else effort
         self.options = options  # tools and sampling settings, as keywords
         self.messages: list[Message | Mapping[str, Any]] = []
         self._turns: list[weakref.ref[_Turn]] = []

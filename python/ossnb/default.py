@@ -69,7 +69,7 @@ def set_default_model(model: Model | None) -> None:
 def generate(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
-    effort: str = "medium",
+    effort: str | None = "medium",
     **options: Unpack[QuestionOptions],
 ) -> Reply:
     """Answer with the default model; see Model.generate.
@@ -84,7 +84,7 @@ def generate(
 def stream(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
-    effort: str = "medium",
+    effort: str | None = "medium",
     **options: Unpack[QuestionOptions],
 ) -> Stream:
     """Answer with the default model, event by event; see Model.stream.
@@ -100,7 +100,7 @@ def stream(
 async def agenerate(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
-    effort: str = "medium",
+    effort: str | None = "medium",
     **options: Unpack[QuestionOptions],
 ) -> Reply:
     """Answer with the default model, for `await`; see Model.agenerate.
@@ -114,7 +114,7 @@ async def agenerate(
 def astream(
     prompt_or_messages: Prompt,
     instructions: str | None = None,
-    effort: str = "medium",
+    effort: str | None = "medium",
     **options: Unpack[QuestionOptions],
 ) -> AsyncStream:
     """Answer with the default model, for `async for`; see Model.astream.
@@ -137,7 +137,7 @@ def complete(prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -
 
 
 @takes()
-def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
+def sliders(prompt: str | None = "", *, model: Model | None = None, reply: Reply | None = None) -> Sliders:
     """Show the sampling settings as sliders, with their effect on the next token.
 
     >>> ossnb.sliders("Tell me a joke").code
@@ -149,6 +149,7 @@ def sliders(prompt: str = "", *, model: Model | None = None, reply: Reply | None
     """
     from .views.sliders import Sliders
 
+    prompt = "" if prompt is None else prompt
     if not isinstance(prompt, str):
         raise ValueError(f"prompt must be a str, got {type(prompt).__name__}")
     if model is not None:

@@ -16,6 +16,7 @@ from .checkpoint import demo, hub
 from .checkpoint import layout as checkpoint
 from .checkpoint import packed as derived
 from .checkpoint.config import Config
+from .checkpoint.names import DEMO, is_demo, name_of
 from .errors import CheckpointError
 from .generation.keywords import takes
 from .harmony.tokenizer import VOCAB_SIZE, is_unknown, read_vocabulary
@@ -32,36 +33,41 @@ PRECISIONS = ("exact", "fast")
 def load(
     source: str | os.PathLike[str] | None = None,
     *,
-    precision: str = "exact",
+    precision: str | None = "exact",
     threads: int | None = None,
     context: int | None = None,
     kv_memory: int | str | None = None,
-    device: str = "cpu",
+    device: str | None = "cpu",
     revision: str | None = None,
 ) -> Model:
-    """Load a model: a hub id, "20b", "120b", a folder, or "demo", the package's own small model.
+    """Load a model: "20b", "120b", a hub id, a folder, or "demo", the package's own small model.
 
     >>> model = ossnb.load("demo", threads=2)
     >>> print(model.generate("What is 2 + 2?", temperature=0))
     2 + 2 = 4.
 
-    Without a source you get the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded before,
-    else the demo. The weights are mapped, not read into memory. `threads` None takes one thread a physical
-    core; more than 4 for each of the machine's cores are refused. `context` None takes as many tokens as half
-    of the free memory holds, and at most as many as the model was made for. `kv_memory` limits the keys and
-    values that are kept for prompts that begin like earlier ones: bytes, a size such as "4 GB", or None for a
-    quarter of the free memory. `device` names the device that computes. `revision` pins a hub revision.
+    "gpt-oss-20b", "20B" and the address of a page of the hub are understood too; a folder of that name goes
+    first. Without a source you get the model that OSSNB_MODEL names, else gpt-oss-20b if it was downloaded
+    before, else the demo. The weights are mapped, not read into memory. `threads` None takes one thread a
+    physical core; more than 4 for each of the machine's cores are refused. `context` None takes as many
+    tokens as half of the free memory holds, and at most as many as the model was made for. `kv_memory` limits
+    the keys and values that are kept for prompts that begin like earlier ones: bytes, a size such as "4 GB",
+    or None for a quarter of the free memory. `device` names the device that computes. `revision` pins a hub
+    revision.
     `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
     activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for 20b).
     These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from then on.
-    docs/NUMERICS.md compares the two. Raises CheckpointError for files that are missing or wrong, MemoryError
-    where the context cannot fit, ValueError for other arguments that are wrong.
+    docs/NUMERICS.md compares the two. None stands for the default everywhere. Raises CheckpointError for
+    files that are missing or wrong, MemoryError where the context cannot fit, TypeError for what is no name,
+    ValueError for other arguments that are wrong.
     """
+    precision = "exact" if precision is None else precision
+    device = "cpu" if device is None else device
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
     if threads is not None:
         threads = machine.check_threads(threads)
-    where = _locate(source, revision)
+    where = locate(source, revision)
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
     if notes := _notes(opened):
         warnings.warn(safe_terminal("\n".join(notes)), stacklevel=3)  # past `takes`
@@ -123,25 +129,33 @@ def _notes(opened: checkpoint.Checkpoint) -> list[str]:
     return notes
 
 
-def _locate(source: str | os.PathLike[str] | None, revision: str | None) -> hub.Resolved:
-    named = False
+def locate(source: str | os.PathLike[str] | None, revision: str | None = None) -> hub.Resolved:
+    """Find the folder of a model as `load` does: download it, or expand the embedded one, if need be.
+
+    >>> locate("demo").source
+    'demo'
+    """
     if source is None:
         source, notice = hub.default_source()
         if notice:
             print(notice, file=sys.stderr)
-        named = os.environ.get("OSSNB_MODEL") == source
-    if source != "demo":
-        try:
-            return hub.resolve(source, revision)
-        except (CheckpointError, ValueError) as error:
-            if named:
-                kind = CheckpointError if isinstance(error, CheckpointError) else ValueError
-                raise kind(f"OSSNB_MODEL names '{shown(str(source))}': {error}") from error
-            raise
+        if os.environ.get("OSSNB_MODEL") == source:
+            return _named_by_the_variable(source, revision)
+    name = name_of(source)
+    if isinstance(source, os.PathLike) or not is_demo(name):
+        return hub.resolve(source, revision)
     if revision is not None:
         raise ValueError(f"the embedded model has no revisions to choose from, got {revision!r}")
     path = demo.expand()
-    return hub.Resolved(path, "demo", path.name.removeprefix("demo-"))
+    return hub.Resolved(path, DEMO, path.name.removeprefix("demo-"))
+
+
+def _named_by_the_variable(name: str, revision: str | None) -> hub.Resolved:
+    try:
+        return locate(name, revision)
+    except (CheckpointError, ValueError) as error:
+        kind = CheckpointError if isinstance(error, CheckpointError) else ValueError
+        raise kind(f"OSSNB_MODEL names '{shown(name)}': {error}") from error
 
 
 def fitting_context(config: Config, kv_bytes_per_token: int, context: int | None) -> int:

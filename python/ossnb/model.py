@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self, TypeVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _core, log
 from .chat import Chat
 from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
@@ -167,7 +167,15 @@ class Model:
             device=self.device,
             origin=self._origin,
         )
-        return Stream(self._open(), request, on_end)
+
+        def ended(reply: Reply) -> None:
+            try:
+                if on_end is not None:
+                    on_end(reply)
+            finally:
+                log.keep(question, reply)
+
+        return Stream(self._open(), request, ended)
 
     def _prompt_tokens(self, question: Question) -> list[int]:
         """Return the tokens of a question's prompt; a conversation is rendered first."""
@@ -202,7 +210,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Answer a prompt, or the last of a list of messages, and return the whole reply.
@@ -228,7 +236,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         *,
         on_end: Callable[[Reply], None] | None = None,
         **options: Unpack[QuestionOptions],
@@ -249,7 +257,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Reply:
         """Answer as `generate` does, for `await`: the event loop stays free, and an interrupt or a cancel
@@ -268,7 +276,7 @@ class Model:
         self,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = "medium",
         *,
         on_end: Callable[[Reply], None] | None = None,
         **options: Unpack[QuestionOptions],
@@ -335,7 +343,7 @@ class Model:
         self,
         instructions: str | None = None,
         *,
-        effort: str = "medium",
+        effort: str | None = "medium",
         **options: Unpack[QuestionOptions],
     ) -> Chat:
         """Begin a conversation that remembers its turns.

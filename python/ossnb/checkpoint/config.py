@@ -128,14 +128,22 @@ def _expect(raw: Mapping[str, Any], name: str, expected: object) -> None:
         raise ValueError(f"{name} is {shown_value(raw[name])}, expected {expected!r}")
 
 
+def check_family(raw: Mapping[str, Any]) -> None:
+    """Raise ValueError for a config.json of models of another family.
+
+    >>> check_family({"model_type": "gpt_oss"})
+    """
+    if raw.get("model_type") == "gpt_oss":
+        return
+    got = f"is {shown_value(raw['model_type'])}" if "model_type" in raw else "is missing"
+    raise ValueError(
+        f"model_type {got}, expected 'gpt_oss': only gpt-oss models can be loaded, that is 20b, 120b and "
+        "models made from them"
+    )
+
+
 def _from_hf(raw: Mapping[str, Any]) -> dict[str, Any]:
-    if raw.get("model_type") != "gpt_oss":
-        got = (
-            f"model_type is {shown_value(raw['model_type'])}"
-            if "model_type" in raw
-            else "model_type is missing"
-        )
-        raise ValueError(f"{got}, expected 'gpt_oss': only gpt-oss models can be loaded")
+    check_family(raw)
     for name, value in (("attention_bias", True), ("hidden_act", "silu"), ("tie_word_embeddings", False)):
         _expect(raw, name, value)
     quantization = raw.get("quantization_config")

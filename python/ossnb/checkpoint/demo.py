@@ -59,7 +59,7 @@ def expand(cache_dir: Path | None = None) -> Path:
     """
     root = cache_dir if cache_dir is not None else default_cache_dir()
     compact = _read(COMPACT_FILE)
-    folder = root / f"demo-{hashlib.sha256(compact).hexdigest()[:12]}"
+    folder = _place(root, compact)
     try:
         _remove_leftovers(root, folder.name)
         if _intact(folder):
@@ -76,6 +76,16 @@ def expand(cache_dir: Path | None = None) -> Path:
             "there: free some space, or name another folder in the environment variable OSSNB_CACHE"
         ) from error
     return folder
+
+
+def expanded() -> Path | None:
+    """Return the checkpoint folder if the embedded model was expanded before; expand nothing."""
+    folder = _place(default_cache_dir(), _read(COMPACT_FILE))
+    return folder if _intact(folder) else None
+
+
+def _place(root: Path, compact: bytes) -> Path:
+    return root / f"demo-{hashlib.sha256(compact).hexdigest()[:12]}"
 
 
 def _read(path: Path) -> bytes:

@@ -18,11 +18,10 @@ from ..system import machine
 from ..system.files import expand_user
 from ..system.progress import Progress, size_text, start_progress
 from ..system.text import shown, shown_value
-from .config import Config
+from .config import Config, check_family
 from .finding import INDEX, WHOLE, read_index
+from .names import ALIASES, DEMO, did_you_mean, name_of, repository
 
-ALIASES = {"20b": "openai/gpt-oss-20b", "120b": "openai/gpt-oss-120b"}
-_HUB_ID = re.compile(r"(?!.{97})[A-Za-z0-9][\w.-]*/[\w.-]+")
 # Only what is loaded: repositories hold the same weights again under original/ and metal/.
 _SMALL = ["config.json", "generation_config.json", "tokenizer_config.json"]
 _WANTED = [*_SMALL, INDEX, "*.safetensors"]
@@ -47,32 +46,36 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
     >>> resolve("20b").path.name  # downloads 13.8 GB  # doctest: +SKIP
     '6cee5e81ee83917806bbde320786a8fb61efebee'
 
-    `source` is an existing folder, "20b", "120b" or a hub id such as "openai/gpt-oss-20b". `revision` is a
-    branch, tag or commit of the hub. A model that is complete in the cache needs no network. Otherwise size,
-    free disk and free memory are shown before the first gigabyte. Raises MemoryError if the model is larger
-    than the memory, CheckpointError if the disk is too small or the hub answers with an error. After an
-    interrupted download the next one keeps the files that are complete.
+    `source` is an existing folder, "20b", "gpt-oss-120b" or the like, a hub id such as "openai/gpt-oss-20b",
+    or the address of its page. `revision` is a branch, tag or commit of the hub. A model that is complete in
+    the cache needs no network. Otherwise size, free disk and free memory are shown before the first gigabyte.
+    Raises MemoryError if the model is larger than the memory, CheckpointError if the disk is too small or the
+    hub answers with an error. After an interrupted download the next one keeps the files that are complete.
     """
-    name = os.fspath(source)
+    name, is_path = name_of(source), isinstance(source, os.PathLike)
     folder = expand_user(name, "the model")
-    is_path = isinstance(source, os.PathLike)
     if name and _is_there(folder) and (is_path or name not in ALIASES):
         if revision is not None:
             raise ValueError(
                 f"revision is {revision!r}, expected None: {folder} is a folder, not a hub repository"
             )
-        return Resolved(folder, name, None)
+        return Resolved(folder, name.rstrip("/") or name, None)
     if revision is not None and not (isinstance(revision, str) and _REVISION.fullmatch(revision)):
         raise ValueError(
             f"revision is {shown_value(revision)}, expected a branch, a tag or a commit of the hub: at most "
             "200 letters, without spaces"
         )
-    repo = ALIASES.get(name, name)
-    if is_path or not _HUB_ID.fullmatch(repo):
+    found = None if is_path else repository(name)
+    if found is None:
         raise CheckpointError(
             f"'{shown(name)}': no such folder, nor a hub id (owner/name), nor one of "
-            f"{', '.join(ALIASES)}, demo"
+            f"{', '.join(ALIASES)}, {DEMO}{did_you_mean(name, [] if is_path else cached_repositories())}"
         )
+    if revision is not None and found.revision not in (None, revision):
+        raise ValueError(
+            f"revision is {revision!r}, and the address names {shown_value(found.revision)}; give one of them"
+        )
+    repo, revision = found.id, revision if found.revision is None else found.revision
     path = cached(repo, revision) or _download(repo, revision)
     return Resolved(path, repo, path.name)
 
@@ -111,10 +114,11 @@ def cached(source: str, revision: str | None = None) -> Path | None:
     except (LocalEntryNotFoundError, OSError):
         return None
     path = Path(folder)
-    return path if _is_complete(path) else None
+    return path if is_complete(path) else None
 
 
-def _is_complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
+    """Whether a folder has a config.json and all files of weights that it names."""
     if not os.path.isfile(folder / "config.json"):
         return False
     if os.path.isfile(folder / WHOLE):
@@ -126,11 +130,15 @@ def _is_complete(folder: Path) -> bool:
 
 def _kept(repo: str) -> str:
     """Say which revisions the cache has complete: one that lost its refs finds none by itself."""
-    snapshots = cache_folder() / f"models--{repo.replace('/', '--')}" / "snapshots"
-    complete = [path.name for path in sorted(snapshots.glob("*")) if _is_complete(path)]
+    complete = [path.name for path in snapshots(repo) if is_complete(path)]
     if not complete:
         return ""
     return f". The cache has {' and '.join(complete)}: load it with revision={complete[0]!r}"
+
+
+def snapshots(repo: str) -> list[Path]:
+    """List the folders of a repository's revisions in the local cache, complete or not."""
+    return sorted((cache_folder() / f"models--{repo.replace('/', '--')}" / "snapshots").glob("*"))
 
 
 def cache_folder() -> Path:
@@ -138,6 +146,16 @@ def cache_folder() -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
+
+
+def cached_repositories() -> list[str]:
+    """List the repositories of models, of any kind, that the local cache knows.
+
+    >>> cached_repositories()  # where gpt-oss-20b was downloaded  # doctest: +SKIP
+    ['openai/gpt-oss-20b']
+    """
+    found = sorted(path.name.split("--", 2) for path in cache_folder().glob("models--*--*"))
+    return ["/".join(parts[1:]) for parts in found]
 
 
 def default_source() -> tuple[str, str | None]:
@@ -194,7 +212,7 @@ def _download(repo: str, revision: str | None) -> Path:
         path = _fetch(repo, revision, wanted, start_progress(text, missing))
     except Exception as error:
         raise _explained(error, repo, revision) from error
-    if not _is_complete(path):
+    if not is_complete(path):
         raise CheckpointError(f"{path}: the download is incomplete; load {repo} again")
     return path
 
@@ -204,6 +222,12 @@ def _remote_files(repo: str, revision: str | None) -> list[_File]:
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=30)
+    told = getattr(info, "config", None)  # of config.json; for repositories that ask for a login, too
+    if isinstance(told, dict) and "model_type" in told:
+        try:
+            check_family(told)
+        except ValueError as error:
+            raise CheckpointError(f"{repo}: {error}") from None
     names = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
     patterns = _WANTED_WHOLE if WHOLE in names else _WANTED
     wanted = {
@@ -346,7 +370,8 @@ def _explained(error: Exception, repo: str, revision: str | None) -> OSError:
     elif isinstance(error, errors.RevisionNotFoundError):
         what = f"has no revision {revision!r} on the hub"
     elif isinstance(error, errors.RepositoryNotFoundError):
-        what = "is not on the hub, or is private: check the name, or run `hf auth login`"
+        near = did_you_mean(repo, cached_repositories())
+        what = f"is not on the hub, or is private: check the name, or run `hf auth login`{near}"
     elif isinstance(error, errors.HFValidationError):
         what = f"is not a hub id: {error}"
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -10,6 +10,7 @@ from typing import Any
 from .. import _core
 from ..checkpoint import hub
 from ..checkpoint import packed as derived
+from ..checkpoint.names import ALIASES
 from ..system import machine
 from ..system.progress import size_text
 from ..system.text import shown
@@ -73,7 +74,7 @@ def _model(name: str, n_bytes: int) -> dict[str, Any]:
     needed, folder = n_bytes + SPARE_BYTES, hub.cached(name)
     return {
         "name": name,
-        "repo": hub.ALIASES[name],
+        "repo": ALIASES[name],
         "weights_bytes": n_bytes,
         "downloaded": None if folder is None else str(folder),
         "fits_disk": folder is not None or machine.free_disk(hub.cache_folder()) >= needed,

@@ -8,7 +8,7 @@ import contextvars
 import queue
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -89,6 +89,16 @@ class AsyncStream:
         reply = await self._in_thread(self._run)
         self._worker.end()
         return reply
+
+    async def text(self) -> AsyncIterator[str]:
+        """Iterate over the pieces of the answer alone, as Stream.text does, for `async for`.
+
+        >>> async for piece in model.astream("What is 17 + 25?", temperature=0).text(): print(piece, end="")
+        17 + 25 = 42.
+        """
+        async for event in self:
+            if event.kind == "answer":
+                yield event.text
 
     def cancel(self) -> None:
         """End the generation, from any thread; it ends with "done" within about 20 ms."""

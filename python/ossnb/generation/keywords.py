@@ -149,8 +149,9 @@ def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Ca
     >>> ask("Hi", seed=7)
     {'seed': 7}
 
-    `options` are names with their defaults. `shown` False keeps **options in the signature, for functions
-    that take their defaults from elsewhere. A wrong keyword is a TypeError.
+    `options` are names with their defaults. An option that is None counts as not given. `shown` False keeps
+    **options in the signature, for functions that take their defaults from elsewhere. A wrong keyword is a
+    TypeError.
     """
     defaults = dict(options or {})
 
@@ -160,17 +161,20 @@ def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Ca
         known = [*(p.name for p in named if p.name not in ("self", "cls")), *defaults]
         door = function.__qualname__.removesuffix(".__init__")
 
+        def given(keywords: dict[str, Any]) -> dict[str, Any]:
+            __tracebackhide__ = True
+            check_keywords(door, keywords, known)
+            return {name: v for name, v in keywords.items() if v is not None or name not in defaults}
+
         @functools.wraps(function)
         def checked(*arguments: Any, **keywords: Any) -> Any:
             __tracebackhide__ = True
-            check_keywords(door, keywords, known)
-            return function(*arguments, **keywords)
+            return function(*arguments, **given(keywords))
 
         @functools.wraps(function)
         async def checked_when_awaited(*arguments: Any, **keywords: Any) -> Any:
             __tracebackhide__ = True
-            check_keywords(door, keywords, known)
-            return await function(*arguments, **keywords)
+            return await function(*arguments, **given(keywords))
 
         wrapped: Any = checked_when_awaited if inspect.iscoroutinefunction(function) else checked
         if shown:

@@ -24,6 +24,8 @@ class QuestionOptions(SamplingOptions, total=False):
     tools: Tools | None
 
 
+DEFAULT_EFFORT = "medium"
+
 # What is no setting of the sampling is None where nobody asks for it.
 QUESTION_DEFAULTS: dict[str, Any] = {
     **{name: None for name in QuestionOptions.__annotations__ if name not in SAMPLING_DEFAULTS},
@@ -51,7 +53,7 @@ class Question:
 
     messages: tuple[Message, ...] = ()
     instructions: str | None = None
-    effort: str | None = "medium"
+    effort: str | None = DEFAULT_EFFORT
     tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     sampling: Sampling = field(default_factory=Sampling)
     prompt: str | tuple[int, ...] | None = None
@@ -99,7 +101,7 @@ class Question:
         cls,
         prompt_or_messages: Prompt,
         instructions: str | None = None,
-        effort: str = "medium",
+        effort: str | None = DEFAULT_EFFORT,
         **options: Unpack[QuestionOptions],
     ) -> Self:
         """Make a question from the arguments of `generate`: a prompt or messages, and settings as keywords.
@@ -112,6 +114,7 @@ class Question:
         given: dict[str, Any] = dict(options)
         sampling: Any = {name: given.pop(name) for name in SAMPLING_DEFAULTS if name in given}
         messages = tuple(as_messages(prompt_or_messages))
+        effort = DEFAULT_EFFORT if effort is None else effort
         return cls(messages, instructions, effort, sampling=Sampling.of(sampling), **given)
 
     @classmethod

@@ -22,17 +22,17 @@ class SamplingOptions(TypedDict, total=False):
     """The keywords of Sampling, as callers write them."""
 
     max_tokens: int | None
-    temperature: float
-    top_p: float
-    top_k: int
-    min_p: float
-    repetition_penalty: float
-    presence_penalty: float
-    frequency_penalty: float
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    repetition_penalty: float | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
     logit_bias: Mapping[int, float] | None
     stop: str | int | Sequence[str | int] | None
     seed: int | None
-    logprobs: int
+    logprobs: int | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,9 @@ class Sampling:
     0.7
 
     `temperature` 0 is greedy, and so is one below 1e-38. `stop` takes strings, which act on the answer's
-    text, and token ids. `logprobs` n asks for the n likeliest tokens at every step. `seed` None means that a
-    seed is drawn (`with_seed`). A ValueError names a bad value.
+    text, and token ids. `logprobs` n asks for the probability of every token, and for the n likeliest tokens
+    of its step; True is 1. `seed` None means that a seed is drawn (`with_seed`). None stands for the default
+    everywhere. A ValueError names a bad value.
     """
 
     max_tokens: int | None = None
@@ -61,6 +62,9 @@ class Sampling:
     logprobs: int = 0
 
     def __post_init__(self) -> None:
+        for name, default in _DEFAULTS.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
         checked = {
             "temperature": _temperature(self.temperature),
             "top_p": number("top_p", self.top_p, "in (0, 1]", lambda x: 0 < x <= 1),
@@ -72,7 +76,7 @@ class Sampling:
             "logit_bias": _logit_bias(self.logit_bias),
             "stop": _stop(self.stop),
             "seed": None if self.seed is None else integer("seed", self.seed, 0, MAX_SEED),
-            "logprobs": integer("logprobs", self.logprobs, 0, MAX_LOGPROBS),
+            "logprobs": _logprobs(self.logprobs),
             "max_tokens": None if self.max_tokens is None else integer("max_tokens", self.max_tokens, 1),
         }
         for name, value in checked.items():
@@ -169,6 +173,11 @@ def _repetition_penalty(value: Any) -> float:
 
 def _penalty(name: str, value: Any) -> float:
     return number(name, value, "in [-2, 2]", lambda x: -2 <= x <= 2)
+
+
+def _logprobs(value: Any) -> int:
+    """Return how many tokens of each step to record; True is one, as in other libraries."""
+    return int(value) if isinstance(value, bool) else integer("logprobs", value, 0, MAX_LOGPROBS)
 
 
 def _logit_bias(bias: Any) -> dict[int, float]:

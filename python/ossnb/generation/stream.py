@@ -150,6 +150,14 @@ class Stream:
             raise Interrupted(self.reply) from None
         return self.reply
 
+    def text(self) -> Iterator[str]:
+        """Iterate over the pieces of the answer alone, without the thought; then `reply` has everything.
+
+        >>> for piece in model.stream("What is 17 + 25?", temperature=0).text(): print(piece, end="")
+        17 + 25 = 42.
+        """
+        return (event.text for event in self if event.kind == "answer")
+
     def cancel(self) -> None:
         """End the generation from any thread; the loop over the events ends within about 20 ms, with
         "done"."""

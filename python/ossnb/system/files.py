@@ -159,6 +159,15 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "ossnb"
 
 
+def default_state_dir() -> Path:
+    """Return the folder where this platform keeps what a program remembers; it may not exist yet."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "ossnb"
+    if sys.platform == "darwin":
+        return _home() / "Library" / "Application Support" / "ossnb"
+    return Path(os.environ.get("XDG_STATE_HOME") or _home() / ".local" / "state") / "ossnb"
+
+
 def _home() -> Path:
     try:
         return Path.home()

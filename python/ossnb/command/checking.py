@@ -1,0 +1,121 @@
+"""`ossnb doctor`, `verify` and `bench`: what this machine and a model can do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from .flags import MODEL_NAMES, Command, add_json, add_precision, add_threads
+from .output import FAILED, UsageError, print_result
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    add_json(parser, "the report")
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from . import doctor
+
+    report = doctor.examine()
+    print_result(json.dumps(report, indent=1) if args.json else doctor.render(report))
+    return 0
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=MODEL_NAMES)
+    add_threads(parser)
+    add_json(parser, "the checks")
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from .. import log
+    from . import verify
+
+    marks = {True: "ok    ", False: "FAILED", None: "--    "}
+    checks = []
+    with log.paused():
+        for check in verify.verify(args.model, threads=args.threads):
+            checks.append(check)
+            if not args.json:
+                print_result(f"{marks[check.passed]}  {check.name}: {check.detail}")
+    failed = [check.name for check in checks if check.passed is False]
+    if args.json:
+        print(json.dumps({"passed": not failed, "checks": [check._asdict() for check in checks]}, indent=1))
+    else:
+        n_passed = sum(check.passed is True for check in checks)
+        print(f"{n_passed} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    return FAILED if failed else 0
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=MODEL_NAMES)
+    parser.add_argument(
+        "--quality",
+        action="store_true",
+        help="instead of speed, compare the predictions of fast and of llama.cpp's arithmetic with exact",
+    )
+    parser.add_argument(
+        "--conversations",
+        type=int,
+        metavar="N",
+        help="with --quality: number of conversations of the fixed set (default: all)",
+    )
+    for name, default, meaning in (
+        ("prompt", 512, "number of tokens to prefill"),
+        ("new", 64, "number of tokens to decode"),
+        ("depth", 0, "number of earlier tokens in the context"),
+        ("runs", 3, "number of runs; the median counts"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default {default})"
+        )
+    add_threads(parser)
+    add_precision(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print the report as JSON, with each run and the machine"
+    )
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from .. import log
+
+    if args.conversations is not None and not args.quality:
+        raise UsageError("--conversations works only with --quality; add --quality or leave it out")
+    with log.paused():
+        print_result(_quality(args) if args.quality else _speed(args))
+    return 0
+
+
+def _quality(args: argparse.Namespace) -> str:
+    from . import quality
+
+    found = quality.measure(args.model, conversations=args.conversations, threads=args.threads)
+    return json.dumps(found, indent=1) if args.json else quality.render_report(found)
+
+
+def _speed(args: argparse.Namespace) -> str:
+    from . import bench
+
+    names = ("prompt", "new", "depth", "threads", "runs", "precision")
+    report = bench.measure(args.model, **{name: getattr(args, name) for name in names})
+    return json.dumps(report, indent=1) if args.json else bench.render(report)
+
+
+COMMANDS = (
+    Command("doctor", _doctor, "list the resources of this machine and the models that fit it", _add_doctor),
+    Command(
+        "verify",
+        _verify,
+        "check a model's files, its prompts and, for gpt-oss-20b, published answers",
+        _add_verify,
+        "example:\n  ossnb verify 20b",
+    ),
+    Command(
+        "bench",
+        _bench,
+        "measure speed and memory beside this machine's limits, or the accuracy that fast costs",
+        _add_bench,
+        "examples:\n  ossnb bench demo\n  ossnb bench 20b --prompt 2048 --depth 4096 --threads 8 --json\n"
+        "  ossnb bench demo --quality",
+    ),
+)

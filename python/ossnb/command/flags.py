@@ -1,0 +1,108 @@
+"""A row of the table of commands, and the flags that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..system import machine
+from ..system.text import shown
+
+MODEL_NAMES = "20b, 120b, a hub id, a folder or demo"
+_SETTINGS = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
+
+
+class Command(NamedTuple):
+    """A command: its name, what it does and returns as exit code, a line about it, its flags, examples."""
+
+    name: str
+    run: Callable[[argparse.Namespace], int]
+    summary: str
+    add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+    epilog: str = ""
+
+
+def add_command(commands: Any, command: Command) -> None:
+    """Give a command its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        command.name,
+        help=command.summary,
+        description=command.summary[0].upper() + command.summary[1:] + ".",
+        epilog=command.epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=command.run)
+    command.add_flags(parser)
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Add the model and the settings of a question."""
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help=f"{MODEL_NAMES} (default: $OSSNB_MODEL, or 20b if downloaded, or demo)",
+    )
+    add_precision(parser)
+    parser.add_argument(
+        "--effort", choices=("low", "medium", "high"), help="how long the model thinks (default medium)"
+    )
+    parser.add_argument(
+        "--instructions", metavar="TEXT", help="text that the model should follow (the developer message)"
+    )
+    for name, kind, meaning in (
+        ("temperature", float, "0 takes the likeliest token (default 1.0)"),
+        ("top-p", float, "keep the likeliest tokens that have this probability together (default 1.0: all)"),
+        ("top-k", int, "keep the k likeliest tokens (default 0: all)"),
+        ("min-p", float, "drop tokens less likely than this share of the likeliest (default 0.0)"),
+        ("max-tokens", int, "stop after this number of new tokens, thinking included"),
+        ("seed", int, "the same seed gives the same text (default: drawn, and reported)"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, metavar="N", help=meaning)
+    parser.add_argument(
+        "--stop",
+        action="append",
+        metavar="TEXT",
+        help="end the answer before this text; you may repeat the flag",
+    )
+    parser.add_argument(
+        "--show-reasoning", action="store_true", help="show the thinking too, on standard error"
+    )
+
+
+def question_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that were given, as keywords of a question."""
+    return {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add --threads."""
+    parser.add_argument(
+        "--threads", type=_threads, metavar="N", help="number of threads (default: every core)"
+    )
+
+
+def _threads(text: str) -> int:
+    try:
+        n = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"threads must be a whole number, got '{shown(text)}'") from None
+    try:
+        return machine.check_threads(n)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add --precision."""
+    parser.add_argument(
+        "--precision",
+        choices=("exact", "fast"),
+        default="exact",
+        help="exact: weights as stored; fast: int8 (default exact)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --json, which prints `what`."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
