@@ -74,6 +74,7 @@ class OssMagics(Magics):
         self.models: dict[str, Model] = {}
         self._places = Places()
         self._asked: Asked | None = None
+        self._last: tuple[Reply, str, dict[str, Any]] | None = None  # with its note and its chat's record
         self._failure: Failure | None = earlier_failure(shell)
 
     @no_var_expand
@@ -159,14 +160,12 @@ class OssMagics(Magics):
             interrupted = True
         except BaseException:
             stream.close("error")
-            self._keep(stream.reply, options.out)
-            _, record = turn.end(stream.reply) if turn is not None else ("", {})
+            _, record = self._keep(stream.reply, options.out, turn)
             view.abandon(stream.reply, record)
             raise
         with interrupts_held() as pressed:
             stream.close("interrupted")  # does nothing to a stream that has ended
-            self._keep(stream.reply, options.out)
-            note, record = turn.end(stream.reply) if turn is not None else ("", {})
+            note, record = self._keep(stream.reply, options.out, turn)
             if options.code and not code_blocks(stream.reply.text):
                 note = f"{note} · no code to put into a cell".lstrip(" ·")
             view.finish(stream.reply, note, record)
@@ -175,12 +174,15 @@ class OssMagics(Magics):
         if options.code and code_blocks(stream.reply.text):
             self._put_code(stream.reply, None)
 
-    def _keep(self, reply: Reply, out: str | None) -> None:
-        """Put the reply where a result would be, without the display hook's printing."""
+    def _keep(self, reply: Reply, out: str | None, turn: Turn | None) -> tuple[str, dict[str, Any]]:
+        """Put the reply where a result would be, without the display hook's printing, and end its turn."""
         self.shell.displayhook.update_user_ns(reply)  # type: ignore[no-untyped-call]
         self.shell.push({"_oss": reply}, interactive=False)  # type: ignore[no-untyped-call]
         if out is not None:
             self.shell.push({out: reply})  # type: ignore[no-untyped-call]
+        note, record = turn.end(reply) if turn is not None else ("", {})
+        self._last = reply, note, record
+        return note, record
 
     # ---- %oss ----------------------------------------------------------------------------------------------
 
@@ -195,6 +197,7 @@ class OssMagics(Magics):
             "load": self._load,
             "reset": self._reset,
             "restore": self._restore,
+            "show": self._show,
         }
         with _usage_errors():
             if name in ("", "help", "-h", "--help") or wants_help(rest):
@@ -234,6 +237,14 @@ class OssMagics(Magics):
         if len(blocks) > 1:
             print(f"block {number} of {len(blocks)}; `%oss code N` takes another")
 
+    def _show(self, words: list[str]) -> None:
+        """Draw an answer that a page may have missed."""
+        if words:
+            raise ValueError(f"%oss show draws the last answer and takes no words, got {' '.join(words)}")
+        if self._last is None:
+            raise ValueError("there is no answer yet to show")
+        view_for(self.shell).finish(*self._last)
+
     def _effort(self, words: list[str]) -> None:
         level = one_word(words, "effort")
         if level is not None:
@@ -265,23 +276,33 @@ class OssMagics(Magics):
 
     def _restore(self, words: list[str]) -> None:
         given = one_word(words, "restore")
-        if given:
-            path = expand_user(given, "the notebook")
-        else:
-            path = restore.find_notebook(self.shell.user_ns, os.environ)
-        found, problems = restore.read_notebook(path)
-        lines = [f"from {path.name}, as it was saved:"] if found else [f"{path} has no conversation in it"]
-        for name, saved in found.items():
-            if name in self.chats and self.chats[name].chat.messages:
-                lines.append(f"{name}: goes on already; `%oss reset {name}` ends it")
-                continue
+        live = [name for name, kept in self.chats.items() if kept.chat.messages]
+        lines = [f"{name}: goes on already; `%oss reset {name}` ends it" for name in live]
+        try:
+            path = (
+                expand_user(given, "the notebook")
+                if given
+                else restore.find_notebook(self.shell.user_ns, os.environ)
+            )
+            found, problems = restore.read_notebook(path)
+        except ValueError as error:
+            if given or not live:
+                raise
+            _say("\n".join([*lines, f"further ones are not looked for: {error}"]))
+            return
+        lost = {name: saved for name, saved in found.items() if name not in live}
+        if lost or not live:
+            lines.append(
+                f"from {path.name}, as it was saved:" if lost else f"{path} has no conversation in it"
+            )
+        for name, saved in lost.items():
             model = self._model_named(saved.turns[-1].model if saved.turns else "")
             lines.append(restored_text(name, saved, model))
             if saved.turns:
                 chat = model.chat(saved.turns[-1].instructions)
                 chat.messages = [message for turn in saved.turns for message in turn.messages]
                 self.chats[name] = Conversation(name, chat, {t.place: t.messages[0] for t in saved.turns})
-        _say("\n".join([*lines, *(f"left out: {problem}" for problem in problems)]))
+        _say("\n".join([*lines, *(problem.text(live) for problem in problems)]))
 
     def _model_named(self, source: str) -> Model:
         """The model of that name among those at hand, else the default model; no model is downloaded."""

@@ -15,7 +15,8 @@ from ..harmony.prompt import EFFORTS
 
 MODELS = ("demo", "20b", "120b")
 SUBCOMMANDS = (
-    "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "status",
+    "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "show",
+    "status",
 )  # fmt: skip
 RESERVED = {
     "--schema": "no answer can be held to a schema yet; say in the prompt what it should look like",
@@ -34,7 +35,7 @@ The prompt is the text below the %%oss line. {{expr}} in it inserts a value of t
 _oss.stats. An interrupt of the kernel stops the model and keeps its text so far. A chat cell that runs again,
 edited or not, replaces its turn and drops the later turns. --schema and --tool are reserved.
 `%oss help` lists the small commands: again, code, defaults, effort, fix, history, load, reset, restore,
-status."""
+show, status."""
 
 
 @dataclass(frozen=True, slots=True)
