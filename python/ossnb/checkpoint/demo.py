@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import CheckpointError
-from ..system.files import STALE_S, default_cache_dir, lock_file, read_file
+from ..system.files import STALE_S, default_cache_dir, lock_file, read_file, usual_cache_dir
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +57,12 @@ def expand(cache_dir: Path | None = None) -> Path:
     `cache_dir` overrides OSSNB_CACHE and the platform's cache folder. Several processes may call this at
     once. Raises CheckpointError (an OSError) when the folder cannot be written.
     """
-    root = cache_dir if cache_dir is not None else default_cache_dir()
     compact = _read(COMPACT_FILE)
-    folder = root / f"demo-{hashlib.sha256(compact).hexdigest()[:12]}"
+    name = f"demo-{hashlib.sha256(compact).hexdigest()[:12]}"
+    root = cache_dir or usual_cache_dir()
+    if root is None or not _intact(root / name):  # else it may lie where nobody can write
+        root = cache_dir or default_cache_dir()
+    folder = root / name
     try:
         _remove_leftovers(root, folder.name)
         if _intact(folder):
