@@ -99,7 +99,12 @@ def test_wrong_flags_stop_a_run(kernel):
     ran = kernel.run("%%oss --tempreature 1\nHi")
     assert ran.reply["status"] == "error"
     assert ran.reply["ename"] == "UsageError"
-    assert "did you mean --temperature?" in ran.text()
+    (error,) = (message["content"] for _, message in ran.messages if message["msg_type"] == "error")
+    (line,) = error["traceback"]
+    assert line.startswith("UsageError: unknown flag --tempreature; did you mean --temperature?")
+    assert error["evalue"] == ran.reply["evalue"] == line.removeprefix("UsageError: ")
+    assert ran.reply["traceback"] == [line], "for runs that nobody watches"
+    assert ran.text() == "", "once is enough"
 
 
 def test_interrupt_stops_queued_cells(kernel):

@@ -51,11 +51,11 @@ def _is_captured(request_id: str | None) -> bool:
     if not request_id or outputs is None:
         return False
     alive = list(getattr(widgets, "_instances", {}).values())
-    return any(isinstance(w, outputs.Output) and w.msg_id == request_id for w in alive)
+    return any(isinstance(one, outputs.Output) and one.msg_id == request_id for one in alive)
 
 
 class Preview:
-    """A widget that shows an output while it grows, in a place that shows outputs only when they are complete.
+    """A widget that shows an output while it grows, where outputs are shown only when they are complete.
 
     >>> Preview().draw({"text/plain": "Once upon a"})  # in a callback of a widget  # doctest: +SKIP
     """
