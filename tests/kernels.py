@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +22,7 @@ SHAPE = {
     "pad_token_id": 199_999,
 }
 TIMEOUT_S = 120
+WIDGET = "application/vnd.jupyter.widget-view+json"
 LONG_PROMPT = "{{'word ' * 100_000}}"  # many seconds of reading, in one line of source
 
 
@@ -49,6 +51,11 @@ class Ran:
     def answer(self):
         return next((data, metadata) for data, metadata in self.shown() if "text/markdown" in data)
 
+    def first_shown(self):
+        """The outputs as they are where updates are ignored; views of widgets are left out."""
+        contents = [m["content"] for _, m in self.messages if m["msg_type"] == "display_data"]
+        return [content["data"] for content in contents if WIDGET not in content["data"]]
+
     def text(self):
         return "".join(m["content"]["text"] for _, m in self.messages if m["msg_type"] == "stream")
 
@@ -71,10 +78,26 @@ class Kernel:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
 
-    def run(self, code, on_message=None):
-        return self.collect(self.client.execute(code), on_message)
+    def ask(self, code, *, cell=None, names_cell=True):
+        """Send a request as JupyterLab does, which names the cell; a console names none. Return its id."""
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
+        metadata = {"cellId": cell or uuid.uuid4().hex} if names_cell else {}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
 
-    def collect(self, request, on_message=None):
+    def run(self, code, on_message=None, **how):
+        return self.collect(self.ask(code, **how), on_message)
+
+    def click(self, button):
+        """Click a button (an expression) as its page does; gather what its callbacks show."""
+        content = {"comm_id": self.value(f"{button}.model_id")}
+        content["data"] = {"method": "custom", "content": {"event": "click"}}
+        message = self.client.session.msg("comm_msg", content)
+        self.client.shell_channel.send(message)
+        return self.collect(message["header"]["msg_id"], with_reply=False)
+
+    def collect(self, request, on_message=None, with_reply=True):
         """Gather the messages of a request until it is done; `on_message` sees each as it comes."""
         ran = Ran()
         deadline = time.monotonic() + TIMEOUT_S
@@ -87,7 +110,7 @@ class Kernel:
                 on_message(message)
             if message["content"].get("execution_state") == "idle":
                 break
-        while not ran.reply:
+        while with_reply and not ran.reply:
             reply = self.client.get_shell_msg(timeout=TIMEOUT_S)
             if reply["parent_header"].get("msg_id") == request:
                 ran.reply = reply["content"]

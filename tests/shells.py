@@ -77,12 +77,12 @@ def run(shell, source, capsys):
 def fails(shell, source, capsys):
     """Run a cell that must be refused in one line, as wrong use; return what it said."""
     shell.asked.clear()
-    result, _, err = run(shell, source, capsys)
+    result, out, err = run(shell, source, capsys)
     assert not result.success, "the run goes on"
     assert type(result.error_in_exec).__name__ == "UsageError", result.error_in_exec
-    assert "Traceback" not in err
+    assert "Traceback" not in out + err
     assert not shell.asked, "the model was asked"
-    return err
+    return out + err
 
 
 def prompt_of(question):

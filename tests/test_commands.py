@@ -15,6 +15,17 @@ FIXTURES = ipython, shell
 # ---- again -------------------------------------------------------------------------------------------------
 
 
+def test_show_draws_the_last_answer_again(shell, capsys):
+    assert "no answer yet to show" in fails(shell, "%oss show", capsys)
+    run(shell, "%%oss\nHi", capsys)
+    reply = shell.user_ns["_oss"]
+    run(shell, "_oss = None", capsys)
+    _, out, _ = run(shell, "%oss show", capsys)
+    assert out.startswith("It is **42**.\n")
+    assert f"seed {reply.seed}" in out
+    assert "takes no words" in fails(shell, "%oss show it", capsys)
+
+
 def test_again_draws_another_seed_and_keeps_the_rest(shell, capsys):
     line = "--seed 7 --effort low --instructions 'Be brief.' --max-tokens 30"
     run(shell, f"%%oss {line}\nHi", capsys)

@@ -152,6 +152,22 @@ def test_history_is_markdown_in_which_nothing_is_active(shell, monkeypatch):
     assert "[1] " + attack in data["text/plain"]
 
 
+def test_reloading_the_extension_forgets_nothing(shell, page, capsys):
+    three_turns(page)
+    result, _, _ = run(shell, "%reload_ext ossnb", capsys)
+    assert result.success
+    page.run("c4", "%%oss --chat a\nfourth")
+    assert said(shell) == ["first", "second", "third", "fourth"]
+    run(shell, "%reload_ext ossnb\n%reload_ext ossnb", capsys)
+    page.run("c2", "%%oss --chat a\nsecond, edited")
+    assert said(shell) == ["first", "second, edited"], "cells keep their turns"
+    run(shell, "%reload_ext ossnb\n%oss again", capsys)
+    assert said(shell) == ["first", "second, edited"]
+    run(shell, "%unload_ext ossnb\n%load_ext ossnb", capsys)
+    _, out, _ = run(shell, "%oss history", capsys)
+    assert "there is no conversation" in out, "who unloads it is done with it"
+
+
 # ---- restore -----------------------------------------------------------------------------------------------
 
 

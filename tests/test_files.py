@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,50 @@ def test_nobodys_home(monkeypatch):
     monkeypatch.setenv("OSSNB_CACHE", "~no-such-user")
     with pytest.raises(ValueError, match="OSSNB_CACHE is '~no-such-user'"):
         default_cache_dir()
+
+
+HOMELESS = """
+import ossnb
+from ossnb.system.files import default_cache_dir
+print(default_cache_dir())
+print(ossnb.load("demo").generate("What is 17 + 25?", temperature=0))
+"""
+
+
+def run_without_a_home(folder, home):
+    env = {name: value for name, value in os.environ.items() if name not in ("OSSNB_CACHE", "XDG_CACHE_HOME")}
+    env |= {"HOME": str(home), "TMPDIR": str(folder), "OSSNB_CACHE_LIMIT": "0"}
+    return subprocess.run(
+        [sys.executable, "-c", HOMELESS], env=env, capture_output=True, text=True, timeout=300, check=True
+    )
+
+
+def test_without_a_home_that_can_be_written_files_are_temporary(tmp_path):
+    (home := tmp_path / "home").write_text("no folder")
+    (folder := tmp_path / "tmp").mkdir()
+    done = run_without_a_home(folder, home)
+    cache = folder / f"ossnb-{os.getuid()}"
+    assert done.stdout.startswith(f"{cache}\n")
+    assert "42" in done.stdout
+    line = f"{home}/.cache/ossnb cannot be written: files are cached in {cache}; "
+    assert done.stderr.count(line) == 1
+    assert "OSSNB_CACHE" in done.stderr
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700, "nobody else may change what is computed with"
+    (model,) = cache.glob("demo-*")
+    written = (model / "config.json").stat().st_mtime_ns
+    assert "42" in run_without_a_home(folder, home).stdout
+    assert (model / "config.json").stat().st_mtime_ns == written, "written once"
+
+
+def test_a_temporary_folder_that_others_can_write_is_not_used(tmp_path):
+    (home := tmp_path / "home").write_text("no folder")
+    (folder := tmp_path / "tmp").mkdir()
+    planted = folder / f"ossnb-{os.getuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    done = run_without_a_home(folder, home)
+    assert "42" in done.stdout
+    assert not list(planted.iterdir())
 
 
 def test_the_variable_that_names_a_wrong_model_is_named(monkeypatch):

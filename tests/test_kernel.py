@@ -46,6 +46,23 @@ def test_messages_come_in_order(kernel):
     assert "60 tokens" in last["text/plain"]
 
 
+def test_all_that_is_not_the_last_draw_says_so(kernel):
+    """A page that is saved in the middle must not show half an answer as a whole one."""
+    ran = kernel.run("%%oss --seed 1 --max-tokens 600\nHi")
+    draws = {}
+    for _, message in ran.messages:
+        if "display" in message["msg_type"]:
+            content = message["content"]
+            draws.setdefault(content["transient"]["display_id"], []).append(content)
+    assert any(len(contents) > 2 for contents in draws.values())
+    for *earlier, last in draws.values():
+        for content in earlier:
+            shown = content["data"]
+            assert all("not finished" in text and "%oss show" in text for text in shown.values()), shown
+            assert content["metadata"]["ossnb"]["finish_reason"] == "unfinished"
+        assert "not finished" not in last["data"]["text/plain"]
+
+
 def test_same_seed_same_text(kernel):
     first, second = (kernel.run("%%oss --seed 3 --max-tokens 20\nHi").answer() for _ in range(2))
     assert first == second
@@ -82,13 +99,18 @@ def test_wrong_flags_stop_a_run(kernel):
     ran = kernel.run("%%oss --tempreature 1\nHi")
     assert ran.reply["status"] == "error"
     assert ran.reply["ename"] == "UsageError"
-    assert "did you mean --temperature?" in ran.text()
+    (error,) = (message["content"] for _, message in ran.messages if message["msg_type"] == "error")
+    (line,) = error["traceback"]
+    assert line.startswith("UsageError: unknown flag --tempreature; did you mean --temperature?")
+    assert error["evalue"] == ran.reply["evalue"] == line.removeprefix("UsageError: ")
+    assert ran.reply["traceback"] == [line], "for runs that nobody watches"
+    assert ran.text() == "", "once is enough"
 
 
 def test_interrupt_stops_queued_cells(kernel):
     kernel.value("globals().update(ran=False)")
-    first = kernel.client.execute("%%oss\nHi")
-    second = kernel.client.execute("ran = True")
+    first = kernel.ask("%%oss\nHi")
+    second = kernel.ask("ran = True")
     _, watch = kernel.interrupt_when(is_answer, after_s=0.1)
     assert kernel.collect(first, watch).reply["status"] == "error"
     assert kernel.collect(second).reply["status"] == "aborted"

@@ -435,3 +435,31 @@ def test_sliders_and_stop_are_heard_while_a_cell_runs(slow):
     slow.page.keyboard.press("ArrowLeft")
     slow.wait_ran(3)
     assert slow.cell(3).inner_text().strip() == "heard"
+
+
+# ---- answers in an Output ----------------------------------------------------------------------------------
+
+IN_WIDGET = [
+    FOLD[0],
+    "import ipywidgets as W\nbutton, out = W.Button(description='Ask'), W.Output()\n"
+    "@out.capture()\ndef ask(_):\n    print('asked')\n    get_ipython().run_cell_magic('oss', '', 'How?')\n"
+    "button.on_click(ask)\ndisplay(button, out)",
+]
+
+
+def test_an_answer_in_a_widgets_callback_is_seen_to_grow_and_stays(lab):
+    with lab.open("in_widget", IN_WIDGET) as notebook:
+        notebook.run(0, 1)
+        cell = notebook.cell(1)
+        for n_asked in (1, 2):
+            button(cell, "Ask").click()
+            cell.get_by_text("not finished").first.wait_for()
+            cell.locator("details").nth(n_asked - 1).wait_for(state="attached")
+            cell.get_by_text("one two three").last.wait_for()
+            cell.get_by_text("tok/s").nth(n_asked - 1).wait_for()
+            text = cell.inner_text()
+            assert text.count("one two three") == 80 * n_asked, "once, complete"
+            assert text.count("asked") == n_asked, "what else the callback shows stays"
+            assert "not finished" not in text
+        notebook.picture("answer_in_output", cell)
+        assert not notebook.errors

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from IPython.core.formatters import MarkdownFormatter
 
 import ossnb
 from fakes import random_model, scripted_model
@@ -22,6 +23,12 @@ def test_a_reply_reads_as_its_text():
     reply = Reply("4", "2 + 2", sampling=Sampling(seed=7), finish_reason="stop")
     assert str(reply) == f"{reply}" == reply.text == "4"
     assert reply.seed == 7
+
+
+def test_a_notebook_shows_it_as_markdown_in_which_nothing_runs():
+    formatter = MarkdownFormatter()
+    assert formatter(Reply(text="**42** <script>")) == "**42** &lt;script>"
+    assert formatter(Reply(text=" \n")) is None, "its repr says more"
 
 
 def test_its_repr_tells_what_one_wants_to_know_first():

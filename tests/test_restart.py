@@ -107,6 +107,36 @@ def test_a_conversation_outlives_its_kernel(tmp_path):
         assert figures.startswith("a, turn 3 · "), "it is said anew, not once more"
 
 
+def test_a_page_loaded_anew_while_an_answer_is_written_gets_all_of_it(tmp_path):
+    path = tmp_path / "lesson.ipynb"
+    answer = "<|channel|>analysis<|message|>Well.<|end|><|start|>assistant<|channel|>final<|message|>"
+    answer += "one two three " * 60
+    with FrontEnd(tmp_path, session=path) as kernel:
+        kernel.run(
+            ("model", f"model = scripted_model({answer!r})\nossnb.set_default_model(model)"),
+            ("slow", "import time\nmodel.engine.core.before_forward = lambda n_calls: time.sleep(0.02)"),
+        )
+        kernel.run(("one", "%%oss --chat a\none"), until="one two three one two three")
+        kernel.save(path)
+        saved = nbformat.read(path, as_version=4).cells[-1].outputs[-1]
+        assert "not finished" in saved.data["text/markdown"]
+        told = kernel.run(("restore", "%oss restore"), ("show", "%oss show"))
+        cell = list(kernel.cells).index("one") + 1
+        assert told["restore"] == (
+            "a: goes on already; `%oss reset a` ends it\n"
+            f"cell {cell}: saved before its answer ended; `%oss show` draws the last answer\n"
+        )
+        thinking, shown, figures = kernel.cells["show"].outputs
+        assert "Well." in thinking.data["text/html"]
+        assert shown.data["text/plain"].count("one two three") == 60
+        assert shown.metadata["ossnb"]["chat"]["name"] == "a"
+        assert figures.data["text/plain"].startswith("a, turn 1 · ")
+        kernel.save(path)
+        kernel.restart()
+        told = kernel.run(("restore", "%oss restore"))
+        assert "a: 1 turn" in told["restore"], "from what was drawn again"
+
+
 def test_a_restart_while_an_answer_is_written_loses_nothing_before_it(tmp_path):
     path = tmp_path / "lesson.ipynb"
     answer = "<|channel|>final<|message|>" + "one two three " * 300

@@ -88,7 +88,7 @@ def _register_magics() -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
     if shell is not None:
-        import_module(".notebook", __name__).load_ipython_extension(shell)
+        import_module(".notebook", __name__).resume_ipython_extension(shell)
 
 
 _register_magics()

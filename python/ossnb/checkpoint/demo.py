@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import CheckpointError
-from ..system.files import STALE_S, default_cache_dir, lock_file, read_file
+from ..system.files import STALE_S, default_cache_dir, lock_file, read_file, usual_cache_dir
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +57,11 @@ def expand(cache_dir: Path | None = None) -> Path:
     `cache_dir` overrides OSSNB_CACHE and the platform's cache folder. Several processes may call this at
     once. Raises CheckpointError (an OSError) when the folder cannot be written.
     """
-    root = cache_dir if cache_dir is not None else default_cache_dir()
     compact = _read(COMPACT_FILE)
-    folder = _place(root, compact)
+    usual = cache_dir or usual_cache_dir()
+    if usual is None or not _intact(_place(usual, compact)):  # else it may lie where nobody can write
+        usual = cache_dir or default_cache_dir()
+    root, folder = usual, _place(usual, compact)
     try:
         _remove_leftovers(root, folder.name)
         if _intact(folder):

@@ -18,6 +18,7 @@ from ..harmony.prompt import EFFORTS
 from ..harmony.tokenizer import well_formed
 from ..system.arguments import number
 from ..system.fields import Fields
+from ..system.markdown import safe_markdown
 from ..system.text import shown_value
 from ..version import __version__
 from .figures import Stats, TokenLogprob
@@ -360,6 +361,10 @@ class Reply:
 
     def __str__(self) -> str:
         return self.text
+
+    def _repr_markdown_(self) -> str | None:
+        """The answer for a notebook that shows a reply; None, and so the repr, where it is empty."""
+        return safe_markdown(self.text) if self.text.strip() else None
 
     def __repr__(self) -> str:
         speed = f"{self.stats.n_new_tokens} tokens, {self.stats.decode_tok_s:.1f} tok/s"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["load_ipython_extension", "resume_ipython_extension", "unload_ipython_extension"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -20,6 +20,18 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from .magic import register
 
     register(shell)
+
+
+def resume_ipython_extension(shell: InteractiveShell) -> None:
+    """Register the magics when ossnb is imported, or again: `%reload_ext ossnb` unloads it before that.
+
+    >>> resume_ipython_extension(get_ipython())  # in a notebook  # doctest: +SKIP
+
+    Conversations, models and the last question are as they were before the magics were removed.
+    """
+    from .magic import register
+
+    register(shell, resumes=True)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

@@ -22,6 +22,7 @@ LINE_HELP = """\
 %oss effort [LEVEL]       set low, medium or high for cells without --effort; or show the level
 %oss defaults [reset]     show the settings that the sliders' Apply and %oss effort made, or end them
 %oss history [NAME]       show the turns of a conversation
+%oss show                 draw the last answer again, e.g. when the page was loaded anew while it was written
 %oss reset [NAME ...]     forget the named conversations, or all
 %oss restore [FILE.ipynb] restore the conversations of the saved notebook, after a restart of the kernel
 %oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--revision REV]

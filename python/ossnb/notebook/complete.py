@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..harmony.prompt import EFFORTS
+from .first_line import without_head
 from .options import FLAGS, MODELS, SUBCOMMANDS
 
 
@@ -54,7 +55,7 @@ def make_matcher(names: Callable[[str], Iterable[str]]) -> Callable[..., Any]:
 
     @context_matcher()  # type: ignore[untyped-decorator]
     def oss_matcher(context: Any) -> dict[str, Any]:
-        first = not "".join(context.full_text.split("\n")[: context.cursor_line]).strip()
+        first = not without_head(context.full_text.split("\n")[: context.cursor_line])
         line = context.text_until_cursor
         found = candidates(line, names) if first or not line.lstrip().startswith("%%") else None
         if not found:

@@ -24,6 +24,9 @@ from .next_cell import next_cell_row
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
 N_TAIL = 240  # characters of the thinking in sight while it goes on
+# Below all that is not complete: a page that is saved and loaded again meanwhile hears of no further change.
+UNFINISHED = "▍ not finished; if nothing follows, %oss show draws the whole answer"
+_UNFINISHED_ROW = f'<div style="{QUIET}">{UNFINISHED}</div>'
 
 
 class View(Protocol):
@@ -85,18 +88,18 @@ class CellView:
         self._answer_parts = [reply.text[n_answer:]]
         self._calls = list(reply.tool_calls)[n_calls:]
         self._fold()
-        self._draw_answer(self._saved(reply, record), reply)
+        self._draw_answer(self._saved(reply, record), reply, is_last=True)
         line = stats_line(reply, note)
         page = f'<div style="{QUIET}">{next_cell_row(code_blocks(reply.text))}{html.escape(line)}</div>'
-        Output().show({"text/html": page, "text/plain": line})
+        Output().show_here({"text/html": page, "text/plain": line})
 
     def abandon(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
         """Draw the text that has not been drawn yet."""
         self._fold()
         if self._answer_parts or self._calls or record:
-            self._draw_answer(self._saved(reply, record), reply)
+            self._draw_answer(self._saved(reply, record), reply, is_last=True)
         elif self._status is not None:
-            self._status.show({"text/html": "", "text/plain": ""})
+            self._status.remove()
 
     def _on_progress(self, event: Event) -> None:
         is_early = self._clock() - self._began < PROGRESS_AFTER_S
@@ -116,7 +119,8 @@ class CellView:
         self._n_reasoning_tokens += event.token is not None
         if self._limiter.ready(N_TAIL):
             self._thinking = self._thinking or self._next_output()
-            self._thinking.show(_thinking_bundle("".join(self._reasoning_parts), self._summary("thinking")))
+            bundle = _thinking_bundle("".join(self._reasoning_parts), self._summary("thinking"))
+            self._thinking.show(bundle, {"ossnb": {"finish_reason": "unfinished"}})
 
     def _on_answer(self, event: Event) -> None:
         if not self._is_folded:
@@ -133,7 +137,7 @@ class CellView:
         """Leave the outputs above alone when a model thinks again after it spoke; new outputs follow."""
         if not (self._answer_parts or self._calls):
             return
-        self._draw_answer({})
+        self._draw_answer({}, is_last=True)
         texts = (self._reasoning_parts, self._answer_parts)
         n_now = [*(sum(map(len, parts)) for parts in texts), len(self._calls)]
         self._n_done = [done + now for done, now in zip(self._n_done, n_now, strict=True)]
@@ -150,9 +154,12 @@ class CellView:
         elif self._thinking is not None or not any(self._reasoning_parts):
             return
         self._thinking = self._thinking or self._next_output()
-        self._thinking.show(_folded_bundle("".join(self._reasoning_parts), self._summary("reasoning")))
+        folded = _folded_bundle("".join(self._reasoning_parts), self._summary("reasoning"))
+        self._thinking.show(folded, is_last=True)
 
-    def _draw_answer(self, saved: Mapping[str, Any], reply: Reply | None = None) -> None:
+    def _draw_answer(
+        self, saved: Mapping[str, Any], reply: Reply | None = None, *, is_last: bool = False
+    ) -> None:
         """Draw the answer as it is now, with the record that the notebook keeps of it."""
         text = "".join(self._answer_parts)
         markdown = [safe_markdown(text)] if text else []
@@ -162,9 +169,12 @@ class CellView:
             plain.append(f"calls {call.name} with {call.raw}")
         if not markdown and reply is not None:
             markdown, plain = [f"*{_why_empty(reply)}*"], [_why_empty(reply)]
+        if not is_last:
+            markdown.append(_UNFINISHED_ROW)
+            plain.append(UNFINISHED)
         self._answer = self._answer or self._next_output()
         data = {"text/markdown": "\n\n".join(markdown), "text/plain": "\n".join(plain)}
-        self._answer.show(data, {"ossnb": saved} if saved else None)
+        self._answer.show(data, {"ossnb": saved} if saved else None, is_last=is_last)
 
     def _saved(
         self, reply: Reply | None = None, record: Mapping[str, Any] | None = None
@@ -180,6 +190,8 @@ class CellView:
         return output
 
     def _summary(self, what: str) -> str:
+        if not self._n_reasoning_tokens:  # nobody saw it grow
+            return what
         running = 0.0 if self._is_folded else self._clock() - self._reasoning_began
         return f"{what} · {self._n_reasoning_tokens:,} tokens · {self._reasoning_s + running:.1f} s"
 
@@ -189,8 +201,8 @@ def _thinking_bundle(text: str, summary: str) -> dict[str, str]:
     tail = text if len(text) <= N_TAIL else "…" + text[-N_TAIL:]
     block = f"height:4.5em;overflow:hidden;{RUNNING_TEXT};margin:0.3em 0 0 1em;{QUIET}"
     shown = f'<pre dir="auto" style="{block}">{html.escape(tail)}</pre>'
-    page = f'<div style="{QUIET}">{html.escape(summary)}</div>{shown}'
-    return {"text/html": page, "text/plain": f"{summary}\n{tail}"}
+    page = f'<div style="{QUIET}">{html.escape(summary)}</div>{shown}{_UNFINISHED_ROW}'
+    return {"text/html": page, "text/plain": f"{summary}\n{tail}\n{UNFINISHED}"}
 
 
 def _folded_bundle(text: str, summary: str) -> dict[str, str]:

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from IPython.core.error import UsageError
+from IPython.core import error as ipython
+
+from .first_line import is_ours
+from .usage import UsageError
 
 MAX_CHARS = 10_000  # of source and report, about 3,000 tokens: half a minute of reading on a slow machine
 _MACHINERY = (os.sep + "IPython" + os.sep, os.sep + "ipykernel" + os.sep)
@@ -62,9 +65,9 @@ def earlier_failure(shell: Any) -> Failure | None:
 
 
 def _failure(error: BaseException, source: str, shell: Any) -> Failure | None:
-    if isinstance(error, UsageError | SystemExit) or not isinstance(error, Exception):
+    if isinstance(error, UsageError | ipython.UsageError | SystemExit) or not isinstance(error, Exception):
         return None
-    if re.match(r"\s*%{1,2}oss\b", source):
+    if is_ours(source):
         return None
     return Failure(source.strip("\n"), _report(error, lambda name: _cell_name(shell, name)))
 

@@ -35,7 +35,7 @@ def show(conversation: Conversation, rich: bool) -> None:
     if not rich:
         print(safe_terminal(text))
         return
-    Output().show({"text/markdown": _as_markdown(conversation), "text/plain": text})
+    Output().show_here({"text/markdown": _as_markdown(conversation), "text/plain": text})
 
 
 def _parts(conversation: Conversation) -> Sequence[tuple[str, Message]]:

@@ -1,13 +1,18 @@
 """`{{expr}}` in a prompt: the only syntax there, so that code, JSON, LaTeX and prices pass untouched."""
 
 import re
+import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
+_ELLIPSIS = re.compile(r"\.\.\.|[…⋯⋮]")
 _OPENING = re.compile(r"\{\{(\{\{|(?=\{))?")
 
 
-def interpolate(text: str, evaluate: Callable[[str], Any]) -> str:
+def interpolate(
+    text: str, evaluate: Callable[[str], Any], tell: Callable[[str], object] = lambda note: None
+) -> str:
     """Replace every `{{expr}}` in `text` by `str(evaluate(expr))`.
 
     >>> interpolate("{{n + 1}} and {n} and {{{{n}}", lambda expr: eval(expr, {"n": 1}))
@@ -15,7 +20,7 @@ def interpolate(text: str, evaluate: Callable[[str], Any]) -> str:
 
     `{{{{` writes a literal `{{`; the first of three braces is text, as in `\\frac{{{n}}}{2}`. An expression
     ends on its own line; a `{{` without a `}}` on its line is text. Inserted text is not read again. A
-    ValueError names an expression that fails.
+    ValueError names an expression that fails. `tell` hears of a value whose text is not all of it.
     """
     done: list[str] = []
     start = 0
@@ -28,7 +33,7 @@ def interpolate(text: str, evaluate: Callable[[str], Any]) -> str:
             done.append("{")
             start -= 1
         elif expression := _expression(text, start):
-            done.append(_value(expression, evaluate))
+            done.append(_value(expression, evaluate, tell))
             start += len(expression) + 2
         else:
             done.append("{{")
@@ -51,16 +56,72 @@ def _is_python(expression: str) -> bool:
     return True
 
 
-def _value(expression: str, evaluate: Callable[[str], Any]) -> str:
+def _value(expression: str, evaluate: Callable[[str], Any], tell: Callable[[str], object]) -> str:
     try:
-        return str(evaluate(expression.strip()))
+        value = evaluate(expression.strip())
+        text = str(value)
     except Exception as error:
-        kind = "not a Python expression" if isinstance(error, SyntaxError) else type(error).__name__
+        kind, why = type(error).__name__, str(error)
+        if isinstance(error, SyntaxError):  # its text names a file and a line that nobody wrote
+            kind, why = "not a Python expression", error.msg
         raise ValueError(
-            f"{{{{{expression}}}}}: {kind}: {error}. Write {{{{{{{{ for braces that are text, or use --raw."
+            f"{{{{{expression}}}}}: {kind}: {why}. Write {{{{{{{{ for braces that are text, or use --raw."
         ) from error
+    if shape := _abridged_shape(value, text):
+        whole = _in_full(expression.strip(), value)
+        tell(f"{{{{{expression}}}}} is abridged, as print() shows it ({shape}); {whole}")
+    return text
 
 
-def namespace_evaluator(user_globals: dict[str, Any], user_locals: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Return a function that evaluates an expression as a cell of the notebook would."""
-    return lambda expression: eval(expression, user_globals, user_locals)
+def _abridged_shape(value: Any, text: str) -> str:
+    """The shape of a table or an array (pandas, polars, NumPy, torch ...) whose text leaves some out."""
+    shape = getattr(value, "shape", None)
+    if isinstance(value, str) or not isinstance(shape, tuple) or not shape or not _ELLIPSIS.search(text):
+        return ""
+    return " x ".join(f"{n:,}" if isinstance(n, int) else str(n) for n in shape)
+
+
+def _in_full(expression: str, value: Any) -> str:
+    """How to insert all of a value."""
+    for method in ("to_string", "write_csv", "tolist"):  # pandas, polars, NumPy and torch
+        if callable(getattr(value, method, None)):
+            return f"{{{{{_in_brackets(expression)}.{method}()}}}} inserts all of it"
+    return "insert the text that you mean"
+
+
+def _in_brackets(expression: str) -> str:
+    return expression if re.fullmatch(r"[\w.]+", expression) else f"({expression})"
+
+
+def caller_evaluator(user_globals: dict[str, Any], user_locals: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Return a function that evaluates an expression where the magic was called: in a cell, or in a function.
+
+    A cell has the names of the notebook. A function's own names come first, then those of its module, then
+    those of the notebook.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_machinery(frame):
+        frame = frame.f_back
+    if frame.f_locals is user_locals or frame.f_locals is frame.f_globals or _is_machinery(frame):
+        return lambda expression: eval(expression, user_globals, user_locals)
+    # One mapping, as globals: a comprehension in the expression would not see locals.
+    names = {**user_globals, **user_locals, **frame.f_globals, **frame.f_locals}
+    function = frame.f_code.co_name
+
+    def evaluate(expression: str) -> Any:
+        try:
+            return eval(expression, names)
+        except NameError as error:
+            if error.name not in re.findall(r"\w+", expression):  # it is of a function that was called
+                raise
+            raise NameError(
+                f"{error.name!r} is no name of {function}(), which asks, nor of the notebook; a name of a "
+                f"function around it must be used in it, e.g. `{error.name} = {error.name}`"
+            ) from error
+
+    return evaluate
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    """Whether a frame is on the way from the caller of a magic to here."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("IPython", "ossnb")

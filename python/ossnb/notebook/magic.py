@@ -8,19 +8,15 @@ The reply is in `_oss`, in `_` and Out[n], and in the variable that the cell nam
 from __future__ import annotations
 
 import os
-import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from .. import default, loader
-from ..errors import Busy, ContextFull
 from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.stream import Stream
@@ -38,19 +34,22 @@ from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
 from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
-from .interpolate import interpolate, namespace_evaluator
+from .first_line import as_cell_magic
+from .interpolate import caller_evaluator, interpolate
 from .next_cell import as_cell, choose
 from .options import (
     SUBCOMMANDS,
     CellOptions,
     again_options,
     cell_help,
+    check_typing,
     parse_cell_line,
     suggestion,
     wants_help,
 )
 from .progress import NotebookProgress
 from .stopping import Stopped, StoppedLoading, interrupts_held
+from .usage import UsageError, busy_in_one_line, usage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,7 @@ class OssMagics(Magics):
         self.models: dict[str, Model] = {}
         self._places = Places()
         self._asked: Asked | None = None
+        self._last: tuple[Reply, str, dict[str, Any]] | None = None  # with its note and its chat's record
         self._failure: Failure | None = earlier_failure(shell)
 
     @no_var_expand
@@ -85,12 +85,12 @@ class OssMagics(Magics):
         elif wants_help(line):
             print(cell_help())
         else:
-            with _usage_errors():
+            with usage_errors():
                 options = parse_cell_line(line, self._insert)
                 prompt = cell.strip("\n") if options.raw else self._insert(cell.strip("\n"))
                 if not prompt.strip():
                     raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
-            with _busy_in_one_line():
+            with busy_in_one_line():
                 self._ask(Asked(prompt, options), cell_defaults(options.raw))
 
     def after_cell(self, result: Any) -> None:
@@ -98,7 +98,11 @@ class OssMagics(Magics):
         self._failure = failure_of(result, self.shell) or self._failure
 
     def _insert(self, text: str) -> str:
-        return interpolate(text, namespace_evaluator(self.shell.user_global_ns, self.shell.user_ns))
+        return interpolate(
+            text,
+            caller_evaluator(self.shell.user_global_ns, self.shell.user_ns),
+            lambda note: _say(f"note: {note}"),
+        )
 
     # ---- %%oss ---------------------------------------------------------------------------------------------
 
@@ -159,14 +163,12 @@ class OssMagics(Magics):
             interrupted = True
         except BaseException:
             stream.close("error")
-            self._keep(stream.reply, options.out)
-            _, record = turn.end(stream.reply) if turn is not None else ("", {})
+            _, record = self._keep(stream.reply, options.out, turn)
             view.abandon(stream.reply, record)
             raise
         with interrupts_held() as pressed:
             stream.close("interrupted")  # does nothing to a stream that has ended
-            self._keep(stream.reply, options.out)
-            note, record = turn.end(stream.reply) if turn is not None else ("", {})
+            note, record = self._keep(stream.reply, options.out, turn)
             if options.code and not code_blocks(stream.reply.text):
                 note = f"{note} · no code to put into a cell".lstrip(" ·")
             view.finish(stream.reply, note, record)
@@ -175,12 +177,15 @@ class OssMagics(Magics):
         if options.code and code_blocks(stream.reply.text):
             self._put_code(stream.reply, None)
 
-    def _keep(self, reply: Reply, out: str | None) -> None:
-        """Put the reply where a result would be, without the display hook's printing."""
+    def _keep(self, reply: Reply, out: str | None, turn: Turn | None) -> tuple[str, dict[str, Any]]:
+        """Put the reply where a result would be, without the display hook's printing, and end its turn."""
         self.shell.displayhook.update_user_ns(reply)  # type: ignore[no-untyped-call]
         self.shell.push({"_oss": reply}, interactive=False)  # type: ignore[no-untyped-call]
         if out is not None:
             self.shell.push({out: reply})  # type: ignore[no-untyped-call]
+        note, record = turn.end(reply) if turn is not None else ("", {})
+        self._last = reply, note, record
+        return note, record
 
     # ---- %oss ----------------------------------------------------------------------------------------------
 
@@ -195,13 +200,15 @@ class OssMagics(Magics):
             "load": self._load,
             "reset": self._reset,
             "restore": self._restore,
+            "show": self._show,
         }
-        with _usage_errors():
+        with usage_errors():
             if name in ("", "help", "-h", "--help") or wants_help(rest):
                 print(LINE_HELP)
             elif name in takes_flags:
                 takes_flags[name](rest)
             elif name in takes_words:
+                check_typing(rest)
                 takes_words[name](shlex.split(rest))
             elif name == "status":
                 _say("\n".join(status_lines(default.default_model(), self.models, self.chats)))
@@ -234,6 +241,14 @@ class OssMagics(Magics):
         if len(blocks) > 1:
             print(f"block {number} of {len(blocks)}; `%oss code N` takes another")
 
+    def _show(self, words: list[str]) -> None:
+        """Draw an answer that a page may have missed."""
+        if words:
+            raise ValueError(f"%oss show draws the last answer and takes no words, got {' '.join(words)}")
+        if self._last is None:
+            raise ValueError("there is no answer yet to show")
+        view_for(self.shell).finish(*self._last)
+
     def _effort(self, words: list[str]) -> None:
         level = one_word(words, "effort")
         if level is not None:
@@ -265,23 +280,33 @@ class OssMagics(Magics):
 
     def _restore(self, words: list[str]) -> None:
         given = one_word(words, "restore")
-        if given:
-            path = expand_user(given, "the notebook")
-        else:
-            path = restore.find_notebook(self.shell.user_ns, os.environ)
-        found, problems = restore.read_notebook(path)
-        lines = [f"from {path.name}, as it was saved:"] if found else [f"{path} has no conversation in it"]
-        for name, saved in found.items():
-            if name in self.chats and self.chats[name].chat.messages:
-                lines.append(f"{name}: goes on already; `%oss reset {name}` ends it")
-                continue
+        live = [name for name, kept in self.chats.items() if kept.chat.messages]
+        lines = [f"{name}: goes on already; `%oss reset {name}` ends it" for name in live]
+        try:
+            path = (
+                expand_user(given, "the notebook")
+                if given
+                else restore.find_notebook(self.shell.user_ns, os.environ)
+            )
+            found, problems = restore.read_notebook(path)
+        except ValueError as error:
+            if given or not live:
+                raise
+            _say("\n".join([*lines, f"further ones are not looked for: {error}"]))
+            return
+        lost = {name: saved for name, saved in found.items() if name not in live}
+        if lost or not live:
+            lines.append(
+                f"from {path.name}, as it was saved:" if lost else f"{path} has no conversation in it"
+            )
+        for name, saved in lost.items():
             model = self._model_named(saved.turns[-1].model if saved.turns else "")
             lines.append(restored_text(name, saved, model))
             if saved.turns:
                 chat = model.chat(saved.turns[-1].instructions)
                 chat.messages = [message for turn in saved.turns for message in turn.messages]
                 self.chats[name] = Conversation(name, chat, {t.place: t.messages[0] for t in saved.turns})
-        _say("\n".join([*lines, *(f"left out: {problem}" for problem in problems)]))
+        _say("\n".join([*lines, *(problem.text(live) for problem in problems)]))
 
     def _model_named(self, source: str) -> Model:
         """The model of that name among those at hand, else the default model; no model is downloaded."""
@@ -317,50 +342,23 @@ def _say(text: str) -> None:
     print(safe_terminal(text))
 
 
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    """Show a wrong flag as IPython shows wrong use of a magic: one line, no traceback, and the run stops."""
-    try:
-        yield
-    except ContextFull:
-        raise
-    except ValueError as error:
-        raise UsageError(safe_terminal(str(error))) from error
+_removed: dict[str, OssMagics] = {}  # the last magics that were removed from a shell
 
 
-@contextmanager
-def _busy_in_one_line() -> Iterator[None]:
-    """Show without a traceback that the model is busy: nothing is wrong with the cell."""
-    try:
-        yield
-    except Busy as error:
-        message = f"Busy: {error}"
-        error._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]
-        raise
+def register(shell: InteractiveShell, resumes: bool = False) -> None:
+    """Add the magics, the completion and the rule for first lines to a shell, once.
 
-
-def _with_body(lines: list[str]) -> list[str]:
-    """Give `%%oss --help` on its own a body: IPython refuses a cell magic without one before we see it."""
-    written = [line for line in lines if line.strip()]
-    if len(written) == 1 and re.match(r"\s*%%oss(\s|$)", written[0]):
-        return [written[0].rstrip("\n") + "\n", "\n"]
-    return lines
-
-
-# IPython then leaves it out when a terminal asks whether the cell is complete: the body may yet come.
-_with_body.has_side_effects = True  # type: ignore[attr-defined]
-
-
-def register(shell: InteractiveShell) -> None:
-    """Add the magics, the completion and the empty-body rule to a shell, once."""
+    They begin anew, or with `resumes` go on as they were when they were removed.
+    """
     if _registered(shell) is not None:
         return
     if has_front_end(shell):
         set_progress_factory(NotebookProgress)
-    magics = OssMagics(shell)
+    last = _removed.pop("last", None)
+    magics = last if last is not None and resumes and last.shell is shell else OssMagics(shell)
     shell.register_magics(magics)
     shell.events.register("post_run_cell", magics.after_cell)
-    shell.input_transformers_cleanup.insert(0, _with_body)
+    shell.input_transformers_cleanup.insert(0, as_cell_magic)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(make_matcher(magics.names))
 
@@ -370,11 +368,12 @@ def unregister(shell: InteractiveShell) -> None:
     magics = _registered(shell)
     if magics is None:
         return
+    _removed["last"] = magics
     shell.events.unregister("post_run_cell", magics.after_cell)
     set_progress_factory(TerminalProgress)
     for kind in ("line", "cell"):
         del shell.magics_manager.magics[kind]["oss"]
-    shell.input_transformers_cleanup.remove(_with_body)
+    shell.input_transformers_cleanup.remove(as_cell_magic)
     if shell.Completer is not None:
         matchers = shell.Completer.custom_matchers
         matchers[:] = [matcher for matcher in matchers if matcher.__module__ != make_matcher.__module__]

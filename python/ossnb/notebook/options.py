@@ -5,6 +5,7 @@ import difflib
 import keyword
 import re
 import shlex
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -15,7 +16,8 @@ from ..harmony.prompt import EFFORTS
 
 MODELS = ("demo", "20b", "120b")
 SUBCOMMANDS = (
-    "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "status",
+    "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "show",
+    "status",
 )  # fmt: skip
 RESERVED = {
     "--schema": "no answer can be held to a schema yet; say in the prompt what it should look like",
@@ -34,7 +36,7 @@ The prompt is the text below the %%oss line. {{expr}} in it inserts a value of t
 _oss.stats. An interrupt of the kernel stops the model and keeps its text so far. A chat cell that runs again,
 edited or not, replaces its turn and drops the later turns. --schema and --tool are reserved.
 `%oss help` lists the small commands: again, code, defaults, effort, fix, history, load, reset, restore,
-status."""
+show, status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,14 @@ FLAGS = (
         "--raw", "continue the text itself: without the chat format, and {{expr}} inserts nothing", metavar=""
     ),
 )
+# Marks that word processors put in the place of those that are typed, and what is meant.
+_TYPED = {
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+    **dict.fromkeys("\u2014\u2015", "--"),
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b", "'"),
+}
+_SPACES = "\u00a0\u2007\u202f\u3000"  # that do not break a line
 _INSERTED = re.compile(r"\{\{.*?\}\}")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop")
 
@@ -177,6 +187,7 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     {'effort': 'low', 'seed': 7}
     """
     name, line = _assigned_name(line)
+    check_typing(line)
     try:
         words = _words(line)
     except ValueError as error:
@@ -200,6 +211,21 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
     flags = {key: given[key] for key in ("model", "chat", "raw", "code") if key in given}
     return CellOptions(settings, out=out, **flags)
+
+
+def check_typing(line: str) -> None:
+    """Raise a ValueError that names a typographic dash, quote or space where a typed one is meant.
+
+    >>> check_typing('--stop "–" --instructions "he said “no”"')
+
+    Inside of quotes and of words they are text.
+    """
+    outside = re.sub(r""""(?:[^"\\]|\\.)*"|'[^']*'""", "x", _INSERTED.sub("x", line))
+    if found := re.search(rf"(?<![^\s=])[{''.join(_TYPED)}](?=(\w*))|[{_SPACES}]", outside):
+        mark = found[0]
+        meant = "--" if _TYPED.get(mark) == "-" and found[1][:1].isalpha() else _TYPED.get(mark, " ")
+        name = unicodedata.name(mark).lower()
+        raise ValueError(f"{mark!r} is a typographic mark ({name}): type {meant!r}, or put it in quotes")
 
 
 def _words(line: str) -> list[str]:
@@ -249,6 +275,8 @@ def _check_effort(effort: str | None) -> None:
 
 
 def _unknown_word(word: str) -> str:
+    if word.startswith("#"):
+        return "unexpected '#': the %%oss line takes no comment; write it on a line above"
     if not word.startswith("-"):
         return f"unexpected {word!r}: the prompt goes on the lines below %%oss, the flags beside it"
     flag = word.partition("=")[0]

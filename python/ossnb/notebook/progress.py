@@ -35,13 +35,13 @@ class NotebookProgress:
 
     def close(self) -> None:
         """Show the last state."""
-        self._show()
+        self._show(is_last=True)
 
-    def _show(self) -> None:
+    def _show(self, is_last: bool = False) -> None:
         share = min(self._done / self._total, 1.0)
         figures = f"{size_text(self._done)} of {size_text(self._total)}, {share:.0%}"
         colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
         role = f'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
         bar = f'<span {role} style="{WIDTH};background:linear-gradient(to right,{colours})"></span>'
         page = f'<div style="{QUIET}">{html.escape(self._text)}<br>{bar}{figures}</div>'
-        self._output.show({"text/html": page, "text/plain": f"{self._text}\n{figures}"})
+        self._output.show({"text/html": page, "text/plain": f"{self._text}\n{figures}"}, is_last=is_last)

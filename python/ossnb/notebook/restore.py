@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,21 @@ class Saved:
     n_left_out: int
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An answer that could not be read; `unfinished` names the chat of one that was still being written."""
+
+    where: str
+    why: str
+    unfinished: str | None = None
+
+    def text(self, live: Container[str]) -> str:
+        """Say it, and what to do, where the chats named `live` go on in the kernel."""
+        if self.unfinished in live:
+            return f"{self.where}: saved before its answer ended; `%oss show` draws the last answer"
+        return f"left out: {self.where}: {self.why}"
+
+
 def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
     """Return the notebook that this kernel belongs to, as far as the front end tells.
 
@@ -79,22 +94,24 @@ def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) 
     )
 
 
-def read_notebook(path: Path) -> tuple[dict[str, Saved], list[str]]:
+def read_notebook(path: Path) -> tuple[dict[str, Saved], list[Problem]]:
     """Return the conversations of a notebook by name, and the parts that could not be read.
 
     >>> read_notebook(Path("lesson.ipynb"))[0]["tutor"].turns[0].messages  # a saved one  # doctest: +SKIP
     """
     found: dict[str, list[SavedTurn]] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for where, metadata in _answers(_read_json(path)):
         if metadata.get("finish_reason") == "unfinished":
-            problems.append(f"{where}: its answer was not finished; run it again")
+            chat = metadata["chat"]
+            name = chat.get("name") if isinstance(chat, dict) else None
+            problems.append(Problem(where, "its answer was not finished; run it again", str(name)))
             continue
         try:
             turn = SavedTurn.read(metadata)
             found.setdefault(turn.name, []).append(turn)
         except ValueError as error:
-            problems.append(f"{where}: {error}")
+            problems.append(Problem(where, str(error)))
     return {name: _follow(turns) for name, turns in found.items()}, problems
 
 

@@ -34,4 +34,5 @@ def _how_it_ended(reply: Reply) -> str:
         "cancelled": "■ stopped",
         "length": "■ cut off at max_tokens",
         "context": "■ cut off: the context is full",
+        "error": "■ cut off by an error",
     }.get(reply.finish_reason, "")

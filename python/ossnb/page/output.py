@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from .arrival import Arrival, Preview, arrival
 from .terminal import safe_terminal
 
 # Of a <pre>, in which no front end looks for formulas, that is to look like any other text.
@@ -21,22 +22,45 @@ class Output:
     def __init__(self) -> None:
         self._display_id = uuid.uuid4().hex
         self._is_shown = False
+        self._arrival: Arrival | None = None  # of `show`, known from its first call on
+        self._preview = Preview()
 
-    def show(self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> None:
-        """Show `data` (MIME type → text) in place of the earlier content."""
-        self._publish(data, metadata, update=self._is_shown)
+    def show(
+        self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None, *, is_last: bool = False
+    ) -> None:
+        """Show `data` (MIME type → text) in place of the earlier content.
+
+        Some places cannot change what they show. They get the content that `is_last`, and no other.
+        """
+        if self._arrival is None:
+            self._arrival = arrival(running_shell())
+        if self._arrival is Arrival.CHANGING:
+            self._publish(data, metadata, update=self._is_shown)
+        elif is_last:
+            self._preview.end()
+            self._publish(data, metadata, update=False)
+        elif self._arrival is Arrival.IN_WIDGET:
+            self._preview.draw(_safe(data), metadata or {})
+
+    def remove(self) -> None:
+        """Leave nothing of the content; the place in the cell stays."""
+        self._preview.end()
+        if self._is_shown:
+            self._publish({"text/html": "", "text/plain": ""}, None, update=True)
 
     def show_here(self, data: Mapping[str, str]) -> None:
-        """Show `data` in the running cell; further calls of `show` change it wherever it stands."""
+        """Show `data`, complete, in the running cell; later calls of `refresh` change it wherever it is."""
         self._publish(data, None, update=False)
+
+    def refresh(self, data: Mapping[str, str]) -> None:
+        """Change what was shown, in all places that can change it."""
+        self._publish(data, None, update=True)
 
     def _publish(self, data: Mapping[str, str], metadata: Mapping[str, Any] | None, update: bool) -> None:
         from IPython.display import publish_display_data
 
-        # Terminals, and front ends that colour text, obey the escape sequences of plain text.
-        plain = {kind: safe_terminal(text) for kind, text in data.items() if kind == "text/plain"}
         publish_display_data(  # type: ignore[no-untyped-call]
-            {**data, **plain},
+            _safe(data),
             dict(metadata or {}),
             transient={"display_id": self._display_id},
             update=update,
@@ -49,8 +73,17 @@ class Output:
         return self._is_shown
 
 
+def _safe(data: Mapping[str, str]) -> dict[str, str]:
+    """Terminals, and front ends that colour text, obey the escape sequences of plain text."""
+    return {kind: safe_terminal(text) if kind == "text/plain" else text for kind, text in data.items()}
+
+
+def running_shell() -> Any:
+    """Return IPython's shell in this process; None where there is none."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
 def has_front_end(shell: Any = None) -> bool:
     """Whether a shell, or the one that runs, belongs to a kernel; a kernel's front end shows rich outputs."""
-    if shell is None and (ipython := sys.modules.get("IPython")) is not None:
-        shell = ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
+    return getattr(shell or running_shell(), "kernel", None) is not None

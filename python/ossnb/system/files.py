@@ -9,10 +9,12 @@ import re
 import shutil
 import stat
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -148,15 +150,28 @@ def parse_size(name: str, text: str) -> int:
 
 
 def default_cache_dir() -> Path:
-    """Return OSSNB_CACHE, or the folder where this platform keeps caches."""
+    """Return the folder for cached files: `usual_cache_dir`, or one for temporary files if that takes none.
+
+    A line on stderr tells so once. A folder that OSSNB_CACHE names stays, whatever is wrong with it.
+    """
+    usual = usual_cache_dir()
+    if usual is not None and (os.environ.get("OSSNB_CACHE") or _takes_files(usual)):
+        return usual
+    return _temporary_cache_dir(usual)
+
+
+def usual_cache_dir() -> Path | None:
+    """Return OSSNB_CACHE, or the folder where this platform keeps caches; None for a user without a home."""
     named = os.environ.get("OSSNB_CACHE")
     if named:
         return expand_user(named, "OSSNB_CACHE")
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "ossnb"
-    if sys.platform == "darwin":
-        return _home() / "Library" / "Caches" / "ossnb"
-    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "ossnb"
+    with contextlib.suppress(RuntimeError):  # no home
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "ossnb"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches" / "ossnb"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ossnb"
+    return None
 
 
 def default_state_dir() -> Path:
@@ -172,4 +187,32 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError:
-        raise ValueError("this user has no home folder for the cache; name a folder in OSSNB_CACHE") from None
+        raise ValueError("this user has no home folder; name a file in OSSNB_LOG") from None
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether files can be written into a folder, which may not exist yet."""
+    there = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
+
+
+@cache
+def _temporary_cache_dir(usual: Path | None) -> Path:
+    """Make the folder that stands in for `usual`. All processes of a user share it, and nobody else may write
+    there: what lies in it is mapped and computed with."""
+    why = "this user has no home folder" if usual is None else f"{usual} cannot be written"
+    advice = "name a folder in the environment variable OSSNB_CACHE"
+    user = os.getuid() if sys.platform != "win32" else ""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"ossnb-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        is_shared = sys.platform != "win32" and (found.st_uid != user or found.st_mode & 0o022)
+        if is_shared or not stat.S_ISDIR(found.st_mode):
+            folder = Path(tempfile.mkdtemp(prefix="ossnb-"))
+    except OSError as error:
+        raise ValueError(
+            f"{why}, nor can {tempfile.tempdir} ({error.strerror or error}); {advice}"
+        ) from error
+    print(f"{why}: files are cached in {folder}; {advice} for another", file=sys.stderr)
+    return folder

@@ -57,7 +57,7 @@ class Panel:
     def refresh(self) -> None:
         """Show the changes, wherever the panel is on a page."""
         if has_front_end() and self._output.is_shown:  # a terminal would print it once more
-            self._output.show(self.bundle())
+            self._output.refresh(self.bundle())
 
     def _ipython_display_(self) -> None:
         if has_front_end() and self.widget is not None:
