@@ -118,8 +118,8 @@ def test_a_prompt_that_is_read_slowly_leaves_no_trace(kernel):
 
 def test_a_bar_comes_when_it_is_full(kernel):
     ran = kernel.run(
-        "from ossnb.notebook.progress import NotebookProgress\n"
-        "bar = NotebookProgress('a model', 2_000_000)\nbar.update(2_000_000)\nbar.close()",
+        "from ossnb.system.progress import start_progress\n"
+        "bar = start_progress('a model', 2_000_000)\nbar.update(2_000_000)\nbar.close()",
         names_cell=False,
     )
     assert plain(ran.first_shown()) == ["a model\n2.0 MB of 2.0 MB, 100%"]

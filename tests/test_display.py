@@ -22,6 +22,7 @@ from ossnb.page.figures import stats_line
 from ossnb.page.limiter import RateLimiter
 from ossnb.page.safe import code_blocks, safe_markdown
 from ossnb.page.terminal import safe_terminal
+from ossnb.system.progress import of_bytes
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -440,7 +441,7 @@ def test_what_a_formula_loses_is_seen():
 
 def test_download_bar_is_one_output_without_widgets(page):
     clock = Clock()
-    bar = NotebookProgress("<b>model</b>: 2.0 GB to download", 2_000_000_000, clock)
+    bar = NotebookProgress("<b>model</b>: 2.0 GB to download", 2_000_000_000, of_bytes(2_000_000_000), clock)
     for step in range(1000):
         clock.now = step / 1000
         bar.update(step * 1_000_000)

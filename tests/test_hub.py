@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -87,7 +88,7 @@ class FakeHub:
 class RecordedProgress:
     shown: ClassVar[list["RecordedProgress"]] = []
 
-    def __init__(self, text: str, total: int) -> None:
+    def __init__(self, text: str, total: int, figures: Callable[[int], str]) -> None:
         self.text, self.total, self.done, self.closed = text, total, [], False
         self.threads: set[int] = set()
         RecordedProgress.shown.append(self)
@@ -412,7 +413,7 @@ def test_hub_bars_are_off_while_fetching_and_back_after(fake):
 
 
 def test_terminal_progress_without_a_terminal_is_one_line(capsys):
-    shown = progress.TerminalProgress("openai/gpt-oss-20b: 13.8 GB to download", 100)
+    shown = progress.TerminalProgress("openai/gpt-oss-20b: 13.8 GB to download", 100, progress.of_bytes(100))
     for done in (10, 50, 100):
         shown.update(done)
     shown.close()
@@ -422,7 +423,7 @@ def test_terminal_progress_without_a_terminal_is_one_line(capsys):
 
 def test_terminal_progress_draws_a_bar(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    shown = progress.TerminalProgress("text", 13_800_000_000)
+    shown = progress.TerminalProgress("text", 13_800_000_000, progress.of_bytes(13_800_000_000))
     shown.update(6_900_000_000)
     shown.update(6_900_000_000)
     shown.close()

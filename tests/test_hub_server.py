@@ -108,7 +108,7 @@ from ossnb.system import progress
 from ossnb.checkpoint.layout import open_checkpoint
 
 class Shown:
-    def __init__(self, text, total):
+    def __init__(self, text, total, figures):
         self.text, self.total, self.done = text, total, 0
     def update(self, done):
         self.done = done

@@ -17,7 +17,7 @@ from ossnb.notebook.display import CellView
 from ossnb.page.figures import stats_line
 from ossnb.page.output import Output
 from ossnb.system.fields import Fields
-from ossnb.system.progress import TerminalProgress
+from ossnb.system.progress import TerminalProgress, of_bytes
 from ossnb.system.text import shown, shown_value
 from ossnb.views.sliders import Sliders
 
@@ -143,7 +143,7 @@ def test_a_view_that_nobody_saw_is_not_drawn(published, monkeypatch):
 def test_figures_and_progress(seen):
     reply = replace(scripted_model(SCRIPTS[1]).generate("Hi"), model=f"a{EVIL}")
     assert not CONTROL.search(stats_line(reply))
-    _, screen = seen(lambda: TerminalProgress(f"{EVIL}: 1 GB to download", 10**9).close())
+    _, screen = seen(lambda: TerminalProgress(f"{EVIL}: 1 GB to download", 10**9, of_bytes(10**9)).close())
     assert not CONTROL.search(screen)
 
 

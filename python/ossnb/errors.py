@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -45,6 +46,7 @@ class Interrupted(KeyboardInterrupt):
     ... except ossnb.Interrupted as stopped: print(stopped.reply.text)
     """
 
-    def __init__(self, reply: Any) -> None:
+    def __init__(self, reply: Any, replies: Sequence[Any] = ()) -> None:
         super().__init__("generation interrupted; the partial reply is in .reply")
         self.reply = reply
+        self.replies = list(replies) or [reply]  # of several samples

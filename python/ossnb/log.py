@@ -76,7 +76,10 @@ def current() -> Path | None:
         return None
     if named:
         return default_file() if named.lower() in ON else expand_user(named, VARIABLE)
-    is_on, path = _switched()
+    try:
+        is_on, path = _switched()
+    except ValueError:  # a user without a home has no switch either
+        return None
     return path if is_on else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack
@@ -21,16 +21,15 @@ from .engine.scheduler import PASS_ROWS, Scheduler
 from .engine.shared import Reading, SharedEngine
 from .engine.trace import BLOCK, Tracing, check_kinds, check_layers
 from .errors import ContextFull
-from .generation.aio import AsyncStream
+from .generation.asking import Asking
 from .generation.keywords import takes
 from .generation.loop import Request
 from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, as_token_ids
 from .generation.record import Look, Origin, Reply
-from .generation.sampling import SAMPLING_DEFAULTS, SamplingOptions
 from .generation.stream import Stream
-from .harmony.messages import Prompt
 from .harmony.prompt import drop_old_analysis, render
 from .harmony.tokenizer import CALL, Tokenizer, fewest_tokens
+from .many.asking import AskingMany
 from .system import machine
 from .system.arguments import integer
 from .system.files import parse_size
@@ -53,7 +52,7 @@ def _kv_bytes(kv_memory: int | str | None) -> int:
     return int(kv_memory)
 
 
-class Model:
+class Model(Asking, AskingMany):
     """A gpt-oss model, ready to generate.
 
     >>> model = ossnb.load("demo")
@@ -94,7 +93,9 @@ class Model:
         engine = SharedEngine(core, files)
         self._scheduler: Scheduler | None = Scheduler(engine, PrefixTree(core, _kv_bytes(kv_memory)))
 
-    def _open(self) -> Scheduler:
+    @property
+    def scheduler(self) -> Scheduler:
+        """The passes of the engine and the kept keys and values; raises RuntimeError for a closed model."""
         if self._scheduler is None:
             raise RuntimeError(f"the model {self.source!r} was closed; load it again")
         return self._scheduler
@@ -102,7 +103,7 @@ class Model:
     @property
     def engine(self) -> SharedEngine:
         """The C++ engine and its turns, for measurements; raises RuntimeError once the model is closed."""
-        return self._open().engine
+        return self.scheduler.engine
 
     @property
     def device(self) -> str:
@@ -153,9 +154,9 @@ class Model:
                 "generate(...) takes a prompt as it is"
             )
         question.sampling.check_vocabulary(self.config.vocab_size)
-        prompt = self._prompt_tokens(question)
-        begun = self._token_ids(question.begun) if question.begun else []
-        self._check_context(len(prompt) + len(begun))
+        prompt = self.prompt_tokens(question)
+        begun = self.token_ids(question.begun) if question.begun else []
+        self.check_context(len(prompt) + len(begun))
         request = Request(
             dataclasses.replace(question, sampling=question.sampling.with_seed()),
             prompt,
@@ -175,19 +176,23 @@ class Model:
             finally:
                 log.keep(question, reply)
 
-        return Stream(self._open(), request, ended)
+        return Stream(self.scheduler, request, ended)
 
-    def _prompt_tokens(self, question: Question) -> list[int]:
-        """Return the tokens of a question's prompt; a conversation is rendered first."""
+    def prompt_tokens(self, question: Question) -> list[int]:
+        """Return the tokens of a question's prompt; a conversation is rendered first.
+
+        >>> len(model.prompt_tokens(ossnb.Question.of("What is 2 + 2?")))
+        64
+        """
         if isinstance(question.prompt, str):
-            self._check_context(fewest_tokens([question.prompt]), "at least ")
-            return self._token_ids(self.tokenizer.encode(question.prompt))
+            self.check_context(fewest_tokens([question.prompt]), "at least ")
+            return self.token_ids(self.tokenizer.encode(question.prompt))
         if question.prompt is not None:
-            return self._token_ids(question.prompt)
+            return self.token_ids(question.prompt)
         assert question.effort is not None, "a conversation always has an effort"
         self._check_harmony()
         texts = (message.content for message in drop_old_analysis(question.messages))
-        self._check_context(fewest_tokens((*texts, question.instructions or "")), "at least ")
+        self.check_context(fewest_tokens((*texts, question.instructions or "")), "at least ")
         return render(
             question.messages,
             instructions=question.instructions,
@@ -195,7 +200,8 @@ class Model:
             tools=question.tools,
         )
 
-    def _check_context(self, n_tokens: int, about: str = "") -> None:
+    def check_context(self, n_tokens: int, about: str = "") -> None:
+        """Raise ContextFull where a prompt of so many tokens leaves no room for an answer."""
         if n_tokens < self.context:
             return
         most = self.config.max_position_embeddings
@@ -204,139 +210,6 @@ class Model:
             f"the prompt has {about}{n_tokens:,} tokens and the context holds {self.context:,}: shorten it, "
             f"or start a new chat{more}"
         )
-
-    @takes(QUESTION_DEFAULTS)
-    def generate(
-        self,
-        prompt_or_messages: Prompt,
-        instructions: str | None = None,
-        effort: str | None = "medium",
-        **options: Unpack[QuestionOptions],
-    ) -> Reply:
-        """Answer a prompt, or the last of a list of messages, and return the whole reply.
-
-        >>> model = ossnb.load("demo")
-        >>> model.generate("What is 2 + 2?", effort="low", seed=7).text
-        '2 + 2 = 4.'
-
-        Messages are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
-        `reply.messages`. `instructions` are what other libraries call the system prompt. `effort` is low,
-        medium or high. `tools` are functions as JSON schemas; `reply.tool_calls` has the calls that the model
-        wants, and none is executed. `max_tokens` None goes on until the model ends or the context is full
-        (finish_reason "context"). `stop` takes token ids, and strings, which are looked for in the answer's
-        text. The same `seed` gives the same text; without a seed one is drawn, and `reply.seed` has it. An
-        interrupt raises Interrupted, with the partial reply in `.reply`. Raises ContextFull if the prompt
-        leaves no room for an answer, ValueError for settings out of range, TypeError for settings that do not
-        exist.
-        """
-        return self.ask(Question.of(prompt_or_messages, instructions, effort, **options)).run()
-
-    @takes(QUESTION_DEFAULTS)
-    def stream(
-        self,
-        prompt_or_messages: Prompt,
-        instructions: str | None = None,
-        effort: str | None = "medium",
-        *,
-        on_end: Callable[[Reply], None] | None = None,
-        **options: Unpack[QuestionOptions],
-    ) -> Stream:
-        """Answer as `generate` does, event by event.
-
-        >>> model = ossnb.load("demo")
-        >>> [e.text for e in model.stream("What is 2 + 2?", seed=7) if e.kind == "answer"][-2:]
-        ['4', '.']
-
-        Returns an iterator of Event with `reply`, `close` and `cancel`. `on_end` is called once with the
-        reply, however the generation ends.
-        """
-        return self.ask(Question.of(prompt_or_messages, instructions, effort, **options), on_end=on_end)
-
-    @takes(QUESTION_DEFAULTS)
-    async def agenerate(
-        self,
-        prompt_or_messages: Prompt,
-        instructions: str | None = None,
-        effort: str | None = "medium",
-        **options: Unpack[QuestionOptions],
-    ) -> Reply:
-        """Answer as `generate` does, for `await`: the event loop stays free, and an interrupt or a cancel
-        works.
-
-        >>> reply = await model.agenerate("What is 2 + 2?")
-
-        Several prompts at once are answered one after the other. A cancelled call raises CancelledError with
-        the partial reply in `.reply`; after a timeout, this error is the TimeoutError's `__cause__`. To keep
-        the partial reply at hand in any case, write `stream = model.astream(...)`, `await stream.run()`.
-        """
-        return await self.astream(prompt_or_messages, instructions, effort, **options).run()
-
-    @takes(QUESTION_DEFAULTS)
-    def astream(
-        self,
-        prompt_or_messages: Prompt,
-        instructions: str | None = None,
-        effort: str | None = "medium",
-        *,
-        on_end: Callable[[Reply], None] | None = None,
-        **options: Unpack[QuestionOptions],
-    ) -> AsyncStream:
-        """Answer as `stream` does, for `async for`.
-
-        >>> async for event in model.astream("2 + 2?", effort="low", seed=7): print(event.text, end="")
-        2 + 2 = 4.
-
-        Returns an AsyncStream with `reply`, `run`, `cancel` and `aclose`; leaving the loop ends the
-        generation. `on_end` is called in a thread.
-        """
-        return AsyncStream(
-            lambda: self.stream(prompt_or_messages, instructions, effort, on_end=on_end, **options)
-        )
-
-    @takes(SAMPLING_DEFAULTS)
-    def complete(self, prompt: str | Iterable[int], **sampling: Unpack[SamplingOptions]) -> Reply:
-        """Continue raw text, or token ids, without harmony; `reply.text` has everything that was written.
-
-        >>> model.complete("Roses are red, violets", max_tokens=2, temperature=0).text
-        ' are blue'
-
-        The text ends at `<|return|>`, `<|endoftext|>`, `stop`, `max_tokens` or the end of the context.
-        """
-        return self.ask(Question.raw(prompt, **sampling)).run()
-
-    @takes(SAMPLING_DEFAULTS)
-    def stream_complete(
-        self,
-        prompt: str | Iterable[int],
-        *,
-        on_end: Callable[[Reply], None] | None = None,
-        **sampling: Unpack[SamplingOptions],
-    ) -> Stream:
-        """Continue raw text as `complete` does, event by event; every text is an "answer" event.
-
-        >>> [e.text for e in model.stream_complete("Roses are red, violets", temperature=0, max_tokens=2)]
-        [' are', ' blue', '']
-        """
-        return self.ask(Question.raw(prompt, **sampling), on_end=on_end)
-
-    @takes(SAMPLING_DEFAULTS, shown=False)
-    def stream_branch(
-        self,
-        reply: Reply,
-        at: int,
-        text: str | Sequence[int],
-        *,
-        on_end: Callable[[Reply], None] | None = None,
-        **sampling: Unpack[SamplingOptions],
-    ) -> Stream:
-        """Go on from the middle of a reply as `Reply.branch` does, event by event.
-
-        >>> model.stream_branch(reply, 41, "The").run().text
-        'The answer is 42.'
-
-        The events begin with the tokens that stay. `logprobs` are not recorded: `inspect` has them.
-        """
-        return self.ask(Question.branch(reply, at, text, **sampling), on_end=on_end)
 
     @takes(QUESTION_DEFAULTS)
     def chat(
@@ -378,7 +251,7 @@ class Model:
         Every position is computed. Raises MemoryError if the array does not fit (T * V * 4 bytes), ValueError
         for a token out of range, ContextFull for more tokens than the context holds.
         """
-        tokens = np.asarray(self._token_ids(token_ids), np.int32)
+        tokens = np.asarray(self.token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), len(tokens) * self.config.vocab_size * 4)
         logits = np.empty((len(tokens), self.config.vocab_size), np.float32)
         reading = self.engine.reading(f"computing the logits of {len(tokens):,} tokens")
@@ -396,7 +269,7 @@ class Model:
 
         The part before `start` is taken from kept keys and values where there are some.
         """
-        tokens = np.asarray(self._token_ids(token_ids), np.int32)
+        tokens = np.asarray(self.token_ids(token_ids), np.int32)
         start = integer("start", start, 0, len(tokens), what="a place among the tokens")
         self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
         reading = self.engine.reading(f"computing the logits of {len(tokens):,} tokens")
@@ -414,7 +287,7 @@ class Model:
         [L, n, E], "experts" int32 and "expert_weights" [L, n, A]. `trace` keeps and joins some of them.
         Errors as for `logits`.
         """
-        tokens = np.asarray(self._token_ids(token_ids), np.int32)
+        tokens = np.asarray(self.token_ids(token_ids), np.int32)
         start = integer("start", start, 0, len(tokens), what="a place among the tokens")
         row = self.config.vocab_size + (self.config.num_hidden_layers + 1) * self.config.hidden_size
         self._check_room("arrays", len(tokens), BLOCK * row * 4)
@@ -467,7 +340,7 @@ class Model:
         if isinstance(prompt, str):
             self._check_room("arrays", fewest_tokens([prompt]), 0)
         encoded = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
-        tokens = np.asarray(self._token_ids(encoded), np.int32)
+        tokens = np.asarray(self.token_ids(encoded), np.int32)
         tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)
         self._check_room("arrays", len(tokens), tracing.n_bytes)
         reading = self.engine.reading(f"tracing {len(tokens):,} tokens")
@@ -476,7 +349,7 @@ class Model:
     def _read(self, reading: Reading, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`; only the part that no kept sequence holds is computed."""
         probe = np.append(tokens, np.int32(0))  # the cache leaves out the last token of what it is asked for
-        sequence, n_cached = self._open().tree.longest(probe) or (reading.sequence(), 0)
+        sequence, n_cached = self.scheduler.tree.longest(probe) or (reading.sequence(), 0)
         for at in range(n_cached, len(tokens), PASS_ROWS):
             reading.read(sequence, tokens[at : at + PASS_ROWS])
         return sequence
@@ -490,7 +363,7 @@ class Model:
                 "ask for fewer"
             )
 
-    def _token_ids(self, ids: Iterable[int]) -> list[int]:
+    def token_ids(self, ids: Iterable[int]) -> list[int]:
         """Check token ids from a caller or a text; a small model's vocabulary may lack some."""
         tokens, n_vocab = list(as_token_ids(ids)), self.config.vocab_size
         for i, token in enumerate(tokens):
@@ -503,7 +376,7 @@ class Model:
     @property
     def n_kept_bytes(self) -> int:
         """Bytes of keys and values kept from earlier prompts and replies; `forget` frees them."""
-        return self._open().tree.n_bytes
+        return self.scheduler.tree.n_bytes
 
     def forget(self) -> None:
         """Free the keys and values kept from earlier prompts and replies, and what views have read of them.
@@ -512,7 +385,7 @@ class Model:
         0
         """
         self.engine.check_whole()
-        self._open().tree.clear()
+        self.scheduler.tree.clear()
         self.kept.clear()
 
     def close(self) -> None:

@@ -156,7 +156,8 @@ class Ride(Use):
         """Make the sequence ready for a feed and return the position of the first token to read."""
         tokens = np.asarray(feed.tokens, np.int32)
         if self.sequence is None:
-            known = self.scheduler.tree.longest(tokens)
+            n_known = len(tokens) - max(len(feed.choosers) - 1, 0)  # the rows with a choice are computed
+            known = self.scheduler.tree.longest(tokens[:n_known])
             self.sequence, self.n_cached = known or (self.core.sequence(), 0)
             self.tokens = tokens[: self.n_cached].tolist()
             tokens = tokens[self.n_cached :]

@@ -50,7 +50,7 @@ ELSEWHERE = {
 }
 
 _NO_SCHEMA = "no answer can be held to a schema yet; say in the prompt what it should look like"
-_ONE_REPLY = "a call gives one reply; for several: [generate(prompt, seed=seed) for seed in range(3)]"
+_ONE_REPLY = "a call gives one reply; for several: model.samples(prompt, 3)"
 _GIVEN_FIRST = "give it first and without a name, as in {example}"
 _LOADED_FIRST = 'load it first: model = ossnb.load("20b"); model.generate(...)'
 

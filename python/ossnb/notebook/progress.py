@@ -1,4 +1,4 @@
-"""A download's bar in a notebook: plain HTML, because a widget would break the saved notebook."""
+"""The bar of long work in a notebook, such as a download: plain HTML, because a widget would break the saved notebook."""
 
 import html
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..page.limiter import RateLimiter
 from ..page.output import QUIET, Output
-from ..system.progress import size_text
+from ..system.progress import Figures
 
 WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block;border-radius:0.3em"
 
@@ -14,22 +14,25 @@ WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block
 class NotebookProgress:
     """A line of text and a bar below it, updated in place.
 
-    >>> bar = NotebookProgress("13.8 GB to download", 13_800_000_000)  # draws in a notebook  # doctest: +SKIP
-    >>> bar.update(6_900_000_000); bar.close()  # draws in a notebook  # doctest: +SKIP
+    >>> bar = NotebookProgress("8 rows", 8, str)  # draws in a notebook  # doctest: +SKIP
+    >>> bar.update(4); bar.close()  # draws in a notebook  # doctest: +SKIP
     """
 
-    def __init__(self, text: str, total_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, text: str, total: int, figures: Figures, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._text = text
-        self._total = max(total_bytes, 1)
+        self._total = max(total, 1)
+        self._figures = figures
         self._done = 0
         self._limiter = RateLimiter(clock)
         self._output = Output()
         self._show()
 
-    def update(self, done_bytes: int) -> None:
+    def update(self, done: int) -> None:
         """Move the bar; calls more often than the page can draw do no harm."""
-        has_moved = done_bytes != self._done
-        self._done = done_bytes
+        has_moved = done != self._done
+        self._done = done
         if has_moved and self._limiter.ready(0):
             self._show()
 
@@ -39,9 +42,9 @@ class NotebookProgress:
 
     def _show(self, is_last: bool = False) -> None:
         share = min(self._done / self._total, 1.0)
-        figures = f"{size_text(self._done)} of {size_text(self._total)}, {share:.0%}"
+        figures = self._figures(self._done)
         colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
         role = f'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
         bar = f'<span {role} style="{WIDTH};background:linear-gradient(to right,{colours})"></span>'
-        page = f'<div style="{QUIET}">{html.escape(self._text)}<br>{bar}{figures}</div>'
+        page = f'<div style="{QUIET}">{html.escape(self._text)}<br>{bar}{html.escape(figures)}</div>'
         self._output.show({"text/html": page, "text/plain": f"{self._text}\n{figures}"}, is_last=is_last)

@@ -1,4 +1,5 @@
-"""The progress of a download, on a terminal's standard error unless a front end brings its own display.
+"""The progress of long work, such as a download: on a terminal's standard error, unless a front end brings its
+own display.
 
 This module stands apart from the hub, so a notebook can name its bar without the hub's slow import.
 """
@@ -13,14 +14,16 @@ from .text import safe_terminal
 
 
 class Progress(Protocol):
-    """Shows how far a download is. Only the thread that wants the download calls it."""
+    """Shows how far the work is. Only the thread that wants the work done calls it."""
 
-    def update(self, done_bytes: int) -> None: ...
+    def update(self, done: int) -> None: ...
     def close(self) -> None: ...
 
 
-# (one line of text, bytes to download) → its display. The text must be shown.
-ProgressFactory = Callable[[str, int], Progress]
+Figures = Callable[[int], str]  # how far it is → in words
+
+# (one line of text, bytes or things to do, its figures) → its display. The text must be shown.
+ProgressFactory = Callable[[str, int, Figures], Progress]
 
 
 class TerminalProgress:
@@ -28,16 +31,17 @@ class TerminalProgress:
 
     _WIDTH = 30
 
-    def __init__(self, text: str, total_bytes: int) -> None:
-        self._total = max(total_bytes, 1)
+    def __init__(self, text: str, total: int, figures: Figures) -> None:
+        self._total = max(total, 1)
+        self._figures = figures
         self._is_tty = sys.stderr.isatty()
         self._shown = ""
         print(safe_terminal(text), file=sys.stderr, flush=True)
 
-    def update(self, done_bytes: int) -> None:
-        share = min(done_bytes / self._total, 1.0)
+    def update(self, done: int) -> None:
+        share = min(done / self._total, 1.0)
         bar = "█" * round(share * self._WIDTH)
-        line = f"{bar:░<{self._WIDTH}} {size_text(done_bytes)} of {size_text(self._total)}, {share:.0%}"
+        line = f"{bar:░<{self._WIDTH}} {self._figures(done)}"
         if self._is_tty and line != self._shown:
             print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
             self._shown = line
@@ -51,14 +55,23 @@ _factory: ProgressFactory = TerminalProgress
 
 
 def set_progress_factory(factory: ProgressFactory) -> None:
-    """Show downloads by `factory(text, total_bytes)`, which returns a Progress."""
+    """Show long work by `factory(text, total, figures)`, which returns a Progress."""
     global _factory
     _factory = factory
 
 
-def start_progress(text: str, total_bytes: int) -> Progress:
-    """Begin to show a download of `total_bytes`."""
-    return _factory(text, total_bytes)
+def start_progress(text: str, total: int, figures: Figures | None = None) -> Progress:
+    """Begin to show a download of `total` bytes, or other work that `figures` puts into words."""
+    return _factory(text, total, figures or of_bytes(total))
+
+
+def of_bytes(total: int) -> Figures:
+    """Return the figures of a download.
+
+    >>> of_bytes(2_000_000)(1_000_000)
+    '1.0 MB of 2.0 MB, 50%'
+    """
+    return lambda done: f"{size_text(done)} of {size_text(total)}, {min(done / max(total, 1), 1.0):.0%}"
 
 
 def size_text(n_bytes: int) -> str:

@@ -1,0 +1,1 @@
+"""Many questions to one model: samples of one answer, rows of a table."""

@@ -1,0 +1,292 @@
+"""A question for each row of a table: many are answered at a time, and none waits for another."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ..engine.estimate import duration
+from ..errors import DeviceError
+from ..generation.question import Question
+from ..generation.record import Reply
+from ..generation.stream import Stream
+from ..harmony.messages import Prompt
+from ..system.progress import Progress, start_progress
+from .rows import Template, check_template, prompt_of, rows_of
+from .store import Store
+from .together import as_done
+
+OF_A_ROW = (ValueError, MemoryError, DeviceError)  # an error of one answer; any other ends the map
+
+
+class Asked(Protocol):
+    """A model, as a map knows it."""
+
+    fingerprint: str
+    precision: str
+
+    def ask(self, question: Question) -> Stream: ...
+    def read_ahead(self, question: Question) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one row: a reply, or the error that stands in its place.
+
+    >>> answer = model.map(["Hi"], temperature=0)[0]
+    >>> answer.number, answer.row, answer.error
+    (0, 'Hi', None)
+    """
+
+    number: int  # of the row, from 0
+    row: Any
+    reply: Reply | None = None
+    error: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The reply's text; "" where there is an error."""
+        return "" if self.reply is None else self.reply.text
+
+    def __str__(self) -> str:
+        return self.text if self.error is None else self.error
+
+
+class Answers:
+    """The answers to a question asked of each row. Nothing runs until you read them.
+
+    >>> answers = model.map([{"a": 17, "b": 25}, {"a": 2, "b": 2}], "What is {a} + {b}?", temperature=0)
+    >>> [answer.text for answer in answers]
+    ['17 + 25 = 42.', '2 + 2 = 4.']
+
+    A loop over them gives them in the rows' order, `as_done` as they come, and `run` answers all. An
+    interrupt keeps those that are there (`found`); reading on answers the rest. Each reply is the one that a
+    single call with its seed gives, bit for bit. A row's seed comes from `seed` and the row's own question:
+    other rows do not change it, and equal questions are answered once. A row that cannot be asked, or whose
+    answer fails, has its error in its place.
+    """
+
+    def __init__(
+        self,
+        model: Asked,
+        rows: Any,
+        template: Template,
+        make_question: Callable[[Prompt], Question],
+        *,
+        seed: int | None,
+        in_flight: int,
+        resume: Path | None,
+        retry_errors: bool,
+        show_progress: bool,
+    ) -> None:
+        check_template(template, rows)
+        self.rows = rows_of(rows)
+        self.found: dict[int, Answer] = {}  # the number of a row → its answer
+        self._model, self._template, self._make_question = model, template, make_question
+        self._in_flight, self._retry_errors = in_flight, retry_errors
+        self._show_progress = show_progress
+        self._resume = resume
+        self._seed = seed
+        if resume is not None:
+            self._open_store(resume).close()  # a file that does not fit is told at once
+
+    @property
+    def seed(self) -> int:
+        """The seed that all rows' seeds come from; drawn where none was given."""
+        if self._seed is None:
+            self._seed = secrets.randbits(32)
+        return self._seed
+
+    def run(self) -> Answers:
+        """Answer all rows that have no answer yet."""
+        for _ in self.as_done():
+            pass
+        return self
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Answer]:
+        coming = self.as_done()
+        for number in range(len(self.rows)):
+            while number not in self.found:
+                next(coming)
+            yield self.found[number]
+
+    def __getitem__(self, number: int) -> Answer:
+        """Return the answer of a row; all rows are answered first if this one has none yet."""
+        wanted = range(len(self.rows))[number]
+        if wanted not in self.found:
+            self.run()
+        return self.found[wanted]
+
+    def as_done(self) -> Iterator[Answer]:
+        """Answer all rows that have no answer yet, and yield each answer as it comes.
+
+        >>> sorted(answer.number for answer in model.map(["Hi", "Hello"], seed=1).as_done())
+        [0, 1]
+        """
+        store = None if self._resume is None else self._open_store(self._resume)
+        try:
+            waiting, ready = self._waiting(store)
+            progress = _Progress(len(self.rows), len(self.found) + len(ready), self._show_progress)
+            try:
+                yield from self._kept(ready)
+                yield from self._asked(waiting, store, progress)
+            finally:
+                progress.close()
+        finally:
+            if store is not None:
+                store.close()
+
+    # ---- one row after the other ---------------------------------------------------------------------------
+
+    def _kept(self, answers: list[Answer]) -> Iterator[Answer]:
+        for answer in answers:
+            self.found[answer.number] = answer
+            yield answer
+
+    def _asked(self, waiting: list[_Asked], store: Store | None, progress: _Progress) -> Iterator[Answer]:
+        if len(waiting) > 1:
+            with contextlib.suppress(*OF_A_ROW):  # it has its place among the answers
+                self._model.read_ahead(
+                    waiting[0].question
+                )  # the others find what they have in common with it
+        tasks = (_Task(self._model, asked.question) for asked in waiting)
+        for at, result in as_done(tasks, self._in_flight):
+            if isinstance(result, BaseException) and not isinstance(result, OF_A_ROW):
+                raise result
+            answers = [self._answer(number, result) for number in waiting[at].numbers]
+            if store is not None:
+                store.add(waiting[at].key, _as_line(answers[0]))
+            progress.add(len(answers), result if isinstance(result, Reply) else None)
+            yield from self._kept(answers)
+
+    def _answer(self, number: int, result: Reply | BaseException) -> Answer:
+        if isinstance(result, Reply):
+            return Answer(number, self.rows[number], result)
+        return Answer(number, self.rows[number], error=f"{type(result).__name__}: {result}")
+
+    def _waiting(self, store: Store | None) -> tuple[list[_Asked], list[Answer]]:
+        """Return the questions to ask, and the answers that are there already."""
+        waiting: dict[str, _Asked] = {}
+        ready: list[Answer] = []
+        for number, row in enumerate(self.rows):
+            if number in self.found:
+                continue
+            try:
+                question = self._make_question(prompt_of(self._template, row))
+            except Exception as error:  # of a function of the caller's, too
+                ready.append(self._answer(number, error))
+                continue
+            key = self._key(question)
+            known = None if store is None else store.answers.get(key)
+            if known is not None and not (self._retry_errors and "error" in known):
+                ready.append(_from_line(number, row, known))
+                continue
+            if key not in waiting:
+                seeded = replace(question.sampling, seed=self._seed_of(key))
+                waiting[key] = _Asked(key, replace(question, sampling=seeded), [])
+            waiting[key].numbers.append(number)
+        return list(waiting.values()), ready
+
+    def _seed_of(self, key: str) -> int:
+        return int.from_bytes(hashlib.sha256(f"{self.seed}:{key}".encode()).digest()[:4], "big")
+
+    def _key(self, question: Question) -> str:
+        """Return a name for the question and the model, the same in every process; the seed is not in it."""
+        settings = {**question.sampling.to_dict(), "seed": None}
+        content = [
+            [message.to_dict() for message in question.messages],
+            [question.instructions, question.effort, list(question.tools), settings],
+            [self._model.fingerprint, self._model.precision],
+        ]
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _open_store(self, path: Path) -> Store:
+        store = Store(path, self._seed)
+        self._seed = store.seed
+        return store
+
+    def __repr__(self) -> str:
+        n_errors = sum(answer.error is not None for answer in self.found.values())
+        errors = f", {n_errors:,} of them errors" if n_errors else ""
+        return f"Answers({len(self.found):,} of {len(self.rows):,} rows{errors})"
+
+
+class _Asked(NamedTuple):
+    """A question, and the rows that it is asked for."""
+
+    key: str
+    question: Question
+    numbers: list[int]
+
+
+class _Task:
+    """A question on its way; its prompt is rendered in the thread that asks."""
+
+    def __init__(self, model: Asked, question: Question) -> None:
+        self._model, self._question = model, question
+        self._stream: Stream | None = None
+        self._is_cancelled = False
+
+    def run(self) -> Reply:
+        self._stream = self._model.ask(self._question)
+        if self._is_cancelled:
+            self._stream.cancel()
+        return self._stream.run()
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+        if self._stream is not None:
+            self._stream.cancel()
+
+
+class _Progress:
+    """One line: rows, tokens a second, time left."""
+
+    def __init__(self, n_rows: int, n_done: int, is_shown: bool) -> None:
+        self._n_rows, self._n_done, self._n_first = n_rows, n_done, n_done
+        self._n_tokens = 0
+        self._began = time.monotonic()
+        self._line: Progress | None = None
+        if is_shown and n_rows > n_done:
+            self._line = start_progress(f"{n_rows - n_done:,} rows to answer", n_rows, self._figures)
+
+    def add(self, n_rows: int, reply: Reply | None) -> None:
+        self._n_done += n_rows
+        if reply is not None:
+            self._n_tokens += reply.stats.n_new_tokens
+        if self._line is not None:
+            self._line.update(self._n_done)
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+
+    def _figures(self, n_done: int) -> str:
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        figures = f"{n_done:,} of {self._n_rows:,} rows"
+        if (n_new := n_done - self._n_first) > 0:
+            figures += f", {self._n_tokens / seconds:.1f} tok/s"
+            if n_done < self._n_rows:
+                figures += f", about {duration(seconds / n_new * (self._n_rows - n_done))} left"
+        return figures
+
+
+def _as_line(answer: Answer) -> dict[str, Any]:
+    return {"error": answer.error} if answer.reply is None else {"reply": answer.reply.to_dict()}
+
+
+def _from_line(number: int, row: Any, line: dict[str, Any]) -> Answer:
+    if "error" in line:
+        return Answer(number, row, error=str(line["error"]))
+    return Answer(number, row, Reply.from_dict(line["reply"]))

@@ -1,0 +1,87 @@
+"""The rows of a table, and the prompt that a template makes of each."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..harmony.messages import Prompt
+from ..system.text import shown, shown_value
+
+Template = str | Callable[[Any], Prompt] | None
+
+
+def rows_of(rows: Any) -> list[Any]:
+    """Return the rows of an iterable, a frame or a column; those of a frame are dicts.
+
+    >>> rows_of(["a", "b"])
+    ['a', 'b']
+
+    Raises TypeError for what has no rows.
+    """
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+        raise TypeError(
+            f"map takes rows: a list, any other iterable, or a frame or column of pandas or polars; got "
+            f"{shown_value(rows)}"
+        )
+    if hasattr(rows, "iter_rows"):  # polars
+        return list(rows.iter_rows(named=True))
+    if hasattr(rows, "columns") and hasattr(rows, "to_dict"):  # pandas
+        return list(rows.to_dict("records"))
+    return list(rows)
+
+
+def check_template(template: Template, rows: Any) -> None:
+    """Raise TypeError for what is no template, ValueError for one that does not fit a frame's columns."""
+    if template is not None and not isinstance(template, str) and not callable(template):
+        raise TypeError(
+            "a template is a text such as 'Translate: {title}', a function of a row, or None where the rows "
+            f"are prompts; got {shown_value(template)}"
+        )
+    if not isinstance(template, str):
+        return
+    names = field_names(template)
+    columns = getattr(rows, "columns", None)
+    if columns is not None and (missing := [name for name in names if name not in list(columns)]):
+        there = ", ".join(map(str, columns))
+        raise ValueError(f"the template needs a column {missing[0]!r}, and the frame has: {there}")
+
+
+def field_names(template: str) -> list[str]:
+    """List the names in a template's braces; ValueError for braces that do not match.
+
+    >>> field_names("{title}: {text}")
+    ['title', 'text']
+    """
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise ValueError(f"the template {shown(template)!r} has a mistake: {error}; {{{{ writes {{") from None
+    return [name.split(".")[0].split("[")[0] for name in fields if name]
+
+
+def prompt_of(template: Template, row: Any) -> Prompt:
+    """Return the prompt of one row.
+
+    >>> prompt_of("{a} + {b}?", {"a": 1, "b": 2}), prompt_of("Spell {}.", "cat"), prompt_of(None, "Hi")
+    ('1 + 2?', 'Spell cat.', 'Hi')
+
+    Raises whatever a function raises, and ValueError for a row that lacks what the template needs.
+    """
+    if template is None:
+        prompt: Prompt = row
+        return prompt
+    if not isinstance(template, str):
+        return template(row)
+    try:
+        if isinstance(row, Mapping):
+            return template.format(**{str(name): value for name, value in row.items()})
+        return template.format(*(row if isinstance(row, tuple) else (row,)))
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+        has = (
+            f"it has {', '.join(map(str, row))}" if isinstance(row, Mapping) else f"it is {shown_value(row)}"
+        )
+        raise ValueError(
+            f"the row does not fit the template ({type(error).__name__}: {error}); {has}"
+        ) from None

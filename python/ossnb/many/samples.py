@@ -1,0 +1,48 @@
+"""Several answers to one question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from ..errors import Interrupted
+from ..generation.question import Question
+from ..generation.record import Reply
+from ..generation.sampling import MAX_SEED
+from ..generation.stream import Stream
+from .together import as_done
+
+IN_FLIGHT = 16  # answers that are written at a time: with more, arithmetic and not memory sets the speed
+
+
+class Asked(Protocol):
+    """A model, as this room knows it."""
+
+    def ask(self, question: Question) -> Stream: ...
+    def read_ahead(self, question: Question) -> int: ...
+
+
+def samples(model: Asked, question: Question, n: int) -> list[Reply]:
+    """Answer a question n times at the same time, with the seeds s, s + 1, ... of its settings.
+
+    >>> question = ossnb.Question.of("Tell me a joke", seed=7)
+    >>> [reply.seed for reply in samples(model, question, 2)]
+    [7, 8]
+
+    The prompt is read once. Each reply is the one that a single call with its seed gives. An interrupt raises
+    Interrupted with all replies so far in `.replies`; an error of one ends all.
+    """
+    first = question.sampling.with_seed()
+    assert first.seed is not None
+    seeds = [(first.seed + i) % (MAX_SEED + 1) for i in range(n)]
+    if n > 1:
+        model.read_ahead(question)
+    streams = [model.ask(replace(question, sampling=replace(first, seed=seed))) for seed in seeds]
+    try:
+        for _, result in as_done(streams, IN_FLIGHT):
+            if isinstance(result, BaseException):
+                raise result
+    except KeyboardInterrupt:
+        begun = [stream.reply for stream in streams]
+        raise Interrupted(begun[0], replies=begun) from None
+    return [stream.reply for stream in streams]

@@ -1,0 +1,112 @@
+"""A file of answers, one line of JSON each, so that a map goes on after the process was killed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..system.fields import is_integer
+from ..system.files import lock_file, open_file
+from ..system.text import shown
+
+FORMAT, VERSION = "ossnb map", 1
+
+
+class Store:
+    """The answers in a file, by key; `add` appends one and hands it to the system at once.
+
+    >>> with Store(Path("out.jsonl"), seed=7) as store:
+    ...     store.add("key of a row", {"text": "4"})
+    >>> with Store(Path("out.jsonl")) as store: store.seed, store.answers
+    (7, {'key of a row': {'text': '4'}})
+
+    The first line has the seed, which is drawn where none is given. A last line that a killed process left
+    half written is cut off. A file of another kind, or a damaged line in the middle, is a ValueError that
+    names the line; nothing is changed then. Another process that has the file open is a BlockingIOError.
+    """
+
+    def __init__(self, path: Path, seed: int | None = None) -> None:
+        self.path = path
+        self.answers: dict[str, dict[str, Any]] = {}
+        if path.exists():
+            open_file(path).close()  # no pipe, no device
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self._file: BinaryIO = os.fdopen(descriptor, "r+b")
+        try:
+            if lock_file(self._file) is False:
+                raise BlockingIOError(errno.EAGAIN, "another process writes its answers there", str(path))
+            self.seed = self._read(seed)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def add(self, key: str, answer: dict[str, Any]) -> None:
+        """Write an answer down."""
+        self.answers[key] = answer
+        self._write({"key": key, **answer})
+
+    def close(self) -> None:
+        """Close the file; others may write it then."""
+        self._file.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self, seed: int | None) -> int:
+        """Read the lines, and begin an empty file; return the seed."""
+        n_whole = 0
+        header: dict[str, Any] | None = None
+        for number, line in enumerate(self._file, start=1):
+            if not line.endswith(b"\n"):
+                break  # half a line
+            content = self._parsed(line, number)
+            if header is None:
+                header = self._checked_header(content, seed)
+            else:
+                self.answers[content.pop("key")] = content
+            n_whole += len(line)
+        self._file.seek(n_whole)
+        self._file.truncate()
+        if header is None:
+            seed = secrets.randbits(32) if seed is None else seed
+            header = {"format": FORMAT, "version": VERSION, "seed": seed}
+            self._write(header)
+        return int(header["seed"])
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict) or (number > 1 and not isinstance(content.get("key"), str)):
+            raise ValueError(
+                f"line {number} of {shown(str(self.path))!r} is no answer of a map: name another file, or "
+                "mend that line"
+            )
+        return content
+
+    def _checked_header(self, content: dict[str, Any], seed: int | None) -> dict[str, Any]:
+        if content.get("format") != FORMAT or content.get("version") != VERSION:
+            raise ValueError(
+                f"{shown(str(self.path))!r} is no file of a map's answers (version {VERSION}): name another"
+            )
+        found = content.get("seed")
+        if not is_integer(found):
+            raise ValueError(f"the seed in {shown(str(self.path))!r} must be a number >= 0, got {found!r}")
+        if seed is not None and found != seed:
+            raise ValueError(
+                f"{shown(str(self.path))!r} was begun with seed={found}, got seed={seed}: leave the seed "
+                "out, or name another file"
+            )
+        return content
+
+    def _write(self, content: dict[str, Any]) -> None:
+        self._file.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()

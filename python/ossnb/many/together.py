@@ -1,0 +1,81 @@
+"""Tasks that run at the same time, a thread for each: threads that wait for the engine share its passes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Protocol, TypeVar
+
+from ..engine.turns import POLL_S, wait_forever_here
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Task(Protocol[T_co]):
+    """Something that takes long and can be told to stop, such as a Stream."""
+
+    def run(self) -> T_co: ...
+    def cancel(self) -> None: ...
+
+
+def as_done(tasks: Iterable[Task[T]], most: int) -> Iterator[tuple[int, T | BaseException]]:
+    """Run tasks, at most so many at a time, and yield the number of each with its result as they end.
+
+    >>> streams = [model.stream("What is 2 + 2?", seed=seed) for seed in (1, 2)]
+    >>> sorted((i, reply.text) for i, reply in as_done(streams, most=2))
+    [(0, '2 + 2 = 4.'), (1, '2 + 2 = 4.')]
+
+    A task that raises has its error as its result. A task is taken from `tasks` when there is room for it. If
+    the caller stops, or is interrupted, the running tasks are cancelled and waited for. Where the system
+    starts no more threads, fewer tasks run at a time; if it starts none, this raises RuntimeError.
+    """
+    done: SimpleQueue[tuple[int, T | BaseException]] = SimpleQueue()
+    running: dict[int, tuple[Task[T], threading.Thread]] = {}
+    waiting = enumerate(tasks)
+    held_back: list[tuple[int, Task[T]]] = []
+    try:
+        while True:
+            while len(running) < most and (new := held_back.pop() if held_back else next(waiting, None)):
+                thread = _thread(*new, done)
+                running[new[0]] = new[1], thread
+                try:
+                    thread.start()
+                except RuntimeError:  # no more threads
+                    del running[new[0]]
+                    if not running:
+                        raise
+                    most = len(running)
+                    held_back.append(new)
+            if not running:
+                return
+            number, result = _next(done)
+            del running[number]
+            yield number, result
+    finally:
+        for task, _ in running.values():
+            task.cancel()
+        for _, thread in running.values():  # not for their results: an interrupt may have taken one away
+            if thread.ident is not None:
+                thread.join()
+
+
+def _next(done: SimpleQueue[T]) -> T:
+    """Wait in short steps: another thread may have got the signal of an interrupt, and wakes nobody."""
+    while True:
+        try:
+            return done.get(timeout=POLL_S)
+        except Empty:
+            continue
+
+
+def _thread(number: int, task: Task[T], done: SimpleQueue[tuple[int, T | BaseException]]) -> threading.Thread:
+    def work() -> None:
+        wait_forever_here()
+        try:
+            done.put((number, task.run()))
+        except BaseException as error:
+            done.put((number, error))
+
+    return threading.Thread(target=work, name=f"one of many, number {number}", daemon=True)

@@ -1,0 +1,513 @@
+"""Many questions to one model: each answer is the one that a single call gives."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ossnb
+from fakes import Core, model_of, random_model, scripted_model, wait_until
+from ossnb.harmony.prompt import only_question
+from ossnb.many.together import as_done
+
+SHORT = {"max_tokens": 12, "effort": "low"}
+SUMS = [{"a": a, "b": b} for a in (3, 17, 25) for b in (4, 9)]
+TEMPLATE = "What is {a} + {b}?"
+
+
+@pytest.fixture(scope="module")
+def demo():
+    model = ossnb.load("demo")
+    model.patience_s = None
+    return model
+
+
+def alone(model, answer):
+    """The reply that a single call with a row's seed gives, with nothing kept from before."""
+    model.forget()
+    reply = answer.reply
+    return model.generate(TEMPLATE.format(**answer.row), effort=reply.effort, **reply.sampling.to_dict())
+
+
+# ---- samples -----------------------------------------------------------------------------------------------
+
+
+def test_samples_are_the_single_runs_with_their_seeds(demo):
+    replies = demo.samples("Tell me a joke", 4, seed=7, max_tokens=40)
+    assert [reply.seed for reply in replies] == [7, 8, 9, 10]
+    for reply in replies:
+        demo.forget()
+        assert demo.generate("Tell me a joke", seed=reply.seed, max_tokens=40).tokens == reply.tokens
+
+
+def test_samples_share_the_reading_of_their_prompt():
+    model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
+    replies = model.samples("A question with some words", 5, seed=1)
+    n_prompt = replies[0].stats.n_prompt_tokens
+    assert {reply.stats.n_cached_tokens for reply in replies} == {n_prompt - 1}
+    assert sum(n for at, n in model.engine.core.computed if at < n_prompt) == n_prompt - 1 + 5
+
+
+def test_samples_without_a_seed_draw_one_and_say_it(demo):
+    first, second = demo.samples("Tell me a joke", 2, **SHORT)
+    assert (second.seed - first.seed) % 2**64 == 1
+
+
+@pytest.mark.parametrize("n", [0, -1, 257, 1.5, True, "two"])
+def test_a_number_of_samples_out_of_range_is_told(demo, n):
+    with pytest.raises(ValueError, match=r"n must be"):
+        demo.samples("Hi", n)
+
+
+def test_n_at_generate_names_samples(demo):
+    with pytest.raises(TypeError, match=r"model\.samples\(prompt, 3\)"):
+        demo.generate("Hi", n=3)
+
+
+def test_an_interrupt_of_samples_keeps_all_their_texts():
+    model = scripted_model("<|channel|>final<|message|>" + "word " * 400)
+    model.engine.core.before_forward = lambda n: time.sleep(0.002)
+    threading.Timer(0.6, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(ossnb.Interrupted) as stopped:
+        model.samples("Hi", 3, seed=1)
+    assert len(stopped.value.replies) == 3
+    assert all(reply.text.startswith("word word") for reply in stopped.value.replies)
+    assert stopped.value.reply is stopped.value.replies[0]
+    assert model.generate("Hi", max_tokens=6).tokens  # the model goes on
+
+
+# ---- rows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_flight", [1, 3, 16])
+def test_each_row_has_the_answer_of_a_single_call(demo, in_flight):
+    answers = demo.map(SUMS, TEMPLATE, seed=5, in_flight=in_flight, progress=False, **SHORT)
+    found = list(answers)
+    assert [answer.row for answer in found] == SUMS
+    assert len({answer.reply.seed for answer in found}) == len(SUMS)
+    for answer in found[:: 1 if in_flight == 3 else 3]:
+        assert alone(demo, answer).tokens == answer.reply.tokens
+
+
+def random_harmony_model():
+    """A fast engine whose answers depend on every token before, in harmony's vocabulary."""
+    of_few = random_model(200).engine.core.logits_after
+
+    def logits_after(tokens):
+        row = np.full(201088, -100, np.float32)
+        row[1000:1200] = of_few([token % 200 for token in tokens])
+        return row
+
+    return model_of(Core(logits_after, 201088))
+
+
+@pytest.mark.parametrize("in_flight", [1, 7, 16, 64])
+def test_any_number_in_flight_gives_the_same_tokens(in_flight):
+    model = random_harmony_model()
+    answers = model.map(range(70), "{}", seed=3, max_tokens=4, in_flight=in_flight, progress=False)
+    for answer in answers:
+        single = random_harmony_model() if answer.number % 10 == 0 else model
+        again = single.generate(str(answer.row), seed=answer.reply.seed, max_tokens=4)
+        assert again.tokens == answer.reply.tokens
+    assert max(model.engine.core.passes) > (1 if in_flight > 1 else 0)
+
+
+def tokens_by_row(model, rows):
+    answers = model.map(rows, "{}", seed=3, max_tokens=4, progress=False)
+    return {answer.row: answer.reply.tokens for answer in answers}
+
+
+def test_other_rows_do_not_change_a_rows_answer():
+    model = random_harmony_model()
+    assert tokens_by_row(model, ["x", "y"]).items() <= tokens_by_row(model, ["z", "y", "x", "w"]).items()
+
+
+def test_equal_rows_are_asked_once():
+    model = random_harmony_model()
+    answers = model.map(["x", "y", "x"], "{}", seed=3, max_tokens=4, progress=False).run()
+    assert answers[0].reply == answers[2].reply
+    assert sum(n for at, n in model.engine.core.computed if at == 0) <= 2 * 80
+
+
+def test_answers_come_as_they_are_done_and_in_order():
+    model = random_harmony_model()
+    answers = model.map(range(9), "{}", seed=1, max_tokens=3, progress=False)
+    assert sorted(answer.number for answer in answers.as_done()) == list(range(9))
+    assert [answer.number for answer in answers] == list(range(9))
+    assert [answers[-1].row, len(answers)] == [8, 9]
+
+
+def test_nothing_runs_before_it_is_read():
+    model = random_harmony_model()
+    answers = model.map(range(3), "{}", max_tokens=3, progress=False)
+    assert (model.engine.core.computed, repr(answers)) == ([], "Answers(0 of 3 rows)")
+
+
+# ---- templates and rows ------------------------------------------------------------------------------------
+
+
+class Frame:
+    """What pandas shows of a frame."""
+
+    columns = ("title", "text")
+
+    def __iter__(self):
+        return iter(self.columns)
+
+    def to_dict(self, how):
+        assert how == "records"
+        return [{"title": "a", "text": "b"}]
+
+
+def asked(rows, template=None):
+    """The questions that a map asks, or the errors in their place."""
+    model = random_harmony_model()
+    answers = model.map(rows, template, max_tokens=1, seed=1, progress=False)
+    return [answer.error or only_question(answer.reply.prompt_tokens) for answer in answers]
+
+
+def test_templates_are_texts_functions_or_none():
+    assert asked(["cat", ("dog",)], "Spell {}.") == ["Spell cat.", "Spell dog."]
+    assert asked([{"a": 1, 2: 3}], "{a} {{x}}") == ["1 {x}"]
+    assert asked([("a", "b")], "{1}{0}") == ["ba"]
+    assert asked([3], lambda row: f"{row + 1}?") == ["4?"]
+    assert asked(iter(["Hi", "Ho"])) == ["Hi", "Ho"]
+    assert asked([[{"role": "user", "content": "Hi"}]]) == ["Hi"]
+    assert asked(Frame(), "{title}-{text}") == ["a-b"]
+
+
+def test_a_row_that_cannot_be_asked_has_its_error_in_its_place():
+    def template(row):
+        if row == 1:
+            raise ZeroDivisionError("no such row")
+        return "" if row == 2 else "Hi"
+
+    found = asked(range(4), template)
+    assert found[0] == found[3] == "Hi"
+    assert found[1] == "ZeroDivisionError: no such row"
+    (missing, _) = asked([{"b": 1}, {"a": 1}], "{a}")
+    assert missing == "ValueError: the row does not fit the template (KeyError: 'a'); it has b"
+
+
+@pytest.mark.parametrize("rows", ["text", b"text", {"a": 1}, 5, None])
+def test_what_has_no_rows_is_told(rows):
+    with pytest.raises(TypeError, match="map takes rows"):
+        random_harmony_model().map(rows, "{}")
+
+
+@pytest.mark.parametrize(
+    ("template", "error", "told"),
+    [
+        ("{tilte}", ValueError, "needs a column 'tilte', and the frame has: title, text"),
+        ("{title", ValueError, "has a mistake"),
+        (5, TypeError, "a template is a text"),
+    ],
+)
+def test_a_template_that_cannot_fit_is_told_at_once(template, error, told):
+    with pytest.raises(error, match=told):
+        random_harmony_model().map(Frame(), template)
+
+
+@pytest.mark.parametrize("in_flight", [0, 257, "16"])
+def test_in_flight_is_bounded(in_flight):
+    with pytest.raises(ValueError, match="in_flight must be"):
+        random_harmony_model().map(["Hi"], in_flight=in_flight)
+
+
+# ---- bad moments -------------------------------------------------------------------------------------------
+
+
+def test_rows_of_all_lengths_go_together():
+    model = random_harmony_model()
+    rows = ["word " * n for n in (1, 900, 0, 300, 5_000)]
+    answers = model.map(rows, "say {}", seed=1, max_tokens=3, progress=False).run()
+    assert [answer.error is None for answer in answers] == [True, True, True, True, False]
+    assert answers[4].error.startswith("ContextFull: the prompt has")
+
+
+def test_an_interrupt_keeps_what_is_finished_and_reading_on_answers_the_rest():
+    model = random_harmony_model()
+    model.engine.core.before_forward = lambda n: time.sleep(0.003)
+    answers = model.map(range(200), "{}", seed=1, max_tokens=3, in_flight=4, progress=False)
+    threading.Timer(0.8, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        answers.run()
+    n_done = len(answers.found)
+    assert 0 < n_done < 200
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("one of many")]
+    model.engine.core.before_forward = lambda n: None
+    assert len(list(answers)) == 200
+
+
+def test_leaving_the_loop_ends_the_answers_that_run():
+    model = random_harmony_model()
+    for _ in model.map(range(40), "{}", seed=1, max_tokens=50, in_flight=4, progress=False):
+        break
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("one of many")])
+    model.forget()
+    assert model.engine.core.kv.n_blocks == 0
+
+
+def test_a_model_closed_in_the_middle_ends_the_map():
+    model = random_harmony_model()
+    answers = model.map(range(40), "{}", seed=1, max_tokens=3, in_flight=2, progress=False)
+    coming = answers.as_done()
+    next(coming)
+    model.close()
+    with pytest.raises(RuntimeError, match="was closed"):
+        list(coming)
+    assert len(answers.found) >= 1
+
+
+def test_a_device_that_fails_is_the_error_of_its_row():
+    model = random_harmony_model()
+
+    failures = iter([RuntimeError("out of resources")])
+
+    def fail_once(n_calls):
+        if n_calls == 30 and (failure := next(failures, None)):
+            raise failure
+
+    model.engine.core.before_forward = fail_once
+    answers = list(model.map(range(12), "{}", seed=1, max_tokens=4, in_flight=1, progress=False))
+    failed = [answer for answer in answers if answer.error]
+    assert len(failed) == 1
+    assert "out of resources" in failed[0].error
+
+
+def test_where_no_more_threads_start_fewer_rows_go_together(monkeypatch):
+    start, n_started = threading.Thread.start, 0
+
+    def limited(thread):
+        nonlocal n_started
+        if sum(t.name.startswith("one of many") for t in threading.enumerate()) >= 2:
+            raise RuntimeError("can't start new thread")
+        n_started += 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    model = random_harmony_model()
+    assert len(list(model.map(range(9), "{}", seed=1, max_tokens=3, in_flight=8, progress=False))) == 9
+    assert n_started == 9
+
+
+class Failing:
+    def run(self):
+        raise KeyError("x")
+
+    def cancel(self):
+        raise AssertionError("it has ended")
+
+
+def test_a_task_that_raises_has_its_error_as_its_result():
+    ((number, error),) = as_done([Failing()], most=3)
+    assert (number, repr(error)) == (0, "KeyError('x')")
+
+
+def test_many_rows():
+    model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
+    answers = model.map(range(300), "{}", seed=1, in_flight=32, progress=False)
+    assert {answer.text for answer in answers} == {"Hello."}
+
+
+# ---- a file of answers -------------------------------------------------------------------------------------
+
+
+def mapped(model, path, rows=range(6), **options):
+    settings = {"max_tokens": 3, "progress": False, **options}
+    return model.map(rows, "{}", resume=path, **settings)
+
+
+def test_a_map_goes_on_from_its_file(tmp_path):
+    path = tmp_path / "out.jsonl"
+    first = random_harmony_model()
+    for answer in mapped(first, path, in_flight=1).as_done():
+        if answer.number == 3:
+            break
+    n_kept = len(path.read_text().splitlines()) - 1
+    second = random_harmony_model()
+    answers = mapped(second, path).run()
+    assert len(answers) == len(answers.found) == 6
+    assert len(path.read_text().splitlines()) == 7
+    assert 1 <= n_kept < 6
+    whole = mapped(random_harmony_model(), tmp_path / "other.jsonl", seed=answers.seed)
+    assert [a.reply.tokens for a in whole] == [a.reply.tokens for a in answers]
+    third = random_harmony_model()
+    assert [a.text for a in mapped(third, path)] == [a.text for a in answers]
+    assert third.engine.core.computed == []
+
+
+def test_half_a_line_at_the_end_is_cut_off(tmp_path):
+    path = tmp_path / "out.jsonl"
+    mapped(random_harmony_model(), path).run()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    answers = mapped(random_harmony_model(), path).run()
+    assert len(answers.found) == 6
+    assert sorted(path.read_bytes().splitlines()) == sorted(whole.splitlines()) or answers.seed
+
+
+def test_errors_in_the_file_are_asked_again_on_request(tmp_path):
+    path = tmp_path / "out.jsonl"
+    failing = random_harmony_model()
+    failing.engine.core.before_forward = lambda n: (_ for _ in ()).throw(RuntimeError("broken"))
+    assert all(answer.error for answer in mapped(failing, path))
+    model = random_harmony_model()
+    assert all(answer.error for answer in mapped(model, path))
+    assert not any(answer.error for answer in mapped(model, path, retry_errors=True))
+    assert not any(answer.error for answer in mapped(model, path))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{}\n", "is no file of a map's answers"),
+        ("not json\n", "line 1 of"),
+        ('{"format": "ossnb map", "version": 1, "seed": -1}\n', "seed in"),
+        ('{"format": "ossnb map", "version": 1, "seed": 5}\n[]\n{"key": "a"}\n', "line 2 of"),
+    ],
+)
+def test_a_file_that_is_no_map_is_told_and_stays(tmp_path, content, told):
+    path = tmp_path / "out.jsonl"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=told):
+        mapped(random_harmony_model(), path)
+    assert path.read_text() == content
+
+
+def test_another_seed_than_the_files_is_told(tmp_path):
+    path = tmp_path / "out.jsonl"
+    mapped(random_harmony_model(), path, seed=5).run()
+    assert mapped(random_harmony_model(), path).seed == 5
+    with pytest.raises(ValueError, match="was begun with seed=5, got seed=6"):
+        mapped(random_harmony_model(), path, seed=6)
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, {tests!r})
+from test_many import random_harmony_model, mapped
+for n, answer in enumerate(mapped(random_harmony_model(), {path!r}, range(20), seed=2).as_done()):
+    if n == 7:
+        os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL here")
+def test_a_map_goes_on_after_kill_9(tmp_path):
+    path = tmp_path / "out.jsonl"
+    script = KILLED.format(tests=str(Path(__file__).parent), path=str(path))
+    ran = subprocess.run([sys.executable, "-c", script], timeout=120, check=False, capture_output=True)
+    assert ran.returncode == -9, ran.stderr
+    kept = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(kept) >= 8
+    model = random_harmony_model()
+    answers = mapped(model, path, range(20), seed=2).run()
+    whole = mapped(random_harmony_model(), tmp_path / "whole.jsonl", range(20), seed=2)
+    assert [a.reply.tokens for a in answers] == [a.reply.tokens for a in whole]
+
+
+def test_two_processes_do_not_write_one_file(tmp_path):
+    path = tmp_path / "out.jsonl"
+    coming = mapped(random_harmony_model(), path).as_done()
+    next(coming)
+    with pytest.raises(BlockingIOError, match="another process writes"):
+        mapped(random_harmony_model(), path)
+    coming.close()
+    assert len(mapped(random_harmony_model(), path).run().found) == 6
+
+
+# ---- scores ------------------------------------------------------------------------------------------------
+
+
+def logprobs_of(model, tokens):
+    logits = model.logits(tokens).astype(np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("n_words", [1, 70])
+def test_a_score_has_the_log_probabilities_of_the_logits(demo, n_words):
+    text = "Roses " * n_words
+    score = demo.score(ossnb.Question.raw("A poem:"), text)
+    before = demo.tokenizer.encode("A poem:")
+    expected = logprobs_of(demo, [*before, *score.tokens])
+    rows = expected[len(before) - 1 : -1][np.arange(len(score.tokens)), score.tokens]
+    np.testing.assert_allclose(score.logprobs, rows, atol=3e-5)
+    assert score.total == pytest.approx(rows.sum(), abs=1e-3)
+    assert "".join(score.texts) == text
+
+
+def test_a_score_is_the_same_with_and_without_kept_keys(demo):
+    demo.forget()
+    first = demo.score("What is 2 + 2?", "2 + 2 = 4.")
+    again = demo.score("What is 2 + 2?", "2 + 2 = 4.")
+    assert first.logprobs.tolist() == again.logprobs.tolist()
+
+
+def test_a_score_stands_where_an_answer_stands(demo):
+    reply = demo.generate("What is 2 + 2?", effort="low", temperature=0, logprobs=1)
+    question = ossnb.Question.of("What is 2 + 2?", effort="low")
+    at = [entry.token for entry in reply.logprobs].index(200008) + 1  # after <|message|>
+    written = [entry.logprob for entry in reply.logprobs[at:-1]]
+    assert demo.score(question, reply.text).logprobs.tolist() == pytest.approx(written, abs=1e-6)
+
+
+def test_choose_takes_the_likeliest_answer(demo):
+    question = ossnb.Question.of("What is 2 + 2?", effort="low")
+    chosen = demo.choose(question, ["2 + 2 = 5.", "2 + 2 = 4.", "No."])
+    assert (chosen.text, chosen.index, str(chosen)) == ("2 + 2 = 4.", 1, "2 + 2 = 4.")
+    assert math.fsum(chosen.shares) == pytest.approx(1)
+    single = demo.score(question, "2 + 2 = 5.").total
+    assert chosen.logprobs[0] <= single  # its end counts, too
+
+
+def test_an_option_that_begins_another_has_its_own_end(demo):
+    question = ossnb.Question.of("What is 2 + 2?", effort="low")
+    assert demo.choose(question, ["2 + 2 =", "2 + 2 = 4."]).index == 1
+
+
+@pytest.mark.parametrize("options", [[], ["a", "a"], [""], "ab", [1]])
+def test_options_that_are_none_are_told(demo, options):
+    with pytest.raises(ValueError, match=r"choose takes a list|an option must be a text"):
+        demo.choose("Hi", options)
+
+
+def test_perplexity_is_that_of_the_logits(demo):
+    tokens = demo.tokenizer.encode("Roses are red, violets are blue")
+    rows = logprobs_of(demo, tokens)[np.arange(len(tokens) - 1), tokens[1:]]
+    assert demo.perplexity("Roses are red, violets are blue") == pytest.approx(
+        math.exp(-rows.mean()), rel=1e-4
+    )
+    assert demo.perplexity(tokens) == demo.perplexity("Roses are red, violets are blue")
+
+
+@pytest.mark.parametrize("text", ["", "a", 5, [1]])
+def test_a_text_too_short_for_a_perplexity_is_told(demo, text):
+    with pytest.raises(ValueError, match=r"at least two tokens|must be|sequence of integers"):
+        demo.perplexity(text)
+
+
+def test_what_does_not_fit_the_context_is_told():
+    model = random_harmony_model()
+    with pytest.raises(ossnb.ContextFull):
+        model.score("Hi", "word " * 5000)
+    with pytest.raises(ossnb.ContextFull):
+        model.perplexity([1] * 4097)
+
+
+def test_reading_ahead_leaves_one_token_to_read():
+    model = random_harmony_model()
+    question = ossnb.Question.of("A question", max_tokens=1, seed=1)
+    n = model.read_ahead(question)
+    assert model.ask(question).run().stats.n_cached_tokens == n
+    assert model.read_ahead(question) <= 1
