@@ -16,8 +16,8 @@ examples:
   ossnb download https://huggingface.co/openai/gpt-oss-120b
   ossnb download someone/fine-tune --revision v2"""
 
-_MODELS_EXAMPLES = """It looks at the embedded model, the hub's downloads, $OSSNB_MODEL, FOLDER, and what is in
-FOLDER. Models of other families are left out.
+_MODELS_EXAMPLES = """It looks at the embedded model, the hub's downloads, $OSSNB_MODEL, and FOLDER with its
+folders. Models of other families are left out.
 
 examples:
   ossnb models
