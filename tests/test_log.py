@@ -59,6 +59,28 @@ def test_it_is_off_until_someone_wants_it(state):
     assert not state.exists()
 
 
+def test_without_a_home_it_is_off_and_silent(monkeypatch, main, capsys):
+    def homeless():
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(log.Path, "home", homeless)
+    ask()
+    assert capsys.readouterr().err == ""
+    code, _, err = main("on")
+    assert code == 1
+    assert err == "error: this user has no home folder; name a file in OSSNB_LOG\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"on", b"off\n", b"\xff\n\xfe\n"])
+def test_a_switch_that_was_damaged(state, content, capsys):
+    state.mkdir(parents=True)
+    (state / "log-switch").write_bytes(content)
+    assert ask().text == "Hello Füchsin."
+    assert capsys.readouterr().err == ""
+    assert (state / "log.sqlite").exists() == (content == b"on")
+
+
 def test_every_way_to_ask_is_kept(file):
     model = scripted_model(HELLO)
     model.generate("one")

@@ -76,7 +76,10 @@ def current() -> Path | None:
         return None
     if named:
         return default_file() if named.lower() in ON else expand_user(named, VARIABLE)
-    is_on, path = _switched()
+    try:
+        is_on, path = _switched()
+    except ValueError:  # a user without a home has no switch either
+        return None
     return path if is_on else None
 
 
@@ -108,7 +111,7 @@ def _switched() -> tuple[bool, Path]:
     """Return whether the user has switched the log on, and its file."""
     try:
         word, _, path = read_file(_switch(), _LONGEST_PATH).partition(b"\n")
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False, default_file()
     return word == b"on", Path(os.fsdecode(path.rstrip(b"\n"))) if path.strip() else default_file()
 
