@@ -34,7 +34,7 @@ def _download(args: argparse.Namespace) -> int:
     from ..loader import locate
     from ..system.progress import size_text
 
-    found = locate(args.model, args.revision)
+    found = locate(args.model, args.revision, to_load=False)
     say(f"{found.source} is here, {size_text(n_weight_bytes(found.path))}")
     print_result(str(found.path))
     return 0
