@@ -17,6 +17,9 @@ import ossnb
 from fakes import scripted_model
 from ossnb import log
 from ossnb.command import cli
+from shells import ipython, run, shell
+
+FIXTURES = ipython, shell
 
 HELLO = "<|channel|>final<|message|>Hello Füchsin.<|return|>"
 
@@ -104,6 +107,12 @@ def test_every_way_to_ask_is_kept(file):
     assert kept.reply(6) == reply
     assert kept.question(3)["instructions"] == "Be brief."
     assert kept.count() == 7
+
+
+def test_cells_are_kept(file, shell, capsys):
+    run(shell, "%%oss --seed 7 --chat a\nHi", capsys)
+    (entry,) = log.Log(file).entries()
+    assert (entry.asked, log.Log(file).reply()) == ("Hi", shell.user_ns["_oss"])
 
 
 def test_a_stopped_answer_is_kept_and_one_that_never_began_is_not(file):
