@@ -27,7 +27,7 @@ demo: $(STAMP)-test  ## run the first notebook on the embedded model and print i
 	@echo "Open it in JupyterLab:  make lab"
 
 lab: $(STAMP)-lab  ## open the first notebook in JupyterLab
-	$(RUN) -m jupyterlab $(NOTEBOOK) $(ARGS)
+	@$(RUN) tools/open_lab.py $(NOTEBOOK) $(ARGS)
 
 test: $(STAMP)-test  ## run the tests
 	$(RUN) -m pytest -n 2 --dist loadgroup $(IN_BROWSER:%=--ignore=%) $(ARGS)
@@ -54,9 +54,13 @@ arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aar
 sanitize: $(STAMP)-test  ## run the engine under the address, undefined-behaviour and thread sanitizers
 	$(RUN) tools/sanitize.py $(ARGS)
 
-wheel: $(STAMP)-core  ## build the wheel and check what is in it
-	@rm -rf build/wheel
-	$(RUN) -m pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w build/wheel .
+# auditwheel names the oldest glibc whose symbols suffice; so pip and an index know where the wheel runs.
+wheel: $(STAMP)-core $(STAMP)-wheel  ## build the wheel, and let it answer in an environment of its own
+	@rm -rf build/wheel build/raw-wheel
+	$(RUN) -m pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w build/raw-wheel .
+	@if [ "$$(uname -s)" = Linux ]; then \
+	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m auditwheel repair -w build/wheel build/raw-wheel/ossnb-*.whl; \
+	else mv build/raw-wheel build/wheel; fi
 	$(RUN) tools/check_wheel.py build/wheel
 
 lint: $(STAMP)-lint  ## check style and types

@@ -39,6 +39,7 @@ SLOW = {
     "test_quality",
     "test_readme",
     "test_restart",
+    "test_setup",
     "test_talk",
     "test_truth",
     "test_verify",

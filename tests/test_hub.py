@@ -275,9 +275,14 @@ def test_refuses_what_the_disk_cannot_hold_before_fetching(fake, monkeypatch):
 
 def test_refuses_what_the_memory_cannot_hold_before_fetching(fake, monkeypatch):
     monkeypatch.setattr(machine, "total_memory", lambda: 100_000)
-    with pytest.raises(MemoryError, match=r"100.* kB of memory.*hf download"):
+    with pytest.raises(MemoryError, match=r"100.* kB of memory.*ossnb download"):
         hub.resolve("20b")
     assert fake.calls == ["model_info", "fetch config.json"]
+
+
+def test_a_download_alone_needs_no_memory(fake, monkeypatch):
+    monkeypatch.setattr(machine, "total_memory", lambda: 100_000)
+    assert hub.resolve("20b", to_load=False).path == fake.snapshot
 
 
 def test_refuses_another_model_before_fetching_its_weights(fake):

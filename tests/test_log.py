@@ -17,6 +17,9 @@ import ossnb
 from fakes import scripted_model
 from ossnb import log
 from ossnb.command import cli
+from shells import ipython, run, shell
+
+FIXTURES = ipython, shell
 
 HELLO = "<|channel|>final<|message|>Hello Füchsin.<|return|>"
 
@@ -59,6 +62,28 @@ def test_it_is_off_until_someone_wants_it(state):
     assert not state.exists()
 
 
+def test_without_a_home_it_is_off_and_silent(monkeypatch, main, capsys):
+    def homeless():
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(log.Path, "home", homeless)
+    ask()
+    assert capsys.readouterr().err == ""
+    code, _, err = main("on")
+    assert code == 1
+    assert err == "error: this user has no home folder; name a file in OSSNB_LOG\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"on", b"off\n", b"\xff\n\xfe\n"])
+def test_a_switch_that_was_damaged(state, content, capsys):
+    state.mkdir(parents=True)
+    (state / "log-switch").write_bytes(content)
+    assert ask().text == "Hello Füchsin."
+    assert capsys.readouterr().err == ""
+    assert (state / "log.sqlite").exists() == (content == b"on")
+
+
 def test_every_way_to_ask_is_kept(file):
     model = scripted_model(HELLO)
     model.generate("one")
@@ -82,6 +107,12 @@ def test_every_way_to_ask_is_kept(file):
     assert kept.reply(6) == reply
     assert kept.question(3)["instructions"] == "Be brief."
     assert kept.count() == 7
+
+
+def test_cells_are_kept(file, shell, capsys):
+    run(shell, "%%oss --seed 7 --chat a\nHi", capsys)
+    (entry,) = log.Log(file).entries()
+    assert (entry.asked, log.Log(file).reply()) == ("Hi", shell.user_ns["_oss"])
 
 
 def test_a_stopped_answer_is_kept_and_one_that_never_began_is_not(file):

@@ -56,11 +56,11 @@ RUNNER = textwrap.dedent(
     import ossnb, ossnb.checkpoint.hub, ossnb.checkpoint.demo, ossnb.checkpoint.names
 
     real = ossnb.checkpoint.hub.resolve
-    def demo_for_hub_ids(source, revision=None):  # the README names models that no test downloads
+    def demo_for_hub_ids(source, revision=None, **more):  # the README names models that no test downloads
         name = str(source)
         if name in ossnb.checkpoint.names.ALIASES or name in ossnb.checkpoint.names.ALIASES.values():
             return ossnb.checkpoint.hub.Resolved(ossnb.checkpoint.demo.expand(), name, None)
-        return real(source, revision)
+        return real(source, revision, **more)
     ossnb.checkpoint.hub.resolve = demo_for_hub_ids
     END_OF_BLOCK = sys.argv[1]
 

@@ -90,7 +90,7 @@ def cells():
 
 # What a caller sees; a class of one module is caught by that module.
 KINDS = {
-    *("Busy", "CheckpointError", "ContextFull", "DeviceError", "Interrupted"),
+    *("Busy", "CheckpointError", "ContextFull", "DeviceError", "Interrupted", "LogError"),
     *("IndexError", "KeyError", "MemoryError", "OSError", "RuntimeError", "TypeError", "ValueError"),
 }
 

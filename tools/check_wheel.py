@@ -1,7 +1,14 @@
-"""Check that the wheel in a folder is small and holds what is used at run time: `check_wheel.py FOLDER`."""
+"""Check the wheel in a folder: that it is small and whole, that pip takes its tag, and that it answers.
+
+check_wheel.py FOLDER          # all checks; the last one in a new environment outside the clone
+check_wheel.py --answer        # only the last one, in this environment, as cibuildwheel calls it
+"""
 
 import fnmatch
+import platform
+import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -10,10 +17,11 @@ NEEDED = (
     "ossnb/_core*.so", "ossnb/_core.pyi", "ossnb/py.typed", "ossnb/data/demo.ossnb",
     "ossnb/data/MODEL_CARD.md", "ossnb/views/static/strip.js", "ossnb/views/static/tokens.js",
 )  # fmt: skip
+PROCESSORS = ("x86_64", "aarch64")  # of Linux, for which wheels are meant
+QUESTION, ANSWER = "What is 17 + 25?", "17 + 25 = 42."
 
 
-def main() -> None:
-    (wheel,) = Path(sys.argv[1]).glob("ossnb-*.whl")
+def check_contents(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     lacking = [pattern for pattern in NEEDED if not fnmatch.filter(names, pattern)]
     if lacking:
@@ -24,5 +32,77 @@ def main() -> None:
     print(f"{wheel.name}: {n_bytes / 1e6:.1f} MB, {len(names)} files")
 
 
+def check_tag(wheel):
+    """A wheel of Linux must have a manylinux tag that pip here takes: an index refuses plain linux_x86_64."""
+    from packaging.tags import sys_tags
+    from packaging.utils import parse_wheel_filename
+
+    *_, tags = parse_wheel_filename(wheel.name)
+    if sys.platform == "linux" and not all(tag.platform.startswith("manylinux") for tag in tags):
+        raise SystemExit(f"{wheel.name} has no manylinux tag, so no index takes it; auditwheel gives one")
+    if not tags & set(sys_tags()):
+        raise SystemExit(f"{wheel.name} has tags that pip on this machine does not take")
+    here = platform.machine()
+    others = " and ".join(name for name in PROCESSORS if name != here)
+    print(f"pip takes it on {here}. One for {others} was not built: that takes a machine of this kind, or")
+    print(".github/workflows/wheels.yml")
+
+
+def check_in_new_environment(wheel):
+    """Install the wheel as a user does, in a folder that knows nothing of the clone, and let it answer."""
+    with tempfile.TemporaryDirectory(prefix="ossnb-wheel-") as folder:
+        python = Path(folder, "venv", "bin", "python")
+        print(
+            "installing it into a new environment outside the clone (a minute; packages come from PyPI) ..."
+        )
+        run(sys.executable, "-m", "venv", Path(folder, "venv"), cwd=folder)
+        run(python, "-m", "pip", "--disable-pip-version-check", "install", "-qq", wheel.resolve(), cwd=folder)
+        run(python, "-I", Path(__file__).resolve(), "--answer", cwd=folder)
+
+
+def run(*command, cwd):
+    done = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.returncode)
+
+
+def check_answer():
+    """Ask the installed package, from Python and on its command line, with an empty cache."""
+    import os
+
+    with tempfile.TemporaryDirectory(prefix="ossnb-cache-") as cache:
+        os.environ |= {"OSSNB_CACHE": cache, "OSSNB_LOG": "off"}
+        import ossnb
+
+        where = Path(ossnb.__file__).resolve()
+        if Path(__file__).resolve().parents[1] in where.parents:
+            raise SystemExit(f"ossnb comes from the clone ({where}), and not from the wheel")
+        with ossnb.load("demo") as model:
+            answer = model.generate(QUESTION, temperature=0).text
+        command = [
+            Path(sys.executable).parent / "ossnb",
+            "run",
+            "--model",
+            "demo",
+            "--temperature",
+            "0",
+            QUESTION,
+        ]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        for got in (answer, told.stdout.strip()):
+            if got != ANSWER:
+                raise SystemExit(f"asked {QUESTION!r}, got {got!r}, expected {ANSWER!r}\n{told.stderr}")
+    print(f"{where.parent} answers: {ANSWER}")
+
+
+def main(arguments):
+    if arguments == ["--answer"]:
+        return check_answer()
+    (wheel,) = Path(arguments[0]).glob("ossnb-*.whl")
+    check_contents(wheel)
+    check_tag(wheel)
+    check_in_new_environment(wheel)
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

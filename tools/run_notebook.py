@@ -34,6 +34,7 @@ def cell_text(cell: nbformat.NotebookNode) -> str:
 
 
 def main(path: Path) -> int:
+    print(f"-- running {path} in a kernel: some seconds, more the first time", flush=True)
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,

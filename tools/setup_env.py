@@ -15,10 +15,24 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
+
+# What a step does, and how long. A step happens once, and again when what it was made from changes.
+STEPS = {
+    "new": "making a Python environment in {folder}; nothing is installed outside it",
+    "core": "building the C++ engine: some minutes the first time, later only what has changed",
+    "test": "installing what notebooks and tests need from PyPI: a minute or two",
+    "lab": "installing JupyterLab from PyPI: a minute",
+    "lint": "installing the tools of `make lint` from PyPI: a minute",
+    "wheel": "installing auditwheel from PyPI: some seconds",
+    "docs": "installing what `make docs` needs from PyPI: a minute",
+}
+TELL_EVERY_S = 30  # where there is no terminal to redraw a line on
 
 
 def stop(message):
@@ -52,6 +66,34 @@ def check_compiler():
             stop(f"CXX={found[0]} does not run: {error}")
     if done.returncode != 0:
         stop(f"{found[0]} does not compile C++20; install g++ 12 or clang++ 15 or newer\n{done.stderr}")
+
+
+class Clock:
+    """Shows how long a step has been going on, so that silence does not look like a standstill."""
+
+    def __init__(self):
+        self._began, self._over = time.monotonic(), threading.Event()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._over.set()
+        self._thread.join()
+        if sys.stdout.isatty():
+            print("\r\x1b[K", end="", flush=True)
+
+    @property
+    def seconds(self):
+        return round(time.monotonic() - self._began)
+
+    def _tick(self):
+        is_tty = sys.stdout.isatty()
+        while not self._over.wait(1 if is_tty else TELL_EVERY_S):
+            line = f"   … {self.seconds} s"
+            print(f"\r{line}" if is_tty else line, end="" if is_tty else "\n", flush=True)
 
 
 def run(*command, **options):
@@ -100,17 +142,23 @@ def main(arguments):
     python = ROOT / folder / "bin" / "python"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for step in steps:
-        print(f"-- {folder}: {step}", flush=True)
-        if step == "new":
-            make_venv(folder)
-        elif step == "core":
-            install_core(python, project)
-        elif step.startswith("see="):
-            see(folder, step.removeprefix("see="))
-        elif step.endswith(".txt"):
-            pip(python, "--requirement", step)
-        else:
-            pip(python, *project["project"]["optional-dependencies"][step])
+        print(f"-- {STEPS.get(step, '{folder}: ' + step).format(folder=folder)}", flush=True)
+        with Clock() as clock:
+            take(step, folder, python, project)
+        print(f"   done in {clock.seconds} s", flush=True)
+
+
+def take(step, folder, python, project):
+    if step == "new":
+        make_venv(folder)
+    elif step == "core":
+        install_core(python, project)
+    elif step.startswith("see="):
+        see(folder, step.removeprefix("see="))
+    elif step.endswith(".txt"):
+        pip(python, "--requirement", step)
+    else:
+        pip(python, *project["project"]["optional-dependencies"][step])
 
 
 if __name__ == "__main__":

@@ -129,11 +129,15 @@ def _notes(opened: checkpoint.Checkpoint) -> list[str]:
     return notes
 
 
-def locate(source: str | os.PathLike[str] | None, revision: str | None = None) -> hub.Resolved:
+def locate(
+    source: str | os.PathLike[str] | None, revision: str | None = None, *, to_load: bool = True
+) -> hub.Resolved:
     """Find the folder of a model as `load` does: download it, or expand the embedded one, if need be.
 
     >>> locate("demo").source
     'demo'
+
+    `to_load` False downloads a model that is larger than the memory too.
     """
     if source is None:
         source, notice = hub.default_source()
@@ -143,7 +147,7 @@ def locate(source: str | os.PathLike[str] | None, revision: str | None = None) -
             return _named_by_the_variable(source, revision)
     name = name_of(source)
     if isinstance(source, os.PathLike) or not is_demo(name):
-        return hub.resolve(source, revision)
+        return hub.resolve(source, revision, to_load=to_load)
     if revision is not None:
         raise ValueError(f"the embedded model has no revisions to choose from, got {revision!r}")
     path = demo.expand()

@@ -111,7 +111,7 @@ def _switched() -> tuple[bool, Path]:
     """Return whether the user has switched the log on, and its file."""
     try:
         word, _, path = read_file(_switch(), _LONGEST_PATH).partition(b"\n")
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False, default_file()
     return word == b"on", Path(os.fsdecode(path.rstrip(b"\n"))) if path.strip() else default_file()
 

@@ -40,7 +40,7 @@ class Resolved(NamedTuple):
     revision: str | None
 
 
-def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Resolved:
+def resolve(source: str | os.PathLike[str], revision: str | None = None, *, to_load: bool = True) -> Resolved:
     """Find a model's folder; download it from the Hugging Face hub if need be.
 
     >>> resolve("20b").path.name  # downloads 13.8 GB  # doctest: +SKIP
@@ -51,6 +51,7 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
     the cache needs no network. Otherwise size, free disk and free memory are shown before the first gigabyte.
     Raises MemoryError if the model is larger than the memory, CheckpointError if the disk is too small or the
     hub answers with an error. After an interrupted download the next one keeps the files that are complete.
+    `to_load` False does not ask whether the model fits the memory.
     """
     name, is_path = name_of(source), isinstance(source, os.PathLike)
     folder = expand_user(name, "the model")
@@ -76,7 +77,7 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None) -> Reso
             f"revision is {revision!r}, and the address names {shown_value(found.revision)}; give one of them"
         )
     repo, revision = found.id, revision if found.revision is None else found.revision
-    path = cached(repo, revision) or _download(repo, revision)
+    path = cached(repo, revision) or _download(repo, revision, to_load)
     return Resolved(path, repo, path.name)
 
 
@@ -184,7 +185,7 @@ class _File(NamedTuple):
     is_cached: bool
 
 
-def _download(repo: str, revision: str | None) -> Path:
+def _download(repo: str, revision: str | None, to_load: bool) -> Path:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -202,7 +203,9 @@ def _download(repo: str, revision: str | None) -> Path:
     total = sum(file.n_bytes for file in files)
     missing = sum(file.n_bytes for file in files if not file.is_cached)
     free = machine.free_disk(cache_folder())
-    _check_fit(repo, total, missing, free)
+    _check_disk(repo, missing, free)
+    if to_load:
+        _check_memory(repo, total)
     text = (
         f"{repo}: {size_text(missing)} to download ({size_text(total - missing)} cached), "
         f"{size_text(free)} free disk, {size_text(machine.available_memory())} free memory"
@@ -246,18 +249,21 @@ def _remote_files(repo: str, revision: str | None) -> list[_File]:
     ]
 
 
-def _check_fit(repo: str, total: int, missing: int, free: int) -> None:
+def _check_disk(repo: str, missing: int, free: int) -> None:
     if missing + _DISK_RESERVE_BYTES > free:
         raise CheckpointError(
             f"{repo}: {size_text(missing)} to download, but {cache_folder()} has {size_text(free)} free; "
             "make room or set HF_HUB_CACHE to a folder on a larger disk"
         )
+
+
+def _check_memory(repo: str, total: int) -> None:
     memory = machine.total_memory()
     if total > memory:
         raise MemoryError(
             f"{repo}: the weights have {size_text(total)}, this machine has {size_text(memory)} of memory, "
             "so every token would be read from disk. If you want that, run "
-            f"`hf download {repo}` and load it again"
+            f"`ossnb download {repo}` and load it again"
         )
 
 

@@ -16,8 +16,8 @@ examples:
   ossnb download https://huggingface.co/openai/gpt-oss-120b
   ossnb download someone/fine-tune --revision v2"""
 
-_MODELS_EXAMPLES = """It looks at the embedded model, the hub's downloads, $OSSNB_MODEL, FOLDER, and what is
-in FOLDER. Models of other families are left out.
+_MODELS_EXAMPLES = """It looks at the embedded model, the hub's downloads, $OSSNB_MODEL, and FOLDER with its
+folders. Models of other families are left out.
 
 examples:
   ossnb models
@@ -34,7 +34,7 @@ def _download(args: argparse.Namespace) -> int:
     from ..loader import locate
     from ..system.progress import size_text
 
-    found = locate(args.model, args.revision)
+    found = locate(args.model, args.revision, to_load=False)
     say(f"{found.source} is here, {size_text(n_weight_bytes(found.path))}")
     print_result(str(found.path))
     return 0
