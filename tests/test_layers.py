@@ -23,7 +23,7 @@ FLOORS = [  # from the ground up
     ["checkpoint", "harmony"],
     ["engine", "testing"],
     ["generation"],
-    ["chat", "log", "page"],
+    ["chat", "log", "many", "page"],
     ["views"],
     ["model"],
     ["loader"],

@@ -348,8 +348,7 @@ class Model(Asking, AskingMany):
 
     def _read(self, reading: Reading, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`; only the part that no kept sequence holds is computed."""
-        probe = np.append(tokens, np.int32(0))  # the cache leaves out the last token of what it is asked for
-        sequence, n_cached = self.scheduler.tree.longest(probe) or (reading.sequence(), 0)
+        sequence, n_cached = self.scheduler.tree.longest(tokens) or (reading.sequence(), 0)
         for at in range(n_cached, len(tokens), PASS_ROWS):
             reading.read(sequence, tokens[at : at + PASS_ROWS])
         return sequence

@@ -86,10 +86,9 @@ class PrefixTree:
     def longest(self, tokens: Tokens) -> tuple[_core.Sequence, int] | None:
         """Return a sequence of the longest known prefix, and its length; None where no prefix is known.
 
-        The prompt's last token is never part of the prefix: the next token is chosen after it, so it must be
-        computed again.
+        A token after which another is chosen must be computed again: leave it out.
         """
-        return self._alone(lambda: self._longest(_keys(tokens[:-1], self._block_tokens)))
+        return self._alone(lambda: self._longest(_keys(tokens, self._block_tokens)))
 
     def keep(self, tokens: Seq[int], sequence: _core.Sequence) -> None:
         """Keep a sequence whose first `sequence.length` tokens are `tokens`; the caller writes to it no more.

@@ -156,8 +156,8 @@ class Ride(Use):
         """Make the sequence ready for a feed and return the position of the first token to read."""
         tokens = np.asarray(feed.tokens, np.int32)
         if self.sequence is None:
-            n_known = len(tokens) - max(len(feed.choosers) - 1, 0)  # the rows with a choice are computed
-            known = self.scheduler.tree.longest(tokens[:n_known])
+            may_be_known = tokens[: len(tokens) - len(feed.choosers)]  # rows with a choice are computed
+            known = self.scheduler.tree.longest(may_be_known)
             self.sequence, self.n_cached = known or (self.core.sequence(), 0)
             self.tokens = tokens[: self.n_cached].tolist()
             tokens = tokens[self.n_cached :]

@@ -21,7 +21,7 @@ class Score:
     """The log-probability of each token of a text, given the prompt and the tokens before it.
 
     >>> score = model.score("What is 2 + 2?", "2 + 2 = 4.")
-    >>> len(score.tokens) == len(score.logprobs), round(score.perplexity, 2)
+    >>> len(score.tokens) == len(score.logprobs), round(score.perplexity, 1)
     (True, 1.0)
     """
 

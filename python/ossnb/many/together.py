@@ -23,9 +23,9 @@ class Task(Protocol[T_co]):
 def as_done(tasks: Iterable[Task[T]], most: int) -> Iterator[tuple[int, T | BaseException]]:
     """Run tasks, at most so many at a time, and yield the number of each with its result as they end.
 
-    >>> streams = [model.stream("What is 2 + 2?", seed=seed) for seed in (1, 2)]
-    >>> sorted((i, reply.text) for i, reply in as_done(streams, most=2))
-    [(0, '2 + 2 = 4.'), (1, '2 + 2 = 4.')]
+    >>> streams = [model.stream(f"What is 2 + {n}?", temperature=0) for n in (2, 3)]
+    >>> sorted((number, reply.text) for number, reply in as_done(streams, most=2))
+    [(0, '2 + 2 = 4.'), (1, '2 + 3 = 5.')]
 
     A task that raises has its error as its result. A task is taken from `tasks` when there is room for it. If
     the caller stops, or is interrupted, the running tasks are cancelled and waited for. Where the system

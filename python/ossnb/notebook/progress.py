@@ -1,4 +1,4 @@
-"""The bar of long work in a notebook, such as a download: plain HTML, because a widget would break the saved notebook."""
+"""The bar of long work in a notebook: plain HTML, because a widget would break the saved notebook."""
 
 import html
 import time

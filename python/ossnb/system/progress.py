@@ -1,5 +1,4 @@
-"""The progress of long work, such as a download: on a terminal's standard error, unless a front end brings its
-own display.
+"""The progress of long work, on a terminal's standard error unless a front end brings its own display.
 
 This module stands apart from the hub, so a notebook can name its bar without the hub's slow import.
 """
