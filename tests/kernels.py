@@ -91,8 +91,12 @@ class Kernel:
 
     def click(self, button):
         """Click a button (an expression) as its page does; gather what its callbacks show."""
-        content = {"comm_id": self.value(f"{button}.model_id")}
-        content["data"] = {"method": "custom", "content": {"event": "click"}}
+        return self.tell(button, {"event": "click"})
+
+    def tell(self, widget, what):
+        """Send a widget (an expression) a message as its page does; gather what follows."""
+        content = {"comm_id": self.value(f"{widget}.model_id")}
+        content["data"] = {"method": "custom", "content": what}
         message = self.client.session.msg("comm_msg", content)
         self.client.shell_channel.send(message)
         return self.collect(message["header"]["msg_id"], with_reply=False)

@@ -128,3 +128,14 @@ def test_a_bar_comes_when_it_is_full(kernel):
 def test_a_notebook_keeps_its_stream(kernel):
     _, watch = kernel.interrupt_when(is_answer, after_s=0.3)
     assert "update_display_data" in kernel.run("%%oss\nHi", watch).kinds()
+
+
+def test_a_live_view_answers_the_page_that_asks(demo):
+    demo.run("view = demo.generate('What is 17 + 25?', seed=1).inspect(); view")
+    (answer,) = [
+        message["content"]["data"]["content"]
+        for _, message in demo.tell("view.widget", {"type": "ask"}).messages
+        if message["msg_type"] == "comm_msg" and message["content"]["data"]["method"] == "custom"
+    ]
+    assert "export default" in answer["module"]
+    assert len(answer["values"]["alternatives"]) == len(answer["values"]["tokens"]) > 10

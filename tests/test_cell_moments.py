@@ -129,6 +129,26 @@ def test_right_to_left_text_runs_from_the_right(text):
     assert len(page_of(shown).tags) > 1, "Markdown inside is Markdown"
 
 
+@pytest.mark.parametrize(
+    ("text", "n_spans", "n_code"),
+    [
+        ("שלום\nעולם", 1, 0),
+        ("1. אחת\n2. שתיים\n\n   עוד\n\n- שלוש", 4, 0),
+        ("# כותרת\n\nפסקה\n\nכן\n---\n\n> ציטוט\n\n| א | ב |\n|--|--|\n| א | ב |", 1, 0),
+        ("שלום\n\n    x = 1\n\n\t y = 2", 1, 1),
+        ("- אחת\n\n        x = 1", 1, 1),
+    ],
+)
+def test_right_to_left_paragraphs_stand_right_whatever_the_page_says(text, n_spans, n_code):
+    shown = safe_markdown(text)
+    page = page_of(shown)
+    assert page.tags.count("span") == n_spans
+    assert page.tags.count("code") == n_code
+    assert "span" not in page.text, "no tag is shown"
+    assert page.text.split() == page_of(f"<div>\n\n{text}\n\n</div>").text.split()
+    assert shown.count("text-align:right") == n_spans
+
+
 def test_code_in_right_to_left_text_runs_from_the_left():
     shown = safe_markdown("כך:\n\n```python\nx = 1  # שלום\n```\n\nEnglish.\n")
     before, after = shown.split("```python\nx = 1  # שלום\n```")

@@ -142,7 +142,9 @@ FRAGMENTS = st.one_of(
     ),
     st.sampled_from(["\\href{javascript:x}{y}", "\\href", "\\begin{align}", "\\end{align}", "&#92;", "url"]),
     st.sampled_from(["mermaid", "```mermaid\n", "\n> ```mermaid\n> x", "\n- > ~~~mermaid\n", "\n> "]),
-    st.sampled_from(["<script>", "<img src=x onerror=y>", "<a href=javascript:x>"]),
+    st.sampled_from(
+        ["<https://e/x>", "<https://", "<script>", "<img src=x onerror=y>", "<a href=javascript:x>"]
+    ),
     st.sampled_from(["[a](javascript:x)", "[a](&#106;avascript:x)", "[a]: javascript:x", "javascript:x"]),
 )
 
@@ -186,6 +188,7 @@ def test_code_is_shown_as_written(code):
         ("costs \\$5 or \\$10", "costs $5 or $10"),
         ("AT&T &amp; co", "AT&T & co"),
         ("**bold** and `x = 1`", "bold and x = 1"),
+        ("<https://example.org/a>", "https://example.org/a"),
         ("[site](https://example.org/a?b=c) <me@x.org>", "site <me@x.org>"),
         ("an open [bracket", "an open [bracket"),
         ("half a ``` fence", "half a ``` fence"),
@@ -209,6 +212,14 @@ def test_text_is_shown_as_meant(text, shown):
 )
 def test_formulas_are_what_notebooks_typeset(tex, expected):
     assert safe_markdown(tex) == expected
+
+
+def test_addresses_in_angle_brackets_are_links():
+    address = "https://example.org/a_b_c/(d)?x=1&copy=2#é"
+    page = rendered(f"see <{address}>, <http://x.org> or <ftp://x.org> and \\<https://x.org>")
+    assert page.text.strip() == f"see {address}, http://x.org or <ftp://x.org> and <https://x.org>"
+    assert page.links == ["https://example.org/a_b_c/%28d%29?x=1&copy=2#%C3%A9", "http://x.org"]
+    assert rendered("<https://a](javascript:x)>").links == ["https://a%5D%28javascript:x%29"]
 
 
 def test_links_to_the_web_stay():
@@ -315,6 +326,12 @@ def test_reply_ends_as_three_outputs(page):
     assert figures["text/plain"] == (
         "10 tokens · 18.0 tok/s · reused 1,204 of 1,260 tokens · prompt in 0.31 s · seed 7 · demo"
     )
+
+
+def test_figures_say_one_token_and_a_seed_only_where_it_matters():
+    stats = Stats(1, 0, 1, n_decode_steps=0, prefill_s=0.31)
+    line = stats_line(make_reply(stats=stats, sampling=Sampling(temperature=0, seed=7)))
+    assert line == "1 token · prompt 1 token in 0.31 s · temperature 0 · demo"
 
 
 def test_metadata_tell_how_to_get_the_answer_again(page):

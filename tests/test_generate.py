@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import threading
 import time
 
@@ -462,6 +463,21 @@ def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(mo
     assert [e.text for e in events if e.kind == "progress"] == [""] * 3
     assert set(calls) == {("exact", "reference", 1), ("fast", "reference", 1)}
     assert not [e for e in model.stream_complete([4] * 512, max_tokens=1) if e.kind == "progress"]
+
+
+def test_a_model_that_was_measured_is_foretold_by_that(monkeypatch):
+    monkeypatch.setattr(generation, "prefill_seconds", lambda config, n_tokens, *_: n_tokens * 4.0)
+    model = random_model(context=40_000)
+    model.engine.core.before_forward = lambda n: time.sleep(0.05)
+    first, *later = [e for e in model.stream_complete([3] * 2048, max_tokens=1) if e.kind == "progress"]
+    assert first.text == "2,048 tokens", "two hours are not told of kernels alone"
+    assert [event.text for event in later] == [""] * 3
+    second = list(model.stream_complete([4] * 2048, max_tokens=1))
+    assert [e.fraction for e in second if e.kind == "progress"] == [0.25, 0.5, 0.75], "too short to foretell"
+    model.engine.core.before_forward = lambda n: time.sleep(0.5)
+    model.complete([5] * 1024, max_tokens=1)
+    told = next(model.stream_complete([6] * 30_000, max_tokens=1))
+    assert 20 < int(re.fullmatch(r"30,000 tokens, about (\d+) s", told.text)[1]) < 60
 
 
 def test_what_was_read_before_an_interrupt_is_kept():

@@ -463,3 +463,16 @@ def test_an_answer_in_a_widgets_callback_is_seen_to_grow_and_stays(lab):
             assert "not finished" not in text
         notebook.picture("answer_in_output", cell)
         assert not notebook.errors
+
+
+def test_right_to_left_paragraphs_stand_right(lab):
+    hebrew = "שלום, עולם! " * 12 + "\n\n- אחת\n\n- שתיים\n\nHello."
+    model = f"scripted_model('<|channel|>final<|message|>' + {hebrew!r})"
+    cells = [f"import ossnb\nfrom fakes import scripted_model\nossnb.set_default_model({model})", "%%oss\nHi"]
+    with lab.open("hebrew", cells) as notebook:
+        notebook.run_all()
+        spans = notebook.cell(1).locator("div[dir=rtl] span")
+        spans.first.wait_for()
+        aligned = spans.evaluate_all("all => all.map(one => getComputedStyle(one).textAlign)")
+        assert aligned == ["right"] * 3
+        notebook.picture("right_to_left", notebook.cell(1))

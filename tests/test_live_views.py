@@ -174,6 +174,76 @@ def test_every_live_view_is_an_anywidget_with_one_module():
         assert "import " not in re.sub(r"^\s*(//|/?\*).*$", "", view._esm, flags=re.MULTILINE)
 
 
+class PageOfAView:
+    """What a page that shows a view gets of the kernel: (content, buffers) of its messages."""
+
+    def __init__(self, widget, monkeypatch):
+        self.widget, self.answers = widget, []
+        monkeypatch.setattr(
+            widget, "send", lambda content, buffers=None: self.answers.append((content, buffers))
+        )
+
+    def ask(self):
+        message = {"method": "custom", "content": {"type": "ask"}}
+        self.widget.comm.handle_msg({"content": {"data": message}, "buffers": []})
+
+
+def saved_size(widget):
+    """How much a notebook saves for a widget and all that it has, as nbclient counts it."""
+    models = {}
+
+    def collect(one):
+        models[one.model_id] = one.get_state()
+        for name in ("layout", "style"):
+            if hasattr(one, name):
+                models[getattr(one, name).model_id] = getattr(one, name).get_state()
+        for child in getattr(one, "children", ()):
+            collect(child)
+
+    collect(widget)
+    return sum(
+        len(json.dumps(state, default=lambda raw: "x" * (len(raw) * 4 // 3))) for state in models.values()
+    )
+
+
+@pytest.mark.parametrize("n_tokens", [75, 1000])
+def test_a_saved_notebook_has_little_of_a_live_view(n_tokens):
+    model = random_model()
+    reply = model.complete([5, 9, 2], max_tokens=n_tokens, seed=1, stop=[])
+    assert len(reply.tokens) == n_tokens
+    view = reply.inspect()
+    assert saved_size(view.widget) < 20_000
+    assert saved_size(ossnb.sliders("Hi", model=model, reply=reply).widget) < 60_000
+    assert view.widget.get_state(["alternatives"]) == {}
+    assert len(view.widget.alternatives) > 70, "they are there for a page that asks"
+
+
+def test_a_page_that_asks_gets_the_module_and_the_values_and_then_what_changes(view, monkeypatch):
+    page = PageOfAView(view.widget, monkeypatch)
+    view.branch(1, [7])
+    assert page.answers == [], "nobody looks yet"
+    page.ask()
+    ((content, buffers),) = page.answers
+    assert content["module"] == module("tokens")
+    assert content["values"]["alternatives"] == view.widget.alternatives
+    assert len(content["values"]["branches"]) == 1
+    assert buffers == []
+    view.branch(2, [7])
+    content, _ = page.answers[-1]
+    assert list(content["values"]) == ["branches"]
+    assert "module" not in content
+
+
+def test_bytes_travel_as_bytes(view, monkeypatch):
+    live = ossnb.sliders("Hi", model=view.reply.origin.model, reply=view.reply).controls.view
+    page = PageOfAView(live, monkeypatch)
+    page.ask()
+    ((content, buffers),) = page.answers
+    sent = dict(zip(content["bytes"], buffers, strict=True))
+    assert sent == {name: getattr(live, name) for name in ("logits", "seen", "rest")}
+    assert content["values"]["labels"] == live.labels
+
+
 def test_one_branch_at_a_time(view):
     view.widget.busy = True
     view.receive({"type": "branch", "at": 1, "token": 1})

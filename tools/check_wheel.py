@@ -15,7 +15,8 @@ from pathlib import Path
 LARGEST_BYTES = 15_000_000
 NEEDED = (
     "ossnb/_core*.so", "ossnb/_core.pyi", "ossnb/py.typed", "ossnb/data/demo.ossnb",
-    "ossnb/data/MODEL_CARD.md", "ossnb/views/static/strip.js", "ossnb/views/static/tokens.js",
+    "ossnb/data/MODEL_CARD.md", "ossnb/views/loader.js", "ossnb/views/static/strip.js",
+    "ossnb/views/static/tokens.js",
 )  # fmt: skip
 PROCESSORS = ("x86_64", "aarch64")  # of Linux, for which wheels are meant
 QUESTION, ANSWER = "What is 17 + 25?", "17 + 25 = 42."

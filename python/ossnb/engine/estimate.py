@@ -1,11 +1,15 @@
-"""Estimate how long a prompt takes to read, before it is read: the kernels are timed, the model is not."""
+"""Estimate how long a prompt takes to read, before it is read.
+
+At first only the kernels are timed. What an engine then takes corrects its later estimates.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,6 +18,26 @@ from ..checkpoint.config import SLIDING, Config
 
 _OUT, _IN, _TOKENS = 256, 960, 64  # a chunk of 512 tokens gives an expert of 32 about as many
 _TRIES = 3
+
+
+MEASURE_FIRST_S = 600.0  # an estimate of more than this is told only of an engine that has been measured
+
+_paces: WeakKeyDictionary[Any, float] = WeakKeyDictionary()  # engine → seconds taken per second estimated
+
+
+def pace(core: Any) -> float | None:
+    """Return how many seconds an engine took lately for each that was estimated; None before it read any."""
+    return _paces.get(core)
+
+
+def measured(core: Any, estimated_s: float, taken_s: float) -> float:
+    """Remember what an engine took for an estimate, and return its pace.
+
+    >>> measured(model.engine.core, estimated_s=10.0, taken_s=5.0), pace(model.engine.core)
+    (0.5, 0.5)
+    """
+    _paces[core] = taken_s / estimated_s
+    return _paces[core]
 
 
 class Rates(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..engine.estimate import duration, prefill_seconds
+from ..engine.estimate import MEASURE_FIRST_S, duration, measured, pace, prefill_seconds
 from ..engine.feed import Feed
 from ..engine.scheduler import PASS_ROWS, Progress, Ride, Scheduler
 from ..errors import Interrupted
@@ -85,11 +85,16 @@ class _Course:
 
     def _foretell(self, start: int, stop: int) -> Iterator[Event]:
         """Tell, before a long prompt is read, how long that takes."""
-        seconds = self._estimate(start, stop)
+        known = pace(self.ride.core)
+        seconds = self._estimate(start, stop) * (known or 1.0)
         if seconds < TELL_FROM_S:
             return
-        text = f"{stop - start:,} tokens, about {duration(seconds)}"
-        fast = self._estimate(start, stop, "fast")
+        text = f"{stop - start:,} tokens"
+        if known is None and seconds > MEASURE_FIRST_S:  # the first pass will tell
+            yield Event("progress", text, fraction=start / stop)
+            return
+        text += f", about {duration(seconds)}"
+        fast = self._estimate(start, stop, "fast") * (known or 1.0)
         if fast < 0.8 * seconds:
             text += f' (about {duration(fast)} in a model loaded with precision="fast")'
         yield Event("progress", text, fraction=start / stop)
@@ -97,7 +102,9 @@ class _Course:
     def _time_left(self, progress: Progress) -> str:
         """Say how long the rest takes: the estimate, corrected by the time spent so far; "" if short."""
         expected = self._estimate(progress.first, progress.done)
-        left = self._estimate(progress.done, progress.last) * progress.seconds / expected
+        left = self._estimate(progress.done, progress.last) * measured(
+            self.ride.core, expected, progress.seconds
+        )
         return f"about {duration(left)} left" if left >= 1 else ""
 
     def _estimate(self, start: int, stop: int, precision: str = "") -> float:

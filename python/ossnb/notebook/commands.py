@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..page.defaults import cell_defaults, settings_text
 from ..system import machine
 from ..system.progress import size_text
+from ..system.text import counted
 from .options import suggestion
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
     if settings := cell_defaults():
         rows.append(("defaults", settings_text(settings)))
     rows += [("also loaded", name) for name, other in others.items() if other is not model]
-    rows += [("chat", f"{name}: {len(kept.chat.messages)} messages") for name, kept in chats.items()]
+    rows += [
+        ("chat", f"{name}: {counted(len(kept.chat.messages), 'message')}") for name, kept in chats.items()
+    ]
     return [f"{name:<12}{value}" for name, value in rows]
 
 
@@ -109,7 +112,7 @@ def restored_text(name: str, saved: Saved, model: Model) -> str:
     if not saved.turns:
         return f"{name}: not taken up, because the notebook lacks the turns before its answers"
     n_turns = len(saved.turns)
-    notes = [f"{name}: {n_turns} turn{'s' * (n_turns != 1)}"]
+    notes = [f"{name}: {counted(n_turns, 'turn')}"]
     if saved.n_left_out:
         notes.append(f"{saved.n_left_out} later left out, because the notebook lacks the turns before them")
     if (before := saved.turns[-1].model) != model.source:

@@ -17,6 +17,7 @@ from ..chat import Chat
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Message, messages_to_json
+from ..system.text import counted
 
 ChatMessage = Message | Mapping[str, Any]
 
@@ -78,7 +79,7 @@ class Turn:
         if not reply.messages:
             return f"{name} is as it was before", {}
         self.conversation.remember(self)
-        dropped = f" ({_n(self._n_dropped, 'later turn')} dropped)" if self._n_dropped else ""
+        dropped = f" ({counted(self._n_dropped, 'later turn')} dropped)" if self._n_dropped else ""
         record = {
             "name": name,
             "id": history_id(chat.messages),
@@ -138,7 +139,3 @@ def turns(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
 def _field(message: ChatMessage, name: str) -> str | None:
     value = message.get(name) if isinstance(message, Mapping) else getattr(message, name)
     return value if isinstance(value, str) else None
-
-
-def _n(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -20,6 +20,7 @@ from ..page.output import QUIET, RUNNING_TEXT, Output, has_front_end
 from ..page.safe import as_entities, as_text, code_blocks, safe_markdown
 from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
+from ..system.text import counted
 from .next_cell import next_cell_row
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
@@ -193,7 +194,7 @@ class CellView:
         if not self._n_reasoning_tokens:  # nobody saw it grow
             return what
         running = 0.0 if self._is_folded else self._clock() - self._reasoning_began
-        return f"{what} · {self._n_reasoning_tokens:,} tokens · {self._reasoning_s + running:.1f} s"
+        return f"{what} · {counted(self._n_reasoning_tokens, 'token')} · {self._reasoning_s + running:.1f} s"
 
 
 def _thinking_bundle(text: str, summary: str) -> dict[str, str]:

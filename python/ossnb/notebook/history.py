@@ -8,6 +8,7 @@ from ..harmony.messages import Message, messages_to_json
 from ..page.output import QUIET, Output
 from ..page.safe import as_entities, as_text, safe_markdown
 from ..page.terminal import safe_terminal
+from ..system.text import counted
 from .conversations import Conversation, turns
 
 _SAID = "white-space:pre-wrap;border-left:0.2em solid currentColor;padding-left:0.8em;opacity:0.8"
@@ -20,7 +21,7 @@ def overview(conversations: Mapping[str, Conversation]) -> str:
         messages = as_harmony(conversation)
         begins = " ".join(next((m.content for m in messages if m.role == "user"), "").split())
         n_turns = len(turns(messages))
-        rows.append(f"{name}: {n_turns} turn{'s' * (n_turns != 1)}" + (f", {begins:.60}" if begins else ""))
+        rows.append(f"{name}: {counted(n_turns, 'turn')}" + (f", {begins:.60}" if begins else ""))
     return "\n".join(rows) or "there is no conversation; `%%oss --chat NAME` begins one"
 
 
@@ -74,4 +75,4 @@ def _as_markdown(conversation: Conversation) -> str:
 def _title(conversation: Conversation) -> str:
     n_turns, chat = len(turns(as_harmony(conversation))), conversation.chat
     told = f", told: {chat.instructions}" if chat.instructions else ""
-    return f"{conversation.name}: {n_turns} turn{'s' * (n_turns != 1)} with {chat.model.source}{told}"
+    return f"{conversation.name}: {counted(n_turns, 'turn')} with {chat.model.source}{told}"

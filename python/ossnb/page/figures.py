@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from ..generation.record import Reply
+from ..system.text import counted
 from .terminal import safe_terminal
 
 
 def stats_line(reply: Reply, note: str = "") -> str:
     """One line of figures about a reply."""
     stats = reply.stats
-    n_prompt, n_reused = f"{stats.n_prompt_tokens:,}", f"{stats.n_cached_tokens:,}"
+    n_reused = f"{stats.n_cached_tokens:,}"
     read = (
-        f"reused {n_reused} of {n_prompt} tokens · prompt"
+        f"reused {n_reused} of {counted(stats.n_prompt_tokens, 'token')} · prompt"
         if stats.n_cached_tokens
-        else f"prompt {n_prompt} tokens"
+        else f"prompt {counted(stats.n_prompt_tokens, 'token')}"
     )
     parts = [
         _how_it_ended(reply),
         note,
-        f"{stats.n_new_tokens:,} tokens",
+        counted(stats.n_new_tokens, "token"),
         f"{stats.decode_tok_s:.1f} tok/s" if stats.decode_tok_s else "",
         f"{read} in {stats.prefill_s:.2f} s",
-        f"seed {reply.seed}",
+        f"seed {reply.seed}" if reply.sampling.temperature else "temperature 0",  # where no seed matters
         reply.model,
         *(f"note: {note}" for note in reply.notes),
     ]

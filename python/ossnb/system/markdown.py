@@ -8,6 +8,7 @@ for code.
 import html
 import re
 import unicodedata
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,6 +51,7 @@ _INLINE = re.compile(
     | (?P<escape>\\[!-#%-/:;=-@\[-`{-~])             # an escaped mark stays one; `\<` and `\$` come below
     | (?P<math>\$(?P<math_text>(?![\s$])[^$\n`]{1,1000}(?<![\s\\]))\$(?!\d))
     | (?P<dollar>\\?\$)
+    | (?P<auto><(?P<address>https?://[^\s<>"'`\\]{1,400})>)
     | (?P<less>\\?<)
     | (?P<image>!(?=\[))
     | (?P<open>\[)
@@ -62,6 +64,14 @@ _MACRO = re.compile(rf"\\({_MACROS})")
 _DOLLAR, _ALONE = "<span>&#36;</span>", "<span>&#92;</span>"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SAFE_SCHEMES = {"http", "https", "mailto"}
+_RIGHT = '<span style="display:block;text-align:right">'
+_ITEM = r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+"
+_PARAGRAPH = re.compile(rf"^(?P<lead>(?:{_ITEM})?[ \t]*)(?P<text>\S.*(?:\n(?!{_ITEM}).+)*)", re.MULTILINE)
+# Headings, quotes, tables, rules, definitions of links, and formulas on lines of their own.
+_AN_ITEM = re.compile(rf"^{_ITEM}", re.MULTILINE)
+_OTHER_BLOCK = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]|>|[=-][= \t-]*$|\*[ *]*$|\[[^\]]*\]:)|\$\$|\|", re.MULTILINE
+)
 _ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a link's definition or an image
 
 
@@ -175,8 +185,32 @@ def _directed(prose: str) -> str:
     return "".join(
         _safe_prose(text)
         if direction == "ltr"
-        else f'<div dir="rtl">\n\n{_safe_prose(text).strip()}\n\n</div>\n'
+        else f'<div dir="rtl">\n\n{_on_the_right(_safe_prose(text).strip())}\n\n</div>\n'
         for direction, text in parts
+    )
+
+
+def _on_the_right(prose: str) -> str:
+    """Put the text of paragraphs and list items to the right: JupyterLab's style puts a `<p>` to the left.
+
+    A span begins behind the mark of a list item and holds the lines of one paragraph. Other blocks, and what
+    is indented so far that it may be code, stay as they are.
+    """
+    has_items = False
+    parts = re.split(r"(\n(?:[ \t]*\n)+)", prose)
+    for n in range(0, len(parts), 2):
+        has_items = has_items or _AN_ITEM.search(parts[n]) is not None
+        if not _OTHER_BLOCK.search(parts[n]):
+            most = 4 if has_items else 3
+            parts[n] = _PARAGRAPH.sub(lambda found, most=most: _in_span(found, most), parts[n])
+    return "".join(parts)
+
+
+def _in_span(paragraph: re.Match[str], most: int) -> str:
+    lead = paragraph["lead"]
+    indent = lead[: len(lead) - len(lead.lstrip())]
+    return (
+        paragraph[0] if "\t" in indent or len(indent) > most else f"{lead}{_RIGHT}{paragraph['text']}</span>"
     )
 
 
@@ -198,6 +232,9 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
         return f"${_formula(match[f'{kind}_text'].strip())}$"
     if kind == "environment":
         return _formula(found)
+    if kind == "auto":  # `<https://…>`, of which a page would see a tag
+        target = urllib.parse.quote(match["address"], safe="/:?#@!&+,;=%~-._").replace("&", "&amp;")
+        return f"[{as_entities(match['address'])}]({target})"
     if kind == "link":
         unsafe = not _is_safe_target(match["target"] or match["definition"] or "")
         return "&#93;" if unsafe else found
@@ -211,7 +248,7 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
 
 _KINDS = (
     "code", "ticks_alone", "display", "bracket", "paren", "environment", "macro", "backslash", "escape",
-    "math", "dollar", "less", "image", "open", "link",
+    "math", "dollar", "auto", "less", "image", "open", "link",
 )  # fmt: skip
 
 

@@ -19,6 +19,15 @@ def safe_terminal(text: str) -> str:
     return _CONTROL.sub(lambda mark: chr(0x2400 + ord(mark[0])) if ord(mark[0]) < 0x20 else "�", text)
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "token"), counted(2048, "token")
+    ('1 token', '2,048 tokens')
+    """
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
 def shown(name: str, n_chars: int = NAME_CHARS) -> str:
     r"""Return a name as a message shows it: on one line, escaped where it is not printable, and cut.
 

@@ -17,11 +17,54 @@ def module(name: str) -> str:
 
 
 class LiveView(anywidget.AnyWidget):
-    """Tokens; the reader has `selected` one. `special` are the positions of tokens that are no text."""
+    """Tokens; the reader has `selected` one. `special` are the positions of tokens that are no text.
+
+    The state that a notebook saves has no module and no values `asked` for: a page asks the kernel for them
+    (loader.js), and a page without one has the picture. `carry_all` puts them into the state.
+    """
+
+    _esm = (Path(__file__).parent / "loader.js").read_text(encoding="utf-8")
+    script = ""  # the name of the view's module
+
+    def __init__(self, **values: Any) -> None:
+        self._carries_all = self._is_seen = False
+        super().__init__(**values)
+        self.on_msg(self._answer)
+        self.observe(lambda change: self._tell([change["name"]]), self._asked())
+
+    def carry_all(self) -> None:
+        """Put everything into the state, for a page that takes no messages of its own kind."""
+        self._carries_all = True
+        self._esm = module(self.script)
+        self.send_state()
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Return the state without the values that a page asks for."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        left_out = () if self._carries_all else self._asked()
+        return {name: value for name, value in state.items() if name not in left_out}
+
+    def _asked(self) -> list[str]:
+        return list(self.traits(asked=True))
+
+    def _answer(self, widget: Any, content: Any, buffers: Any) -> None:
+        if content.get("type") == "ask":
+            self._is_seen = True
+            self._tell(self._asked(), module=module(self.script))
+
+    def _tell(self, names: list[str], **more: str) -> None:
+        """Send values to the pages that show the view, if any does."""
+        if not self._is_seen:
+            return
+        values = {name: getattr(self, name) for name in names}
+        raw = [name for name, value in values.items() if isinstance(value, bytes)]
+        plain = {name: value for name, value in values.items() if name not in raw}
+        content = {"type": "values", "values": plain, "bytes": raw, **more}
+        self.send(content, [values[name] for name in raw])
 
     twin = t.Unicode().tag(sync=True)  # the class of the picture this view stands in for
-    tokens = t.List(t.Unicode()).tag(sync=True)
-    special = t.List(t.Int()).tag(sync=True)
+    tokens = t.List(t.Unicode()).tag(sync=True, asked=True)
+    special = t.List(t.Int()).tag(sync=True, asked=True)
     n_left_out = t.Int(0).tag(sync=True)  # tokens after these
     selected = t.Int(0).tag(sync=True)
 
@@ -29,12 +72,12 @@ class LiveView(anywidget.AnyWidget):
 class TokensView(LiveView):
     """Tokens with their alternatives; `shade` follows the reader's choice."""
 
-    _esm = module("tokens")
+    script = "tokens"
 
-    probabilities = t.List(t.Float()).tag(sync=True)
-    entropies = t.List(t.Float()).tag(sync=True)
-    alternatives: t.List[Any] = t.List().tag(sync=True)
-    branches: t.List[Any] = t.List().tag(sync=True)
+    probabilities = t.List(t.Float()).tag(sync=True, asked=True)
+    entropies = t.List(t.Float()).tag(sync=True, asked=True)
+    alternatives: t.List[Any] = t.List().tag(sync=True, asked=True)
+    branches: t.List[Any] = t.List().tag(sync=True, asked=True)
     shade = t.Enum(["probability", "entropy"], default_value="probability").tag(sync=True)
     busy = t.Bool(False).tag(sync=True)
     error = t.Unicode().tag(sync=True)
@@ -43,21 +86,21 @@ class TokensView(LiveView):
 class ExpertsView(LiveView):
     """The experts of the selected token."""
 
-    _esm = module("experts")
+    script = "experts"
 
     n_experts = t.Int().tag(sync=True)
-    ids: t.List[Any] = t.List().tag(sync=True)
-    weights: t.List[Any] = t.List().tag(sync=True)
+    ids: t.List[Any] = t.List().tag(sync=True, asked=True)
+    weights: t.List[Any] = t.List().tag(sync=True, asked=True)
 
 
 class AttentionView(LiveView):
     """The places where the reply's selected token looked; `tokens` begin with the prompt's `n_prompt`."""
 
-    _esm = module("attention")
+    script = "attention"
 
     label = t.Unicode().tag(sync=True)
     n_prompt = t.Int().tag(sync=True)
-    weights = t.Bytes().tag(sync=True)  # float32 [T, S], row after row
+    weights = t.Bytes().tag(sync=True, asked=True)  # float32 [T, S], row after row
 
 
 class DistributionView(LiveView):
@@ -68,14 +111,14 @@ class DistributionView(LiveView):
     many of the other tokens count for the repetition penalty, and counts, means and edges of their histogram.
     """
 
-    _esm = module("distribution")
+    script = "distribution"
 
     answer = t.Int().tag(sync=True)
-    labels: t.List[Any] = t.List().tag(sync=True)  # of the likeliest tokens, [T][bars]
-    logits = t.Bytes().tag(sync=True)
-    seen = t.Bytes().tag(sync=True)
-    rest = t.Bytes().tag(sync=True)
-    written = t.List(t.Int()).tag(sync=True)  # where each token is among its K; K where it is not
+    labels: t.List[Any] = t.List().tag(sync=True, asked=True)  # of the likeliest tokens, [T][bars]
+    logits = t.Bytes().tag(sync=True, asked=True)
+    seen = t.Bytes().tag(sync=True, asked=True)
+    rest = t.Bytes().tag(sync=True, asked=True)
+    written = t.List(t.Int()).tag(sync=True, asked=True)  # where each token is among its K; K where it is not
     threshold = t.Float().tag(sync=True)  # of the shares that are called unlikely
     temperature = t.Float(1.0).tag(sync=True)
     top_k = t.Int(0).tag(sync=True)

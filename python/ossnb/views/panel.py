@@ -72,7 +72,10 @@ class Panel:
         """The object that marimo shows: the live view, if it is one of ours, else the picture."""
         from .live import LiveView
 
-        return self.widget if isinstance(self.widget, LiveView) else self.html().page()
+        if not isinstance(self.widget, LiveView):
+            return self.html().page()
+        self.widget.carry_all()
+        return self.widget
 
     def _repr_html_(self) -> str:
         return self.bundle()["text/html"]
