@@ -10,7 +10,10 @@ from ..system import machine
 from ..system.text import shown
 
 MODEL_NAMES = "20b, 120b, a hub id, a folder or demo"
-_SETTINGS = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop", "effort", "instructions")
+_SETTINGS = (
+    *("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_reasoning_tokens", "seed", "stop"),
+    *("effort", "instructions"),
+)
 
 
 class Command(NamedTuple):
@@ -56,6 +59,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         ("top-k", int, "keep the k likeliest tokens (default 0: all)"),
         ("min-p", float, "drop tokens less likely than this share of the likeliest (default 0.0)"),
         ("max-tokens", int, "stop after this number of new tokens, thinking included"),
+        ("max-reasoning-tokens", int, "end the thought after this number of tokens; 0 thinks nothing"),
         ("seed", int, "the same seed gives the same text (default: drawn, and reported)"),
     ):
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=meaning)

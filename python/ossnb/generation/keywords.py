@@ -27,6 +27,7 @@ PEER_NAMES = {
         "num_predict",
         "n_predict",
     ),
+    "max_reasoning_tokens": ("reasoning_budget", "thinking_budget", "budget_tokens", "max_thinking_tokens"),
     "stop": ("stop_sequences", "stop_strings", "stop_token_ids", "eos_token_id"),
     "repetition_penalty": ("repeat_penalty",),
     "logprobs": ("top_logprobs", "n_probs"),

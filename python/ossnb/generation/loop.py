@@ -17,6 +17,7 @@ from ..engine.feed import Feed
 from ..errors import CheckpointError
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece
+from ..harmony.prompt import answer_header, end_of_thought
 from ..harmony.stops import StopStrings
 from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
 from .question import Question
@@ -61,6 +62,8 @@ class Reader(Protocol):
     turn_over: bool
 
     @property
+    def is_thinking(self) -> bool: ...
+    @property
     def notes(self) -> tuple[str, ...]: ...
     def push(self, token: int) -> list[Piece]: ...
     def finish(self) -> list[Piece]: ...
@@ -69,6 +72,8 @@ class Reader(Protocol):
 
 class RawText:
     """Read tokens as nothing but text."""
+
+    is_thinking = False
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -113,6 +118,9 @@ class Generation:
         self._logprobs: list[TokenLogprob] = []
         self._n_decode_steps = self._decode_bytes = 0
         self._decode_s = 0.0
+        self._n_reasoning = 0  # tokens of thoughts
+        self._notes: tuple[str, ...] = ()  # beside the reader's
+        self.wants_answer = False  # set it, from any thread, to end the thought
         self.n_cached = 0  # tokens of the prompt whose keys and values were there
         self.prefill_s = 0.0  # seconds of passes for the prompt so far
         self.on_logits: Callable[[NDArray[np.float32]], None] | None = None
@@ -127,7 +135,7 @@ class Generation:
         """Return the next feed; None once the generation has ended."""
         if self.finish_reason is not None:
             return None
-        begun = self._request.begun if self._n_read == 0 else []
+        begun = self._begun if self._n_read == 0 else []
         chooser = _core.Chooser(
             self._sampler,
             len(self._tokens) + len(begun),
@@ -139,9 +147,9 @@ class Generation:
     def take(self, choices: Sequence[_core.Choice], seconds: float, n_bytes: int) -> Iterator[Event]:
         """Take the choices for the last feed and their cost; yield the events they mean."""
         if self._n_read == 0:
-            self._n_read = len(self._tokens) + len(self._request.begun)
+            self._n_read = len(self._tokens) + len(self._begun)
             self.prefill_s = seconds
-            yield from self._say_what_was_begun()
+            yield from self._put(self._begun)
         else:
             self._n_read = len(self._tokens)
             self._decode_s += seconds
@@ -149,6 +157,8 @@ class Generation:
             self._n_decode_steps += 1
         if self.finish_reason is None:
             yield from self._append(choices[0])
+            if self.finish_reason is None and self._has_thought_enough():
+                yield from self._end_thought()
 
     def end(self, reason: FinishReason) -> Iterator[Event]:
         """End here, for `reason` if there was no reason yet; yield the events that were still held back."""
@@ -175,18 +185,42 @@ class Generation:
             seed=s.seed,
             prompt=np.asarray(self._request.prompt, np.int32),
         )
-        for token in self._request.begun:
+        for token in self._begun:
             sampler.accept(token)
         return sampler
 
-    def _say_what_was_begun(self) -> Iterator[Event]:
-        """Yield the events of the tokens that the reply began with, as if they had just been chosen."""
-        for token in self._request.begun:
+    @property
+    def _begun(self) -> Sequence[int]:
+        """The tokens of the reply that stand before the first choice."""
+        begun, without = self._request.begun, self._request.sampling.max_reasoning_tokens == 0
+        return answer_header() if without and not begun and self._request.effort is not None else begun
+
+    def _put(self, tokens: Sequence[int]) -> Iterator[Event]:
+        """Write tokens that nobody chose, as if they had just been chosen; the next feed has them read."""
+        for token in tokens:
+            self._count(token)
             self._tokens.append(token)
             yield from self._say(token)
             self.finish_reason = self._reason_to_stop(token)
             if self.finish_reason is not None:
                 return
+
+    def _count(self, token: int) -> None:
+        self._n_reasoning += self._reader.is_thinking and token not in ENDS
+
+    def _has_thought_enough(self) -> bool:
+        most = self._request.sampling.max_reasoning_tokens
+        is_enough = self.wants_answer or (most is not None and self._n_reasoning >= most)
+        return is_enough and self._reader.is_thinking
+
+    def _end_thought(self) -> Iterator[Event]:
+        note = f"the thought was ended after {self._n_reasoning:,} tokens"
+        self._notes = (*self._notes, note)
+        tokens = end_of_thought()
+        for token in tokens:
+            self._sampler.accept(token)
+        yield from self._put(tokens)
+        yield Event("note", note)
 
     def _append(self, choice: _core.Choice) -> Iterator[Event]:
         token = choice.token
@@ -204,6 +238,7 @@ class Generation:
                 for i, p in zip(choice.top_ids, choice.top_logprobs, strict=True)
             )
             self._logprobs.append(TokenLogprob(token, token_bytes(token), choice.logprob, top))
+        self._count(token)
         self._tokens.append(token)
         yield from self._say(token)
         self.finish_reason = self._reason_to_stop(token)
@@ -277,7 +312,7 @@ class Generation:
             tokens=self._tokens[n_prompt:],
             logprobs=list(self._logprobs),
             finish_reason=self.finish_reason or "unfinished",
-            notes=self._reader.notes,
+            notes=(*self._reader.notes, *self._notes),
             stats=Stats(
                 n_prompt_tokens=n_prompt,
                 n_cached_tokens=min(self.n_cached, n_prompt),

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from ..checkpoint.config import Config
 from ..engine.kept import Kept
 from ..harmony.messages import Message, ToolCall, messages_from_json, messages_to_json
-from ..harmony.prompt import EFFORTS
+from ..harmony.parser import places_of_thought
+from ..harmony.prompt import EFFORTS, answer_header, end_of_thought
 from ..harmony.tokenizer import well_formed
-from ..system.arguments import number
+from ..system.arguments import integer, number
 from ..system.fields import Fields
 from ..system.markdown import safe_markdown
 from ..system.text import shown_value
@@ -241,6 +242,21 @@ class Reply:
         there.
         """
         return self.origin.model.stream_branch(self, at, text, **sampling).run()
+
+    def answer_after(self, n: int, **sampling: Unpack[SamplingOptions]) -> Reply:
+        """Return what the answer would have been, had the thought stopped after `n` tokens.
+
+        >>> reply.answer_after(0).text
+        '17 + 25 = 32.'
+
+        It is the reply that `max_reasoning_tokens=n` gives with this reply's seed and settings. Settings that
+        you give replace them. Raises ValueError for more tokens than the thought has.
+        """
+        places = places_of_thought(self.tokens)
+        n = integer("n", n, 0, len(places), what="a number of the thought's tokens")
+        if n == 0:
+            return self.branch(0, answer_header(), **sampling)
+        return self.branch(places[n - 1] + 1, end_of_thought(), **sampling)
 
     # ---- as JSON -----------------------------------------------------------------------------------------
 

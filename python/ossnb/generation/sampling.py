@@ -22,6 +22,7 @@ class SamplingOptions(TypedDict, total=False):
     """The keywords of Sampling, as callers write them."""
 
     max_tokens: int | None
+    max_reasoning_tokens: int | None
     temperature: float | None
     top_p: float | None
     top_k: int | None
@@ -42,6 +43,7 @@ class Sampling:
     >>> Sampling(temperature=0.7, top_p=0.9).temperature
     0.7
 
+    `max_reasoning_tokens` ends a thought after so many tokens, and the answer follows; 0 writes none.
     `temperature` 0 is greedy, and so is one below 1e-38. `stop` takes strings, which act on the answer's
     text, and token ids. `logprobs` n asks for the probability of every token, and for the n likeliest tokens
     of its step; True is 1. `seed` None means that a seed is drawn (`with_seed`). None stands for the default
@@ -49,6 +51,7 @@ class Sampling:
     """
 
     max_tokens: int | None = None
+    max_reasoning_tokens: int | None = None
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
@@ -78,6 +81,9 @@ class Sampling:
             "seed": None if self.seed is None else integer("seed", self.seed, 0, MAX_SEED),
             "logprobs": _logprobs(self.logprobs),
             "max_tokens": None if self.max_tokens is None else integer("max_tokens", self.max_tokens, 1),
+            "max_reasoning_tokens": None
+            if self.max_reasoning_tokens is None
+            else integer("max_reasoning_tokens", self.max_reasoning_tokens, 0),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

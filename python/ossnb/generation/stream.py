@@ -170,6 +170,17 @@ class Stream:
         "done"."""
         self._course.ride.cancel.set()
 
+    def stop_thinking(self) -> None:
+        """End the thought after the token that is being written, and go on with the answer, from any thread.
+
+        >>> stream = model.stream("What is 17 + 25?", temperature=0)
+        >>> stream.stop_thinking(); stream.run().text
+        '17 + 25 = 32.'
+
+        Later thoughts of the turn end at once, too. `reply.notes` says it.
+        """
+        self._course.generation.wants_answer = True
+
     def close(self, reason: FinishReason = "cancelled") -> None:
         """End the generation now, in the thread that loops over it; `reason` becomes the finish_reason."""
         self._course.close_reason = reason

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from .header import GIVEN, Header, read_header
@@ -72,6 +73,11 @@ class Parser:
     def notes(self) -> tuple[str, ...]:
         """The oddities of the turn, each once."""
         return tuple(note if n == 1 else f"{note} ({n} times)" for note, n in self._notes.items())
+
+    @property
+    def is_thinking(self) -> bool:
+        """Whether the next token belongs to a thought."""
+        return self._header is not None and self._header.kind == "reasoning"
 
     def push(self, token: int) -> list[Piece]:
         """Take the next token; return the pieces that it completes."""
@@ -237,6 +243,20 @@ class Parser:
         self.messages.append(message)
         if (call := message.tool_call) is not None:
             self._out.append(Piece("tool_call", content, call))
+
+
+def places_of_thought(tokens: Iterable[int]) -> list[int]:
+    """List the places of a turn's tokens that belong to thoughts, without the tokens that end them.
+
+    >>> places_of_thought([200005, 35644, 200008, 2, 3, 200007])
+    [3, 4]
+    """
+    parser, places = Parser(), []
+    for place, token in enumerate(tokens):
+        if parser.is_thinking and token not in ENDS:
+            places.append(place)
+        parser.push(token)
+    return places
 
 
 def _name(token: int) -> str:

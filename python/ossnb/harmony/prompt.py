@@ -10,7 +10,17 @@ from typing import Any
 
 from .messages import CALL_CHANNELS, Message, Tools, call_channel
 from .schema import shown
-from .tokenizer import END, FIRST_SPECIAL, MESSAGE, START, Tokenizer, encoding, token_bytes, well_formed
+from .tokenizer import (
+    CHANNEL,
+    END,
+    FIRST_SPECIAL,
+    MESSAGE,
+    START,
+    Tokenizer,
+    encoding,
+    token_bytes,
+    well_formed,
+)
 
 EFFORTS = ("low", "medium", "high")
 
@@ -91,6 +101,24 @@ def _filled(framed: Sequence[tuple[Any, str | None]]) -> list[int]:
             ids += Tokenizer().encode(text)
             at = next(i for i in range(begin, len(rendered)) if rendered[i] >= FIRST_SPECIAL)
     return ids + rendered[at:]
+
+
+def answer_header() -> list[int]:
+    """Return the tokens between the end of a prompt and the text of an answer without thought.
+
+    >>> len(answer_header())
+    3
+    """
+    return [CHANNEL, *Tokenizer().encode("final"), MESSAGE]
+
+
+def end_of_thought() -> list[int]:
+    """Return the tokens that close a thought and begin the answer.
+
+    >>> len(end_of_thought())
+    6
+    """
+    return [END, START, *Tokenizer().encode("assistant"), *answer_header()]
 
 
 def check_effort(effort: str | None) -> None:

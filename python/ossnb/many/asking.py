@@ -13,7 +13,8 @@ from ..generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Prompt
-from ..harmony.tokenizer import CHANNEL, MESSAGE, RETURN, Tokenizer, fewest_tokens
+from ..harmony.prompt import answer_header
+from ..harmony.tokenizer import RETURN, Tokenizer, fewest_tokens
 from ..system.arguments import integer
 from ..system.files import expand_user
 from ..system.text import shown_value
@@ -186,7 +187,7 @@ class AskingMany:
         tokens = self.prompt_tokens(question)
         if question.effort is None:
             return tokens, []
-        return [*tokens, CHANNEL, *Tokenizer().encode("final"), MESSAGE], [RETURN]
+        return [*tokens, *answer_header()], [RETURN]
 
     def _continuation(self, name: str, text: str) -> list[int]:
         if not isinstance(text, str) or not text:

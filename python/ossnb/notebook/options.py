@@ -97,6 +97,12 @@ FLAGS = (
     Flag("--top-k", "keep the k likeliest tokens (default 0: all)", _whole, "N"),
     Flag("--min-p", "drop tokens less likely than this share of the likeliest (default 0.0)", _real, "N"),
     Flag("--max-tokens", "stop after this number of new tokens, thinking included", _whole, "N"),
+    Flag(
+        "--max-reasoning-tokens",
+        "end the thought after this number of tokens and answer; 0 thinks nothing",
+        _whole,
+        "N",
+    ),
     Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", _whole, "N"),
     Flag("--stop", r"end the answer before this text; you may repeat the flag; \n and \t work", _unescaped),
     Flag(
@@ -121,7 +127,7 @@ _TYPED = {
 }
 _SPACES = "\u00a0\u2007\u202f\u3000"  # that do not break a line
 _INSERTED = re.compile(r"\{\{.*?\}\}")
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed", "stop")
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_reasoning_tokens", "seed", "stop")
 
 
 @dataclass(frozen=True, slots=True)
