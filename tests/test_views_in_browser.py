@@ -18,7 +18,7 @@ import pytest
 
 import ossnb
 from fakes import random_model, scripted_model
-from lab import CHROMIUM, FLAGS, need_browser
+from lab import CHROMIUM, FLAGS, axe_script, find_serious, need_browser
 from ossnb.testing import write_random_checkpoint
 from ossnb.views.live import module
 from ossnb.views.markup import marked, percent
@@ -350,3 +350,50 @@ def same(one, other):
         return False
     pairs = zip(number.findall(one), number.findall(other), strict=True)
     return all(abs(float(a) - float(b)) <= 0.011 * float(b) + 1e-3 for a, b in pairs)
+
+
+def test_a_page_of_its_own_is_live_fetches_nothing_and_runs_nothing_else(tmp_path):
+    need_browser()
+    from playwright.sync_api import sync_playwright
+
+    model = scripted_model(f"<|channel|>final<|message|>{EVIL}</script>{EVIL}")
+    reply = model.generate("Hi", seed=1)
+    pages = {"tokens": reply.inspect(n_top=3), "compare": ossnb.compare([reply, reply.branch(4, " a b")])}
+    for name, view in pages.items():
+        view.to_html(tmp_path / f"{name}.html")
+    axe = axe_script()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for name, view in pages.items():
+            for scheme in ("light", "dark"):
+                # The policy of the page would keep out the script of axe, too.
+                page = browser.new_page(color_scheme=scheme, bypass_csp=True)
+                told, fetched = [], []
+                page.on("console", lambda message, told=told: told.append(message.text))
+                page.on("pageerror", lambda error, told=told: told.append(str(error)))
+                page.on("request", lambda request, fetched=fetched: fetched.append(request.url))
+                page.goto((tmp_path / f"{name}.html").as_uri())
+                page.locator("[role=group]").first.focus()
+                page.keyboard.press("ArrowRight")
+                page.keyboard.press("ArrowLeft")
+                assert page.locator("[aria-live]").inner_text()
+                assert not page.locator(f".{view.widget.twin}").is_visible(), (
+                    "the view stands in for its picture"
+                )
+                assert page.locator("[role=group]").first.inner_text().count("<script>") == 2
+                assert page.locator("button.ossnb-row").count() == 0, "there is nobody to write a branch"
+                assert page.evaluate("() => typeof window.hits") == "undefined"
+                if axe:
+                    serious, passed = find_serious(page, axe, "body")
+                    assert serious == [], (name, scheme)
+                    assert "color-contrast" in passed
+                assert told == []
+                assert [url for url in fetched if not url.startswith("file:")] == []
+                page.close()
+        page = browser.new_page()  # with its policy
+        told = []
+        page.on("console", lambda message: told.append(message.text))
+        page.goto((tmp_path / "tokens.html").as_uri())
+        page.locator("[role=group]").first.wait_for()
+        assert told == []
+        browser.close()

@@ -12,6 +12,7 @@ from .markup import Html
 _STYLE = """
 :root { color-scheme: light dark; --jp-ui-font-color2: #595959; }
 @media (prefers-color-scheme: dark) { :root { --jp-ui-font-color2: #b0b0b0; } }
+html { background: Canvas; color: CanvasText; }
 body { font: 14px/1.4 system-ui, sans-serif; max-width: 72em; margin: 1.5em auto; padding: 0 1em; }
 h1 { font-size: 130%; font-weight: 600; }
 """
