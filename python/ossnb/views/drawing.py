@@ -194,7 +194,7 @@ def heat_map(
 
 
 def _cell_size(columns: int) -> tuple[int, int]:
-    return (44, 26) if columns <= 12 else (15, 16) if columns <= 48 else (8, 12)
+    return (44, 26) if columns <= 12 else (14, 16) if columns <= 48 else (7, 12)
 
 
 def _names(rows: int, columns: int, size: tuple[int, int], labels: tuple[str, str]) -> list[Html]:

@@ -4,8 +4,9 @@
 const EXPERTS_STYLE = `
 .ossnb-map { border-collapse: separate; border-spacing: 1px; table-layout: fixed; font-size: 87%; }
 .ossnb-map th { font-weight: normal; padding: 0; text-align: center; white-space: nowrap; }
-.ossnb-map th[scope=row] { width: 5em; text-align: left; }
-.ossnb-map td { padding: 0; height: 1.7em; text-align: center; background: rgba(128,128,128,0.12); }
+.ossnb-map th:first-child { width: 5em; text-align: left; }
+.ossnb-map td { padding: 0; height: 1.7em; text-align: center;
+  box-shadow: inset 0 0 0 1px rgba(128,128,128,0.2); }
 .ossnb-map .ossnb-chosen { outline-offset: -1px; }
 .ossnb-sideways { overflow-x: auto; padding: 3px; }`;
 
@@ -17,9 +18,9 @@ const EXPERTS_STYLE = `
 function makeMap(nLayers, nExperts) {
   const isWide = nExperts <= 16; // then a cell has room for its number
   const step = isWide ? 1 : nExperts <= 48 ? 4 : 16;
-  const names = make("tr", "", make("th", "", "layer"));
+  const names = make("tr", "", make("th", "", "expert"));
   for (let expert = 0; expert < nExperts; expert += step) {
-    const name = /** @type {HTMLTableCellElement} */ (make("th", "", expert ? `${expert}` : `expert ${expert}`));
+    const name = /** @type {HTMLTableCellElement} */ (make("th", "", `${expert}`));
     name.colSpan = Math.min(step, nExperts - expert);
     if (!isWide) name.style.textAlign = "left";
     name.scope = "col";
@@ -76,7 +77,7 @@ function render({ model, el }) {
       row.forEach((cell, expert) => {
         const choice = ids[at][layer].indexOf(expert);
         const share = choice < 0 ? 0 : weights[at][layer][choice];
-        cell.style.background = choice < 0 ? "" : shade(SHARE, Math.max(share, 0.06));
+        cell.style.background = choice < 0 ? "" : shade(SHARE, Math.max(share, 0.12));
         cell.title = tell(layer, expert);
         if (isWide) cell.textContent = choice < 0 ? "" : `${Math.round(100 * share)} %`;
       }),
