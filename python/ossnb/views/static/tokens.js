@@ -9,7 +9,7 @@
 const TOKENS_STYLE = `
 .ossnb-list { display: grid; gap: 2px; max-width: 40em; }
 .ossnb-view .ossnb-row { display: grid; align-items: center; gap: 0 0.6em; padding: 1px 6px;
-  grid-template-columns: 2.6em minmax(5em, 1fr) minmax(2em, 1fr) 4.6em 5.2em; text-align: right; }
+  grid-template-columns: 2.6em minmax(5em, 1fr) minmax(2em, 1fr) 5.4em 4em; text-align: right; white-space: nowrap; }
 .ossnb-row .ossnb-mono { text-align: left; overflow: hidden; text-overflow: ellipsis; }
 .ossnb-row .ossnb-track { width: auto; margin: 0; }
 .ossnb-view div.ossnb-row { border: 1px solid transparent; }
