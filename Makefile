@@ -12,11 +12,12 @@ ORACLE := build/oracle-venv
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.h')
 CPP_TESTS := $(wildcard tests/cpp/*)
 TYPESCRIPT := build/typescript-7.0.2
+AXE := build/axe-core-4.14.1
 IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py tests/test_notebook_app.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test quick campaign browser pictures docs arm sanitize wheel lint format tidy types oracle bench clean
+.PHONY: help demo lab test quick campaign browser pictures docs arm sanitize wheel lint format tidy types axe oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -29,7 +30,7 @@ demo: $(STAMP)-test  ## run the first notebook on the embedded model and print i
 lab: $(STAMP)-lab  ## open the first notebook in JupyterLab
 	@$(RUN) tools/open_lab.py $(NOTEBOOK) $(ARGS)
 
-test: $(STAMP)-test  ## run the tests
+test: $(STAMP)-test axe  ## run the tests
 	$(RUN) -m pytest -n 2 --dist loadgroup $(IN_BROWSER:%=--ignore=%) $(ARGS)
 	$(if $(ARGS),,$(RUN) -m pytest $(IN_BROWSER))
 
@@ -39,7 +40,7 @@ quick: $(STAMP)-test  ## run the quick half of the tests, in less than a minute
 campaign: $(STAMP)-test  ## run ten minutes of hostile files, interrupts and kills; ARGS="kills --scale 0.1" for a part
 	$(RUN) tests/campaign $(ARGS)
 
-browser: $(STAMP)-test  ## run the tests in JupyterLab and Chromium (apt install chromium), a part of `test`
+browser: $(STAMP)-test axe  ## run the tests in JupyterLab and Chromium (apt install chromium), a part of `test`
 	OSSNB_BROWSER=required $(RUN) -m pytest -v $(IN_BROWSER) $(ARGS)
 
 pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab and Chromium
@@ -81,18 +82,30 @@ tidy: $(STAMP)-lint  ## look for mistakes in the C++ sources with clang-tidy
 	$(RUN) $(VENV)/bin/run-clang-tidy.py -clang-tidy-binary $(VENV)/bin/clang-tidy -p build/tidy -j 2 -quiet \
 	  -extra-arg=-Wno-unknown-warning-option $(or $(ARGS),'/cpp/(?!kernels/(x86|arm)/)')
 
-# The compiler of JavaScript's types comes from npm and stays in build/. Where npm is missing this says so.
+# The compiler of JavaScript's types and the checker of pages for all readers come from npm and stay in build/.
+# Where npm is missing this says so.
 ifneq ($(shell command -v npm 2>/dev/null),)
+axe: $(AXE)/node_modules/axe-core/axe.min.js
+
 types: $(TYPESCRIPT)/node_modules/.bin/tsc  ## check the types of the views' scripts (apt install npm)
 	$< -p tools/tsconfig.json
 else
+axe:
+	@echo "not checked: whether everybody can read the views, since npm is not here (apt install npm)"
+	@test "$$OSSNB_NPM" != required
+
 types:
 	@echo "not checked: the types of the views' scripts, since npm is not here (apt install npm)"
 	@test "$$OSSNB_NPM" != required
 endif
 
+NPM_INSTALL = npm install --silent --no-save --no-audit --no-fund --prefix
+
 $(TYPESCRIPT)/%:
-	npm install --silent --no-save --no-audit --no-fund --prefix $(TYPESCRIPT) typescript@$(TYPESCRIPT:build/typescript-%=%)
+	$(NPM_INSTALL) $(TYPESCRIPT) typescript@$(TYPESCRIPT:build/typescript-%=%)
+
+$(AXE)/%:
+	$(NPM_INSTALL) $(AXE) axe-core@$(AXE:build/axe-core-%=%)
 
 oracle: $(ORACLE)/stamp  ## compare logits with transformers on freshly made models (installs torch)
 	$(ORACLE)/bin/python tools/oracle/live.py $(ARGS)

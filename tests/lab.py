@@ -57,6 +57,40 @@ def need_browser():
         tell(f"needs {' and '.join(lacking)}")
 
 
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def axe_script():
+    """The script of axe-core, which checks whether a page is for all readers; "" where it was not fetched."""
+    found = sorted(ROOT.glob("build/axe-core-*/node_modules/axe-core/axe.min.js"))
+    return found[-1].read_text(encoding="utf-8") if found else ""
+
+
+def need_axe():
+    """Return axe's script. Without it the test is skipped; it fails where OSSNB_NPM says "required"."""
+    script = axe_script()
+    if not script:
+        tell = pytest.fail if os.environ.get("OSSNB_NPM") == "required" else pytest.skip
+        tell("needs axe-core (make axe, which needs npm)")
+    return script
+
+
+FIND_SERIOUS = """async areas => {
+  const { violations, passes } = await axe.run({ include: areas.map(area => [area]) });
+  const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+  const told = serious.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
+  return { told, passed: passes.map(({ id }) => id) };
+}"""
+
+
+def find_serious(page, axe, *areas):
+    """The serious findings of axe, and worse ones, in areas of a page; and the rules that passed."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(axe + "; undefined")
+    found = page.evaluate(FIND_SERIOUS, list(areas))
+    return found["told"], found["passed"]
+
+
 # module to run, the class that exposes its application to the page, the path of a notebook's page
 APPS = {
     "lab": ("jupyterlab", "LabApp", "lab/tree"),

@@ -140,3 +140,15 @@ def test_downloads_get_a_notebook_bar_without_loading_the_hub(kernel):
     assert (
         kernel.value("ossnb.system.progress.start_progress('', 1).__class__.__name__") == "NotebookProgress"
     )
+
+
+def test_the_first_notice_is_a_quiet_line_and_no_error_box(kernel):
+    ran = kernel.run(
+        "import os\nnamed = os.environ.pop('OSSNB_MODEL')\n"
+        "ossnb.load().close()\nos.environ['OSSNB_MODEL'] = named"
+    )
+    assert ran.reply["status"] == "ok", ran.reply
+    assert "stream" not in ran.kinds(), "standard error stands in a red box"
+    ((data, _),) = ran.shown()
+    assert data["text/plain"].startswith("Using the small embedded demo model.")
+    assert "<div" in data["text/html"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab, need_browser
+from lab import Lab, axe_script, find_serious, need_axe, need_browser
 
 pytestmark = pytest.mark.xdist_group("lab")  # one JupyterLab for all
 
@@ -21,8 +21,9 @@ PANELS = [
     f"panel = ossnb.sliders({PROMPT!r}, reply=reply)\npanel",
     "view.attention(layer=-1)",
     "reply.logit_lens()[:16]",
+    f"ossnb.compare([reply, *(model.generate({PROMPT!r}, seed=seed) for seed in (1, 2))])",
 ]
-INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS = range(1, 6)
+INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS, COMPARE = range(1, 7)
 
 EVIL = (
     "<script>window.hits=1</script><img src=x onerror='window.hits=1'><svg onload='window.hits=1'></svg> "
@@ -103,8 +104,8 @@ def panels(lab):
 
 
 def wait_for_panels(notebook):
-    for index in (INSPECT, EXPERTS, ATTENTION):
-        notebook.cell(index).locator("[role=group]").wait_for()
+    for index in (INSPECT, EXPERTS, ATTENTION, COMPARE):
+        notebook.cell(index).locator("[role=group]").first.wait_for()
     button(notebook.cell(SLIDERS), "Generate").wait_for()
 
 
@@ -125,25 +126,26 @@ def setting(notebook, name):
 
 
 def test_a_token_is_chosen_by_mouse_or_keys_in_all_views_at_once(panels):
-    tokens = panels.cell(INSPECT).locator("[role=group]")
+    tokens = panels.cell(INSPECT).locator("[role=group]").first
     tokens.locator("[data-at='4']").hover()
     wait_facts(panels, INSPECT, "token 4:")
     tokens.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
         panels.page.keyboard.press(key)
     wait_facts(panels, INSPECT, "token 5:")
-    wait_facts(panels, EXPERTS, "token 5;")
+    wait_facts(panels, EXPERTS, "token 5 ")
     wait_facts(panels, ATTENTION, "token 5 ")
 
 
 def test_enter_on_an_alternative_writes_a_branch_beside_the_reply(panels):
     cell = panels.cell(INSPECT)
-    cell.locator("[role=group] [data-at='3']").hover()
+    tokens = cell.locator("[role=group]").first
+    tokens.locator("[data-at='3']").hover()
     wait_facts(panels, INSPECT, "token 3:")
-    cell.locator("[role=group]").focus()
+    tokens.focus()
     for key in ("ArrowDown", "ArrowDown", "Enter"):
         panels.page.keyboard.press(key)
-    name = cell.get_by_text("branches[0], from token 3 on").first  # the other is in the picture
+    name = cell.get_by_text("Branch 1: ").first  # the other is in the picture
     name.wait_for()
     cell.get_by_text("writing a branch").wait_for(state="detached")
     is_it = (
@@ -151,25 +153,23 @@ def test_enter_on_an_alternative_writes_a_branch_beside_the_reply(panels):
         " branch.tokens[3] == view.steps.top_ids[3, 1], len(branch.tokens) > 4)"
     )
     assert panels.kernel(is_it) == "True True True"
-    assert name.bounding_box()["x"] > cell.locator("[role=group]").bounding_box()["x"] + 100
+    assert name.bounding_box()["x"] > tokens.bounding_box()["x"] + 100
     panels.picture("inspect", cell)
 
 
 def test_the_heat_map_is_of_the_selected_token(panels):
     cell = panels.cell(EXPERTS)
-    cell.locator("[role=group] [data-at='6']").hover()
-    wait_facts(panels, EXPERTS, "token 6;")
-    lit = cell.locator("canvas").evaluate(
-        """canvas => {
-          const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-          return [...Array(canvas.height / 16).keys()].map(row => [...Array(canvas.width / 16).keys()]
-            .filter(column => pixels[4 * ((row * 16 + 4) * canvas.width + column * 16 + 4) + 3] > 0));
-        }"""
+    cell.locator("[role=group]").first.locator("[data-at='6']").hover()
+    wait_facts(panels, EXPERTS, "token 6 ")
+    lit = cell.locator(".ossnb-map tr").evaluate_all(
+        """rows => rows.slice(1).map(row => [...row.querySelectorAll("td")]
+          .map((cell, i) => cell.textContent && i).filter(i => i !== ""))"""
     )
     assert lit == json.loads(
         panels.kernel("print([sorted(row) for row in reply.experts().ids[:, 6].tolist()])")
     )
-    for name, index in (("experts", EXPERTS), ("attention", ATTENTION), ("logit_lens", LENS)):
+    named = {"experts": EXPERTS, "attention": ATTENTION, "logit_lens": LENS, "compare": COMPARE}
+    for name, index in named.items():
         panels.picture(name, panels.cell(index))
 
 
@@ -281,14 +281,59 @@ def test_everything_can_be_read_in_both_themes(panels, theme):
     panels.theme("Light")
 
 
+OUTPUTS = ".jp-OutputArea-output"
+NARROW = 560
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_the_views_are_for_all_readers(panels, theme):
+    axe = need_axe()
+    panels.theme(theme)
+    told, passed = find_serious(panels.page, axe, OUTPUTS)
+    panels.theme("Light")
+    assert told == []
+    assert {"aria-input-field-name", "button-name", "color-contrast", "label", "select-name"} <= set(passed)
+
+
+# What is wider than its place, except where it can be scrolled to; and what leaves the page.
+CUT = """area => [...area.querySelectorAll("*")].filter(e => {
+  if (!e.offsetParent || e.closest("svg, .noUi-target, [style*='overflow-x'], .ossnb-sideways")) return false;
+  const place = area.getBoundingClientRect(), own = e.getBoundingClientRect();
+  return own.width > 0 && own.right > place.right + 2;
+}).map(e => e.outerHTML.slice(0, 200))"""
+
+
+def test_nothing_is_cut_off_in_a_narrow_window(panels):
+    wide = panels.page.viewport_size
+    panels.page.set_viewport_size({"width": NARROW, "height": 1000})
+    panels.page.wait_for_timeout(500)
+    cut = [panels.cell(index).evaluate(CUT) for index in range(1, len(PANELS))]
+    buttons = (
+        panels.cell(SLIDERS)
+        .locator("button")
+        .evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)")
+    )
+    panels.page.set_viewport_size(wide)
+    assert cut == [[]] * (len(PANELS) - 1)
+    assert buttons == []
+
+
+def test_nothing_moves_for_readers_who_want_reduced_motion(panels):
+    longest = """area => Math.max(...[...area.querySelectorAll("*")].map(e => getComputedStyle(e))
+      .flatMap(style => [style.transitionDuration, style.animationDuration])
+      .flatMap(text => text.split(",").map(parseFloat)))"""
+    panels.page.emulate_media(reduced_motion="reduce")
+    assert panels.cell(SLIDERS).evaluate(longest) == 0
+    panels.page.emulate_media(reduced_motion="no-preference")
+
+
 def test_nothing_is_fetched_and_no_script_fails(panels):
     assert panels.external == []
     assert panels.errors == []
 
 
-PICTURES = (
-    """() => [...document.querySelectorAll("div[class^='ossnb-']")].map(e => getComputedStyle(e).display)"""
-)
+PICTURES = """() => [...document.querySelectorAll(".jp-RenderedHTMLCommon > div[class^='ossnb-']")]
+  .map(e => getComputedStyle(e).display)"""
 
 
 def test_a_page_without_a_kernel_has_every_picture(lab):
@@ -296,12 +341,12 @@ def test_a_page_without_a_kernel_has_every_picture(lab):
         notebook.run_all()
         wait_for_panels(notebook)
         # A live view stands in for its picture; the lens has a picture alone.
-        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block"]
+        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block", "none"]
         assert "widgets" not in notebook.save().metadata
         notebook.shut_down()
         notebook.load()
         notebook.cell(LENS).locator("table").wait_for()
-        assert notebook.page.evaluate(PICTURES) == ["block"] * 5
+        assert notebook.page.evaluate(PICTURES) == ["block"] * 6
         assert notebook.cell(INSPECT).locator("span[title*=entropy]").count() > 5
         assert notebook.cell(EXPERTS).locator("svg rect title").count() > 5
         assert notebook.cell(SLIDERS).get_by_text("would now be unlikely").is_visible()
@@ -310,6 +355,8 @@ def test_a_page_without_a_kernel_has_every_picture(lab):
             notebook.theme(theme)
             contrast, where = notebook.page.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
             assert contrast > 3, (theme, where)
+            if axe := axe_script():
+                assert find_serious(notebook.page, axe, OUTPUTS)[0] == [], theme
         assert notebook.external == []
 
 
@@ -317,9 +364,9 @@ def test_what_a_model_wrote_does_nothing_live_or_saved(lab):
     with lab.open("untrusted", UNTRUSTED) as notebook:
         notebook.run_all()
         button(notebook.cell(len(UNTRUSTED) - 1), "Generate").wait_for()
-        notebook.cell(2).get_by_text("branches[0]").first.wait_for()
+        notebook.cell(2).get_by_text("Branch 1: ").first.wait_for()
         assert_harmless(notebook)
-        assert notebook.cell(2).locator("[role=group]").inner_text().count("<script>") == 2
+        assert notebook.cell(2).locator("[role=group]").first.inner_text().count("<script>") == 2
         notebook.save()
         notebook.shut_down()
         notebook.load()
@@ -351,6 +398,29 @@ def test_the_first_notebook_as_a_newcomer_sees_it(lab):
         notebook.page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0 }")
         notebook.picture("first_answer", notebook.page.locator(".jp-WindowedPanel-outer").first)
         assert (notebook.external, notebook.errors) == ([], [])
+
+
+def test_the_page_does_not_jump_when_the_thought_folds(lab):
+    watch = """() => {
+      const area = document.querySelectorAll(".jp-Notebook-cell")[1].querySelector(".jp-OutputArea");
+      window.heights = [];
+      const look = () => {
+        const height = Math.round(area.getBoundingClientRect().height);
+        const seen = [height, Boolean(area.querySelector("details"))];
+        if (String(seen) !== String(window.heights.at(-1))) window.heights.push(seen);
+        requestAnimationFrame(look);
+      };
+      look();
+    }"""
+    with lab.open("still", FOLD) as notebook:
+        notebook.run(0)
+        notebook.page.evaluate(watch)
+        notebook.run(1)
+        assert notebook.cell(1).locator("details").is_visible()
+        heights = notebook.page.evaluate("() => window.heights")
+        fold = next(i for i, (_, is_folded) in enumerate(heights) if is_folded)
+        assert heights[fold - 1][0] > 10, "the thought was on the page"
+        assert heights[fold][0] >= heights[fold - 1][0], heights
 
 
 def test_a_reader_may_open_the_thinking_while_the_answer_is_written(lab):
@@ -413,8 +483,8 @@ def test_stop_works_while_two_panels_write_with_one_model(slow):
         slow.cell(index).get_by_text("one two three").first.wait_for()
     slow.picture("stop", slow.cell(1))
     for index, name in ((1, "panel"), (2, "other")):
-        button(slow.cell(index), "■ Stop").click()
-        slow.cell(index).get_by_text("■ stopped · ").wait_for()
+        button(slow.cell(index), "Stop").click()
+        slow.cell(index).get_by_text("stopped · ").wait_for()
         reason, n_tokens = slow.kernel(f"print({name}.reply.finish_reason, len({name}.reply.tokens))").split()
         assert reason == "cancelled"
         assert 0 < int(n_tokens) < 1200
@@ -424,13 +494,13 @@ def test_sliders_and_stop_are_heard_while_a_cell_runs(slow):
     panel = slow.cell(1)
     slow.kernel("panel.set(temperature=1.0)")
     button(panel, "Generate").click()
-    panel.get_by_text("■ stopped · ").wait_for(state="detached")
+    panel.get_by_text("stopped · ").wait_for(state="detached")
     slow.run(3, wait=False)
     slow.page.wait_for_function(
         "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
     )
-    button(panel, "■ Stop").click()
-    panel.get_by_text("■ stopped · ").wait_for()
+    button(panel, "Stop").click()
+    panel.get_by_text("stopped · ").wait_for()
     panel.locator(".noUi-handle").first.focus()
     slow.page.keyboard.press("ArrowLeft")
     slow.wait_ran(3)

@@ -19,8 +19,8 @@ from ossnb.testing import write_random_checkpoint
 from ossnb.views.attention import Attention
 from ossnb.views.experts import Experts
 from ossnb.views.live import LiveView, module
-from ossnb.views.markup import MAX_TOKENS
 from ossnb.views.sliders import Sliders
+from ossnb.views.strip import MAX_TOKENS
 
 STATIC = Path(views.__file__).parent / "static"
 MODULES = sorted(path.stem for path in STATIC.glob("*.js") if path.stem != "strip")
@@ -48,13 +48,27 @@ def test_the_token_view_has_what_it_draws(view):
     assert widget.twin in view.bundle()["text/html"]
 
 
+def test_the_written_token_is_always_among_the_alternatives(view):
+    steps, widget = view.steps, view.widget
+    assert widget.ranks == (steps.ranks + 1).tolist()
+    assert max(widget.ranks) > 3, "some are not among the first"
+    for at, (place, rows) in enumerate(zip(widget.written, widget.alternatives, strict=True)):
+        assert rows[place]["id"] == view.reply.tokens[at]
+        assert rows[place]["p"] == pytest.approx(float(view.probabilities[at]), rel=1e-5)
+        assert len(rows) == (3 if widget.ranks[at] <= 3 else 4)
+        logits = [row["logit"] for row in rows]
+        assert logits == sorted(logits, reverse=True)
+        total = float(steps.top_logits[at, 0] - steps.top_logprobs[at, 0])
+        assert logits[place] == pytest.approx(total + float(steps.logprobs[at]), abs=1e-4)
+
+
 def test_a_message_from_the_page_writes_a_branch(view):
     token = view.widget.alternatives[4][2]["id"]
     view.receive({"type": "branch", "at": 4, "token": token})
     wait_until(lambda: view.widget.branches and not view.widget.busy)
     (branch,) = view.branches
     assert branch.tokens[:5] == [*view.reply.tokens[:4], token]
-    assert view.widget.branches[0]["name"].startswith("branches[0], from token ")
+    assert view.widget.branches[0]["name"].startswith("Branch 1: ")
     assert view.widget.branches[0]["at"] == (4 if token != view.reply.tokens[4] else len(branch.tokens))
     assert len(view.widget.branches[0]["tokens"]) == len(branch.tokens)
 
@@ -126,7 +140,7 @@ def test_a_long_text_is_looked_at_from_its_end():
     attention = Attention(tokens, weights, "layer 0", 3)
     assert attention.widget is None
     page = attention.html()
-    assert page.count("<span") == MAX_TOKENS
+    assert page.count(' title="') == MAX_TOKENS
     assert "9 tokens before these, with 0.09 %, are not shown" in page
     assert f'title="{MAX_TOKENS + 8}: ' in page
     experts = Experts(tokens, np.zeros((2, len(tokens), 1), np.int32), np.ones((2, len(tokens), 1)), 4)
@@ -251,7 +265,7 @@ def test_one_branch_at_a_time(view):
 
 
 def test_the_code_makes_text_nodes_and_fetches_nothing():
-    assert len(MODULES) == 4
+    assert len(MODULES) == 5
     for name in MODULES:
         code = re.sub(r"^\s*(//|/?\*).*$", "", module(name), flags=re.MULTILINE)
         for risky in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):

@@ -181,7 +181,7 @@ def test_exported_pages_have_every_picture_and_nothing_of_the_live_views(execute
         for output in cell.get("outputs", [])
         if '<div class="ossnb-' in output.get("data", {}).get("text/html", "")
     ]
-    assert len(pictures) == {"02_sliders": 1, "03_inside_the_model": 5}[name]
+    assert len(pictures) == {"02_sliders": 1, "03_inside_the_model": 6}[name]
     page = BeautifulSoup(page, "html.parser")
     for picture in (BeautifulSoup(picture, "html.parser").div for picture in pictures):
         (shown,) = page.select(f".{picture['class'][0]}")

@@ -11,6 +11,7 @@ import pytest
 import ossnb
 from fakes import random_model, scripted_model, wait_until
 from ossnb.page.defaults import cell_defaults, set_cell_defaults
+from ossnb.views.markup import percent
 from ossnb.views.sliders import Sliders
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -110,7 +111,7 @@ def test_greedy_leaves_the_likeliest_alone(panel):
     likeliest = panel.distributions.ids[:, 0] == panel.reply.tokens
     assert (shares == likeliest).all()
     assert f"{int((~likeliest).sum())} of 20 tokens would now be unlikely" in panel.html()
-    assert panel.answer_html().count("underline") == (~likeliest).sum()
+    assert panel.answer_html().count("text-decoration:underline") == (~likeliest).sum()
 
 
 def test_the_selected_token_is_the_one_whose_distribution_is_shown(panel):
@@ -126,6 +127,29 @@ def test_the_selected_token_is_the_one_whose_distribution_is_shown(panel):
     assert 'title="19: ' in marked[0]
     panel.select(7)
     assert view.selected == 7
+
+
+def test_the_written_token_always_has_a_bar_with_its_rank(panel):
+    kept = panel.distributions
+    found = [int(np.flatnonzero(row == token)[0]) for row, token in zip(kept.ids, kept.tokens, strict=True)]
+    assert max(found) >= 12, "some are not among those that always have a bar"
+    for at, place in enumerate(found):
+        panel.select(at)
+        (line,) = [row for row in panel.next_token_html().split("<tr") if "← written" in row]
+        assert f">{place + 1}<" in line
+        assert f">{percent(kept.before()[at, place])}<" in line
+
+
+def test_a_written_token_below_all_that_are_kept_says_so():
+    model = random_model(n_vocab=700)
+    reply = model.complete([5, 9, 2], max_tokens=200, seed=1, temperature=6.0)
+    panel = Sliders(model, reply=reply)
+    kept = panel.distributions
+    (lost, *_) = np.flatnonzero(~(kept.ids == kept.tokens[:, None]).any(axis=1))
+    panel.select(int(lost))
+    (line,) = [row for row in panel.next_token_html().split("<tr") if "← written" in row]
+    assert ">&gt; 256<" in line
+    assert f"&lt; {percent(kept.before()[lost, -1])}" in line
 
 
 def test_the_live_view_has_what_it_weighs(panel):
@@ -156,7 +180,7 @@ def test_generate_in_a_thread_and_stop():
     assert 0 < len(panel.reply.tokens) < 3000
     assert len(controls.view.tokens) == len(controls.view.written) == len(panel.reply.tokens)
     assert controls.stop.disabled
-    assert controls.status.value.startswith("■ stopped · ")
+    assert controls.status.value.startswith("stopped · ")
     assert len(panel.written_shares()) == len(panel.reply.tokens)
 
 
@@ -181,7 +205,7 @@ def test_stop_before_the_answer_begins_and_a_second_click():
     go_on.set()
     first.join(60)
     assert panel.reply is None
-    assert controls.status.value.startswith("■ stopped · 0 tokens · ")
+    assert controls.status.value.startswith("stopped · 0 tokens · ")
     assert (controls.generate.disabled, controls.stop.disabled) == (False, True)
     assert panel.generate().tokens, "the next answer is not stopped"
 

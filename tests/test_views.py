@@ -14,11 +14,14 @@ import ossnb
 from fakes import random_model, scripted_model
 from ossnb.generation.record import Reply
 from ossnb.testing import write_random_checkpoint
+from ossnb.views.attention import Attention
+from ossnb.views.drawing import heat_map
 from ossnb.views.experts import Experts
 from ossnb.views.inspection import Inspection
 from ossnb.views.lens import LogitLens
-from ossnb.views.markup import Html, heat_map, percent, token_strip, visible
+from ossnb.views.markup import Html, percent, quoted, visible
 from ossnb.views.steps import Steps
+from ossnb.views.strip import marks, token_strip
 
 PROMPT = [5, 9, 2, 7]
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> & \'"` [a](javascript:alert(3))'
@@ -36,7 +39,7 @@ def reply(model):
     return model.complete(PROMPT, max_tokens=80, seed=1, logprobs=4)
 
 
-INERT = {"div", "span", "p", "i", "svg", "rect", "title", "table", "tr", "th", "td"}
+INERT = {"br", "div", "i", "rect", "span", "svg", "table", "td", "text", "th", "title", "tr", "wbr"}
 
 
 class Tags(HTMLParser):
@@ -142,7 +145,7 @@ def test_attention_is_the_traces(model, reply):
     text, share = one.strongest(10, n=3)[0][1:]
     assert share == pytest.approx(float(one.weights[10].max()))
     tags = assert_inert(one.at(10).bundle()["text/html"])
-    assert sum(tag == "span" for tag, _ in tags.elements) == len(PROMPT) + 11
+    assert sum("title" in attributes for _, attributes in tags.elements) == len(PROMPT) + 11
     assert f"{percent(share)}" in repr(one.at(10))
     assert text in repr(one.at(10))
     for mistake, told in (({"head": 99}, "head must be"), ({"layer": 99}, "layers must be")):
@@ -263,7 +266,7 @@ def test_a_branch_in_the_picture_stays_text_too(reply):
 def test_every_token_tells_its_alternatives(reply):
     view = reply.inspect()
     tags = Tags(view.bundle()["text/html"])
-    titles = [attributes["title"] for tag, attributes in tags.elements if tag == "span"]
+    titles = [attributes["title"] for _, attributes in tags.elements if "title" in attributes]
     assert len(titles) == len(reply.tokens)
     _, p = view.alternatives(3)[0]
     assert f"{percent(p)} “" in titles[3]
@@ -305,6 +308,104 @@ def test_html_escapes_all_but_html():
     assert Html.of("p", Html.of("b", "&")) == "<p><b>&amp;</b></p>"
 
 
+def test_a_blank_is_seen_wherever_a_token_stands_alone():
+    assert (quoted(" Zoe"), quoted("a b "), quoted("  \n\t"), visible(b" ")) == (
+        "“␣Zoe”",
+        "“a b␣”",
+        "“␣␣⏎⇥”",
+        " ",
+    )
+    model = scripted_model("<|channel|>final<|message|>Hello my dear friend")
+    reply = model.generate("Hi", seed=1)
+    view, panel = reply.inspect(), ossnb.sliders(reply=reply)
+    at = 4  # after <|channel|>, final, <|message|>, Hello
+    panel.select(at)
+    view.branch(at, " your")
+    for one in (view, panel):
+        assert "␣my" in one.html()
+        assert "“ " not in one.html() + one.plain()
+    assert "Branch 1: “␣your” in place of “␣my”, token 4" in view.html()
+    tokens = np.array(reply.tokens, np.int32)
+    lens = LogitLens(tokens, np.zeros(1, np.int32), tokens[None, :, None], np.zeros((1, len(tokens), 1)))
+    assert lens.html().count(">␣my<") == 2
+    assert "“␣my”" in lens.plain()
+
+
+def test_the_shade_of_a_word_leaves_out_the_blank_before_it():
+    strip = token_strip([40617, 200008, 40617], np.ones(3, np.float32), str)
+    assert strip.count("> hello") == 0
+    assert strip.count(">hello<") == 2
+
+
+def test_marks_are_what_is_no_text():
+    tokens = [200005, 1, 200008, 2, 200007, 200006, 3, 200003, 4, 200008, 5, 200002]
+    assert marks(tokens) == [0, 1, 2, 4, 5, 6, 7, 8, 9, 11]
+    assert marks([1, 200008, 2]) == [0, 1], "a reply begins within a header"
+    assert marks([1, 2, 199999]) == [2]
+    assert marks([]) == []
+
+
+def test_special_tokens_are_hidden_with_one_switch():
+    text = "<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>No"
+    model = scripted_model(text)
+    reply = model.generate("Is it?", seed=1)
+    view = reply.inspect()
+    tokens = np.array(reply.tokens, np.int32)
+    lens = LogitLens(tokens, np.zeros(1, np.int32), tokens[None, :, None], np.zeros((1, len(tokens), 1)))
+    attention = Attention(tokens, np.full((1, len(tokens)), 0.1, np.float32), "layer 0", 0)
+    for panel in (view, attention, lens, ossnb.sliders(reply=reply)):
+        shown = Tags(panel.html()).text
+        panel.hides_special = True
+        hidden = Tags(panel.html()).text
+        assert "<|message|>" in shown
+        assert "<|message|>" not in hidden
+        assert "analysis" not in hidden
+        assert all(word in hidden for word in ("Hm", "No"))
+    attention.hides_special = False
+    attention.follow(view)
+    assert attention.hides_special, "views of one reply share the switch"
+    view.widget.hides_special = False
+    assert not view.hides_special
+    view.hides_special = True
+    assert view.widget.hides_special
+
+
+def test_special_tokens_never_break_inside(reply):
+    strip = token_strip([200006, 200008], np.zeros(2, np.float32), str)
+    assert strip.count("white-space:nowrap") == 2
+
+
+def test_every_picture_says_what_its_colours_mean(reply):
+    experts = reply.experts()
+    pictures = {
+        reply.inspect(): ("likely", "unlikely"),
+        experts: ("0 %", percent(experts.usage.max()), "of a layer's work"),
+        experts.difference(experts[:5]): ("first +", "second +", "points"),
+        reply.attention(0): ("0 %", percent(reply.attention(0).weights[-1].max()), "of the attention"),
+        reply.logit_lens(): ("100 % sure", "another token than the one written"),
+        ossnb.sliders(reply=reply): (
+            "likely now",
+            "unlikely now",
+            "the model's own share",
+            "with the settings",
+        ),
+    }
+    for panel, words in pictures.items():
+        tags = Tags(panel.html())
+        assert all(word in tags.text for word in words)
+        assert any("linear-gradient" in attributes.get("style", "") for _, attributes in tags.elements)
+
+
+def test_the_heat_map_names_layers_and_experts_and_can_be_scrolled_by_keys(reply):
+    tags = Tags(reply.experts().html())
+    assert all(f"layer {layer}" in tags.text for layer in range(4))
+    (area,) = [attributes for _, attributes in tags.elements if attributes.get("role") == "group"]
+    assert (area["tabindex"], area["aria-label"]) == ("0", "map of experts")
+    for n in (8, 32, 128):
+        names = Tags(heat_map(np.ones((3, n)), lambda row, column: "", ("expert", "layer"))).text
+        assert "layer 2" in names
+
+
 def test_a_heat_map_of_nothing_is_an_empty_frame():
     assert heat_map(np.zeros((2, 3)), lambda row, column: "", ("a", "b")).count("<rect") == 1
 
@@ -341,6 +442,19 @@ def test_a_token_is_decided_where_no_later_layer_says_another():
         lens[9:]
 
 
+def test_the_lens_frames_what_disagrees_and_scrolls_by_keys():
+    ids = np.array([[7, 1], [7, 7]], np.int32)[:, :, None]
+    lens = LogitLens(
+        np.full(2, 7, np.int32), np.arange(2, dtype=np.int32), ids, np.zeros(ids.shape, np.float32)
+    )
+    tags = Tags(lens.html())
+    cells = [attributes["style"] for tag, attributes in tags.elements if tag == "td"]
+    assert ["inset" in style for style in cells] == [False, True, False, False]
+    (area,) = [attributes for _, attributes in tags.elements if attributes.get("role") == "group"]
+    assert "overflow-x:scroll" in area["style"]
+    assert area["tabindex"] == "0"
+
+
 def test_the_lens_picture_has_a_cell_a_layer_and_token_and_a_bound(reply):
     lens = reply.logit_lens()
     tags = assert_inert(lens.bundle()["text/html"])
@@ -350,5 +464,5 @@ def test_the_lens_picture_has_a_cell_a_layer_and_token_and_a_bound(reply):
     huge = LogitLens(
         np.zeros(n, np.int32), np.arange(2, dtype=np.int32), ids, np.zeros(ids.shape, np.float32)
     )
-    assert "Tokens 0 to 1199 of the picture" in huge.html()
+    assert "Tokens 0 to 1199 are in the picture" in huge.html()
     assert len(huge.html()) < 500_000

@@ -18,10 +18,10 @@ import pytest
 
 import ossnb
 from fakes import random_model, scripted_model
-from lab import CHROMIUM, FLAGS, need_browser
+from lab import CHROMIUM, FLAGS, axe_script, find_serious, need_browser
 from ossnb.testing import write_random_checkpoint
 from ossnb.views.live import module
-from ossnb.views.markup import percent
+from ossnb.views.markup import marked, percent
 from ossnb.views.sliders import Sliders
 
 EVIL = "<script>hit()</script><img src=x onerror=hit()><svg onload=hit()> [a](javascript:hit())"
@@ -142,7 +142,7 @@ def test_keys_move_through_tokens_and_alternatives_and_write_a_branch(browse):
     text, p = view.alternatives(2)[1]
     assert seen["selected"] == 2
     assert seen["facts"].startswith("token 2: “")
-    assert text.strip() in seen["focused"]
+    assert marked(text) in seen["focused"]
     assert f"{float(f'{100 * p:.3g}'):g} %" in seen["focused"]
     assert seen["sent"][0] == {"type": "branch", "at": 2, "token": int(view.steps.top_ids[2, 1])}
     assert seen["sent"][1] == {"type": "stop"}
@@ -179,7 +179,7 @@ def test_what_a_model_wrote_is_text_in_every_view(browse):
     seen = browse("tokens", view.widget, 'seen.text = el.querySelector("[role=group]").textContent;')
     assert EVIL in seen["text"]
     assert seen["hits"] == 0
-    assert set(seen["elements"]) <= {"div", "style", "select", "option", "span", "button", "b"}
+    assert set(seen["elements"]) <= {"button", "div", "option", "select", "span", "style", "wbr"}
 
 
 def test_the_heat_map_follows_the_token(browse, tmp_path):
@@ -190,14 +190,84 @@ def test_the_heat_map_follows_the_token(browse, tmp_path):
       el.querySelector("[role=group]").focus();
       key("ArrowRight"); key("ArrowRight");
       seen.selected = model.get("selected");
-      const canvas = el.querySelector("canvas");
-      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-      seen.lit = [...Array(canvas.height / 16).keys()].map((row) => [...Array(canvas.width / 16).keys()]
-        .filter((column) => pixels[4 * ((row * 16 + 4) * canvas.width + column * 16 + 4) + 3] > 0));
-    """)  # fmt: skip
+      const lines = [...el.querySelectorAll("table tr")].slice(1);
+      const rows = lines.map((line) => [...line.querySelectorAll("td")]);
+      seen.lit = rows.map((row) => [...row.keys()].filter((i) => row[i].textContent));
+      seen.names = rows.map((row) => row[0].parentElement.firstChild.textContent);
+      el.querySelectorAll("[role=group]")[1].focus();
+      key("ArrowDown"); key("ArrowRight"); key("ArrowDown"); key("ArrowLeft"); key("ArrowLeft");
+      seen.facts = el.querySelector("[aria-live]").textContent;
+      seen.title = rows[0][experts[0]].title;
+    """.replace("experts[0]", str(experts.ids[0, 2, 0])))  # fmt: skip
     assert seen["selected"] == 2
     assert seen["lit"] == [sorted(row) for row in experts.ids[:, 2].tolist()]
+    assert seen["names"] == [f"layer {layer}" for layer in range(len(seen["lit"]))]
+    assert "; layer 1, expert 0: " in seen["facts"], "keys go from cell to cell"
+    assert seen["title"].endswith(f": {percent(round(float(experts.weights[0, 2, 0]), 4))}")
     assert (seen["hidden"], seen["shown"], seen["listeners"]) == ("none", "block", 0)
+
+
+def test_the_written_token_has_a_row_with_its_rank(browse):
+    model = random_model()
+    view = model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=3)
+    at = int(view.steps.ranks.argmax())
+    seen = browse("tokens", view.widget, f"""
+      model.set("selected", {at});
+      seen.rows = [...el.querySelectorAll("button.ossnb-row")].map((row) => row.textContent);
+    """)  # fmt: skip
+    assert len(seen["rows"]) == 4
+    (row,) = [row for row in seen["rows"] if "← written" in row]
+    assert row.startswith(str(view.steps.ranks[at] + 1))
+    assert percent(view.probabilities[at]) in row
+
+
+def test_special_tokens_go_and_come_by_one_switch_and_keys_pass_over_them(browse):
+    model = scripted_model(
+        "<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>No"
+    )
+    view = model.generate("Hi", seed=1).inspect(n_top=2)
+    seen = browse("tokens", view.widget, """
+      const group = el.querySelector("[role=group]"), button = el.querySelector("button.ossnb-switch");
+      seen.names = [button.textContent];
+      seen.texts = [group.innerText];
+      model.set("selected", 3);
+      button.click();
+      seen.names.push(button.textContent);
+      seen.texts.push(group.innerText);
+      group.focus(); key("ArrowRight");
+      seen.selected = model.get("selected");
+      button.click();
+      seen.texts.push(group.innerText);
+    """)  # fmt: skip
+    assert seen["names"] == ["Hide special tokens", "Show special tokens"]
+    assert [text.split() for text in seen["texts"]][1] == ["Hm", "No"]
+    assert seen["texts"][0] == seen["texts"][2]
+    assert "<|channel|>analysis" in seen["texts"][0]
+    assert view.reply.tokens[seen["selected"]] == view.reply.tokens[-2], "from the thought to the answer"
+
+
+def test_keys_and_buttons_go_from_difference_to_difference(browse):
+    model = random_model(n_vocab=60)
+    view = ossnb.compare([model.complete([5, 9, 2], max_tokens=40, seed=seed) for seed in (1, 2)])
+    seen = browse("compare", view.widget, """
+      const facts = () => el.querySelector("[aria-live]").textContent;
+      const chosen = () => [...el.querySelectorAll("[role=group]")].map((group) =>
+        [...group.querySelectorAll(".ossnb-chosen")].map((span) => Number(span.dataset.at)));
+      seen.facts = [facts()];
+      seen.chosen = [chosen()];
+      el.querySelector("[role=group]").focus();
+      key("ArrowLeft"); key("ArrowRight");
+      seen.facts.push(facts());
+      seen.chosen.push(chosen());
+      [...el.querySelectorAll("button")].find((button) => button.textContent.startsWith("Previous")).click();
+      seen.facts.push(facts());
+    """)  # fmt: skip
+    n = len(view.differences)
+    assert n > 1
+    starts = [difference[0][0] for difference in view.differences]
+    assert seen["facts"] == [f"difference {k + 1} of {n}, from token {starts[k]} on" for k in (0, 1, 0)]
+    assert seen["chosen"] == [[list(range(*part)) for part in view.differences[k]] for k in (0, 1)]
+    assert (seen["hidden"], seen["shown"], seen["left"], seen["listeners"]) == ("none", "block", 0, 0)
 
 
 def test_attention_shades_what_the_selected_token_looked_at(browse, tmp_path):
@@ -263,7 +333,8 @@ def test_the_page_weighs_logits_as_the_kernel_does(browse):
             assert same(title, f"{t}: {percent(shares[t])} now"), settings
         for at in (0, 17, 29):
             panel.select(at)
-            for live, saved in zip(next(told), texts(panel.next_token_html()), strict=True):
+            *saved_texts, _, _ = texts(panel.next_token_html())  # the legend comes last
+            for live, saved in zip(next(told), saved_texts, strict=True):
                 assert same(live, saved), settings
 
 
@@ -279,3 +350,50 @@ def same(one, other):
         return False
     pairs = zip(number.findall(one), number.findall(other), strict=True)
     return all(abs(float(a) - float(b)) <= 0.011 * float(b) + 1e-3 for a, b in pairs)
+
+
+def test_a_page_of_its_own_is_live_fetches_nothing_and_runs_nothing_else(tmp_path):
+    need_browser()
+    from playwright.sync_api import sync_playwright
+
+    model = scripted_model(f"<|channel|>final<|message|>{EVIL}</script>{EVIL}")
+    reply = model.generate("Hi", seed=1)
+    pages = {"tokens": reply.inspect(n_top=3), "compare": ossnb.compare([reply, reply.branch(4, " a b")])}
+    for name, view in pages.items():
+        view.to_html(tmp_path / f"{name}.html")
+    axe = axe_script()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for name, view in pages.items():
+            for scheme in ("light", "dark"):
+                # The policy of the page would keep out the script of axe, too.
+                page = browser.new_page(color_scheme=scheme, bypass_csp=True)
+                told, fetched = [], []
+                page.on("console", lambda message, told=told: told.append(message.text))
+                page.on("pageerror", lambda error, told=told: told.append(str(error)))
+                page.on("request", lambda request, fetched=fetched: fetched.append(request.url))
+                page.goto((tmp_path / f"{name}.html").as_uri())
+                page.locator("[role=group]").first.focus()
+                page.keyboard.press("ArrowRight")
+                page.keyboard.press("ArrowLeft")
+                assert page.locator("[aria-live]").inner_text()
+                assert not page.locator(f".{view.widget.twin}").is_visible(), (
+                    "the view stands in for its picture"
+                )
+                assert page.locator("[role=group]").first.inner_text().count("<script>") == 2
+                assert page.locator("button.ossnb-row").count() == 0, "there is nobody to write a branch"
+                assert page.evaluate("() => typeof window.hits") == "undefined"
+                if axe:
+                    serious, passed = find_serious(page, axe, "body")
+                    assert serious == [], (name, scheme)
+                    assert "color-contrast" in passed
+                assert told == []
+                assert [url for url in fetched if not url.startswith("file:")] == []
+                page.close()
+        page = browser.new_page()  # with its policy
+        told = []
+        page.on("console", lambda message: told.append(message.text))
+        page.goto((tmp_path / "tokens.html").as_uri())
+        page.locator("[role=group]").first.wait_for()
+        assert told == []
+        browser.close()

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .notebook import load_ipython_extension as load_ipython_extension
     from .notebook import unload_ipython_extension as unload_ipython_extension
+    from .views.compare import compare as compare
 
 # Name → module, imported at first use: `import ossnb` itself takes a few milliseconds.
 _LAZY = {
@@ -56,6 +57,7 @@ _LAZY = {
     "ToolCall": "harmony.messages",
     "agenerate": "default",
     "astream": "default",
+    "compare": "views.compare",
     "complete": "default",
     "default_model": "default",
     "generate": "default",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 import warnings
 from numbers import Integral
 from typing import Any
@@ -22,6 +21,7 @@ from .generation.keywords import takes
 from .harmony.tokenizer import VOCAB_SIZE, is_unknown, read_vocabulary
 from .model import Model
 from .system import machine
+from .system.notices import tell
 from .system.progress import size_text
 from .system.text import safe_terminal, shown
 
@@ -142,7 +142,7 @@ def locate(
     if source is None:
         source, notice = hub.default_source()
         if notice:
-            print(notice, file=sys.stderr)
+            tell(notice)
         if os.environ.get("OSSNB_MODEL") == source:
             return _named_by_the_variable(source, revision)
     name = name_of(source)

@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import re
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from ..system.files import (
     read_file,
     replacing,
 )
+from ..system.notices import tell
 from ..system.progress import size_text, start_progress
 from ..system.text import safe_terminal
 from . import safetensors
@@ -359,7 +359,7 @@ def _lock(where: Path) -> Iterator[None]:
             lock_file(file) is False
         ):  # a file system without locks: two build, each replaces the file whole
             if not told and time.monotonic() - began > 1:
-                print("another process is packing weights; waiting for it", file=sys.stderr)
+                tell("another process is packing weights; waiting for it")
                 told = True
             time.sleep(0.05)
         yield

@@ -198,11 +198,18 @@ class CellView:
 
 
 def _thinking_bundle(text: str, summary: str) -> dict[str, str]:
-    """The last lines of a running thought, at a steady height so that the page below does not jump."""
+    """The end of a running thought on one line, as high as the folded one, so that the page does not jump."""
     tail = text if len(text) <= N_TAIL else "…" + text[-N_TAIL:]
-    block = f"height:4.5em;overflow:hidden;{RUNNING_TEXT};margin:0.3em 0 0 1em;{QUIET}"
-    shown = f'<pre dir="auto" style="{block}">{html.escape(tail)}</pre>'
-    page = f'<div style="{QUIET}">{html.escape(summary)}</div>{shown}{_UNFINISHED_ROW}'
+    # What is too long for the line leaves it on the left; the words that came last stay in sight.
+    line = f"{RUNNING_TEXT};margin:0 auto 0 0;padding:0;line-height:inherit;white-space:pre;{QUIET}"
+    shown = f'<pre style="{line};font-size:inherit">{html.escape(" ".join(tail.split()))}</pre>'
+    part = "min-width:0;overflow:hidden;white-space:nowrap"
+    parts = [
+        f"<div>{html.escape(summary)}</div>",
+        f'<div style="flex:1;display:flex;justify-content:flex-end;{part}">{shown}</div>',
+        f'<div style="max-width:45%;text-overflow:ellipsis;{part}">{UNFINISHED}</div>',
+    ]
+    page = f'<div style="display:flex;align-items:baseline;gap:1em;{QUIET}">{"".join(parts)}</div>'
     return {"text/html": page, "text/plain": f"{summary}\n{tail}\n{UNFINISHED}"}
 
 

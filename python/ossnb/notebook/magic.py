@@ -27,6 +27,7 @@ from ..page.output import has_front_end
 from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
 from ..system.files import expand_user
+from ..system.notices import set_notice_display
 from ..system.progress import TerminalProgress, set_progress_factory
 from . import history, restore
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
@@ -47,7 +48,7 @@ from .options import (
     suggestion,
     wants_help,
 )
-from .progress import NotebookProgress
+from .progress import NotebookProgress, show_notice
 from .stopping import Stopped, StoppedLoading, interrupts_held
 from .usage import UsageError, busy_in_one_line, usage_errors
 
@@ -354,6 +355,7 @@ def register(shell: InteractiveShell, resumes: bool = False) -> None:
         return
     if has_front_end(shell):
         set_progress_factory(NotebookProgress)
+        set_notice_display(show_notice)
     last = _removed.pop("last", None)
     magics = last if last is not None and resumes and last.shell is shell else OssMagics(shell)
     shell.register_magics(magics)
@@ -371,6 +373,7 @@ def unregister(shell: InteractiveShell) -> None:
     _removed["last"] = magics
     shell.events.unregister("post_run_cell", magics.after_cell)
     set_progress_factory(TerminalProgress)
+    set_notice_display(None)
     for kind in ("line", "cell"):
         del shell.magics_manager.magics[kind]["oss"]
     shell.input_transformers_cleanup.remove(as_cell_magic)

@@ -1,4 +1,4 @@
-"""The bar of long work in a notebook: plain HTML, because a widget would break the saved notebook."""
+"""The bar of long work, and a line of notice, as plain HTML: a widget would break the saved notebook."""
 
 import html
 import time
@@ -9,6 +9,11 @@ from ..page.output import QUIET, Output
 from ..system.progress import Figures
 
 WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block;border-radius:0.3em"
+
+
+def show_notice(text: str) -> None:
+    """Show a line for the user, quietly: on standard error it would stand in a box, like a failure."""
+    Output().show({"text/html": f'<div style="{QUIET}">{html.escape(text)}</div>', "text/plain": text})
 
 
 class NotebookProgress:

@@ -31,9 +31,9 @@ def stats_line(reply: Reply, note: str = "") -> str:
 
 def _how_it_ended(reply: Reply) -> str:
     return {
-        "interrupted": "■ stopped",
-        "cancelled": "■ stopped",
-        "length": "■ cut off at max_tokens",
-        "context": "■ cut off: the context is full",
-        "error": "■ cut off by an error",
+        "interrupted": "stopped",
+        "cancelled": "stopped",
+        "length": "cut off at max_tokens",
+        "context": "cut off: the context is full",
+        "error": "cut off by an error",
     }.get(reply.finish_reason, "")

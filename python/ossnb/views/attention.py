@@ -13,8 +13,10 @@ from ..engine.trace import check_layers
 from ..generation.record import Author, Reply
 from ..harmony.tokenizer import token_bytes
 from ..system.arguments import integer
-from .markup import MAX_TOKENS, Html, percent, quoted, token_strip, token_traits, visible
+from .drawing import SHARE, legend, note, ramp, scale_labels
+from .markup import Html, percent, quoted, token_name, visible
 from .panel import Panel
+from .strip import MAX_TOKENS, token_strip, token_traits
 
 N_STRONGEST = 8
 MAX_LIVE_BYTES = 16 << 20  # 2,000 tokens of a reply; the picture shows one token of any
@@ -51,6 +53,8 @@ class Attention(Panel):
     model wrote its text. `at(17)` shows another token than the last, and follows no other view. The live view
     goes from token to token.
     """
+
+    title = "Where a token looked"
 
     def __init__(self, tokens: NDArray[np.int32], weights: NDArray[np.float32], label: str, at: int) -> None:
         super().__init__()
@@ -107,12 +111,15 @@ class Attention(Panel):
             self.tokens[first:n_seen].tolist(),
             shades,
             lambda i: f"{first + i}: {percent(row[first + i])}",
+            colour=SHARE,
             outlined=n_seen - first - 1,
+            hides_special=self.hides_special,
         )
+        scale = ramp((SHARE, SHARE), *scale_labels(float(row.max())))
         head = self._head()
         if first:
             head += f"; {first:,} tokens before these, with {percent(row[:first].sum())}, are not shown"
-        return Html.joined([Html.of("p", head, quiet=True), strip])
+        return Html.joined([note(head), strip, legend(scale, "of the attention")])
 
     def make_widget(self) -> Any:
         """Make the live view; None for a text that is too long for the page."""
@@ -131,7 +138,5 @@ class Attention(Panel):
 
     def _head(self) -> str:
         token = int(self.tokens[len(self.tokens) - len(self.weights) + self._at])
-        name = quoted(visible(token_bytes(token)))
-        return (
-            f"{self._label}: token {self._at} {name} looked here; {percent(self.sinks[self._at])} to the sink"
-        )
+        sink = percent(max(float(self.sinks[self._at]), 0.0))
+        return f"{self._label}: token {self._at} {token_name(token)} looked here; {sink} to the sink"

@@ -49,7 +49,7 @@ class Controls:
     def __init__(self, panel: Controlled, twin: str, threshold: float) -> None:
         self._panel = panel
         self.prompt = w.Textarea(
-            panel.prompt, placeholder="prompt", tooltip="prompt", layout=w.Layout(width="98%")
+            panel.prompt, description="prompt", style=_WIDE, layout=w.Layout(width="98%")
         )
         self.sliders: dict[str, Any] = {
             "temperature": _float("temperature", 1.0, 0, 2, 0.05),
@@ -62,22 +62,29 @@ class Controls:
                 value=1, min=0, max=2**53 - 1, description="seed", style=_WIDE, layout=w.Layout(width="98%")
             ),
             "effort": w.ToggleButtons(
-                options=list(EFFORTS), value="medium", description="effort", style={"button_width": "6em"}
+                options=list(EFFORTS),
+                value="medium",
+                description="effort",
+                style={"button_width": "auto", **_WIDE},
+                layout=w.Layout(width="98%"),
             ),
         }
         self.generate = w.Button(description="Generate", button_style="primary")
-        self.stop = w.Button(description="■ Stop", disabled=True)
+        self.stop = w.Button(description="Stop", disabled=True)
         self.apply = w.Button(description="Apply to %%oss cells", layout=w.Layout(width="auto"))
-        self.code = w.Textarea(rows=4, tooltip="the settings as Python", layout=w.Layout(width="98%"))
+        self.code = w.Textarea(rows=4, description="as Python", style=_WIDE, layout=w.Layout(width="98%"))
         self.status = w.Label(layout=w.Layout(width="98%"))
         self.running = w.HTML()
         self.view = DistributionView(twin=twin, threshold=threshold)
-        left = w.VBox([*self.sliders.values(), self.code], layout=w.Layout(width="26em"))
-        right = w.VBox([self.running, self.view], layout=w.Layout(flex="1 1 22em"))
+        left = w.VBox(
+            [*self.sliders.values(), self.code],
+            layout=w.Layout(flex="1 1 27em", max_width="31em", min_width="0"),
+        )
+        right = w.VBox([self.running, self.view], layout=w.Layout(flex="2 1 24em", min_width="0"))
         self.box = w.VBox(
             [
                 self.prompt,
-                w.HBox([self.generate, self.stop, self.apply]),
+                w.HBox([self.generate, self.stop, self.apply], layout=w.Layout(flex_flow="row wrap")),
                 self.status,
                 w.HBox([left, right], layout=w.Layout(flex_flow="row wrap")),
             ]

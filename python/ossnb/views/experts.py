@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from ..generation.record import Reply
 from ..harmony.tokenizer import token_bytes
 from ..system.text import shown_value
-from .markup import Html, heat_map, percent, token_traits, visible
+from .drawing import FIRST, SECOND, SHARE, heat_map, legend, note, ramp
+from .markup import Html, percent, visible
 from .panel import Panel
 from .steps import read_reply
+from .strip import token_traits
 
 N_BUSIEST = 3  # experts a layer, in the text
 
@@ -28,6 +30,8 @@ class Experts(Panel):
     [L, T, A] add up to 1. Row t belongs to the pass that read token t and chose the next. `experts[10:20]` is
     the part of these tokens.
     """
+
+    title = "The experts of a reply"
 
     def __init__(
         self,
@@ -106,13 +110,12 @@ class Experts(Panel):
         """The share of work of every expert, layers downward."""
         usage = self.usage
         picture = heat_map(
-            usage, lambda i, e: f"layer {i}, expert {e}: {percent(usage[i, e])}", ("experts", "layers")
+            usage, lambda i, e: f"layer {i}, expert {e}: {percent(usage[i, e])}", ("expert", "layer")
         )
         _, n_tokens, active = self.ids.shape
-        head = (
-            f"Experts of {n_tokens} tokens, {active} of {self.n_experts} a token; stronger: more of the work"
-        )
-        return Html.joined([Html.of("p", head, quiet=True), picture])
+        head = f"The experts of {n_tokens} tokens, {active} of {self.n_experts} a token"
+        scale = ramp((SHARE, SHARE), "0 %", percent(float(usage.max())))
+        return Html.joined([note(head), picture, legend(scale, "of a layer's work")])
 
     def make_widget(self) -> Any:
         """Make the live heat map."""
@@ -138,6 +141,8 @@ class ExpertsDifference(Panel):
     `values` [L, E] are differences of usage; the rows add up to 0.
     """
 
+    title = "The experts of two replies"
+
     def __init__(self, values: NDArray[np.float64]) -> None:
         super().__init__()
         self.values = values
@@ -158,12 +163,13 @@ class ExpertsDifference(Panel):
         picture = heat_map(
             values,
             lambda i, e: f"layer {i}, expert {e}: {100 * values[i, e]:+.1f} points",
-            ("experts", "layers"),
+            ("expert", "layer"),
+            (FIRST, SECOND),
         )
-        head = f"{percent(float(self.distance.mean()))} of the work went to other experts; "
-        return Html.joined(
-            [Html.of("p", head + "orange: more in the first, blue: less", quiet=True), picture]
-        )
+        head = f"{percent(float(self.distance.mean()))} of the work went to other experts"
+        most = f"{100 * float(np.abs(values).max()):.1f} points"
+        scale = ramp((FIRST, SECOND), f"first +{most}", f"second +{most}")
+        return Html.joined([note(head), picture, legend(scale)])
 
 
 def _busiest(usage: NDArray[np.float64]) -> list[str]:

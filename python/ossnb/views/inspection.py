@@ -14,10 +14,12 @@ from ..harmony.tokenizer import token_bytes
 from ..page.limiter import RateLimiter
 from ..system.arguments import integer
 from .attention import Attention
+from .drawing import UNLIKELY, legend, ramp
 from .experts import Experts
-from .markup import COLUMN, Html, percent, quoted, token_strip, token_traits, visible
+from .markup import Html, percent, quoted, token_name, visible
 from .panel import Panel
 from .steps import Steps
+from .strip import COLUMN, COLUMNS, token_strip, token_traits
 
 N_TITLE = 5  # alternatives in a tooltip of the picture that lasts
 
@@ -34,6 +36,8 @@ class Inspection(Panel):
     as `reply.branch` makes them. The picture in the saved notebook shows the same. Probabilities are the
     model's own, before temperature and penalties.
     """
+
+    title = "The tokens of a reply"
 
     def __init__(self, reply: Reply, steps: Steps) -> None:
         super().__init__()
@@ -117,26 +121,40 @@ class Inspection(Panel):
 
     def html(self) -> Html:
         """The tokens, shaded, each with its alternatives in a tooltip."""
-        strip = token_strip(self.reply.tokens, 1 - self.probabilities, self._title)
-        note = Html.of(
-            "p", "Orange: unlikely. Probabilities are those before temperature and penalties.", quiet=True
-        )
+        shades = 1 - self.probabilities
+        strip = token_strip(self.reply.tokens, shades, self._tooltip, hides_special=self.hides_special)
         columns = [strip, *(self._branch_html(i, branch) for i, branch in enumerate(self.branches))]
         sides = Html.joined(Html.of("div", column, style=COLUMN) for column in columns)
-        return Html.joined([Html.of("div", sides, style="display:flex;flex-wrap:wrap;gap:1em"), note])
+        note = "Probabilities are the model's own, before temperature and penalties."
+        scale = ramp((UNLIKELY, UNLIKELY), "likely", "unlikely")
+        return Html.joined([Html.of("div", sides, style=COLUMNS), legend(scale, note)])
 
     def _branch_html(self, i: int, branch: Reply) -> Html:
         """A branch: the part shared with the reply is quiet, and the first token of its own is marked."""
         at = _parting(self.reply, branch)
         shades = np.zeros(len(branch.tokens), np.float32)
-        strip = token_strip(branch.tokens, shades, lambda t: f"{t}", quiet=at, outlined=at)
-        return Html.joined([Html.of("div", _branch_name(i, at), quiet=True), strip])
+        strip = token_strip(
+            branch.tokens, shades, str, quiet=at, outlined=at, hides_special=self.hides_special
+        )
+        return Html.joined([Html.of("div", self._branch_name(i, branch, at), quiet=True), strip])
 
-    def _title(self, at: int) -> str:
+    def _branch_name(self, i: int, branch: Reply, at: int) -> str:
+        """What a reader calls a branch: the first one is `branches[0]`."""
+        if at == len(branch.tokens) or at == len(self.reply.tokens):
+            return f"Branch {i + 1}: the same so far"
+        new, old = token_name(branch.tokens[at]), token_name(self.reply.tokens[at])
+        return f"Branch {i + 1}: {new} in place of {old}, token {at}"
+
+    def _tooltip(self, at: int) -> str:
         steps = self.steps
-        own = f"{at}: {quoted(visible(token_bytes(int(steps.tokens[at]))))} {percent(self.probabilities[at])}"
+        own = f"{at}: {token_name(int(steps.tokens[at]))} {percent(self.probabilities[at])}"
         facts = f"rank {steps.ranks[at] + 1}, entropy {steps.entropies[at]:.2f} nats"
-        rows = [f"{percent(p)} {quoted(text)}" for text, p in self.alternatives(at)[:N_TITLE]]
+        rows = [
+            f"{percent(p)} {token_name(int(i))}"
+            for i, p in zip(
+                steps.top_ids[at, :N_TITLE], np.exp(steps.top_logprobs[at, :N_TITLE]), strict=True
+            )
+        ]
         return "\n".join([own, facts, *rows])
 
     def make_widget(self) -> Any:
@@ -187,7 +205,7 @@ class Inspection(Panel):
         branches = [*self.branches, *running]
         parting = [_parting(self.reply, branch) for branch in branches]
         return [
-            {"at": at, "name": _branch_name(i, at), **token_traits(branch.tokens)}
+            {"at": at, "name": self._branch_name(i, branch, at), **token_traits(branch.tokens)}
             for i, (at, branch) in enumerate(zip(parting, branches, strict=True))
         ]
 
@@ -195,34 +213,37 @@ class Inspection(Panel):
         """The texts and numbers that the live view shows."""
         tokens = token_traits(self.steps.tokens.tolist())
         steps = self.steps[: len(tokens["tokens"])]
+        written, rows = zip(*(_alternatives(steps, at) for at in range(len(steps))), strict=True)
         return {
             **tokens,
             "selected": int(steps.logprobs.argmin()),
             "probabilities": [round(float(p), 6) for p in np.exp(steps.logprobs)],
             "entropies": [round(float(e), 4) for e in steps.entropies],
-            "alternatives": [
-                [
-                    {
-                        "id": int(i),
-                        "text": visible(token_bytes(int(i))),
-                        "p": float(np.exp(p)),
-                        "logit": float(z),
-                    }
-                    for i, p, z in zip(ids, logprobs, logits, strict=True)
-                ]
-                for ids, logprobs, logits in zip(
-                    steps.top_ids, steps.top_logprobs, steps.top_logits, strict=True
-                )
-            ],
+            "ranks": (steps.ranks + 1).tolist(),
+            "written": written,
+            "alternatives": rows,
             "branches": self._branch_traits(),
         }
-
-
-def _branch_name(i: int, at: int) -> str:
-    return f"branches[{i}], from token {at} on"
 
 
 def _parting(reply: Reply, branch: Reply) -> int:
     """The first token that differs in a branch; the branch's length where none differs."""
     pairs = zip(reply.tokens, branch.tokens, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(reply.tokens), len(branch.tokens)))
+
+
+def _alternatives(steps: Steps, at: int) -> tuple[int, list[dict[str, Any]]]:
+    """Where the token written is among the likeliest in its place, and these; it comes last if it is none."""
+    ids, logprobs, logits = (
+        part[at].tolist() for part in (steps.top_ids, steps.top_logprobs, steps.top_logits)
+    )
+    own = int(steps.tokens[at])
+    if own not in ids:
+        log_total = logits[0] - logprobs[0]
+        ids, logprobs = [*ids, own], [*logprobs, float(steps.logprobs[at])]
+        logits.append(logprobs[-1] + log_total)
+    rows = [
+        {"id": i, "text": visible(token_bytes(i)), "p": float(np.exp(np.float32(p))), "logit": z}
+        for i, p, z in zip(ids, logprobs, logits, strict=True)
+    ]
+    return ids.index(own), rows

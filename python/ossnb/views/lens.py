@@ -13,15 +13,24 @@ from ..engine.trace import check_layers
 from ..generation.record import Reply
 from ..harmony.tokenizer import token_bytes
 from ..system.arguments import integer
-from .markup import MORE, Html, percent, quoted, visible
+from .drawing import FRAME, FULL, SHARE, frame, legend, ramp, scrolling
+from .markup import Html, marked, percent, token_name, visible
 from .panel import Panel
+from .strip import marks
 
 N_CELLS = 2400  # in one picture, some 150 bytes each
 N_TOP = 3
+N_NARROW = 4  # tokens that stand beside each other on any page
 
 _TABLE = (
-    "border-collapse:separate;border-spacing:2px;color:inherit;white-space:pre;"
+    "border-collapse:separate;border-spacing:2px;color:inherit;white-space:pre;margin:0;"
     "font-family:var(--jp-code-font-family,monospace)"
+)
+_CELL = "text-align:left;padding:2px 6px;border:none;border-radius:2px"
+# The layers' names stay in sight while the tokens scroll by.
+_NAME = (
+    f"{_CELL};font-weight:normal;position:sticky;left:0;"
+    "background:var(--jp-layout-color0,var(--vscode-editor-background,Canvas))"
 )
 
 
@@ -36,6 +45,8 @@ class LogitLens(Panel):
     of each if the output layer came right after the layer, best first. `logprobs` [K, T, n_top] belong to
     them. Column t belongs to the pass that chose token t. `lens[10:20]` is the part of these tokens.
     """
+
+    title = "What each layer would have written"
 
     def __init__(
         self,
@@ -104,40 +115,54 @@ class LogitLens(Panel):
     def plain(self) -> str:
         """The layer from which each token stood, as text."""
         rows = [
-            f"{self._first + t:>5}  {quoted(_text(token))} {_since(int(layer))}"
+            f"{self._first + t:>5}  {token_name(token)} {_since(int(layer))}"
             for t, (token, layer) in enumerate(zip(self.tokens.tolist(), self.decided, strict=True))
         ]
         return "\n".join([f"{len(self.tokens)} tokens, {len(self.layers)} layers", *rows])
 
     def html(self) -> Html:
-        """Layers downward, tokens across: orange where the layer was sure, framed where it was right."""
-        n_shown = max(1, min(len(self.tokens), N_CELLS // len(self.layers)))
-        rows = [self._row(k, n_shown) for k in range(len(self.layers))]
-        written = Html.joined(
+        """Layers downward, tokens across: darker where the layer was surer, framed where it was wrong."""
+        shown = self._shown()
+        written = [Html.of("th", "written", style=_NAME)]
+        written += [
             Html.of(
                 "th",
-                quoted(_text(token)),
-                style="white-space:pre",
-                title=f"token {self._first + t}: {_since(int(d))}",
+                marked(_text(int(self.tokens[t]))),
+                style=f"{_CELL};background:none",
+                title=f"token {self._first + t}: {_since(int(self.decided[t]))}",
             )
-            for t, (token, d) in enumerate(zip(self.tokens[:n_shown].tolist(), self.decided, strict=False))
+            for t in shown
+        ]
+        rows = [Html.joined(written), *(self._row(k, shown) for k in range(len(self.layers)))]
+        lines = Html.joined(Html.of("tr", row, style="background:none") for row in rows)
+        table = scrolling(
+            Html.of("table", lines, style=_TABLE), "the likeliest token after each layer", "scroll"
         )
-        head = Html.of("tr", Html.joined([Html.of("th", "written"), written]))
-        table = Html.of("table", Html.joined([head, *rows]), style=_TABLE)
-        note = "What each layer would have written: the stronger, the surer; framed: the token written."
-        if n_shown < len(self.tokens):
-            note += f" Tokens {self._first} to {self._first + n_shown - 1} of the picture; slice for others."
-        return Html.joined([Html.of("div", table, style="overflow-x:auto"), Html.of("p", note, quiet=True)])
+        keys = [ramp((SHARE, SHARE), "0 %", "100 % sure"), frame("another token than the one written")]
+        return Html.joined([table, legend(*keys, self._left_out(len(shown)))])
 
-    def _row(self, k: int, n_shown: int) -> Html:
-        cells = [Html.of("th", f"layer {self.layers[k]}")]
-        for t in range(n_shown):
-            ids, p = self.ids[k, t], np.exp(self.logprobs[k, t])
-            frame = ";outline:1px solid" if ids[0] == self.tokens[t] else ""
-            title = "\n".join(f"{percent(q)} {quoted(_text(i))}" for i, q in zip(ids, p, strict=True))
-            style = f"background:rgba({MORE},{0.85 * float(p[0]):.2f}){frame}"
-            cells.append(Html.of("td", _text(ids[0]).replace("\n", "⏎"), style=style, title=title))
-        return Html.of("tr", Html.joined(cells))
+    def _shown(self) -> list[int]:
+        """The tokens that the picture has room for."""
+        special = set(marks(self.tokens.tolist())) if self.hides_special else ()
+        shown = [t for t in range(len(self.tokens)) if t not in special]
+        return shown[: max(1, N_CELLS // len(self.layers))]
+
+    def _left_out(self, n_shown: int) -> str:
+        words = "The table scrolls sideways, by keys too." if n_shown > N_NARROW else ""
+        if self.hides_special or n_shown == len(self.tokens):
+            return words
+        last = self._first + n_shown - 1
+        return f"{words} Tokens {self._first} to {last} are in the picture; slice for others."
+
+    def _row(self, k: int, shown: list[int]) -> Html:
+        cells = [Html.of("th", f"layer {self.layers[k]}", style=_NAME)]
+        for t in shown:
+            ids, p = self.ids[k, t].tolist(), np.exp(self.logprobs[k, t])
+            wrong = f";{FRAME}" if ids[0] != self.tokens[t] else ""
+            title = "\n".join(f"{percent(q)} {token_name(i)}" for i, q in zip(ids, p, strict=True))
+            style = f"{_CELL};background:rgba({SHARE},{FULL * float(p[0]):.2f}){wrong}"
+            cells.append(Html.of("td", marked(_text(ids[0])), style=style, title=title))
+        return Html.joined(cells)
 
 
 def _text(token: int) -> str:

@@ -17,7 +17,8 @@ def module(name: str) -> str:
 
 
 class LiveView(anywidget.AnyWidget):
-    """Tokens; the reader has `selected` one. `special` are the positions of tokens that are no text.
+    """Tokens; the reader has `selected` one. `special` are the positions of harmony's marks
+    and headers.
 
     The state that a notebook saves has no module and no values `asked` for: a page asks the kernel for them
     (loader.js), and a page without one has the picture. `carry_all` puts them into the state.
@@ -67,6 +68,8 @@ class LiveView(anywidget.AnyWidget):
     special = t.List(t.Int()).tag(sync=True, asked=True)
     n_left_out = t.Int(0).tag(sync=True)  # tokens after these
     selected = t.Int(0).tag(sync=True)
+    hides_special = t.Bool(False).tag(sync=True)  # whether those positions are left out
+    has_kernel = t.Bool(True).tag(sync=True)  # whether somebody hears what is sent
 
 
 class TokensView(LiveView):
@@ -76,6 +79,8 @@ class TokensView(LiveView):
 
     probabilities = t.List(t.Float()).tag(sync=True, asked=True)
     entropies = t.List(t.Float()).tag(sync=True, asked=True)
+    ranks = t.List(t.Int()).tag(sync=True, asked=True)  # of the tokens written, from 1 on
+    written = t.List(t.Int()).tag(sync=True, asked=True)  # where each is among its alternatives
     alternatives: t.List[Any] = t.List().tag(sync=True, asked=True)
     branches: t.List[Any] = t.List().tag(sync=True, asked=True)
     shade = t.Enum(["probability", "entropy"], default_value="probability").tag(sync=True)
@@ -103,6 +108,15 @@ class AttentionView(LiveView):
     weights = t.Bytes().tag(sync=True, asked=True)  # float32 [T, S], row after row
 
 
+class CompareView(LiveView):
+    """Replies side by side; `selected` is one of their differences, which `replies` have in `parts`."""
+
+    script = "compare"
+
+    label = t.Unicode().tag(sync=True)
+    replies: t.List[Any] = t.List().tag(sync=True, asked=True)
+
+
 class DistributionView(LiveView):
     """The distributions that an answer's T tokens were drawn from, as the settings make them.
 
@@ -119,6 +133,7 @@ class DistributionView(LiveView):
     seen = t.Bytes().tag(sync=True, asked=True)
     rest = t.Bytes().tag(sync=True, asked=True)
     written = t.List(t.Int()).tag(sync=True, asked=True)  # where each token is among its K; K where it is not
+    written_labels = t.List(t.Unicode()).tag(sync=True, asked=True)  # those of the tokens written
     threshold = t.Float().tag(sync=True)  # of the shares that are called unlikely
     temperature = t.Float(1.0).tag(sync=True)
     top_k = t.Int(0).tag(sync=True)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import uuid
+from pathlib import Path
 from typing import Any
 
 from ..page.output import Output, has_front_end
 from ..page.terminal import safe_terminal
+from ..system.files import replacing
 from .markup import Html
+from .standalone import standalone
 
 
 class Panel:
-    """The base of a view: subclasses give `plain` and `html`, and `make_widget` if there is a live view.
+    """The base of a view: subclasses give `title`, `plain` and `html`; `make_widget` if a live view exists.
 
     The picture is an output of its own, and readable with no kernel. A live view on the page hides the
     picture by its class.
     """
 
+    title = "A view"
+
     def __init__(self) -> None:
         self._id = f"ossnb-{uuid.uuid4().hex}"
         self._output = Output()  # one, wherever it is shown: an update reaches all its places
         self._widget: Any = None
+        self._hides_special = False
         self.leader: Panel | None = None  # whose selected token the live view shares
 
     def plain(self) -> str:
@@ -40,12 +47,39 @@ class Panel:
         """The live view, a widget for a layout of your own; None for a panel without one."""
         if self._widget is None:
             self._widget = self.make_widget()
+            self._share_switch(self._widget)
             hear_at_once(self._widget)
         return self._widget
 
+    @property
+    def hides_special(self) -> bool:
+        """Whether harmony's marks and headers are left out; the live view's switch and you may set it."""
+        return self._hides_special
+
+    @hides_special.setter
+    def hides_special(self, hides: bool) -> None:
+        if hides == self._hides_special:
+            return
+        self._hides_special = bool(hides)
+        if (view := self._switched()) is not None:
+            view.hides_special = self._hides_special
+        self.refresh()
+
+    def _switched(self) -> Any:
+        """The live view that has the switch, where it was made."""
+        return self._widget
+
+    def _share_switch(self, view: Any) -> None:
+        """Let the switch of a live view and this panel's be one."""
+        if view is not None and view.has_trait("hides_special"):
+            view.hides_special = self._hides_special
+            view.observe(lambda change: setattr(self, "hides_special", change["new"]), "hides_special")
+
     def follow(self, other: Panel) -> None:
-        """Let both live views select the same token; the page does it, with no kernel in between."""
+        """Let both live views select the same token and share the switch; the page does it, with no kernel in
+        between."""
         self.leader = other
+        self.hides_special = other.hides_special
 
     def bundle(self) -> dict[str, str]:
         """The contents by MIME type, as saved in the notebook."""
@@ -53,6 +87,24 @@ class Panel:
             "text/html": Html.of("div", self.html(), class_=self._id),
             "text/plain": safe_terminal(self.plain()),
         }
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the view to a page of its own, which needs no network, no kernel and no other file.
+
+        >>> reply.inspect().to_html("tokens.html")
+
+        The page has the live view where a browser runs scripts, except for what needs the model; the sliders
+        and the logit lens are pictures. A file of that name is replaced in one step.
+        """
+        page = standalone(self.title, Html.of("div", self.html(), class_=self._id), self._live())
+        with replacing(Path(path)) as file:
+            file.write(page.encode("utf-8", errors="replace"))
+
+    def _live(self) -> Any:
+        """The live view, where it is one of ours; None elsewhere."""
+        from .live import LiveView
+
+        return self.widget if isinstance(self.widget, LiveView) else None
 
     def refresh(self) -> None:
         """Show the changes, wherever the panel is on a page."""
@@ -64,18 +116,18 @@ class Panel:
             if self.leader is not None:
                 from ipywidgets import jslink
 
-                jslink((self.leader.widget, "selected"), (self.widget, "selected"))
+                for name in ("selected", "hides_special"):
+                    jslink((self.leader.widget, name), (self.widget, name))
             _show(self.widget)
         self._output.show_here(self.bundle())
 
     def _display_(self) -> Any:
         """The object that marimo shows: the live view, if it is one of ours, else the picture."""
-        from .live import LiveView
-
-        if not isinstance(self.widget, LiveView):
+        live = self._live()
+        if live is None:
             return self.html().page()
-        self.widget.carry_all()
-        return self.widget
+        live.carry_all()
+        return live
 
     def _repr_html_(self) -> str:
         return self.bundle()["text/html"]

@@ -19,22 +19,15 @@ from ..page.defaults import set_cell_defaults
 from ..page.limiter import RateLimiter
 from ..system.forks import renew_in_children
 from .distribution import N_KEPT, Distributions, Reduced, reduced
-from .markup import (
-    MAX_TOKENS,
-    Html,
-    distribution_bars,
-    percent,
-    quoted,
-    token_strip,
-    token_traits,
-    visible,
-)
+from .drawing import OWN, SHARE, UNLIKELY, BarRow, bar_table, legend, note, ramp, swatch
+from .markup import Html, marked, percent, token_name, visible
 from .panel import Panel, hear_at_once
+from .strip import MAX_TOKENS, token_strip, token_traits
 
 if TYPE_CHECKING:
     from .controls import Controls
 
-UNLIKELY = 0.05  # a written token with less than this share would now probably be another
+THRESHOLD = 0.05  # a written token with less than this share would now probably be another
 N_BARS = 12
 REFRESH_S = 0.3  # the saved picture need not follow every move of a slider
 
@@ -57,6 +50,8 @@ class Sliders(Panel):
     between two answers. `distributions` are those that the tokens of `reply` were drawn from. `controls`
     holds the sliders themselves.
     """
+
+    title = "Sampling settings"
 
     def __init__(self, model: Author, prompt: str = "", reply: Reply | None = None) -> None:
         super().__init__()
@@ -217,18 +212,21 @@ class Sliders(Panel):
         """The answer: a token is darker the less likely the settings make it, and underlined if unlikely."""
         kept = self.distributions
         if kept is None:
-            return Html.of("p", "No answer yet.", quiet=True)
+            return note("No answer yet.")
         shares = kept.written(kept.under(self.sampling).kept)
-        unlikely = np.flatnonzero(shares < UNLIKELY)
+        unlikely = np.flatnonzero(shares < THRESHOLD)
         strip = token_strip(
             kept.tokens.tolist(),
             np.asarray(1 - shares, np.float32),
             lambda t: f"{t}: {percent(shares[t])} now",
             outlined=self.position,
             underlined=set(unlikely.tolist()),
+            hides_special=self.hides_special,
         )
-        note = f"{len(unlikely)} of {len(shares)} tokens would now be unlikely (below {percent(UNLIKELY)})"
-        return Html.joined([strip, Html.of("p", note, quiet=True)])
+        below = f"underlined: below {percent(THRESHOLD)}"
+        words = f"{len(unlikely)} of {len(shares)} tokens would now be unlikely"
+        scale = ramp((UNLIKELY, UNLIKELY), "likely now", "unlikely now")
+        return Html.joined([strip, legend(scale, below), note(words)])
 
     def next_token_html(self) -> Html:
         """The distribution at `position`, before and after the settings."""
@@ -236,20 +234,30 @@ class Sliders(Panel):
         if kept is None:
             return Html("")
         at = min(max(self.position, 0), len(kept.ids) - 1)
-        shares, before = kept.under(self.sampling), kept.before()
-        rows = [
-            (label, float(before[at, i]), float(shares.kept[at, i]))
-            for i, label in enumerate(_labels(kept.ids[at]))
-        ]
-        shown = sum(row[2] for row in rows)
-        others = (float(1 - sum(row[1] for row in rows)), max(0.0, 1 - shown))
-        picture = distribution_bars([*rows, ("all others", *others)])
-        written = quoted(visible(token_bytes(int(kept.tokens[at]))))
-        note = (
-            f"token {at}, {written} was written; shares after the settings are right to within "
-            f"{percent(shares.error[at])}"
+        shares, before = kept.under(self.sampling), kept.before()[at]
+        after, labels = shares.kept[at], _labels(kept.ids[at])
+        rows = [(str(i + 1), label, float(before[i]), float(after[i])) for i, label in enumerate(labels)]
+        found = np.flatnonzero(kept.ids[at] == kept.tokens[at])
+        own = int(found[0]) if len(found) else len(before)  # where the written token is among those kept
+        if own >= len(rows):  # it always has a row
+            name = marked(visible(token_bytes(int(kept.tokens[at]))))
+            known = own < len(before)
+            rank = str(own + 1) if known else f"> {len(before)}"
+            old, new = (float(before[own]), float(after[own])) if known else (0.0, 0.0)
+            rows.append((rank, name, old, new))
+        shown = [sum(row[2] for row in rows), sum(row[3] for row in rows)]
+        rows.append(("", "all others", max(0.0, 1 - shown[0]), max(0.0, 1 - shown[1])))
+        marked_row = min(own, len(labels))
+        picture = bar_table(
+            ("model", "settings"),
+            [
+                BarRow(rank, label, _bars(rank, old, new, float(before[-1])), i == marked_row)
+                for i, (rank, label, old, new) in enumerate(rows)
+            ],
         )
-        return Html.joined([picture, Html.of("p", note, quiet=True)])
+        colours = legend(swatch(OWN, "the model's own share"), swatch(SHARE, "the share with the settings"))
+        words = f"token {at}, {token_name(int(kept.tokens[at]))}; right to within {percent(shares.error[at])}"
+        return Html.joined([note(words), picture, colours])
 
     def live_traits(self) -> dict[str, Any]:
         """The present answer as the live view draws it; see DistributionView."""
@@ -267,6 +275,7 @@ class Sliders(Panel):
             "seen": kept.is_seen.astype(np.uint8).tobytes(),
             "rest": rest.astype("<f4").tobytes(),
             "written": is_written.argmax(axis=1).tolist(),
+            "written_labels": [marked(text) for text in tokens["tokens"]],
         }
 
     def _refresh_soon(self) -> None:
@@ -286,11 +295,16 @@ class Sliders(Panel):
 
     def html(self) -> Html:
         """The settings, the answer and the distribution at the position."""
-        return Html.joined([Html.of("code", self.code), self.answer_html(), self.next_token_html()])
+        code = Html.of("code", self.code, style="white-space:pre-wrap;overflow-wrap:anywhere")
+        return Html.joined([code, self.answer_html(), self.next_token_html()])
 
     def make_widget(self) -> Any:
         """Make the sliders."""
         return self.controls.box
+
+    def _live(self) -> Any:
+        """There is no live view without ipywidgets, whose sliders it has."""
+        return None
 
     @property
     def controls(self) -> Controls:
@@ -298,7 +312,8 @@ class Sliders(Panel):
         if self._controls is None:
             from .controls import Controls  # ipywidgets takes its time to import
 
-            self._controls = Controls(self, self._id, UNLIKELY)
+            self._controls = Controls(self, self._id, THRESHOLD)
+            self._share_switch(self._controls.view)
             hear_at_once(self._controls.box)
         return self._controls
 
@@ -317,5 +332,12 @@ class Sliders(Panel):
 
 
 def _labels(ids: NDArray[np.int32]) -> list[str]:
-    """The tokens that get a bar, in quotes."""
-    return [quoted(visible(token_bytes(token))) for token in ids[:N_BARS].tolist()]
+    """The likeliest tokens, which get a bar."""
+    return [marked(visible(token_bytes(token))) for token in ids[:N_BARS].tolist()]
+
+
+def _bars(rank: str, old: float, new: float, least: float) -> list[tuple[float, str, str]]:
+    """The bars of a row. A token that was not kept is less likely than the `least` of those that were."""
+    if rank.startswith(">"):
+        return [(0.0, f"< {percent(least)}", OWN), (0.0, "–", SHARE)]
+    return [(old, percent(old), OWN), (new, percent(new), SHARE)]

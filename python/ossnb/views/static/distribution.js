@@ -130,35 +130,59 @@ function readSteps(model) {
 }
 
 /**
- * Make the table of bars: a label, the model's share, the settings' share.
- * @param {number} nRows
+ * @typedef {{rank: string, label: string, shares: [number, string][], isWritten: boolean}} Row
  */
-function makeBars(nRows) {
-  const bar = "width:11em;text-align:right;background-clip:padding-box;border-left:0.7em solid transparent";
-  const heads = ["", "model", "settings"].map((text) => make("th", "text-align:right;font-weight:normal", text));
-  const rows = Array.from({ length: nRows }, () => [
-    make("td", `white-space:pre;text-align:left;${MONO}`),
-    make("td", bar),
-    make("td", bar),
-  ]);
-  const lines = [heads, ...rows].map((cells) => make("tr", "", ...cells));
-  const element = make("table", "border-collapse:collapse;color:inherit", make("tbody", "", ...lines));
 
-  /** @param {[string, number, number][]} values */
-  function paint(values) {
-    values.forEach(([label, before, after], row) => {
-      const [name, ...bars] = rows[row];
-      name.textContent = label;
-      [before, after].forEach((share, i) => {
-        const reach = `${(100 * Math.min(Math.max(share, 0), 1)).toFixed(1)}%`;
-        const colour = i ? ORANGE : "128,128,128";
-        bars[i].style.backgroundImage =
-          `linear-gradient(to right,rgba(${colour},0.5) ${reach},transparent ${reach})`;
-        bars[i].textContent = percent(share);
-      });
-    });
+/** Make the table of bars: a rank, a token, the model's share, the settings' share. */
+function makeBars() {
+  const heads = ["rank", "token", "model", "settings"].map((text) => make("th", "", text));
+  heads[1].style.textAlign = "left";
+  const body = make("tbody", "");
+  /** @param {Row[]} rows */
+  function paint(rows) {
+    const lines = rows.map(({ rank, label, shares, isWritten }) =>
+      make(
+        "tr",
+        isWritten ? "ossnb-written" : "",
+        make("td", "", rank),
+        make("td", "ossnb-mono", isWritten ? `${label} ← written` : label),
+        ...shares.map(([share, text], i) => make("td", "", makeBar(i ? SHARE : OWN, share), make("span", "ossnb-number", text))),
+      ),
+    );
+    body.replaceChildren(make("tr", "", ...heads), ...lines);
   }
-  return { element, paint };
+  return { element: make("table", "ossnb-rows", body), paint };
+}
+
+/**
+ * The rows of a token's distribution: the likeliest tokens, the one written, all others.
+ * @param {Step} step
+ * @param {Float64Array} kept the shares with the settings
+ * @param {string[]} labels of the likeliest
+ * @param {string} written the label of the token written
+ * @returns {Row[]}
+ */
+function rowsOf({ logits, logTotal, written: own }, kept, labels, written) {
+  const before = (/** @type {number} */ i) => Math.exp(logits[i] - logTotal);
+  const values = labels.map((label, i) => ({ rank: `${i + 1}`, label, before: before(i), after: kept[i] }));
+  const isKept = own < logits.length;
+  if (own >= labels.length) {
+    values.push(
+      isKept
+        ? { rank: `${own + 1}`, label: written, before: before(own), after: kept[own] }
+        : { rank: `> ${logits.length}`, label: written, before: 0, after: 0 },
+    );
+  }
+  const [old, now] = [sum(values.map((row) => row.before)), sum(values.map((row) => row.after))];
+  values.push({ rank: "", label: "all others", before: Math.max(0, 1 - old), after: Math.max(0, 1 - now) });
+  return values.map(({ rank, label, before: share, after }, i) => {
+    const isWritten = i === Math.min(own, labels.length);
+    // A token that was not kept is less likely than those that were.
+    const least = `< ${percent(before(logits.length - 1))}`;
+    /** @type {[number, string][]} */
+    const shares = rank.startsWith(">") ? [[0, least], [0, "–"]] : [[share, percent(share)], [after, percent(after)]];
+    return { rank, label, shares, isWritten };
+  });
 }
 
 /**
@@ -169,17 +193,16 @@ function makeBars(nRows) {
  */
 function drawAnswer(model) {
   const steps = readSteps(model);
-  if (!steps.length) return { elements: [make("div", QUIET, "No answer yet.")], paintToken() {}, paint() {} };
+  if (!steps.length) return { elements: [make("div", "ossnb-quiet", "No answer yet.")], paintToken() {}, paint() {} };
   /** @type {string[][]} */
   const labels = model.get("labels");
   /** @type {number} */
   const threshold = model.get("threshold");
   const strip = makeStrip(model, "tokens; left and right move, a click holds");
-  strip.element.style.cssText += "max-height:14em;overflow-y:auto;margin-bottom:0.6em;padding:2px";
-  const bars = makeBars(labels[0].length + 1);
-  const facts = make("div", QUIET);
-  facts.setAttribute("aria-live", "polite");
-  const likely = make("div", QUIET);
+  strip.element.style.maxHeight = "14em";
+  const bars = makeBars();
+  const facts = makeFacts();
+  const likely = make("div", "ossnb-quiet");
 
   /** @returns {Settings} */
   const settings = () => ({
@@ -192,14 +215,9 @@ function drawAnswer(model) {
 
   function paintToken() {
     const at = strip.mark();
-    const { logits, logTotal } = steps[at];
     const { kept, error } = weigh(steps[at], settings());
-    const rows = labels[at].map((label, i) => [label, Math.exp(logits[i] - logTotal), kept[i]]);
-    const others = [1, 2].map((column) => Math.max(0, 1 - sum(rows.map((row) => Number(row[column])))));
-    bars.paint(/** @type {[string, number, number][]} */ ([...rows, ["all others", ...others]]));
-    facts.textContent =
-      `token ${at}, ${quoted(model.get("tokens")[at])} was written; ` +
-      `shares after the settings are right to within ${percent(error)}`;
+    bars.paint(rowsOf(steps[at], kept, labels[at], model.get("written_labels")[at]));
+    facts.textContent = `token ${at}, ${quoted(model.get("tokens")[at])}; right to within ${percent(error)}`;
   }
   let timer = 0;
   /** @param {number} first @param {number} nUnlikely of the tokens before */
@@ -210,7 +228,7 @@ function drawAnswer(model) {
       const step = steps[t];
       const share = weigh(step, now).kept[step.written] ?? 0;
       const { style } = strip.spans[t];
-      style.background = `rgba(${ORANGE},${(0.85 * (1 - share)).toFixed(2)})`;
+      style.background = shade(UNLIKELY, 1 - share);
       style.textDecoration = share < threshold ? "underline wavy 1px" : "";
       strip.spans[t].title = `${t}: ${percent(share)} now`;
       nUnlikely += Number(share < threshold);
@@ -219,8 +237,7 @@ function drawAnswer(model) {
       timer = setTimeout(paintAnswer, 0, end, nUnlikely);
       return;
     }
-    likely.textContent =
-      `${nUnlikely} of ${steps.length} tokens would now be unlikely (below ${percent(threshold)})`;
+    likely.textContent = `${nUnlikely} of ${steps.length} tokens would now be unlikely`;
   }
 
   function paint() {
@@ -229,7 +246,32 @@ function drawAnswer(model) {
     clearTimeout(timer);
     timer = setTimeout(paintAnswer, 0, 0, 0);
   }
-  return { elements: [strip.element, likely, bars.element, facts], paintToken, paint };
+  const shades = [makeRamp(UNLIKELY, "likely now", "unlikely now").element, `underlined: below ${percent(threshold)}`];
+  const colours = [makeKey(OWN, "the model's own share"), makeKey(SHARE, "the share with the settings")];
+  const elements = [
+    make("div", "ossnb-bar", ...makeSwitch(model)),
+    strip.element,
+    make("div", "ossnb-quiet", ...shades),
+    likely,
+    facts,
+    bars.element,
+    make("div", "ossnb-quiet", ...colours),
+  ];
+  return { elements, paintToken, paint };
+}
+
+/**
+ * Give names to what stands beside this view, for those who do not see it, and its keys.
+ * @param {HTMLElement} area
+ */
+function nameControls(area) {
+  keepKeys(area);
+  for (const slider of area.querySelectorAll(".widget-slider")) {
+    const name = slider.querySelector(".widget-label")?.textContent ?? "";
+    for (const part of slider.querySelectorAll(".noUi-handle, .widget-readout")) part.setAttribute("aria-label", name);
+    // The readout takes numbers.
+    slider.querySelector(".widget-readout")?.setAttribute("role", "textbox");
+  }
 }
 
 /**
@@ -240,10 +282,10 @@ function render({ model, el }) {
   const place = make("div", "");
   const root = makeRoot(model, place);
   el.append(root);
-  // The sliders beside this view need their keys, too.
+  // The sliders beside this view need their keys and names, too.
   const attached = new ResizeObserver(() => {
     const area = /** @type {HTMLElement?} */ (root.closest(".jp-OutputArea-output"));
-    if (area) keepKeys(area);
+    if (area) nameControls(area);
     attached.disconnect();
   });
   attached.observe(root);

@@ -1,29 +1,72 @@
 // What the live views share; it stands before each of them, so that a view is one module (live.py).
-// Everything a model wrote enters the page as a text node; nothing is fetched.
+// Everything a model wrote enters the page as a text node; nothing is fetched. The colours are drawing.py's:
+// each has one meaning, and a legend in the view says it.
 // @ts-check
 
 /**
  * @typedef {{get(name: string): any, set(name: string, value: any): void, save_changes(): void,
  *   on(name: string, callback: () => void): void, off(name: string, callback: () => void): void,
  *   send(content: object): void}} Model
- * @typedef {{element: HTMLElement, spans: HTMLElement[], select(at: number): void, mark(): number}} Strip
+ * @typedef {{element: HTMLElement, spans: HTMLElement[], move(step: number): void, mark(): number}} Strip
  */
 
-const ORANGE = "234,110,20";
-const MONO = "font-family:var(--jp-code-font-family,monospace)";
-const TEXT = `white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.8;${MONO}`;
-const QUIET = "opacity:0.8;font-size:87%;min-height:1.4em";
+const UNLIKELY = "234,110,20"; // orange
+const SHARE = "30,110,230"; // blue
+const OWN = "128,128,128"; // grey: the model's, before the settings
+const DIFFERS = "150,80,200"; // violet
+const FULL = 0.65; // the darkest shade: text on it can be read, on white and on black
+const BAR = 0.9; // the depth of a bar, on which there is no text
+
+const STYLE = `
+.ossnb-view { color: inherit; padding: 2px; font-variant-numeric: tabular-nums; }
+.ossnb-view :focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 2px; }
+.ossnb-bar { display: flex; flex-wrap: wrap; align-items: center; gap: 0.4em 1.2em; margin-bottom: 0.5em; }
+.ossnb-view button, .ossnb-view select { color: inherit; background: transparent; font: inherit; font-size: 93%;
+  border: 1px solid rgba(128,128,128,0.6); border-radius: 3px; padding: 1px 8px; cursor: pointer; }
+.ossnb-view option { color: initial; background: Canvas; color: CanvasText; }
+.ossnb-quiet { color: var(--jp-ui-font-color2, inherit); font-size: 87%; min-height: 1.5em; }
+.ossnb-text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.8; padding: 3px;
+  font-family: var(--jp-code-font-family, monospace); }
+.ossnb-scroll { max-height: 24em; overflow-y: auto; }
+.ossnb-token { border-radius: 2px; }
+.ossnb-special { font-size: 80%; opacity: 0.75; white-space: nowrap; }
+.ossnb-before { opacity: 0.75; }
+.ossnb-chosen { outline: 2px solid currentColor; }
+.ossnb-held { outline-width: 3px; }
+.ossnb-break { display: none; }
+.ossnb-plain .ossnb-special { display: none; }
+.ossnb-plain .ossnb-break { display: block; height: 0.6em; }
+.ossnb-columns { display: flex; flex-wrap: wrap; gap: 1em; }
+.ossnb-columns > * { flex: 1 1 16em; min-width: 0; }
+.ossnb-key { display: inline-flex; align-items: center; gap: 0.4em; margin-right: 1.2em; }
+.ossnb-swatch { display: inline-block; width: 1.2em; height: 0.8em; border-radius: 2px; text-align: center;
+  line-height: 0.8em; box-shadow: 0 0 0 1px rgba(128,128,128,0.4); }
+.ossnb-ramp { width: 7em; }
+.ossnb-mono { font-family: var(--jp-code-font-family, monospace); white-space: pre; }
+.ossnb-rows { border-collapse: collapse; margin: 0.4em 0; font-size: 93%; }
+.ossnb-rows th, .ossnb-rows td { padding: 1px 0.5em 1px 0; text-align: right; font-weight: normal;
+  white-space: nowrap; }
+.ossnb-rows .ossnb-mono { text-align: left; white-space: pre; }
+.ossnb-rows .ossnb-written td { font-weight: bold; }
+.ossnb-number { display: inline-block; min-width: 4.9em; text-align: right; }
+.ossnb-track { display: inline-block; width: min(8em, 10vw); height: 0.8em; margin-right: 0.5em; border-radius: 2px;
+  overflow: hidden; vertical-align: -0.05em; background: rgba(128,128,128,0.15); }
+.ossnb-fill { display: block; height: 100%; }
+@media (prefers-reduced-motion: reduce) {
+  .jp-OutputArea-output:has(.ossnb-view) *, .ossnb-view * { transition: none !important;
+    animation: none !important; scroll-behavior: auto !important; }
+}`;
 
 /**
- * Make an element; strings among its children become text nodes.
+ * Make an element of some classes; strings among its children become text nodes.
  * @param {string} tag
- * @param {string} style
+ * @param {string} classes
  * @param {(Node | string)[]} children
  * @returns {HTMLElement}
  */
-function make(tag, style, ...children) {
+function make(tag, classes, ...children) {
   const element = document.createElement(tag);
-  element.style.cssText = style;
+  if (classes) element.className = classes;
   element.append(...children);
   return element;
 }
@@ -34,8 +77,8 @@ function make(tag, style, ...children) {
  * @param {(Node | string)[]} children
  */
 function makeRoot(model, ...children) {
-  const hider = make("style", "", `.${CSS.escape(model.get("twin"))} { display: none }`);
-  const root = make("div", "color:inherit", hider, ...children);
+  const style = make("style", "", STYLE, `.${CSS.escape(model.get("twin"))} { display: none }`);
+  const root = make("div", "ossnb-view", style, ...children);
   keepKeys(root);
   return root;
 }
@@ -52,6 +95,31 @@ function keepKeys(element) {
 }
 
 /**
+ * Make a place for words about what is selected; a screen reader tells them.
+ * @returns {HTMLElement}
+ */
+function makeFacts() {
+  const facts = make("div", "");
+  facts.setAttribute("aria-live", "polite");
+  return facts;
+}
+
+/**
+ * Make something that keys reach, since it scrolls.
+ * @param {HTMLElement} element
+ * @param {string} label
+ */
+function makeReachable(element, label) {
+  element.tabIndex = 0;
+  element.setAttribute("role", "group");
+  element.setAttribute("aria-label", label);
+  return element;
+}
+
+/** @param {string} colour @param {number} share */
+const shade = (colour, share) => `rgba(${colour},${(FULL * Math.min(Math.max(share, 0), 1)).toFixed(2)})`;
+
+/**
  * @param {number} p
  * @returns {string} three digits, as the pictures write it
  */
@@ -60,23 +128,82 @@ function percent(p) {
   return value >= 0.001 || value === 0 ? `${Number(value.toPrecision(3))} %` : "<0.001 %";
 }
 
+/**
+ * A token's text on one line; blanks at its ends are marks that can be seen.
+ * @param {string} text
+ */
+function marked(text) {
+  const blanks = (/** @type {string} */ run) => "␣".repeat(run.length);
+  return text.replace(/^ +| +$/g, blanks).replaceAll("\n", "⏎").replaceAll("\t", "⇥");
+}
+
 /** @param {string} text */
-const quoted = (text) => `“${text.replaceAll("\n", "⏎").replaceAll("\t", "⇥")}”`;
+const quoted = (text) => `“${marked(text)}”`;
 
 /**
- * Make the tokens of a text.
+ * Make a part of the legend: shades of a colour between two labels; `paint` changes the labels.
+ * @param {string} colour
+ * @param {string[]} labels
+ */
+function makeRamp(colour, ...labels) {
+  const ramp = make("span", "ossnb-swatch ossnb-ramp");
+  ramp.style.background = `linear-gradient(to right,rgba(${colour},0),rgba(${colour},${FULL}))`;
+  const [left, right] = [make("span", ""), make("span", "")];
+  /** @param {string[]} labels the left one, the right one, and perhaps one between them */
+  function paint(...labels) {
+    [left.textContent, right.textContent, ramp.textContent] = [labels[0], labels[1], labels[2] ?? ""];
+  }
+  paint(...labels);
+  return { element: make("span", "ossnb-key", left, ramp, right), paint };
+}
+
+/**
+ * Make a part of the legend: a colour and its meaning.
+ * @param {string} colour
+ * @param {string} text
+ * @param {number} depth of the colour
+ */
+function makeKey(colour, text, depth = BAR) {
+  const swatch = make("span", "ossnb-swatch");
+  swatch.style.background = `rgba(${colour},${depth})`;
+  return make("span", "ossnb-key", swatch, make("span", "", text));
+}
+
+/**
+ * Make a bar in a track of its own: it runs through no number.
+ * @param {string} colour
+ * @param {number} share
+ */
+function makeBar(colour, share) {
+  const fill = make("span", "ossnb-fill");
+  fill.style.width = `${(100 * Math.min(Math.max(share, 0), 1)).toFixed(1)}%`;
+  fill.style.background = `rgba(${colour},${BAR})`;
+  return make("span", "ossnb-track", fill);
+}
+
+/**
+ * Make the tokens of a text, and what stands between them.
  * @param {string[]} tokens
  * @param {number[]} special positions of those that are no text
  */
 function makeTokens(tokens, special) {
   const isSpecial = new Set(special);
-  return tokens.map((text, at) => {
+  /** @type {(Node | string)[]} */
+  const nodes = [];
+  const spans = tokens.map((text, at) => {
+    if (at && isSpecial.has(at - 1) && !isSpecial.has(at)) nodes.push(make("span", "ossnb-break"));
+    // The blank that leads a word parts it from the shaded word before, so it has no shade.
+    const word = text.replace(/^ +/, "") || text;
     // A token that only breaks the line would have nothing to point at.
-    const shown = text.trim() ? text : text.replaceAll("\n", "⏎\n");
-    const span = make("span", `border-radius:2px;${isSpecial.has(at) ? "opacity:0.75;font-size:80%" : ""}`, shown);
+    const shown = word.trim() ? word : word.replaceAll("\n", "⏎\n");
+    const span = make("span", `ossnb-token${isSpecial.has(at) ? " ossnb-special" : ""}`, shown);
     span.dataset.at = String(at);
+    // A line may break beside a mark, so that the word beside it is not broken instead.
+    if (isSpecial.has(at) || isSpecial.has(at - 1)) nodes.push(make("wbr", ""));
+    nodes.push(" ".repeat(text.length - word.length), span);
     return span;
   });
+  return { spans, nodes };
 }
 
 /**
@@ -87,6 +214,36 @@ function makeTokens(tokens, special) {
 const makeNote = (nLeftOut) =>
   nLeftOut > 0 ? [make("i", "", ` … ${nLeftOut.toLocaleString("en")} further tokens are not shown`)] : [];
 
+/** @param {Model} model */
+const switchText = (model) => `${model.get("hides_special") ? "Show" : "Hide"} special tokens`;
+
+/**
+ * Make the switch for harmony's marks and headers, where there are some; `follow` keeps its text.
+ * @param {Model} model
+ * @param {number} nSpecial
+ * @returns {HTMLElement[]}
+ */
+function makeSwitch(model, nSpecial = model.get("special").length) {
+  if (!nSpecial) return [];
+  const element = make("button", "ossnb-switch", switchText(model));
+  element.addEventListener("click", () => {
+    model.set("hides_special", !model.get("hides_special"));
+    model.save_changes();
+  });
+  return [element];
+}
+
+/**
+ * Scroll an area, and nothing around it, until a part of it is in sight.
+ * @param {HTMLElement} area
+ * @param {HTMLElement | undefined} part
+ */
+function reveal(area, part) {
+  if (!part?.offsetHeight) return; // it is not shown
+  const [frame, own] = [area, part].map((e) => e.getBoundingClientRect());
+  area.scrollTop += Math.min(own.top - frame.top, 0) + Math.max(own.bottom - frame.bottom, 0);
+}
+
 /**
  * Make a row of tokens of which hovering and the keys left and right select one, from `first` on. A click holds
  * the selection, so that the pointer can leave for what is shown of the token; another click lets it go.
@@ -96,15 +253,17 @@ const makeNote = (nLeftOut) =>
  * @returns {Strip}
  */
 function makeStrip(model, label, first = 0) {
-  const spans = makeTokens(model.get("tokens"), model.get("special"));
-  const element = make("div", `${TEXT};outline-offset:4px`, ...spans, ...makeNote(model.get("n_left_out")));
-  element.tabIndex = 0;
+  const special = new Set(model.get("special"));
+  const { spans, nodes } = makeTokens(model.get("tokens"), model.get("special"));
+  const element = make("div", "ossnb-text ossnb-scroll", ...nodes, ...makeNote(model.get("n_left_out")));
+  makeReachable(element, label);
   element.dir = "auto";
-  element.setAttribute("role", "group");
-  element.setAttribute("aria-label", label);
   for (const span of spans.slice(first)) span.style.cursor = "pointer";
   let marked = -1;
   let isHeld = false;
+
+  // Nothing has a place before it is on the page, and another one when the page gets narrow.
+  new ResizeObserver(() => reveal(element, spans[marked])).observe(element);
 
   /** @param {number} at of the selectable ones */
   function select(at) {
@@ -112,18 +271,23 @@ function makeStrip(model, label, first = 0) {
     model.set("selected", at);
     model.save_changes();
   }
+  /** @param {number} step to the next token that is in sight: 1 or -1 */
+  function move(step) {
+    let at = model.get("selected") + step;
+    while (model.get("hides_special") && special.has(first + at)) at += step;
+    select(at);
+  }
   function mark() {
     const at = Math.min(Math.max(model.get("selected"), 0), spans.length - first - 1);
-    if (spans[marked]) spans[marked].style.outline = "";
+    spans[marked]?.classList.remove("ossnb-chosen", "ossnb-held");
     marked = first + at;
     paintMark();
-    // Keys may have moved it out of sight in a row that scrolls.
-    const [frame, token] = [element, spans[marked]].map((e) => e.getBoundingClientRect());
-    element.scrollTop += Math.min(token.top - frame.top, 0) + Math.max(token.bottom - frame.bottom, 0);
+    reveal(element, spans[marked]); // keys may have moved it out of sight
     return at;
   }
   function paintMark() {
-    spans[marked].style.outline = `${isHeld ? 3 : 2}px solid var(--jp-brand-color1, #1976d2)`;
+    spans[marked].classList.add("ossnb-chosen");
+    spans[marked].classList.toggle("ossnb-held", isHeld);
   }
   /** @param {Event} event */
   const place = (event) => Number(/** @type {HTMLElement} */ (event.target).dataset.at ?? NaN) - first;
@@ -145,11 +309,11 @@ function makeStrip(model, label, first = 0) {
   element.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step === undefined) return;
-    select(model.get("selected") + step);
+    move(step);
     event.preventDefault();
     event.stopPropagation();
   });
-  return { element, spans, select, mark };
+  return { element, spans, move, mark };
 }
 
 /**
@@ -160,12 +324,18 @@ function makeStrip(model, label, first = 0) {
  * @returns {() => void} what takes the view away
  */
 function follow(model, root, painters) {
-  for (const [name, paint] of Object.entries(painters)) {
+  function hide() {
+    root.classList.toggle("ossnb-plain", model.get("hides_special"));
+    const element = root.querySelector(".ossnb-switch");
+    if (element) element.textContent = switchText(model);
+  }
+  const all = Object.entries({ hides_special: hide, ...painters });
+  for (const [name, paint] of all) {
     paint();
     model.on(`change:${name}`, paint);
   }
   return () => {
-    for (const [name, paint] of Object.entries(painters)) model.off(`change:${name}`, paint);
+    for (const [name, paint] of all) model.off(`change:${name}`, paint);
     root.remove();
   };
 }

@@ -6,8 +6,14 @@
  * @typedef {{at: number, name: string, tokens: string[], special: number[], n_left_out: number}} Branch
  */
 
-const COLUMN = "flex:1 1 16em;min-width:0";
-const SCROLL = "max-height:24em;overflow-y:auto;padding:2px"; // what is told of a token stays in sight below
+const TOKENS_STYLE = `
+.ossnb-list { display: grid; gap: 2px; max-width: 40em; }
+.ossnb-view .ossnb-row { display: grid; align-items: center; gap: 0 0.6em; padding: 1px 6px;
+  grid-template-columns: 2.6em minmax(5em, 1fr) minmax(2em, 1fr) 5.4em 4em; text-align: right; white-space: nowrap; }
+.ossnb-row .ossnb-mono { text-align: left; overflow: hidden; text-overflow: ellipsis; }
+.ossnb-row .ossnb-track { width: auto; margin: 0; }
+.ossnb-view div.ossnb-row { border: 1px solid transparent; }
+.ossnb-view .ossnb-row.ossnb-written { border: 2px solid currentColor; padding: 0 5px; font-weight: bold; }`;
 
 /**
  * @param {{model: Model, el: HTMLElement}} context
@@ -16,18 +22,32 @@ const SCROLL = "max-height:24em;overflow-y:auto;padding:2px"; // what is told of
 function render({ model, el }) {
   /** @type {string[]} */
   const tokens = model.get("tokens");
-  const shade = /** @type {HTMLSelectElement} */ (make("select", "margin-bottom:0.5em"));
-  shade.setAttribute("aria-label", "what the shading shows");
-  for (const name of ["probability", "entropy"]) shade.append(new Option(`shaded by ${name}`, name));
+  const chooser = /** @type {HTMLSelectElement} */ (make("select", ""));
+  chooser.setAttribute("aria-label", "what the shading shows");
+  for (const name of ["probability", "entropy"]) chooser.append(new Option(`shaded by ${name}`, name));
+  const ramp = makeRamp(UNLIKELY, "likely", "unlikely");
+  const keys = make("div", "ossnb-quiet", ramp.element, makeKey(SHARE, "probability, before temperature and penalties"));
 
   const strip = makeStrip(model, "tokens; left and right move, a click holds, down enters the alternatives");
-  strip.element.style.cssText += `;${COLUMN};${SCROLL}`;
-  const columns = make("div", "display:flex;flex-wrap:wrap;gap:1em;padding:2px");
-  const facts = make("div", "margin:0.6em 0 0.3em");
-  facts.setAttribute("aria-live", "polite");
-  const list = make("div", "display:grid;gap:2px;max-width:32em");
-  const status = make("div", "margin-top:0.4em");
-  const root = makeRoot(model, shade, columns, facts, list, status);
+  const columns = make("div", "ossnb-columns");
+  const facts = makeFacts();
+  facts.style.margin = "0.6em 0 0.3em";
+  const heads = ["rank", "token", "", "probability", "logit"].map((text) => make("span", "", text));
+  heads[1].style.textAlign = "left";
+  const list = make("div", "ossnb-list");
+  const status = make("div", "");
+  status.style.marginTop = "0.4em";
+  const root = makeRoot(
+    model,
+    make("style", "", TOKENS_STYLE),
+    make("div", "ossnb-bar", chooser, ...makeSwitch(model)),
+    columns,
+    keys,
+    facts,
+    make("div", "ossnb-list", make("div", "ossnb-row ossnb-quiet", ...heads)),
+    list,
+    status,
+  );
   el.append(root);
 
   function paintShades() {
@@ -36,10 +56,11 @@ function render({ model, el }) {
     const values = model.get(isEntropy ? "entropies" : "probabilities");
     const largest = Math.max(1e-9, ...model.get("entropies"));
     strip.spans.forEach((span, at) => {
-      const dark = isEntropy ? values[at] / largest : 1 - values[at];
-      span.style.background = `rgba(${ORANGE},${(0.85 * dark).toFixed(2)})`;
+      span.style.background = shade(UNLIKELY, isEntropy ? values[at] / largest : 1 - values[at]);
     });
-    shade.value = model.get("shade");
+    if (isEntropy) ramp.paint("sure of the next token", `unsure: ${largest.toFixed(2)} nats`);
+    else ramp.paint("likely", "unlikely");
+    chooser.value = model.get("shade");
   }
 
   let painted = -1;
@@ -48,24 +69,32 @@ function render({ model, el }) {
     if (at === painted) return;
     painted = at;
     const p = percent(model.get("probabilities")[at]);
-    facts.textContent = `token ${at}: ${quoted(tokens[at])} ${p}, entropy ${model.get("entropies")[at].toFixed(2)} nats`;
+    facts.textContent =
+      `token ${at}: ${quoted(tokens[at])} ${p}, rank ${model.get("ranks")[at]}, ` +
+      `entropy ${model.get("entropies")[at].toFixed(2)} nats`;
     const page = /** @type {Document | ShadowRoot} */ (root.getRootNode());
     const inside = [...list.children].indexOf(/** @type {Element} */ (page.activeElement));
-    list.replaceChildren(...model.get("alternatives")[at].map((/** @type {Alternative} */ other) => row(at, other)));
+    list.replaceChildren(
+      ...model.get("alternatives")[at].map((/** @type {Alternative} */ other, /** @type {number} */ place) =>
+        row(at, other, place),
+      ),
+    );
     if (inside >= 0) /** @type {HTMLElement} */ (list.children[inside])?.focus(); // where the reader was
   }
 
-  /** @param {number} at @param {Alternative} other */
-  function row(at, other) {
-    const bar = `linear-gradient(to right, rgba(${ORANGE},0.45) ${100 * other.p}%, transparent ${100 * other.p}%)`;
-    const button = make(
-      "button",
-      "display:flex;gap:1em;text-align:left;border:1px solid rgba(128,128,128,0.4);border-radius:3px;" +
-        `color:inherit;cursor:pointer;padding:2px 6px;background:${bar}`,
-      make("span", `flex:1;white-space:pre;overflow:hidden;${MONO}`, quoted(other.text)),
+  /** @param {number} at @param {Alternative} other @param {number} place among the alternatives */
+  function row(at, other, place) {
+    const isWritten = place === model.get("written")[at];
+    const cells = [
+      make("span", "", `${isWritten ? model.get("ranks")[at] : place + 1}`),
+      make("span", "ossnb-mono", marked(other.text), isWritten ? " ← written" : ""),
+      makeBar(SHARE, other.p),
       make("span", "", percent(other.p)),
-      make("span", "opacity:0.7;min-width:6em;text-align:right", `logit ${other.logit.toFixed(2)}`),
-    );
+      make("span", "", other.logit.toFixed(2)),
+    ];
+    const classes = `ossnb-row${isWritten ? " ossnb-written" : ""}`;
+    if (!model.get("has_kernel")) return make("div", classes, ...cells);
+    const button = make("button", classes, ...cells);
     button.title = "write a branch with this token (Enter)";
     button.addEventListener("click", () => model.send({ type: "branch", at, token: other.id }));
     return button;
@@ -75,12 +104,12 @@ function render({ model, el }) {
     columns.replaceChildren(
       strip.element,
       ...model.get("branches").map((/** @type {Branch} */ branch) => {
-        const spans = makeTokens(branch.tokens, branch.special);
-        for (const span of spans.slice(0, branch.at)) span.style.opacity = "0.65";
-        if (spans[branch.at]) spans[branch.at].style.outline = "2px solid rgba(128,128,128,0.6)";
-        const text = make("div", `${TEXT};${SCROLL}`, ...spans, ...makeNote(branch.n_left_out));
+        const { spans, nodes } = makeTokens(branch.tokens, branch.special);
+        for (const span of spans.slice(0, branch.at)) span.classList.add("ossnb-before");
+        spans[branch.at]?.classList.add("ossnb-chosen");
+        const text = make("div", "ossnb-text ossnb-scroll", ...nodes, ...makeNote(branch.n_left_out));
         text.dir = "auto";
-        return make("div", COLUMN, make("div", QUIET, branch.name), text);
+        return make("div", "", make("div", "ossnb-quiet", branch.name), makeReachable(text, branch.name));
       }),
     );
   }
@@ -88,26 +117,26 @@ function render({ model, el }) {
   function paintStatus() {
     status.replaceChildren(model.get("error"));
     if (!model.get("busy")) return;
-    const stop = make("button", "margin-left:0.6em", "■ Stop");
+    const stop = make("button", "", "Stop");
     stop.addEventListener("click", () => model.send({ type: "stop" }));
-    status.replaceChildren("writing a branch …", stop);
+    status.replaceChildren("writing a branch … ", stop);
   }
 
-  shade.addEventListener("change", () => {
-    model.set("shade", shade.value);
+  chooser.addEventListener("change", () => {
+    model.set("shade", chooser.value);
     model.save_changes();
   });
   root.addEventListener("keydown", (event) => {
-    if (event.target === shade) return;
-    const others = /** @type {HTMLElement[]} */ ([...list.children]);
+    const others = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("button")]);
     const inside = others.indexOf(/** @type {HTMLElement} */ (event.target));
+    if (inside < 0 && event.target !== strip.element) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (event.key === "ArrowDown") others[Math.min(inside + 1, others.length - 1)]?.focus();
     else if (event.key === "ArrowUp" && inside > 0) others[inside - 1].focus();
     else if ((event.key === "ArrowUp" && inside === 0) || event.key === "Escape") strip.element.focus();
     else if (step !== undefined) {
       strip.element.focus();
-      strip.select(model.get("selected") + step);
+      strip.move(step);
     } else return;
     event.preventDefault();
     event.stopPropagation();
