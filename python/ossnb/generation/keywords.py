@@ -160,22 +160,25 @@ def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Ca
         signature = inspect.signature(function)
         named = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
         known = [*(p.name for p in named if p.name not in ("self", "cls")), *defaults]
-        door = function.__qualname__.removesuffix(".__init__")
+        is_method = next(iter(signature.parameters), "") == "self"
 
-        def given(keywords: dict[str, Any]) -> dict[str, Any]:
+        def given(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
             __tracebackhide__ = True
-            check_keywords(door, keywords, known)
+            door = function.__qualname__
+            if is_method and arguments:  # the caller's class, and not the one that has the method
+                door = f"{type(arguments[0]).__name__}.{function.__name__}"
+            check_keywords(door.removesuffix(".__init__"), keywords, known)
             return {name: v for name, v in keywords.items() if v is not None or name not in defaults}
 
         @functools.wraps(function)
         def checked(*arguments: Any, **keywords: Any) -> Any:
             __tracebackhide__ = True
-            return function(*arguments, **given(keywords))
+            return function(*arguments, **given(arguments, keywords))
 
         @functools.wraps(function)
         async def checked_when_awaited(*arguments: Any, **keywords: Any) -> Any:
             __tracebackhide__ = True
-            return await function(*arguments, **given(keywords))
+            return await function(*arguments, **given(arguments, keywords))
 
         wrapped: Any = checked_when_awaited if inspect.iscoroutinefunction(function) else checked
         if shown:

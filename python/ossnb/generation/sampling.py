@@ -22,7 +22,6 @@ class SamplingOptions(TypedDict, total=False):
     """The keywords of Sampling, as callers write them."""
 
     max_tokens: int | None
-    max_reasoning_tokens: int | None
     temperature: float | None
     top_p: float | None
     top_k: int | None
@@ -34,6 +33,7 @@ class SamplingOptions(TypedDict, total=False):
     stop: str | int | Sequence[str | int] | None
     seed: int | None
     logprobs: int | bool | None
+    max_reasoning_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ class Sampling:
     """
 
     max_tokens: int | None = None
-    max_reasoning_tokens: int | None = None
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
@@ -63,6 +62,7 @@ class Sampling:
     stop: tuple[str | int, ...] = ()
     seed: int | None = None
     logprobs: int = 0
+    max_reasoning_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for name, default in _DEFAULTS.items():
