@@ -239,7 +239,7 @@ PEERS_AT_GENERATE = [
     ("response_format", "no answer can be held to a schema yet; say in the prompt"),
     ("schema", "no answer can be held to a schema yet"),
     ("json_schema", "no answer can be held to a schema yet"),
-    ("n", "[generate(prompt, seed=seed) for seed in range(3)]"),
+    ("n", "model.samples(prompt, 3)"),
     ("num_return_sequences", "a call gives one reply"),
     ("best_of", "a call gives one reply"),
     ("functions", "here it is tools"),
