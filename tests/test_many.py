@@ -223,6 +223,32 @@ def test_in_flight_is_bounded(in_flight):
         random_harmony_model().map(["Hi"], in_flight=in_flight)
 
 
+# ---- tables ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_comes_back_with_its_answers(library):
+    frames = pytest.importorskip(library)
+    frame = frames.DataFrame({"word": ["x", "y"], "seed": [1, 2]})
+    answers = random_harmony_model().map(frame, "{word}", seed=3, max_tokens=4, progress=False)
+    found = answers.to_frame()
+    assert type(found) is type(frame)
+    assert list(found.columns)[:4] == ["word", "seed", "answer", "reasoning"]
+    assert list(found["answer"]) == [answer.text for answer in answers]
+    assert list(found["seed_of_answer"]) == [answer.reply.seed for answer in answers]
+    column = random_harmony_model().map(frame["word"], "{}", seed=3, max_tokens=4, progress=False)
+    assert [a.text for a in column] == list(found["answer"])
+
+
+def test_an_error_is_a_row_of_the_table():
+    pytest.importorskip("pandas")
+    answers = random_harmony_model().map([{"a": 1}, {"b": 2}], "{a}", max_tokens=2, seed=1, progress=False)
+    found = answers.to_frame("pandas")
+    assert found["error"].isna().tolist() == [True, False]
+    assert found["n_new_tokens"].tolist()[0] == 2
+    assert found["answer"].isna().tolist() == [False, True]
+
+
 # ---- bad moments -------------------------------------------------------------------------------------------
 
 

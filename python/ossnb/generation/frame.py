@@ -45,22 +45,36 @@ def to_frame(replies: Iterable[Reply] | Mapping[str, Reply] | Reply, *, library:
     "name" with its keys. `library` is "pandas" or "polars"; None takes the one that is imported already, else
     one that is installed. Raises ImportError if there is neither, TypeError for what is no reply.
     """
-    chosen, named = _chosen(library), _named(replies)
+    chosen, named = chosen_library(library), _named(replies)
     columns = _columns([reply for _, reply in named])
     if isinstance(replies, Mapping):
         columns = {"name": [name for name, _ in named], **columns}
-    if chosen == "polars":
+    return table(columns, chosen, TYPES)
+
+
+def table(columns: Mapping[str, list[Any]], library: str, types: Mapping[str, str]) -> Any:
+    """Return columns as a table of a library, those of `types` with a type that both libraries have.
+
+    >>> table({"seed": [7]}, "polars", {"seed": "UInt64"}).columns
+    ['seed']
+    """
+    if library == "polars":
         import polars
 
-        types = {name: getattr(polars, kind) for name, kind in TYPES.items()}
-        return polars.DataFrame(columns, schema_overrides=types)
+        chosen = {name: getattr(polars, kind) for name, kind in types.items()}
+        return polars.DataFrame(columns, schema_overrides=chosen)
     import pandas
 
-    typed = {name: pandas.array(columns[name], dtype=kind) for name, kind in TYPES.items()}
-    return pandas.DataFrame(columns | typed)
+    typed = {name: pandas.array(columns[name], dtype=kind) for name, kind in types.items()}
+    return pandas.DataFrame({**columns, **typed})
 
 
-def _chosen(library: str | None) -> str:
+def chosen_library(library: str | None) -> str:
+    """Return the library for tables: the one named, else one that is imported, else one that is installed.
+
+    >>> chosen_library("pandas")
+    'pandas'
+    """
     if library is not None and library not in LIBRARIES:
         raise ValueError(f"library must be 'pandas', 'polars' or None, got {shown_value(library)}")
     wanted = LIBRARIES if library is None else (library,)

@@ -7,13 +7,14 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..engine.estimate import duration
 from ..errors import DeviceError
+from ..generation.frame import LIBRARIES, chosen_library, table
 from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.stream import Stream
@@ -23,6 +24,7 @@ from .rows import Template, check_template, prompt_of, rows_of
 from .store import Store
 from .together import as_done
 
+MOMENT_S = 1.0  # a map that takes no longer shows no progress
 OF_A_ROW = (ValueError, MemoryError, DeviceError)  # an error of one answer; any other ends the map
 
 
@@ -88,6 +90,8 @@ class Answers:
     ) -> None:
         check_template(template, rows)
         self.rows = rows_of(rows)
+        origin = type(rows).__module__.split(".")[0]
+        self._library = origin if origin in LIBRARIES else None
         self.found: dict[int, Answer] = {}  # the number of a row → its answer
         self._model, self._template, self._make_question = model, template, make_question
         self._in_flight, self._retry_errors = in_flight, retry_errors
@@ -146,6 +150,40 @@ class Answers:
             if store is not None:
                 store.close()
 
+    def to_frame(self, library: str | None = None) -> Any:
+        """Return the rows with their answers as a table of pandas or polars; answer what is not answered yet.
+
+        >>> answers = model.map([{"a": 17, "b": 25}], "What is {a} + {b}?", temperature=0)
+        >>> answers.to_frame("pandas")[["a", "b", "answer"]]
+            a   b          answer
+        0  17  25  17 + 25 = 42.
+
+        The columns are those of the rows (or "row"), then answer, reasoning, error, finish_reason,
+        n_prompt_tokens, n_new_tokens and seed. Where the rows have such a name, ours ends in "_of_answer".
+        `library` None takes the rows' own, else one that is imported or installed. Raises ImportError where
+        there is none.
+        """
+        chosen = chosen_library(library or self._library)
+        replies = [answer.reply for answer in self]
+        named = all(isinstance(row, Mapping) for row in self.rows)
+        columns: dict[str, list[Any]] = {"row": list(self.rows)}
+        if named:
+            names = dict.fromkeys(name for row in self.rows for name in row)
+            columns = {str(name): [row.get(name) for row in self.rows] for name in names}
+
+        def add(name: str, value: Callable[[Reply], Any]) -> str:
+            ours = f"{name}_of_answer" if name in columns else name
+            columns[ours] = [None if reply is None else value(reply) for reply in replies]
+            return ours
+
+        add("answer", lambda reply: reply.text)
+        add("reasoning", lambda reply: reply.reasoning)
+        columns["error_of_answer" if "error" in columns else "error"] = [a.error for a in self]
+        add("finish_reason", lambda reply: reply.finish_reason)
+        types = {add(name, _counted(name)): "Int64" for name in ("n_prompt_tokens", "n_new_tokens")}
+        types[add("seed", lambda reply: reply.seed)] = "UInt64"
+        return table(columns, chosen, types)
+
     # ---- one row after the other ---------------------------------------------------------------------------
 
     def _kept(self, answers: list[Answer]) -> Iterator[Answer]:
@@ -160,7 +198,7 @@ class Answers:
                     waiting[0].question
                 )  # the others find what they have in common with it
         tasks = (_Task(self._model, asked.question) for asked in waiting)
-        for at, result in as_done(tasks, self._in_flight):
+        for at, result in as_done(tasks, self._in_flight, progress.tick):
             if isinstance(result, BaseException) and not isinstance(result, OF_A_ROW):
                 raise result
             answers = [self._answer(number, result) for number in waiting[at].numbers]
@@ -251,22 +289,28 @@ class _Task:
 
 
 class _Progress:
-    """One line: rows, tokens a second, time left."""
+    """One line, where a map takes longer than a moment: rows, tokens a second, time left."""
 
     def __init__(self, n_rows: int, n_done: int, is_shown: bool) -> None:
         self._n_rows, self._n_done, self._n_first = n_rows, n_done, n_done
         self._n_tokens = 0
         self._began = time.monotonic()
+        self._is_shown = is_shown
         self._line: Progress | None = None
-        if is_shown and n_rows > n_done:
-            self._line = start_progress(f"{n_rows - n_done:,} rows to answer", n_rows, self._figures)
+
+    def tick(self) -> None:
+        """Show the line, and move it."""
+        if self._line is None and self._is_shown and time.monotonic() - self._began > MOMENT_S:
+            text = f"{self._n_rows - self._n_done:,} rows to answer"
+            self._line = start_progress(text, self._n_rows, self._figures)
+        if self._line is not None:
+            self._line.update(self._n_done)
 
     def add(self, n_rows: int, reply: Reply | None) -> None:
         self._n_done += n_rows
         if reply is not None:
             self._n_tokens += reply.stats.n_new_tokens
-        if self._line is not None:
-            self._line.update(self._n_done)
+        self.tick()
 
     def close(self) -> None:
         if self._line is not None:
@@ -280,6 +324,10 @@ class _Progress:
             if n_done < self._n_rows:
                 figures += f", about {duration(seconds / n_new * (self._n_rows - n_done))} left"
         return figures
+
+
+def _counted(name: str) -> Callable[[Reply], int]:
+    return lambda reply: int(getattr(reply.stats, name))
 
 
 def _as_line(answer: Answer) -> dict[str, Any]:

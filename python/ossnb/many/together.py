@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -20,16 +20,19 @@ class Task(Protocol[T_co]):
     def cancel(self) -> None: ...
 
 
-def as_done(tasks: Iterable[Task[T]], most: int) -> Iterator[tuple[int, T | BaseException]]:
+def as_done(
+    tasks: Iterable[Task[T]], most: int, while_waiting: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, T | BaseException]]:
     """Run tasks, at most so many at a time, and yield the number of each with its result as they end.
 
     >>> streams = [model.stream(f"What is 2 + {n}?", temperature=0) for n in (2, 3)]
     >>> sorted((number, reply.text) for number, reply in as_done(streams, most=2))
     [(0, '2 + 2 = 4.'), (1, '2 + 3 = 5.')]
 
-    A task that raises has its error as its result. A task is taken from `tasks` when there is room for it. If
-    the caller stops, or is interrupted, the running tasks are cancelled and waited for. Where the system
-    starts no more threads, fewer tasks run at a time; if it starts none, this raises RuntimeError.
+    `while_waiting` is called many times a second. A task that raises has its error as its result. A task is
+    taken from `tasks` when there is room for it. If the caller stops, or is interrupted, the running tasks
+    are cancelled and waited for. Where the system starts no more threads, fewer tasks run at a time; if it
+    starts none, this raises RuntimeError.
     """
     done: SimpleQueue[tuple[int, T | BaseException]] = SimpleQueue()
     running: dict[int, tuple[Task[T], threading.Thread]] = {}
@@ -50,7 +53,7 @@ def as_done(tasks: Iterable[Task[T]], most: int) -> Iterator[tuple[int, T | Base
                     held_back.append(new)
             if not running:
                 return
-            number, result = _next(done)
+            number, result = _next(done, while_waiting)
             del running[number]
             yield number, result
     finally:
@@ -61,13 +64,13 @@ def as_done(tasks: Iterable[Task[T]], most: int) -> Iterator[tuple[int, T | Base
                 thread.join()
 
 
-def _next(done: SimpleQueue[T]) -> T:
+def _next(done: SimpleQueue[T], while_waiting: Callable[[], None]) -> T:
     """Wait in short steps: another thread may have got the signal of an interrupt, and wakes nobody."""
     while True:
         try:
             return done.get(timeout=POLL_S)
         except Empty:
-            continue
+            while_waiting()
 
 
 def _thread(number: int, task: Task[T], done: SimpleQueue[tuple[int, T | BaseException]]) -> threading.Thread:

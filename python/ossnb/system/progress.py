@@ -28,7 +28,7 @@ ProgressFactory = Callable[[str, int, Figures], Progress]
 class TerminalProgress:
     """One line of text, then a bar on standard error; without a terminal only the line."""
 
-    _WIDTH = 30
+    _WIDTH = 24
 
     def __init__(self, text: str, total: int, figures: Figures) -> None:
         self._total = max(total, 1)
@@ -42,7 +42,7 @@ class TerminalProgress:
         bar = "█" * round(share * self._WIDTH)
         line = f"{bar:░<{self._WIDTH}} {self._figures(done)}"
         if self._is_tty and line != self._shown:
-            print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
+            print(f"\r{line[:79]:<79}", end="", file=sys.stderr, flush=True)
             self._shown = line
 
     def close(self) -> None:
