@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +18,11 @@ from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Prompt
-from ..system.progress import Progress, start_progress
+from .progress import LateProgress
 from .rows import Template, check_template, prompt_of, rows_of
 from .store import Store
 from .together import as_done
 
-MOMENT_S = 1.0  # a map that takes no longer shows no progress
 OF_A_ROW = (ValueError, MemoryError, DeviceError)  # an error of one answer; any other ends the map
 
 
@@ -140,7 +138,7 @@ class Answers:
         store = None if self._resume is None else self._open_store(self._resume)
         try:
             waiting, ready = self._waiting(store)
-            progress = _Progress(len(self.rows), len(self.found) + len(ready), self._show_progress)
+            progress = _Tally(len(self.rows), len(self.found) + len(ready), self._show_progress)
             try:
                 yield from self._kept(ready)
                 yield from self._asked(waiting, store, progress)
@@ -191,7 +189,7 @@ class Answers:
             self.found[answer.number] = answer
             yield answer
 
-    def _asked(self, waiting: list[_Asked], store: Store | None, progress: _Progress) -> Iterator[Answer]:
+    def _asked(self, waiting: list[_Asked], store: Store | None, progress: _Tally) -> Iterator[Answer]:
         if len(waiting) > 1:
             with contextlib.suppress(*OF_A_ROW):  # it has its place among the answers
                 self._model.read_ahead(
@@ -288,36 +286,26 @@ class _Task:
             self._stream.cancel()
 
 
-class _Progress:
-    """One line, where a map takes longer than a moment: rows, tokens a second, time left."""
+class _Tally:
+    """What a map has done so far, as its line of progress says it: rows, tokens a second, time left."""
 
     def __init__(self, n_rows: int, n_done: int, is_shown: bool) -> None:
-        self._n_rows, self._n_done, self._n_first = n_rows, n_done, n_done
-        self._n_tokens = 0
-        self._began = time.monotonic()
-        self._is_shown = is_shown
-        self._line: Progress | None = None
-
-    def tick(self) -> None:
-        """Show the line, and move it."""
-        if self._line is None and self._is_shown and time.monotonic() - self._began > MOMENT_S:
-            text = f"{self._n_rows - self._n_done:,} rows to answer"
-            self._line = start_progress(text, self._n_rows, self._figures)
-        if self._line is not None:
-            self._line.update(self._n_done)
+        self._n_rows, self._n_done, self._n_first, self._n_tokens = n_rows, n_done, n_done, 0
+        self._line = LateProgress(f"{n_rows - n_done:,} rows to answer", n_rows, self._figures, is_shown)
 
     def add(self, n_rows: int, reply: Reply | None) -> None:
         self._n_done += n_rows
-        if reply is not None:
-            self._n_tokens += reply.stats.n_new_tokens
+        self._n_tokens += 0 if reply is None else reply.stats.n_new_tokens
         self.tick()
 
+    def tick(self) -> None:
+        self._line.tick(self._n_done)
+
     def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
+        self._line.close()
 
     def _figures(self, n_done: int) -> str:
-        seconds = max(time.monotonic() - self._began, 1e-9)
+        seconds = max(self._line.seconds, 1e-9)
         figures = f"{n_done:,} of {self._n_rows:,} rows"
         if (n_new := n_done - self._n_first) > 0:
             figures += f", {self._n_tokens / seconds:.1f} tok/s"

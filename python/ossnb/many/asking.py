@@ -60,6 +60,8 @@ class AskingMany:
         n: int,
         instructions: str | None = None,
         effort: str | None = "medium",
+        *,
+        progress: bool = True,
         **options: Unpack[QuestionOptions],
     ) -> list[Reply]:
         """Answer a prompt n times at the same time, with the seeds `seed`, `seed + 1`, ...
@@ -69,11 +71,12 @@ class AskingMany:
         True
 
         The prompt is read once, and the answers share the engine's passes. Each is the one that a single call
-        with its seed gives, token for token. An interrupt raises Interrupted with all replies so far in
-        `.replies`. Other arguments and errors as for `generate`.
+        with its seed gives, token for token. `progress` shows one line where it takes longer than a moment.
+        An interrupt raises Interrupted with all replies so far in `.replies`. Other arguments and errors as
+        for `generate`.
         """
         question = Question.of(prompt_or_messages, instructions, effort, **options)
-        return samples(self, question, integer("n", n, 1, MOST))
+        return samples(self, question, integer("n", n, 1, MOST), progress=progress)
 
     @takes(QUESTION_DEFAULTS)
     def map(

@@ -10,6 +10,7 @@ from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.sampling import MAX_SEED
 from ..generation.stream import Stream
+from .progress import LateProgress
 from .together import as_done
 
 IN_FLIGHT = 16  # answers that are written at a time: with more, arithmetic and not memory sets the speed
@@ -22,7 +23,7 @@ class Asked(Protocol):
     def read_ahead(self, question: Question) -> int: ...
 
 
-def samples(model: Asked, question: Question, n: int) -> list[Reply]:
+def samples(model: Asked, question: Question, n: int, *, progress: bool = True) -> list[Reply]:
     """Answer a question n times at the same time, with the seeds s, s + 1, ... of its settings.
 
     >>> question = ossnb.Question.of("Tell me a joke", seed=7)
@@ -30,7 +31,7 @@ def samples(model: Asked, question: Question, n: int) -> list[Reply]:
     [7, 8]
 
     The prompt is read once. Each reply is the one that a single call with its seed gives. An interrupt raises
-    Interrupted with all replies so far in `.replies`; an error of one ends all.
+    Interrupted with all replies so far in `.replies`; an error of one ends all. `progress` shows one line.
     """
     first = question.sampling.with_seed()
     assert first.seed is not None
@@ -38,11 +39,21 @@ def samples(model: Asked, question: Question, n: int) -> list[Reply]:
     if n > 1:
         model.read_ahead(question)
     streams = [model.ask(replace(question, sampling=replace(first, seed=seed))) for seed in seeds]
+    ended: list[int] = []
+
+    def figures(n_ended: int) -> str:
+        n_tokens = sum(stream.reply.stats.n_new_tokens for stream in streams)
+        return f"{n_ended:,} of {n:,} answers, {n_tokens:,} tokens"
+
+    line = LateProgress(f"{n:,} answers to write", n, figures, progress)
     try:
-        for _, result in as_done(streams, IN_FLIGHT):
+        for number, result in as_done(streams, IN_FLIGHT, lambda: line.tick(len(ended))):
             if isinstance(result, BaseException):
                 raise result
+            ended.append(number)
     except KeyboardInterrupt:
         begun = [stream.reply for stream in streams]
         raise Interrupted(begun[0], replies=begun) from None
+    finally:
+        line.close()
     return [stream.reply for stream in streams]

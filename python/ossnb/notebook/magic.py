@@ -17,10 +17,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from .. import default, loader
+from ..errors import Interrupted
 from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.prompt import EFFORTS
+from ..many.samples import samples
 from ..model import Model
 from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
 from ..page.output import has_front_end
@@ -49,6 +51,7 @@ from .options import (
     wants_help,
 )
 from .progress import NotebookProgress, show_notice
+from .several import show_several
 from .stopping import Stopped, StoppedLoading, interrupts_held
 from .usage import UsageError, busy_in_one_line, usage_errors
 
@@ -111,6 +114,9 @@ class OssMagics(Magics):
         """Start the answer, remember the question, and show the answer as it comes."""
         options = asked.options
         settings = {**defaults, **options.settings}
+        if options.n is not None:
+            self._several(asked, options.n, Question.of(asked.prompt, **settings))
+            return
         turn = None
         if options.chat is not None:
             conversation = self._conversation(options.chat, options.model, settings.pop("instructions", None))
@@ -125,6 +131,19 @@ class OssMagics(Magics):
             stream = self._model(options.model).ask(make(asked.prompt, **settings))
         self._asked = asked
         self._answer(stream, options, turn)
+
+    def _several(self, asked: Asked, n: int, question: Question) -> None:
+        """Write several answers and show them side by side; keep a list of the replies."""
+        model = self._model(asked.options.model)
+        self._asked = asked
+        try:
+            replies, is_stopped = samples(model, question, n), False
+        except Interrupted as stopped:
+            replies, is_stopped = stopped.replies, True
+        self._name(replies, asked.options.out)
+        show_several(replies)
+        if is_stopped:
+            raise Stopped(replies[0])
 
     def _request(self) -> dict[str, Any]:
         """The message that asks a kernel to run this cell; nothing in a terminal."""
@@ -180,13 +199,16 @@ class OssMagics(Magics):
 
     def _keep(self, reply: Reply, out: str | None, turn: Turn | None) -> tuple[str, dict[str, Any]]:
         """Put the reply where a result would be, without the display hook's printing, and end its turn."""
-        self.shell.displayhook.update_user_ns(reply)  # type: ignore[no-untyped-call]
-        self.shell.push({"_oss": reply}, interactive=False)  # type: ignore[no-untyped-call]
-        if out is not None:
-            self.shell.push({out: reply})  # type: ignore[no-untyped-call]
+        self._name(reply, out)
         note, record = turn.end(reply) if turn is not None else ("", {})
         self._last = reply, note, record
         return note, record
+
+    def _name(self, result: Reply | list[Reply], out: str | None) -> None:
+        self.shell.displayhook.update_user_ns(result)  # type: ignore[no-untyped-call]
+        self.shell.push({"_oss": result}, interactive=False)  # type: ignore[no-untyped-call]
+        if out is not None:
+            self.shell.push({out: result})  # type: ignore[no-untyped-call]
 
     # ---- %oss ----------------------------------------------------------------------------------------------
 

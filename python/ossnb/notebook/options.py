@@ -15,6 +15,7 @@ from ..generation.sampling import Sampling
 from ..harmony.prompt import EFFORTS
 
 MODELS = ("demo", "20b", "120b")
+MOST = 12  # answers side by side
 SUBCOMMANDS = (
     "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "show",
     "status",
@@ -30,6 +31,7 @@ _EXAMPLES = """examples:
   %%oss answer << --temperature 0        put the reply into the variable `answer`
   %%oss --chat tutor                     go on with the conversation named tutor
   %%oss --code                           put the answer's code into the next cell
+  %%oss --n 4 --seed 1                   write four answers and show them side by side
 
 The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{ writes
 {{. All other text stays unchanged. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning,
@@ -105,6 +107,7 @@ FLAGS = (
     ),
     Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", _whole, "N"),
     Flag("--stop", r"end the answer before this text; you may repeat the flag; \n and \t work", _unescaped),
+    Flag("--n", "write N answers, with N seeds, and show them side by side", _whole, "N"),
     Flag(
         "--out", "put the reply into this variable; `NAME <<` before the flags does the same", metavar="NAME"
     ),
@@ -140,6 +143,7 @@ class CellOptions:
     out: str | None = None
     raw: bool = False
     code: bool = False
+    n: int | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -213,9 +217,10 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
         _check_name(out)
     _check_effort(given.get("effort"))
     _check_raw("raw" in given, given)
+    _check_n(given)
     Sampling(**{key: given[key] for key in _SAMPLING if key in given})
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
-    flags = {key: given[key] for key in ("model", "chat", "raw", "code") if key in given}
+    flags = {key: given[key] for key in ("model", "chat", "raw", "code", "n") if key in given}
     return CellOptions(settings, out=out, **flags)
 
 
@@ -256,12 +261,22 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
     _check_raw(first.raw, more.settings)
     kept = {key: value for key, value in first.settings.items() if key != "seed"}
     settings = {**kept, **more.settings}
-    return CellOptions(settings, more.model or first.model, first.chat, more.out, first.raw, more.code)
+    n = more.n or first.n
+    return CellOptions(settings, more.model or first.model, first.chat, more.out, first.raw, more.code, n)
 
 
 def _check_raw(raw: bool, given: Mapping[str, Any]) -> None:
     if raw and (chatty := {"chat", "effort", "instructions"} & given.keys()):
         raise ValueError(f"--raw continues plain text, which has no --{min(chatty)}")
+
+
+def _check_n(given: Mapping[str, Any]) -> None:
+    if "n" not in given:
+        return
+    if single := {"chat", "raw", "code"} & given.keys():
+        raise ValueError(f"--n writes several answers, and --{min(single)} takes one")
+    if not 1 <= given["n"] <= MOST:
+        raise ValueError(f"--n must be in 1..{MOST}, got {given['n']}")
 
 
 def _assigned_name(line: str) -> tuple[str | None, str]:
