@@ -51,6 +51,7 @@ def samples(model: Asked, question: Question, n: int, *, progress: bool = True) 
             if isinstance(result, BaseException):
                 raise result
             ended.append(number)
+            line.tick(len(ended))
     except KeyboardInterrupt:
         begun = [stream.reply for stream in streams]
         raise Interrupted(begun[0], replies=begun) from None
