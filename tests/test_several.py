@@ -57,3 +57,44 @@ def test_an_interrupt_shows_what_is_written(shell, capsys):
     assert "2 of them stopped" in out
     assert "Traceback" not in out + err
     assert all(reply.text.startswith("word") for reply in shell.user_ns["_oss"])
+
+
+# ---- rows --------------------------------------------------------------------------------------------------
+
+
+def test_each_row_of_a_variable_is_asked(shell, capsys):
+    shell.user_ns["rows"] = [{"word": "cat"}, {"word": "dog"}, {"wrod": "x"}]
+    result, out, _ = run(shell, "%%oss table << --map rows --seed 3\nSpell {word}. {{x}}", capsys)
+    assert result.success
+    answers = shell.user_ns["table"]
+    assert [prompt for prompt, _ in shell.asked] == ["Spell cat. {x}", "Spell dog. {x}"]
+    assert (len(answers.found), answers[2].error[:10], answers.seed) == (3, "ValueError", 3)
+    assert "It is **42**." in out
+    assert "3 of 3 rows · 1 error · " in out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--map nowhere\n{}", "--map names a variable with rows, and there is no 'nowhere'"),
+        ("--map number\n{}", "map takes rows"),
+        ("--map rows --n 2\n{}", "--map asks once for each row, and --n several times; give one of them"),
+        ("--map rows --chat x\n{}", "--map writes several answers, and --chat takes one"),
+        ("--map rows\n{", "has a mistake"),
+    ],
+)
+def test_rows_that_cannot_be_asked_are_told(shell, capsys, line, said):
+    shell.user_ns |= {"rows": ["a"], "number": 5}
+    assert said in fails(shell, f"%%oss {line}", capsys)
+
+
+def test_an_interrupted_map_shows_and_keeps_its_rows(shell, capsys):
+    model = shell.use("<|channel|>final<|message|>Hello.<|return|>")
+    model.engine.core.before_forward = lambda n: time.sleep(0.01)
+    shell.user_ns["rows"] = [str(i) for i in range(400)]
+    threading.Timer(1.5, signal.raise_signal, [signal.SIGINT]).start()
+    result, out, _ = run(shell, "%%oss --map rows\nSay {}", capsys)
+    assert isinstance(result.error_in_exec, KeyboardInterrupt)
+    found = shell.user_ns["_oss"].found
+    assert 0 < len(found) < 400
+    assert f"{len(found)} of 400 rows" in out

@@ -6,20 +6,21 @@ import contextlib
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..engine.estimate import duration
 from ..errors import DeviceError
-from ..generation.frame import LIBRARIES, chosen_library, table
+from ..generation.frame import LIBRARIES
 from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Prompt
+from .frame import frame_of
 from .progress import LateProgress
-from .rows import Template, check_template, prompt_of, rows_of
+from .rows import Answer, Template, check_template, prompt_of, rows_of
 from .store import Store
 from .together import as_done
 
@@ -34,29 +35,6 @@ class Asked(Protocol):
 
     def ask(self, question: Question) -> Stream: ...
     def read_ahead(self, question: Question) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one row: a reply, or the error that stands in its place.
-
-    >>> answer = model.map(["Hi"], temperature=0)[0]
-    >>> answer.number, answer.row, answer.error
-    (0, 'Hi', None)
-    """
-
-    number: int  # of the row, from 0
-    row: Any
-    reply: Reply | None = None
-    error: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The reply's text; "" where there is an error."""
-        return "" if self.reply is None else self.reply.text
-
-    def __str__(self) -> str:
-        return self.text if self.error is None else self.error
 
 
 class Answers:
@@ -148,7 +126,7 @@ class Answers:
             if store is not None:
                 store.close()
 
-    def to_frame(self, library: str | None = None) -> Any:
+    def to_frame(self, library: str | None = None, *, found_only: bool = False) -> Any:
         """Return the rows with their answers as a table of pandas or polars; answer what is not answered yet.
 
         >>> answers = model.map([{"a": 17, "b": 25}], "What is {a} + {b}?", temperature=0)
@@ -158,29 +136,11 @@ class Answers:
 
         The columns are those of the rows (or "row"), then answer, reasoning, error, finish_reason,
         n_prompt_tokens, n_new_tokens and seed. Where the rows have such a name, ours ends in "_of_answer".
-        `library` None takes the rows' own, else one that is imported or installed. Raises ImportError where
-        there is none.
+        `library` None takes the rows' own, else one that is imported or installed. `found_only` answers none,
+        and leaves out the rows without an answer. Raises ImportError where there is no library.
         """
-        chosen = chosen_library(library or self._library)
-        replies = [answer.reply for answer in self]
-        named = all(isinstance(row, Mapping) for row in self.rows)
-        columns: dict[str, list[Any]] = {"row": list(self.rows)}
-        if named:
-            names = dict.fromkeys(name for row in self.rows for name in row)
-            columns = {str(name): [row.get(name) for row in self.rows] for name in names}
-
-        def add(name: str, value: Callable[[Reply], Any]) -> str:
-            ours = f"{name}_of_answer" if name in columns else name
-            columns[ours] = [None if reply is None else value(reply) for reply in replies]
-            return ours
-
-        add("answer", lambda reply: reply.text)
-        add("reasoning", lambda reply: reply.reasoning)
-        columns["error_of_answer" if "error" in columns else "error"] = [a.error for a in self]
-        add("finish_reason", lambda reply: reply.finish_reason)
-        types = {add(name, _counted(name)): "Int64" for name in ("n_prompt_tokens", "n_new_tokens")}
-        types[add("seed", lambda reply: reply.seed)] = "UInt64"
-        return table(columns, chosen, types)
+        answers = [self.found[number] for number in sorted(self.found)] if found_only else list(self)
+        return frame_of(answers, library or self._library)
 
     # ---- one row after the other ---------------------------------------------------------------------------
 
@@ -192,9 +152,7 @@ class Answers:
     def _asked(self, waiting: list[_Asked], store: Store | None, progress: _Tally) -> Iterator[Answer]:
         if len(waiting) > 1:
             with contextlib.suppress(*OF_A_ROW):  # it has its place among the answers
-                self._model.read_ahead(
-                    waiting[0].question
-                )  # the others find what they have in common with it
+                self._model.read_ahead(waiting[0].question)  # the others find what they share with it
         tasks = (_Task(self._model, asked.question) for asked in waiting)
         for at, result in as_done(tasks, self._in_flight, progress.tick):
             if isinstance(result, BaseException) and not isinstance(result, OF_A_ROW):
@@ -312,10 +270,6 @@ class _Tally:
             if n_done < self._n_rows:
                 figures += f", about {duration(seconds / n_new * (self._n_rows - n_done))} left"
         return figures
-
-
-def _counted(name: str) -> Callable[[Reply], int]:
-    return lambda reply: int(getattr(reply.stats, name))
 
 
 def _as_line(answer: Answer) -> dict[str, Any]:

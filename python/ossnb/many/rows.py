@@ -1,15 +1,40 @@
-"""The rows of a table, and the prompt that a template makes of each."""
+"""The rows of a table, the prompt that a template makes of each, and its answer."""
 
 from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from ..generation.record import Reply
 from ..harmony.messages import Prompt
 from ..system.text import shown, shown_value
 
 Template = str | Callable[[Any], Prompt] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one row: a reply, or the error that stands in its place.
+
+    >>> answer = model.map(["Hi"], temperature=0)[0]
+    >>> answer.number, answer.row, answer.error
+    (0, 'Hi', None)
+    """
+
+    number: int  # of the row, from 0
+    row: Any
+    reply: Reply | None = None
+    error: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The reply's text; "" where there is an error."""
+        return "" if self.reply is None else self.reply.text
+
+    def __str__(self) -> str:
+        return self.text if self.error is None else self.error
 
 
 def rows_of(rows: Any) -> list[Any]:

@@ -22,6 +22,7 @@ from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.prompt import EFFORTS
+from ..many.answers import Answers
 from ..many.samples import samples
 from ..model import Model
 from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
@@ -51,7 +52,7 @@ from .options import (
     wants_help,
 )
 from .progress import NotebookProgress, show_notice
-from .several import show_several
+from .several import rows_named, show_rows, show_several
 from .stopping import Stopped, StoppedLoading, interrupts_held
 from .usage import UsageError, busy_in_one_line, usage_errors
 
@@ -91,7 +92,8 @@ class OssMagics(Magics):
         else:
             with usage_errors():
                 options = parse_cell_line(line, self._insert)
-                prompt = cell.strip("\n") if options.raw else self._insert(cell.strip("\n"))
+                as_it_stands = options.raw or options.map is not None
+                prompt = cell.strip("\n") if as_it_stands else self._insert(cell.strip("\n"))
                 if not prompt.strip():
                     raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
             with busy_in_one_line():
@@ -116,6 +118,9 @@ class OssMagics(Magics):
         settings = {**defaults, **options.settings}
         if options.n is not None:
             self._several(asked, options.n, Question.of(asked.prompt, **settings))
+            return
+        if options.map is not None:
+            self._map(asked, options.map, settings)
             return
         turn = None
         if options.chat is not None:
@@ -144,6 +149,22 @@ class OssMagics(Magics):
         show_several(replies)
         if is_stopped:
             raise Stopped(replies[0])
+
+    def _map(self, asked: Asked, name: str, settings: dict[str, Any]) -> None:
+        """Ask for each row of a variable and show a table; keep the answers, also of an interrupted cell."""
+        with usage_errors():
+            rows = rows_named(name, self.shell.user_ns)
+            model = self._model(asked.options.model)
+            try:
+                answers = model.map(rows, asked.prompt, **settings)
+            except TypeError as error:  # the variable has no rows
+                raise ValueError(str(error)) from None
+        self._asked = asked
+        self._name(answers, asked.options.out)
+        try:
+            answers.run()
+        finally:
+            show_rows(answers)
 
     def _request(self) -> dict[str, Any]:
         """The message that asks a kernel to run this cell; nothing in a terminal."""
@@ -204,7 +225,7 @@ class OssMagics(Magics):
         self._last = reply, note, record
         return note, record
 
-    def _name(self, result: Reply | list[Reply], out: str | None) -> None:
+    def _name(self, result: Reply | list[Reply] | Answers, out: str | None) -> None:
         self.shell.displayhook.update_user_ns(result)  # type: ignore[no-untyped-call]
         self.shell.push({"_oss": result}, interactive=False)  # type: ignore[no-untyped-call]
         if out is not None:

@@ -32,13 +32,14 @@ _EXAMPLES = """examples:
   %%oss --chat tutor                     go on with the conversation named tutor
   %%oss --code                           put the answer's code into the next cell
   %%oss --n 4 --seed 1                   write four answers and show them side by side
+  %%oss table << --map df                ask for each row of the frame df
 
-The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{ writes
-{{. All other text stays unchanged. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning,
-_oss.stats. An interrupt of the kernel stops the model and keeps its text so far. A chat cell that runs again,
-edited or not, replaces its turn and drops the later turns. --schema and --tool are reserved.
-`%oss help` lists the small commands: again, code, defaults, effort, fix, history, load, reset, restore,
-show, status."""
+The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{
+writes {{. All other text stays unchanged. With --map, {column} inserts the row's value, and {{ writes {.
+The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats. An interrupt of the kernel
+stops the model and keeps its text so far. A chat cell that runs again, edited or not, replaces its turn
+and drops the later turns. --schema and --tool are reserved. `%oss help` lists the small commands: again,
+code, defaults, effort, fix, history, load, reset, restore, show, status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ FLAGS = (
     Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", _whole, "N"),
     Flag("--stop", r"end the answer before this text; you may repeat the flag; \n and \t work", _unescaped),
     Flag("--n", "write N answers, with N seeds, and show them side by side", _whole, "N"),
+    Flag("--map", "ask for each row of this variable: {column} in the prompt is its value", metavar="NAME"),
     Flag(
         "--out", "put the reply into this variable; `NAME <<` before the flags does the same", metavar="NAME"
     ),
@@ -144,6 +146,7 @@ class CellOptions:
     raw: bool = False
     code: bool = False
     n: int | None = None
+    map: str | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -217,10 +220,10 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
         _check_name(out)
     _check_effort(given.get("effort"))
     _check_raw("raw" in given, given)
-    _check_n(given)
+    _check_several(given)
     Sampling(**{key: given[key] for key in _SAMPLING if key in given})
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
-    flags = {key: given[key] for key in ("model", "chat", "raw", "code", "n") if key in given}
+    flags = {key: given[key] for key in ("model", "chat", "raw", "code", "n", "map") if key in given}
     return CellOptions(settings, out=out, **flags)
 
 
@@ -261,8 +264,16 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
     _check_raw(first.raw, more.settings)
     kept = {key: value for key, value in first.settings.items() if key != "seed"}
     settings = {**kept, **more.settings}
-    n = more.n or first.n
-    return CellOptions(settings, more.model or first.model, first.chat, more.out, first.raw, more.code, n)
+    return CellOptions(
+        settings,
+        more.model or first.model,
+        first.chat,
+        more.out,
+        first.raw,
+        more.code,
+        n=more.n or first.n,
+        map=more.map or first.map,
+    )
 
 
 def _check_raw(raw: bool, given: Mapping[str, Any]) -> None:
@@ -270,12 +281,14 @@ def _check_raw(raw: bool, given: Mapping[str, Any]) -> None:
         raise ValueError(f"--raw continues plain text, which has no --{min(chatty)}")
 
 
-def _check_n(given: Mapping[str, Any]) -> None:
-    if "n" not in given:
+def _check_several(given: Mapping[str, Any]) -> None:
+    if not (several := sorted({"n", "map"} & given.keys())):
         return
+    if len(several) == 2:
+        raise ValueError("--map asks once for each row, and --n several times; give one of them")
     if single := {"chat", "raw", "code"} & given.keys():
-        raise ValueError(f"--n writes several answers, and --{min(single)} takes one")
-    if not 1 <= given["n"] <= MOST:
+        raise ValueError(f"--{several[0]} writes several answers, and --{min(single)} takes one")
+    if "n" in given and not 1 <= given["n"] <= MOST:
         raise ValueError(f"--n must be in 1..{MOST}, got {given['n']}")
 
 

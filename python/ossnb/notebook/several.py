@@ -1,12 +1,14 @@
-"""A cell with several answers, side by side."""
+"""A cell with several answers: samples side by side, a table of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from IPython.display import display
 
 from ..generation.record import Reply
+from ..many.answers import Answers
 from ..page.terminal import safe_terminal
 from ..system.text import counted
 from ..views.compare import compare
@@ -19,6 +21,34 @@ def show_several(replies: Sequence[Reply]) -> None:
     """
     display(compare(replies))  # type: ignore[no-untyped-call]
     print(figures(replies))
+
+
+def show_rows(answers: Answers) -> None:
+    """Show the rows that have an answer as a table, or as lines where there is no library for tables.
+
+    >>> show_rows(model.map(["cat"]).run())  # draws in a notebook  # doctest: +SKIP
+    """
+    try:
+        display(answers.to_frame(found_only=True))  # type: ignore[no-untyped-call]
+    except ImportError:
+        print(safe_terminal("\n".join(f"{n}: {answers.found[n]}" for n in sorted(answers.found))))
+    replies = [answer.reply for answer in answers.found.values() if answer.reply is not None]
+    n_errors = len(answers.found) - len(replies)
+    parts = [
+        f"{len(answers.found):,} of {counted(len(answers), 'row')}",
+        counted(n_errors, "error") if n_errors else "",
+        counted(sum(reply.stats.n_new_tokens for reply in replies), "token"),
+        f"seed {answers.seed}",
+        replies[0].model if replies else "",
+    ]
+    print(safe_terminal(" · ".join(part for part in parts if part)))
+
+
+def rows_named(name: str, variables: dict[str, Any]) -> Any:
+    """Return the variable that has the rows; ValueError where there is none."""
+    if name not in variables:
+        raise ValueError(f"--map names a variable with rows, and there is no {name!r}")
+    return variables[name]
 
 
 def figures(replies: Sequence[Reply]) -> str:
