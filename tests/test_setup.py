@@ -149,6 +149,7 @@ WHOLE = [
     "ossnb/py.typed",
     "ossnb/data/demo.ossnb",
     "ossnb/data/MODEL_CARD.md",
+    "ossnb/views/loader.js",
     "ossnb/views/static/strip.js",
     "ossnb/views/static/tokens.js",
 ]

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/gil.h"
+
 namespace ossnb {
 
 namespace py = pybind11;

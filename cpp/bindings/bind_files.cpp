@@ -14,7 +14,7 @@ using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 std::uint64_t checksum_of(const Bytes& data, int threads) {
   const std::uint8_t* p = data.data();
   const std::size_t n = data.size();
-  py::gil_scoped_release unlocked;
+  const GilFree unlocked;
   ThreadPool pool(threads);
   return checksum(p, n, pool);
 }

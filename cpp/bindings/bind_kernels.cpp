@@ -25,7 +25,7 @@ void require(bool holds, const char* what) {
 
 // For a kernel that takes milliseconds.
 struct Computing {
-  const py::gil_scoped_release unlocked;
+  const GilFree unlocked;
   const PlainFloats plain;
 };
 

@@ -42,13 +42,13 @@ std::uint8_t largest(const std::uint8_t* p, std::size_t n) {
 int max_byte(const Bytes& data) {
   const std::uint8_t* p = data.data();
   const std::size_t n = data.size();
-  py::gil_scoped_release unlocked;
+  const GilFree unlocked;
   return largest(p, n);
 }
 
 // The best of a few passes over a buffer that is far larger than any cache.
 double measure_read_gb_s(int threads, int megabytes) {
-  py::gil_scoped_release unlocked;
+  const GilFree unlocked;
   constexpr std::size_t kPiece = std::size_t{1} << 20;
   Buffer<std::uint8_t> buffer(megabytes * kPiece);
   ThreadPool pool(threads);
@@ -64,7 +64,7 @@ double measure_read_gb_s(int threads, int megabytes) {
 }
 
 double measure_int8_gop_s(int threads, const std::string& isa) {
-  py::gil_scoped_release unlocked;
+  const GilFree unlocked;
   const kernels::Table& table = kernels::choose(isa.c_str());
   ThreadPool pool(threads);
   constexpr long kRounds = 300'000;

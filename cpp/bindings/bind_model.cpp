@@ -53,6 +53,7 @@ class Call {
   // Without the GIL; the handlers of signals run here when this is the main thread.
   bool should_stop() const {
     if (cancel_ && cancel_->value.load(std::memory_order_relaxed)) return true;
+    if (python_is_ending()) return true;
     py::gil_scoped_acquire locked;
     return PyErr_CheckSignals() != 0;
   }
@@ -81,7 +82,7 @@ class BoundModel {
       const py::gil_scoped_acquire locked;
       return tensor_from(tensors_, name);
     };
-    const py::gil_scoped_release unlocked;  // without packed copies the device makes its own: seconds
+    const GilFree unlocked;  // without packed copies the device makes its own: seconds
     model_ = std::make_unique<Model>(checked, find, device_, options);
   }
 
@@ -94,7 +95,7 @@ class BoundModel {
 
   void set_threads(int n) {
     if (n < 1) throw ValueError("threads must be >= 1, got " + std::to_string(n));
-    py::gil_scoped_release unlocked;
+    const GilFree unlocked;
     std::lock_guard turn(turn_);
     model_->device().set_threads(n);
   }
@@ -156,7 +157,7 @@ class BoundModel {
   template <class Compute>
   void in_turn(const Call& call, Compute compute) {
     try {
-      py::gil_scoped_release unlocked;
+      const GilFree unlocked;
       const Model::Poll poll = [&] { return call.should_stop(); };
       std::unique_lock turn(turn_, std::defer_lock);
       while (!turn.try_lock()) {

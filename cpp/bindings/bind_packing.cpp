@@ -35,7 +35,7 @@ py::dict pack(const Packing& packing, const Bf16& w, int threads) {
   const bf16* data = w.data();
   std::vector<PackedArray> arrays;
   {
-    py::gil_scoped_release unlocked;
+    const GilFree unlocked;
     ThreadPool pool(threads);
     arrays = packing.pack(data, rows, k, pool);
   }

@@ -38,7 +38,7 @@ py::tuple sample(BoundSampler& s, const Logits& logits, std::int64_t position, i
   Logprobs found;
   {
     const BoundSampler::Reading reading(s);
-    py::gil_scoped_release unlocked;
+    const GilFree unlocked;
     const PlainFloats plain;
     token = sampler.token(data, position);
     found = sampler.logprobs(data, token, n_top);

@@ -45,7 +45,7 @@ BoundChoice choose_from_array(const BoundChooser& bound, const Floats& logits) {
   Choice choice;
   {
     const BoundSampler::Reading reading(*bound.sampler);
-    py::gil_scoped_release unlocked;
+    const GilFree unlocked;
     choice = choose_from(data, bound.chooser);
   }
   return bound_choice(choice);

@@ -17,7 +17,7 @@ std::vector<std::string_view> views_of(const py::list& list) {
 std::unique_ptr<Vocabulary> make_vocabulary(const py::list& tokens) {
   const py::list own(tokens[py::slice(0, static_cast<py::ssize_t>(tokens.size()), 1)]);
   const std::vector<std::string_view> views = views_of(own);
-  const py::gil_scoped_release unlocked;
+  const GilFree unlocked;
   return std::make_unique<Vocabulary>(views);
 }
 
@@ -26,7 +26,7 @@ py::array_t<std::int32_t> encode(const Vocabulary& vocabulary, const py::list& p
   const std::vector<std::string_view> views = views_of(own);
   std::vector<std::int32_t> ids;
   {
-    const py::gil_scoped_release unlocked;
+    const GilFree unlocked;
     const auto poll = [] {
       const py::gil_scoped_acquire locked;
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 VARIABLE = "OSSNB_LOG"
 OFF, ON = ("off", "0", "no", "false"), ("on", "1", "yes", "true")
 VERSION = 1  # of the tables
-PATIENCE_S = 2.0  # while another process writes
+PATIENCE_S = 10.0  # while others write: each takes milliseconds
 _APPLICATION_ID = 0x6F73736E  # "ossn", in the header of the file
 _LONGEST_PATH = 10_000
 _TABLE = """CREATE TABLE IF NOT EXISTS replies (

@@ -1,0 +1,35 @@
+// The GIL, let go while C++ works.
+#pragma once
+
+#include <pybind11/pybind11.h>
+#include <unistd.h>
+
+namespace ossnb {
+
+// Whether the interpreter is going away. A thread that asks for the GIL then is ended from within that call,
+// by an unwinding that destructors of other libraries do not let through: the process would abort.
+inline bool python_is_ending() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
+// Lets go of the GIL for as long as it lives. A daemon thread that comes back when the interpreter is gone
+// waits here for the end of the process. Where that begins in just this moment, the unwinding may pass.
+class GilFree {
+ public:
+  GilFree() : state_(PyEval_SaveThread()) {}
+  ~GilFree() noexcept(false) {
+    while (python_is_ending()) pause();
+    PyEval_RestoreThread(state_);
+  }
+  GilFree(const GilFree&) = delete;
+  GilFree& operator=(const GilFree&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+}  // namespace ossnb
