@@ -316,3 +316,30 @@ def test_a_process_may_end_while_a_thread_generates(slow):
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+COMES_BACK_LATE = """
+import threading, time
+import numpy as np
+from ossnb import _core
+
+sampler = _core.Sampler(n_vocab=201088, temperature=1.0, top_p=0.9, seed=1)
+logits, started = np.zeros(201088, np.float32), threading.Event()
+
+def work():
+    while True:
+        started.set()
+        sampler.sample(logits, 0)  # some 50 ms without the GIL
+
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+started.wait()
+time.sleep(0.1)
+"""
+
+
+def test_a_thread_may_come_back_from_the_engine_when_python_is_gone():
+    ran = subprocess.run(
+        [sys.executable, "-c", COMES_BACK_LATE], capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
