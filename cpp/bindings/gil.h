@@ -21,7 +21,7 @@ inline bool python_is_ending() {
 class GilFree {
  public:
   GilFree() : state_(PyEval_SaveThread()) {}
-  ~GilFree() noexcept(false) {
+  ~GilFree() noexcept(false) {  // NOLINT(bugprone-unsafe-to-allow-exceptions): no exception of ours
     while (python_is_ending()) pause();
     PyEval_RestoreThread(state_);
   }
