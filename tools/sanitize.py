@@ -31,7 +31,8 @@ OPTIONS = {
 RUNTIME = {"address": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}
 
 # Kernels have one thread, a model has several: the thread sanitizer sees those tests alone. A test that
-# begins a process of its own, in which a limit or a fault is what it looks for, is not for a sanitizer.
+# begins a process of its own, in which a limit or a fault is what it looks for, is not for a sanitizer. Nor is
+# one that measures how long a megabyte takes.
 PROGRAM = {"address": [[], ["--forward"]], "thread": [["--forward"]]}
 TESTS = {
     "address": [
@@ -44,7 +45,8 @@ TESTS = {
         "tests/test_threads.py",
         "tests/test_lost_files.py",
         "-k",
-        "not computes_on and not somebody_else and not beside_another_handler and not sent_by_hand",
+        "not computes_on and not somebody_else and not beside_another_handler and not sent_by_hand "
+        "and not megabyte",
     ],
     "thread": [
         "tests/test_engine.py",

@@ -131,7 +131,7 @@ class Answers:
 
         >>> answers = model.map([{"a": 17, "b": 25}], "What is {a} + {b}?", temperature=0)
         >>> answers.to_frame("pandas")[["a", "b", "answer"]]
-            a   b          answer
+            a   b         answer
         0  17  25  17 + 25 = 42.
 
         The columns are those of the rows (or "row"), then answer, reasoning, error, finish_reason,
