@@ -31,8 +31,8 @@ OPTIONS = {
 RUNTIME = {"address": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}
 
 # Kernels have one thread, a model has several: the thread sanitizer sees those tests alone. A test that
-# begins a process of its own, in which a limit or a fault is what it looks for, is not for a sanitizer. Nor is
-# one that measures how long a megabyte takes.
+# begins a process of its own, in which a limit or a fault is what it looks for, is not for a sanitizer. Nor
+# is one that measures how long a megabyte takes.
 PROGRAM = {"address": [[], ["--forward"]], "thread": [["--forward"]]}
 TESTS = {
     "address": [
