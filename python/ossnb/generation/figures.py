@@ -75,13 +75,13 @@ class Stats:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts, the times and the speeds as plain JSON."""
-        speeds = {name: getattr(self, name) for name in _SPEEDS}
+        speeds = {name: getattr(self, name) for name in SPEEDS}
         return asdict(self) | speeds
 
     @classmethod
     def read(cls, fields: Fields) -> Stats:
         """Check and read what `to_dict` wrote; the speeds follow from the rest."""
-        fields.skip(*_SPEEDS)
+        fields.skip(*SPEEDS)
         return cls(
             n_prompt_tokens=fields.integer("n_prompt_tokens"),
             n_cached_tokens=fields.integer("n_cached_tokens"),
@@ -93,7 +93,7 @@ class Stats:
         )
 
 
-_SPEEDS = ("prefill_tok_s", "decode_tok_s", "gb_s")
+SPEEDS = ("prefill_tok_s", "decode_tok_s", "gb_s")
 
 
 def _rate(amount: float, seconds: float) -> float:

@@ -10,13 +10,12 @@ from typing import Any
 
 from ..harmony.prompt import only_question
 from ..system.text import shown_value
-from .figures import Stats
+from .figures import SPEEDS, Stats
 from .keywords import takes
 from .record import Reply
 from .sampling import SAMPLING_DEFAULTS
 
 LIBRARIES = ("pandas", "polars")
-SPEEDS = ("prefill_tok_s", "decode_tok_s", "gb_s")
 ALWAYS = (
     "temperature",
     "top_p",

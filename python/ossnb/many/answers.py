@@ -21,20 +21,18 @@ from ..harmony.messages import Prompt
 from .frame import frame_of
 from .progress import LateProgress
 from .rows import Answer, Template, check_template, prompt_of, rows_of
+from .samples import Asked
 from .store import Store
 from .together import as_done
 
 OF_A_ROW = (ValueError, MemoryError, DeviceError)  # an error of one answer; any other ends the map
 
 
-class Asked(Protocol):
+class Mapped(Asked, Protocol):
     """A model, as a map knows it."""
 
     fingerprint: str
     precision: str
-
-    def ask(self, question: Question) -> Stream: ...
-    def read_ahead(self, question: Question) -> int: ...
 
 
 class Answers:
@@ -53,7 +51,7 @@ class Answers:
 
     def __init__(
         self,
-        model: Asked,
+        model: Mapped,
         rows: Any,
         template: Template,
         make_question: Callable[[Prompt], Question],
