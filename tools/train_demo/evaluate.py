@@ -4,6 +4,10 @@
 
 Draws fresh instances of every task (another seed than training), once in the wordings of training and once in
 wordings that were held out, lets `ossnb.load("demo")` answer, and prints accuracy tables in Markdown.
+
+    python evaluate.py --sets --model /tmp/demo.ossnb
+
+asks the two sets that were written apart from training (`kept_apart.py`) instead.
 """
 
 from __future__ import annotations
@@ -11,17 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
 from random import Random
 
+import kept_apart
 import words
 from harmony import Message, Tokenizer
 from tasks.numbers import add
 
 import ossnb
 from data import EFFORTS, TASKS, Generator, Sample
+from ossnb.checkpoint import demo
 
 NUMBER = re.compile(r"-?\d+")
 # Words outside the vocabulary, for out-of-scope questions.
@@ -193,13 +200,40 @@ def effort_contrast(model: ossnb.Model, n: int, seed: int) -> dict[str, float]:
     return out
 
 
+def write(path: Path | None, figures: dict[str, object]) -> None:
+    if path:
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def load(name: str) -> ossnb.Model:
+    """Load a model by name or folder, or a compact file such as `export.py` writes."""
+    if not name.endswith(".ossnb"):
+        return ossnb.load(name)
+    demo.COMPACT_FILE = Path(name)
+    with tempfile.TemporaryDirectory() as folder:
+        return ossnb.load(demo.expand(Path(folder)))  # mapped files outlive their names
+
+
+def measure_sets(model: ossnb.Model, seed: int, n_shown: int) -> dict[str, object]:
+    """Ask both sets that were kept apart, greedy and at temperature 1."""
+    figures: dict[str, object] = {}
+    for name in ("outside", "inside"):
+        for temperature in (0.0, 1.0):
+            summary, failures = kept_apart.measure(model, name, temperature, seed)
+            figures[f"{name}:{temperature:g}"] = summary
+            print(f"\n## set {name}, T = {temperature:g}\n{json.dumps(summary)}", flush=True)
+            for line in failures[:n_shown]:
+                print(line, flush=True)
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--n", type=int, default=40, help="instances a task and setting")
     parser.add_argument("--sums", type=int, default=100, help="three-digit sums at each effort")
-    parser.add_argument("--model", default="demo")
+    parser.add_argument("--model", default="demo", help="a name, a folder or a compact file *.ossnb")
     parser.add_argument("--seed", type=int, default=1_000_003)
     parser.add_argument("--vocabulary", type=Path, help="o200k_base.tiktoken (default: through oss-harmony)")
     parser.add_argument(
@@ -207,10 +241,17 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--failures", action="store_true", help="print every wrong answer")
+    parser.add_argument("--sets", action="store_true", help="only ask the two sets that were kept apart")
+    parser.add_argument(
+        "--show-failures", type=int, default=0, metavar="N", help="with --sets: print N wrong answers of each"
+    )
     args = parser.parse_args()
+    model = load(args.model)
+    if args.sets:
+        write(args.json, {"sets": measure_sets(model, args.seed, args.show_failures)})
+        return
     words.set_rare(RARE)
     generator = Generator(Tokenizer(args.vocabulary))
-    model = ossnb.load(args.model)
     figures: dict[str, object] = {}
     for setting in args.settings.split(","):
         split, temperature = setting.split(":")
@@ -221,13 +262,11 @@ def main() -> None:
         print(json.dumps(summary), flush=True)
         if args.failures:
             print("\n".join(meter.failures), flush=True)
-        if args.json:
-            args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        write(args.json, figures)
     if args.sums:
         figures["three-digit sums"] = effort_contrast(model, args.sums, args.seed)
     print(json.dumps(figures.get("three-digit sums", {})))
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write(args.json, figures)
 
 
 if __name__ == "__main__":
