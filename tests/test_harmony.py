@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 import sys
@@ -368,6 +369,19 @@ def test_the_library_without_a_vocabulary_says_what_to_do_and_downloads_nothing(
 
 def test_a_damaged_vocabulary_does_not_count_as_found(plain_library, monkeypatch, tmp_path):
     (tmp_path / "o200k_base.tiktoken").write_bytes(b"IQ== 0\n")
+    monkeypatch.setenv("TIKTOKEN_ENCODINGS_BASE", str(tmp_path))
+    with pytest.raises(RuntimeError, match="oss-harmony"):
+        TOKENIZER.encode("x")
+
+
+def endless(path):
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, endless])
+def test_a_vocabulary_that_cannot_be_one_is_not_read(plain_library, monkeypatch, tmp_path, make):
+    make(tmp_path / "o200k_base.tiktoken")
     monkeypatch.setenv("TIKTOKEN_ENCODINGS_BASE", str(tmp_path))
     with pytest.raises(RuntimeError, match="oss-harmony"):
         TOKENIZER.encode("x")

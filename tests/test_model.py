@@ -94,7 +94,7 @@ def test_a_device_that_fails_is_a_device_error_and_the_model_goes_on():
 def test_pickling_says_what_to_do():
     model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
     chat, stream = model.chat(), model.stream("Hi")
-    for thing in (model, chat, [model], stream):
+    for thing in (model, chat, [model], stream, model.astream("Hi"), model.map(["Hi"])):
         with pytest.raises(TypeError, match=r"cannot be pickled"):
             pickle.dumps(thing)
     with pytest.raises(TypeError, match=r"ossnb.load\('fake'\).*A chat has save, and Chat.load"):

@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 from ..engine.turns import Turn, Turns, here, wait_forever_here
 from .record import Event, Reply
@@ -73,6 +73,9 @@ class AsyncStream:
         self._is_cancelled = threading.Event()
         self._worker = _Worker(f"ossnb, awaited in {here()}")
         weakref.finalize(self, self._worker.end).atexit = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a stream cannot be pickled, since it is computing; pickle its reply")
 
     def __aiter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _core
+from ..system.files import read_file
 from ..system.forks import Guard
 from .pieces import batches
 
@@ -50,6 +51,7 @@ _MARKER = re.compile(r"<\|[a-z0-9_]+\|>")
 _READ_TOGETHER = 1 << 14  # tokens; the library holds the GIL meanwhile, for some milliseconds
 _FIX = "pip uninstall openai-harmony; pip install --force-reinstall oss-harmony"
 VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+_VOCABULARY_BYTES = 3_613_922
 _CACHED_NAME = "fb374d419588a4632f3f557e76b4b70aebbca790"  # sha1 of the vocabulary's address
 
 
@@ -224,7 +226,7 @@ def _vocabulary_file() -> Path | None:
         cache = os.environ.get("TIKTOKEN_RS_CACHE_DIR") or Path(tempfile.gettempdir(), "tiktoken-rs-cache")
         path = Path(cache, _CACHED_NAME)
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest() == VOCABULARY_SHA256
+        found = hashlib.sha256(read_file(path, _VOCABULARY_BYTES)).hexdigest() == VOCABULARY_SHA256
     except OSError:
         return None
     return path if found else None
