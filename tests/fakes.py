@@ -16,7 +16,7 @@ import numpy as np
 
 from ossnb import _core
 from ossnb.checkpoint.config import Config
-from ossnb.harmony.tokenizer import RETURN, Tokenizer
+from ossnb.harmony.tokenizer import CALL, RETURN, Tokenizer
 from ossnb.model import Model
 
 
@@ -165,6 +165,25 @@ def scripted_model(script: str | list[int], context: int = 4096) -> Model:
     ids = Tokenizer().encode(script, special=True) if isinstance(script, str) else list(script)
 
     def logits_after(tokens):
+        written = next(n for n in range(len(ids), -1, -1) if n == 0 or tokens[-n:] == ids[:n])
+        row = np.zeros(201088, np.float32)
+        row[ids[written] if written < len(ids) else RETURN] = 1000
+        return row
+
+    return model_of(Core(logits_after, 201088), context)
+
+
+def model_of_rounds(*scripts: str, context: int = 8192) -> Model:
+    """A model that writes the first script after a user's message, the second after its call's results, ...
+
+    A script ends with its own end; the last one is written again in all later rounds.
+    """
+    rounds = [Tokenizer().encode(script, special=True) for script in scripts]
+    user = Tokenizer().encode("<|start|>user", special=True)
+
+    def logits_after(tokens):
+        asked = next(i for i in range(len(tokens) - 2, -1, -1) if tokens[i : i + 2] == user)
+        ids = rounds[min(tokens[asked:].count(CALL), len(rounds) - 1)]
         written = next(n for n in range(len(ids), -1, -1) if n == 0 or tokens[-n:] == ids[:n])
         row = np.zeros(201088, np.float32)
         row[ids[written] if written < len(ids) else RETURN] = 1000

@@ -22,6 +22,7 @@ FLOORS = [  # from the ground up
     ["errors", "system", "version"],
     ["checkpoint", "harmony"],
     ["engine", "testing"],
+    ["tools"],
     ["generation"],
     ["chat", "log", "many", "page"],
     ["views"],

@@ -470,7 +470,7 @@ def complete(shell, text, line=0):
     ("text", "expected"),
     [
         ("%%oss --te", ["--temperature"]),
-        ("%%oss answer << --to", ["--top-p", "--top-k"]),
+        ("%%oss answer << --to", ["--top-p", "--top-k", "--tool"]),
         ("%%oss --effort ", ["low", "medium", "high"]),
         ("%%oss --effort=h", ["high"]),
         ("%%oss --model ", ["demo", "20b", "120b"]),

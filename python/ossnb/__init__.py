@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .notebook import load_ipython_extension as load_ipython_extension
     from .notebook import unload_ipython_extension as unload_ipython_extension
+    from .tools.function import tool as tool
+    from .tools.step import Step as Step
     from .views.compare import compare as compare
 
 # Name → module, imported at first use: `import ossnb` itself takes a few milliseconds.
@@ -53,6 +55,7 @@ _LAZY = {
     "Reply": "generation.record",
     "Sampling": "generation.sampling",
     "Stats": "generation.figures",
+    "Step": "tools.step",
     "Stream": "generation.stream",
     "ToolCall": "harmony.messages",
     "agenerate": "default",
@@ -67,6 +70,7 @@ _LAZY = {
     "sliders": "default",
     "stream": "default",
     "to_frame": "generation.frame",
+    "tool": "tools.function",
     "unload_ipython_extension": "notebook",
 }
 

@@ -26,7 +26,8 @@ from .generation.keywords import takes
 from .generation.loop import Request
 from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, as_token_ids
 from .generation.record import Look, Origin, Reply
-from .generation.stream import Stream
+from .generation.rounds import Rounds
+from .generation.stream import Course, Stream
 from .harmony.prompt import drop_old_analysis, render
 from .harmony.tokenizer import CALL, Tokenizer, fewest_tokens
 from .many.asking import AskingMany
@@ -176,7 +177,8 @@ class Model(Asking, AskingMany):
             finally:
                 log.keep(question, reply)
 
-        return Stream(self.scheduler, request, ended)
+        way = Rounds if question.toolkit.carries_out else Course
+        return Stream(way(self.scheduler, request, ended))
 
     def prompt_tokens(self, question: Question) -> list[int]:
         """Return the tokens of a question's prompt; a conversation is rendered first.

@@ -41,11 +41,17 @@ class Asking:
 
         Messages are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
         `reply.messages`. `instructions` are what other libraries call the system prompt. `effort` is low,
-        medium or high. `tools` are functions as JSON schemas; `reply.tool_calls` has the calls that the model
-        wants, and none is executed. `max_tokens` None goes on until the model ends or the context is full
-        (finish_reason "context"). `stop` takes token ids, and strings, which are looked for in the answer's
-        text. The same `seed` gives the same text; without a seed one is drawn, and `reply.seed` has it. An
-        interrupt raises Interrupted, with the partial reply in `.reply`. Raises ContextFull if the prompt
+        medium or high. `max_tokens` None goes on until the model ends or the context is full (finish_reason
+        "context"). `stop` takes token ids, and strings, which are looked for in the answer's text. The same
+        `seed` gives the same text; without a seed one is drawn, and `reply.seed` has it.
+
+        `tools` are functions, which the model calls until it answers, and JSON schemas of functions that are
+        yours to call: `reply.steps` has the calls made, `reply.tool_calls` those left to you. `run_tools`
+        False makes none. `max_rounds` (8) is how often it may call; `timeout` (120) the seconds of a call;
+        `on_step` a function that hears of each Step; `approve` "ask", or a function of a ToolCall that
+        returns True, False or why not. What goes wrong in a call goes to the model as its result.
+
+        An interrupt raises Interrupted, with the partial reply in `.reply`. Raises ContextFull if the prompt
         leaves no room for an answer, ValueError for settings out of range, TypeError for settings that do not
         exist.
         """

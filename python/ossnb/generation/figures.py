@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..system.fields import Fields
@@ -47,7 +47,8 @@ class Stats:
     (50, True)
 
     Times are seconds inside the engine and the sampler; the caller's own time between two events is not
-    counted. `gb_s` counts the bytes of weights, keys and values that had to be read.
+    counted. `gb_s` counts the bytes of weights, keys and values that had to be read. An answer in rounds,
+    with calls of functions between, has the sums of its rounds.
     """
 
     n_prompt_tokens: int = 0
@@ -73,23 +74,27 @@ class Stats:
         """Gigabytes (1e9) read a second while generating."""
         return _rate(self.decode_bytes / 1e9, self.decode_s)
 
+    def __add__(self, other: Stats) -> Stats:
+        """Return the sums, as of several rounds of one answer."""
+        return Stats(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the counts, the times and the speeds as plain JSON."""
         speeds = {name: getattr(self, name) for name in SPEEDS}
         return asdict(self) | speeds
 
     @classmethod
-    def read(cls, fields: Fields) -> Stats:
+    def read(cls, found: Fields) -> Stats:
         """Check and read what `to_dict` wrote; the speeds follow from the rest."""
-        fields.skip(*SPEEDS)
+        found.skip(*SPEEDS)
         return cls(
-            n_prompt_tokens=fields.integer("n_prompt_tokens"),
-            n_cached_tokens=fields.integer("n_cached_tokens"),
-            n_new_tokens=fields.integer("n_new_tokens"),
-            n_decode_steps=fields.integer("n_decode_steps"),
-            prefill_s=fields.number("prefill_s"),
-            decode_s=fields.number("decode_s"),
-            decode_bytes=fields.integer("decode_bytes"),
+            n_prompt_tokens=found.integer("n_prompt_tokens"),
+            n_cached_tokens=found.integer("n_cached_tokens"),
+            n_new_tokens=found.integer("n_new_tokens"),
+            n_decode_steps=found.integer("n_decode_steps"),
+            prefill_s=found.number("prefill_s"),
+            decode_s=found.number("decode_s"),
+            decode_bytes=found.integer("decode_bytes"),
         )
 
 

@@ -19,6 +19,7 @@ PEER_NAMES = {
     "instructions": ("system", "system_prompt", "system_message", "developer"),
     "effort": ("reasoning_effort", "reasoning", "thinking", "think", "enable_thinking"),
     "tools": ("functions",),
+    "max_rounds": ("max_steps", "max_turns", "max_iterations", "max_tool_calls", "max_prediction_rounds"),
     "max_tokens": (
         "max_new_tokens",
         "max_completion_tokens",
@@ -43,6 +44,7 @@ ELSEWHERE = {
     "instructions": "generate(..., instructions=...) and chat(instructions=...) take it",
     "effort": "generate(..., effort=...) and chat(effort=...) take it",
     "tools": "generate(..., tools=...) and chat(tools=...) take them",
+    "max_rounds": "generate(..., tools=[...], max_rounds=...) takes it",
     "context": "load(..., context=...) takes it, in tokens",
     "threads": "load(..., threads=...) takes it",
     "precision": 'load(..., precision="fast") or "exact" takes it',
@@ -75,6 +77,8 @@ ADVICE = {
     "greedy": "temperature=0 always takes the likeliest token, a higher one draws",
     "stream": "stream(...) gives the events one by one, generate(...) the whole reply",
     "timeout": "asyncio.timeout around agenerate(...) ends it, and stream.cancel() ends it too",
+    "tool_choice": "the model chooses; leave tools=[...] out where none may be called",
+    "parallel_tool_calls": "gpt-oss makes one call at a time",
 }
 
 # What one door has to say otherwise: (the door's last name in small letters, our keyword) → advice.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from ..harmony.messages import Message, Prompt, Tools, as_messages
-from ..harmony.prompt import check_effort, plain_tools
+from ..harmony.messages import Message, Prompt, as_messages
+from ..harmony.prompt import check_effort, plain_tools, read_tool
 from ..harmony.tokenizer import Tokenizer
 from ..system.text import shown_value
+from ..tools.approval import Approve
+from ..tools.function import Function
+from ..tools.step import Step
+from ..tools.toolkit import Toolkit
 from .keywords import takes
 from .sampling import SAMPLING_DEFAULTS, Sampling, SamplingOptions
 
@@ -18,15 +22,31 @@ if TYPE_CHECKING:
     from .record import Reply
 
 
+Tool = Mapping[str, Any] | Callable[..., Any]  # a JSON schema in OpenAI's form, or a function
+
+
 class QuestionOptions(SamplingOptions, total=False):
     """The keywords of a question, as callers write them; instructions and effort are not among them."""
 
-    tools: Tools | None
+    tools: Sequence[Tool] | None
+    run_tools: bool | None
+    max_rounds: int | None
+    timeout: float | None
+    on_step: Callable[[Step], Any] | None
+    approve: Approve | None
 
 
 DEFAULT_EFFORT = "medium"
 
 # What is no setting of the sampling is None where nobody asks for it.
+_OF_A_TOOLKIT = {
+    "run_tools": "run",
+    "max_rounds": "max_rounds",
+    "timeout": "timeout",
+    "on_step": "on_step",
+    "approve": "approve",
+}
+
 QUESTION_DEFAULTS: dict[str, Any] = {
     **{name: None for name in QuestionOptions.__annotations__ if name not in SAMPLING_DEFAULTS},
     **SAMPLING_DEFAULTS,
@@ -48,13 +68,15 @@ class Question:
 
     `messages` become Message objects. `prompt` is text, or token ids that are rendered already; it replaces
     messages, instructions and tools. `effort` None reads the answer as raw text. `begun` are the tokens of
-    the reply that are written already. A ValueError names the fault.
+    the reply that are written already. `tools` become plain JSON schemas; those that came as functions are in
+    `toolkit`, with the limits of their calls. A ValueError names the fault.
     """
 
     messages: tuple[Message, ...] = ()
     instructions: str | None = None
     effort: str | None = DEFAULT_EFFORT
     tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    toolkit: Toolkit = field(default_factory=Toolkit, hash=False)
     sampling: Sampling = field(default_factory=Sampling)
     prompt: str | tuple[int, ...] | None = None
     begun: tuple[int, ...] = ()
@@ -76,7 +98,23 @@ class Question:
         check_effort(self.effort)
         if self.instructions is not None and not isinstance(self.instructions, str):
             raise ValueError(f"instructions must be a str or None, got {type(self.instructions).__name__}")
-        return {"messages": tuple(as_messages(self.messages)), "tools": _checked_tools(self.tools)}
+        tools = ready_tools(self.tools)
+        if found := tuple(tool for tool in tools if isinstance(tool, Function)):
+            functions = found
+        else:  # they are schemas already
+            names = {read_tool(tool)[0] for tool in tools if not isinstance(tool, Function)}
+            functions = tuple(one for one in self.toolkit.functions if one.name in names)
+        if self.toolkit.timeout != Toolkit().timeout and not functions:
+            raise ValueError(
+                "timeout is the time of one call of a function, and tools has no function; asyncio.timeout "
+                "around agenerate(...) ends an answer"
+            )
+        schemas = plain_tools(tool.definition if isinstance(tool, Function) else tool for tool in tools)
+        return {
+            "messages": tuple(as_messages(self.messages)),
+            "tools": schemas,
+            "toolkit": replace(self.toolkit, functions=functions),
+        }
 
     def _checked_prompt(self, prompt: str | Iterable[int]) -> dict[str, Any]:
         for name in ("messages", "instructions", "tools"):
@@ -113,6 +151,9 @@ class Question:
         """
         given: dict[str, Any] = dict(options)
         sampling: Any = {name: given.pop(name) for name in SAMPLING_DEFAULTS if name in given}
+        limits = {_OF_A_TOOLKIT[name]: given.pop(name) for name in _OF_A_TOOLKIT if name in given}
+        if limits:
+            given["toolkit"] = Toolkit(**limits)
         messages = tuple(as_messages(prompt_or_messages))
         effort = DEFAULT_EFFORT if effort is None else effort
         return cls(messages, instructions, effort, sampling=Sampling.of(sampling), **given)
@@ -173,10 +214,17 @@ def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
     return tuple(map(int, tokens))
 
 
-def _checked_tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
-    """Check tools and copy them, so that a caller's later changes do not reach the question."""
+def ready_tools(tools: Any) -> tuple[Mapping[str, Any] | Function, ...]:
+    """Return tools as callers write them with each callable as a Function; a ValueError names the fault.
+
+    >>> ready_tools([{"name": "now"}])
+    ({'name': 'now'},)
+    """
     if tools is None:
         return ()
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
-        raise ValueError(f"tools must be a list of functions as dicts, got {type(tools).__name__}")
-    return plain_tools(tools)
+        what = getattr(tools, "__name__", "...")
+        raise ValueError(
+            f"tools must be a list of functions or dicts, got {type(tools).__name__}; write tools=[{what}]"
+        )
+    return tuple(tool if isinstance(tool, Mapping | Function) else Function(tool) for tool in tools)

@@ -21,11 +21,12 @@ from ..system.arguments import integer, number
 from ..system.fields import Fields
 from ..system.markdown import safe_markdown
 from ..system.text import shown_value
+from ..tools.step import Step
 from ..version import __version__
 from .figures import Stats, TokenLogprob
 from .sampling import Sampling, SamplingOptions
 
-__all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "TokenLogprob", "ToolCall"]
+__all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "Step", "TokenLogprob", "ToolCall"]
 
 FORMAT, VERSION = "ossnb reply", 1  # of replies as JSON
 
@@ -34,7 +35,8 @@ Kind = Literal["progress", "reasoning", "answer", "tool_call", "tool_result", "n
 FinishReason = Literal[
     "stop",  # the model ended its turn, or a token id of `stop` came
     "stop_string",  # a string of `stop` came
-    "tool_calls",  # the turn ended in a call
+    "tool_calls",  # the turn ended in a call, which is the caller's to carry out
+    "tool_limit",  # max_rounds, or the same call again and again
     "length",  # max_tokens
     "context",  # no room for a further token
     "interrupted",  # Ctrl-C, or the notebook's stop
@@ -145,11 +147,16 @@ class Reply:
     `messages` are the turn's harmony messages; append them to a history. `tokens` are all generated ids,
     including the one that ended the turn. `notes` tell the oddities of the turn. `prompt_sha256` is the
     sha256 of the comma-joined prompt ids.
+
+    Where functions were called, `steps` has each call with its result, and `tool_calls` only those that still
+    want one. Text, reasoning, messages, notes and stats are those of all rounds. The tokens are those of the
+    last round, and `prompt_tokens` ends with the earlier rounds and the results.
     """
 
     text: str
     reasoning: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -268,8 +275,9 @@ class Reply:
         True
 
         `ossnb run --json` prints it. `settings_only` leaves out the prompt and the text. It keeps the
-        settings that give the same answer again, and how the answer ended; a saved notebook has this part in
-        the metadata of an answer. A seed that JavaScript would round is text. The model itself is only named.
+        settings that give the same answer again, the steps, and how the answer ended; a saved notebook has
+        this part in the metadata of an answer. A seed that JavaScript would round is text. The model itself
+        is only named.
         """
         sampling = self.sampling.to_dict()
         settings = {
@@ -285,6 +293,7 @@ class Reply:
             "sampling": sampling,
             "prompt_sha256": self.prompt_sha256,
             "finish_reason": self.finish_reason,
+            **({"steps": [step.to_dict() for step in self.steps]} if self.steps else {}),
         }
         if settings_only:
             return settings
@@ -349,11 +358,13 @@ class Reply:
                 "metadata, is no whole reply"
             )
         seed, settings, stats = fields.any("seed"), fields.object("sampling"), fields.object("stats")
+        steps = list(fields.objects("steps")) if "steps" in fields else []
         calls, logprobs = list(fields.objects("tool_calls")), list(fields.objects("logprobs"))
         reply = cls(
             text=fields.text("text"),
             reasoning=fields.text("reasoning"),
             tool_calls=[ToolCall.parse(call.text("recipient"), call.text("raw")) for call in calls],
+            steps=[Step.read(step) for step in steps],
             messages=messages_from_json(fields.any("messages")),
             tokens=fields.integers("tokens"),
             logprobs=[TokenLogprob.read(logprob) for logprob in logprobs],
@@ -371,7 +382,9 @@ class Reply:
         )
         for call in calls:
             call.skip("name", "arguments")  # they follow from the rest
-        unknown = [name for part in (fields, settings, stats, *calls, *logprobs) for name in part.unread()]
+        unknown = [
+            name for part in (fields, settings, stats, *calls, *steps, *logprobs) for name in part.unread()
+        ]
         notes = (f"{name} comes from a newer ossnb and was left out" for name in unknown)
         return replace(reply, notes=(*reply.notes, *notes))
 
@@ -415,10 +428,11 @@ class Event:
     ['2', ' +', ' ', '2', ' =', ' ', '4', '.']
 
     `kind` tells what `text` is: a further bit of "reasoning" or "answer", a whole "tool_call" (parsed in
-    `tool_call`) or "tool_result", a "note" about an oddity. "progress" comes while a long prompt is read:
-    `fraction` is 0 to 1, and `text` says how long it takes, where that is long. "done" comes at the end, with
-    `reply`. `token` is the id that completed the text, or None. The answer events, joined, are the reply's
-    text; the reasoning events, joined, are its reasoning.
+    `tool_call`), the "tool_result" of a function that was called (with its Step in `step`), a "note" about an
+    oddity. "progress" comes while a long prompt is read: `fraction` is 0 to 1, and `text` says how long it
+    takes, where that is long. "done" comes at the end, with `reply`. `token` is the id that completed the
+    text, or None. The answer events, joined, are the reply's text; the reasoning events, joined, are its
+    reasoning.
     """
 
     kind: Kind
@@ -426,5 +440,6 @@ class Event:
     token: int | None = None
     logprob: TokenLogprob | None = None
     tool_call: ToolCall | None = None
+    step: Step | None = None
     fraction: float | None = None
     reply: Reply | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,25 @@ from .record import Event, FinishReason, Reply
 TELL_FROM_S = 3.0  # how long reading a prompt takes, where it takes longer than this
 
 
-class _Course:
-    """A generation and its ride, from the first feed to the reply.
+class Way(Protocol):
+    """A way from a question to its reply, as a Stream holds it: one Course, or Rounds of them.
 
-    The generator of its events is not kept here: it ends when the caller lets go of its Stream.
+    The generator of its events is not kept in it: that ends when the caller lets go of its Stream.
     """
+
+    close_reason: FinishReason  # of a reader that closes the generator of the events
+    on_logits: Callable[[NDArray[np.float32]], None] | None
+
+    @property
+    def so_far(self) -> Reply: ...
+    def events(self) -> Generator[Event, None, None]: ...
+    def end(self, reason: FinishReason) -> tuple[list[Event], Reply]: ...
+    def cancel(self) -> None: ...
+    def stop_thinking(self) -> None: ...
+
+
+class Course:
+    """A generation and its ride, from the first feed to the reply."""
 
     def __init__(
         self, scheduler: Scheduler, request: Request, on_end: Callable[[Reply], None] | None
@@ -70,6 +84,28 @@ class _Course:
         if self._on_end is not None:
             self._on_end(reply)
         return events, reply
+
+    @property
+    def so_far(self) -> Reply:
+        """The reply; while it is being written, the part so far."""
+        return self.reply or self.generation.reply()
+
+    @property
+    def on_logits(self) -> Callable[[NDArray[np.float32]], None] | None:
+        """The function that sees the logits of every choice."""
+        return self.generation.on_logits
+
+    @on_logits.setter
+    def on_logits(self, see: Callable[[NDArray[np.float32]], None] | None) -> None:
+        self.generation.on_logits = see
+
+    def cancel(self) -> None:
+        """End it from any thread."""
+        self.ride.cancel.set()
+
+    def stop_thinking(self) -> None:
+        """End the thought from any thread."""
+        self.generation.wants_answer = True
 
     def _read(self, feed: Feed) -> Iterator[Event]:
         for progress in self.ride.read(feed):
@@ -126,14 +162,9 @@ class Stream:
     from.
     """
 
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        request: Request,
-        on_end: Callable[[Reply], None] | None = None,
-    ) -> None:
-        self._course = _Course(scheduler, request, on_end)
-        self._events = self._course.events()
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._events = way.events()
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -168,7 +199,7 @@ class Stream:
     def cancel(self) -> None:
         """End the generation from any thread; the loop over the events ends within about 20 ms, with
         "done"."""
-        self._course.ride.cancel.set()
+        self._way.cancel()
 
     def stop_thinking(self) -> None:
         """End the thought after the token that is being written, and go on with the answer, from any thread.
@@ -179,27 +210,27 @@ class Stream:
 
         Later thoughts of the turn end at once, too. `reply.notes` says it.
         """
-        self._course.generation.wants_answer = True
+        self._way.stop_thinking()
 
     def close(self, reason: FinishReason = "cancelled") -> None:
         """End the generation now, in the thread that loops over it; `reason` becomes the finish_reason."""
-        self._course.close_reason = reason
+        self._way.close_reason = reason
         self._events.close()
-        self._course.end(reason)  # if it had not begun
+        self._way.end(reason)  # if it had not begun
 
     @property
     def reply(self) -> Reply:
         """The reply; while it is being written, the part so far, marked "unfinished"."""
-        return self._course.reply or self._course.generation.reply()
+        return self._way.so_far
 
     @property
     def on_logits(self) -> Callable[[NDArray[np.float32]], None] | None:
         """The function that sees the logits of every choice."""
-        return self._course.generation.on_logits
+        return self._way.on_logits
 
     @on_logits.setter
     def on_logits(self, see: Callable[[NDArray[np.float32]], None] | None) -> None:
-        self._course.generation.on_logits = see
+        self._way.on_logits = see
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a stream cannot be pickled, since it is computing; pickle its reply")

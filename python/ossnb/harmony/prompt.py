@@ -80,6 +80,15 @@ def render(
     return _filled(framed)
 
 
+def render_results(results: Sequence[Message]) -> list[int]:
+    """Render results of tools, to go on right after the calls, and the begin of the assistant's next message.
+
+    >>> len(render_results([Message("tool", "sunny", "commentary", "assistant", name="functions.weather")]))
+    16
+    """
+    return _filled([(library_message(dataclasses.replace(m, content="")), m.content) for m in results])
+
+
 def _filled(framed: Sequence[tuple[Any, str | None]]) -> list[int]:
     """Render the library's messages, and put the texts that come with them in the place of their own. The
     library would take half an hour for a megabyte without spaces, and cannot be interrupted."""

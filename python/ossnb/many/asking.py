@@ -9,7 +9,7 @@ from typing import Any, Unpack
 from ..engine.scheduler import Scheduler
 from ..engine.score import read_ahead
 from ..generation.keywords import takes
-from ..generation.question import QUESTION_DEFAULTS, Question, QuestionOptions
+from ..generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, ready_tools
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Prompt
@@ -108,6 +108,8 @@ class AskingMany:
         `progress` shows one line. Raises ValueError for a template that does not fit the frame's columns,
         TypeError for what has no rows.
         """
+        if "tools" in options:
+            options["tools"] = ready_tools(options["tools"])  # once, and not for each row
 
         def question(prompt: Prompt) -> Question:
             return Question.of(prompt, instructions, effort, **options)

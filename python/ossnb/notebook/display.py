@@ -20,10 +20,13 @@ from ..page.output import QUIET, RUNNING_TEXT, Output, has_front_end
 from ..page.safe import as_entities, as_text, code_blocks, safe_markdown
 from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
-from ..system.text import counted
+from ..system.text import counted, shown
+from ..tools.step import Step
 from .next_cell import next_cell_row
+from .steps import bundle, summary
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
+N_RESULT = 300  # characters of a function's result in a terminal
 N_TAIL = 240  # characters of the thinking in sight while it goes on
 # Below all that is not complete: a page that is saved and loaded again meanwhile hears of no further change.
 UNFINISHED = "▍ not finished; if nothing follows, %oss show draws the whole answer"
@@ -68,6 +71,7 @@ class CellView:
         self._answer_parts: list[str] = []
         self._calls: list[ToolCall] = []
         self._n_done = [0, 0, 0]  # of the thinking, the answer and the calls: what earlier outputs show
+        self._n_steps = 0  # calls of functions that outputs show
         self._n_reasoning_tokens = 0
         self._n_answer_chars = 0
         self._reasoning_began = self._reasoning_s = 0.0
@@ -81,14 +85,18 @@ class CellView:
             self._on_reasoning(event)
         elif event.kind in ("answer", "tool_call"):
             self._on_answer(event)
+        elif event.step is not None:
+            self._on_step(event.step)
 
     def finish(self, reply: Reply, note: str = "", record: Mapping[str, Any] | None = None) -> None:
         """Draw the final state of every part, with the settings in the answer's metadata."""
-        n_reasoning, n_answer, n_calls = self._n_done
-        self._reasoning_parts = [reply.reasoning[n_reasoning:]]
+        self._reasoning_parts = [reply.reasoning[self._n_done[0] :]]
+        self._fold()
+        for step in reply.steps[self._n_steps :]:
+            self._on_step(step)
+        _, n_answer, n_calls = self._n_done
         self._answer_parts = [reply.text[n_answer:]]
         self._calls = list(reply.tool_calls)[n_calls:]
-        self._fold()
         self._draw_answer(self._saved(reply, record), reply, is_last=True)
         line = stats_line(reply, note)
         page = f'<div style="{QUIET}">{next_cell_row(code_blocks(reply.text))}{html.escape(line)}</div>'
@@ -131,14 +139,32 @@ class CellView:
         else:
             self._answer_parts.append(event.text)
             self._n_answer_chars += len(event.text)
-        if self._limiter.ready(self._n_answer_chars):
-            self._draw_answer(self._saved())
+        if event.tool_call is not None or self._limiter.ready(self._n_answer_chars):
+            self._draw_answer(self._saved())  # a call at once: its function may take long
+
+    def _on_step(self, step: Step) -> None:
+        """Show a call with its result in place of the line that told of the call, below what was said."""
+        self._fold()
+        self._n_steps += 1
+        self._calls = [call for call in self._calls if call != step.call]
+        if self._answer_parts:
+            calls, self._calls = self._calls, []
+            self._draw_answer({}, is_last=True)
+            self._calls, self._answer = calls, None
+        output, self._answer = self._answer or self._next_output(), None
+        output.show(bundle(step), is_last=True)
+        calls, self._calls = self._calls, []
+        self._begin_anew()
+        self._calls = calls
 
     def _go_on_thinking(self) -> None:
         """Leave the outputs above alone when a model thinks again after it spoke; new outputs follow."""
-        if not (self._answer_parts or self._calls):
-            return
-        self._draw_answer({}, is_last=True)
+        if self._answer_parts or self._calls:
+            self._draw_answer({}, is_last=True)
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Count what the outputs above show; what comes gets new ones."""
         texts = (self._reasoning_parts, self._answer_parts)
         n_now = [*(sum(map(len, parts)) for parts in texts), len(self._calls)]
         self._n_done = [done + now for done, now in zip(self._n_done, n_now, strict=True)]
@@ -155,7 +181,7 @@ class CellView:
         elif self._thinking is not None or not any(self._reasoning_parts):
             return
         self._thinking = self._thinking or self._next_output()
-        folded = _folded_bundle("".join(self._reasoning_parts), self._summary("reasoning"))
+        folded = _folded_bundle("".join(self._reasoning_parts).strip("\n"), self._summary("reasoning"))
         self._thinking.show(folded, is_last=True)
 
     def _draw_answer(
@@ -228,6 +254,7 @@ def _why_empty(reply: Reply) -> str:
         "cancelled": "stopped before the answer began",
         "length": "max_tokens was reached before the answer began",
         "context": "the context was full before the answer began",
+        "tool_limit": "no answer came before a limit of tool calls",
         "error": "an error came before the answer began",
     }.get(reply.finish_reason, "an empty answer")
 
@@ -255,6 +282,9 @@ class TerminalView:
                 text = f"calls {event.tool_call.name} with {event.tool_call.raw}\n"
             self._n_answer += len(text) if event.kind == "answer" else 0
             self._write(text, dim=event.kind == "reasoning")
+        elif event.step is not None:
+            self._begin("tool_result")
+            self._write(f"[{summary(event.step)}] {shown(event.step.result, N_RESULT)}", dim=True)
         self._out.flush()
 
     def finish(self, reply: Reply, note: str = "", record: Mapping[str, Any] | None = None) -> None:

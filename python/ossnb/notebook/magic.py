@@ -39,6 +39,7 @@ from .conversations import Conversation, Places, Turn
 from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
 from .first_line import as_cell_magic
+from .functions import function_names, functions_named
 from .interpolate import caller_evaluator, interpolate
 from .next_cell import as_cell, choose
 from .options import (
@@ -116,6 +117,9 @@ class OssMagics(Magics):
         """Start the answer, remember the question, and show the answer as it comes."""
         options = asked.options
         settings = {**defaults, **options.settings}
+        if options.tools:
+            with usage_errors():
+                settings["tools"] = functions_named(options.tools, self.shell.user_ns)
         if options.n is not None:
             self._several(asked, options.n, Question.of(asked.prompt, **settings))
             return
@@ -378,6 +382,8 @@ class OssMagics(Magics):
 
     def names(self, flag: str) -> Iterable[str]:
         """The values that the completion offers for a flag beside its fixed ones."""
+        if flag == "--tool":
+            return function_names(self.shell.user_ns)
         return list(self.chats if flag == "--chat" else self.models if flag == "--model" else ())
 
 

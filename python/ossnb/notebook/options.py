@@ -22,7 +22,6 @@ SUBCOMMANDS = (
 )  # fmt: skip
 RESERVED = {
     "--schema": "no answer can be held to a schema yet; say in the prompt what it should look like",
-    "--tool": "cells do not call tools yet; model.generate(..., tools=[...]) takes them",
 }
 
 _EXAMPLES = """examples:
@@ -33,12 +32,13 @@ _EXAMPLES = """examples:
   %%oss --code                           put the answer's code into the next cell
   %%oss --n 4 --seed 1                   write four answers and show them side by side
   %%oss table << --map df                ask for each row of the frame df
+  %%oss --tool weather,calculate         let the model call these functions of the notebook
 
 The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{
 writes {{. All other text stays unchanged. With --map, {column} inserts the row's value, and {{ writes {.
 The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats. An interrupt of the kernel
 stops the model and keeps its text so far. A chat cell that runs again, edited or not, replaces its turn
-and drops the later turns. --schema and --tool are reserved. `%oss help` lists the small commands: again,
+and drops the later turns. --schema is reserved. `%oss help` lists the small commands: again,
 code, defaults, effort, fix, history, load, reset, restore, show, status."""
 
 
@@ -111,6 +111,12 @@ FLAGS = (
     Flag("--n", "write N answers, with N seeds, and show them side by side", _whole, "N"),
     Flag("--map", "ask for each row of this variable: {column} in the prompt is its value", metavar="NAME"),
     Flag(
+        "--tool",
+        "functions that the model may call: names, with commas between; you may repeat the flag",
+        metavar="NAMES",
+    ),
+    Flag("--approve", "ask before each call of a function", metavar=""),
+    Flag(
         "--out", "put the reply into this variable; `NAME <<` before the flags does the same", metavar="NAME"
     ),
     Flag("--chat", "go on with the conversation of this name, or begin it", metavar="NAME"),
@@ -147,6 +153,7 @@ class CellOptions:
     code: bool = False
     n: int | None = None
     map: str | None = None
+    tools: tuple[str, ...] = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -170,7 +177,7 @@ def _parser() -> _Parser:
         else:
             parser.add_argument(
                 flag.name,
-                action="append" if flag.name == "--stop" else "store",
+                action="append" if flag.name in ("--stop", "--tool") else "store",
                 type=flag.kind,
                 metavar=flag.metavar,
                 help=flag.meaning,
@@ -222,9 +229,12 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     _check_raw("raw" in given, given)
     _check_several(given)
     Sampling(**{key: given[key] for key in _SAMPLING if key in given})
+    tools = _tool_names(given)
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
+    if "approve" in given:
+        settings["approve"] = "ask"
     flags = {key: given[key] for key in ("model", "chat", "raw", "code", "n", "map") if key in given}
-    return CellOptions(settings, out=out, **flags)
+    return CellOptions(settings, out=out, tools=tools, **flags)
 
 
 def check_typing(line: str) -> None:
@@ -273,11 +283,12 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
         more.code,
         n=more.n or first.n,
         map=more.map or first.map,
+        tools=more.tools or first.tools,
     )
 
 
 def _check_raw(raw: bool, given: Mapping[str, Any]) -> None:
-    if raw and (chatty := {"chat", "effort", "instructions"} & given.keys()):
+    if raw and (chatty := {"chat", "effort", "instructions", "tool", "approve"} & given.keys()):
         raise ValueError(f"--raw continues plain text, which has no --{min(chatty)}")
 
 
@@ -290,6 +301,17 @@ def _check_several(given: Mapping[str, Any]) -> None:
         raise ValueError(f"--{several[0]} writes several answers, and --{min(single)} takes one")
     if "n" in given and not 1 <= given["n"] <= MOST:
         raise ValueError(f"--n must be in 1..{MOST}, got {given['n']}")
+
+
+def _tool_names(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names that --tool gives; a function's may have dots."""
+    names = tuple(name for text in given.get("tool", ()) for name in re.split(r"[,\s]+", text) if name)
+    for name in names:
+        if not all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split(".")):
+            raise ValueError(f"--tool takes names of functions, with commas between, got {name!r}")
+    if "approve" in given and not names:
+        raise ValueError("--approve asks before calls of functions, and --tool names none")
+    return names
 
 
 def _assigned_name(line: str) -> tuple[str | None, str]:

@@ -19,6 +19,7 @@ def stats_line(reply: Reply, note: str = "") -> str:
     parts = [
         _how_it_ended(reply),
         note,
+        counted(len(reply.steps), "call") if reply.steps else "",
         counted(stats.n_new_tokens, "token"),
         f"{stats.decode_tok_s:.1f} tok/s" if stats.decode_tok_s else "",
         f"{read} in {stats.prefill_s:.2f} s",
@@ -36,4 +37,5 @@ def _how_it_ended(reply: Reply) -> str:
         "length": "cut off at max_tokens",
         "context": "cut off: the context is full",
         "error": "cut off by an error",
+        "tool_limit": "ended at a limit of tool calls",
     }.get(reply.finish_reason, "")

@@ -1,0 +1,77 @@
+"""What a function returns, as text for the model: short enough, and without control characters."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from ..harmony.tokenizer import well_formed
+
+MOST_CHARS = 16_000  # of a result, some 4,000 tokens
+NOTHING = "done; the function returns nothing"
+
+# What drives a terminal: escape sequences whole, then all control characters but tab and newline.
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]?")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Outcome(NamedTuple):
+    """A text for the model, and how many characters it had where it was cut."""
+
+    text: str
+    n_cut_from: int | None = None
+
+    @property
+    def note(self) -> str:
+        """Say that the text was cut; "" where it was not."""
+        return "" if self.n_cut_from is None else f"the result was cut from {self.n_cut_from:,} characters"
+
+
+def as_text(value: Any) -> str:
+    """Return a value as text: text as it is, other values as JSON, and what JSON cannot hold by its str().
+
+    >>> as_text({"sky": "clear", "temperature": 21})
+    '{"sky": "clear", "temperature": 21}'
+    """
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "replace")
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    try:
+        plain = to_jsonable_python(value, fallback=_plain, bytes_mode="base64")
+        return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError):  # a circle, or odd keys
+        return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """A value of another library, for JSON: NumPy's numbers as numbers, everything else as its text."""
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "shape", None) == ():
+        return item()
+    return str(value)
+
+
+def cut(text: str, most: int = MOST_CHARS) -> Outcome:
+    """Return a text for the model: without control characters, and of a long one the begin and the end.
+
+    >>> cut("\\x1b[31mred\\x1b[0m").text
+    'red'
+    >>> cut("a" * 50 + "b" * 50, most=40).text
+    'aaaaaaaaaaaaaaaaaaaa\\n[… 60 of 100 characters are left out here …]\\nbbbbbbbbbbbbbbbbbbbb'
+    """
+    n_chars = len(text)
+    if n_chars <= most:
+        return Outcome(_clean(text))
+    head, tail = text[: most - most // 2], text[n_chars - most // 2 :]
+    gap = f"\n[… {n_chars - most:,} of {n_chars:,} characters are left out here …]\n"
+    return Outcome(_clean(head) + gap + _clean(tail), n_chars)
+
+
+def _clean(text: str) -> str:
+    return well_formed(_CONTROL.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))))

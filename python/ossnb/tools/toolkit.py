@@ -1,0 +1,211 @@
+"""The functions of a question with their limits, and their calls one by one."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import traceback
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from ..harmony.messages import ToolCall
+from ..system.arguments import integer
+from ..system.text import shown_value
+from .approval import Approve, check_approve, refusal
+from .function import Function
+from .outcome import MOST_CHARS, Outcome, as_text, cut
+from .signature import BadArguments
+from .step import Step
+from .worker import Raised, Stopped, TookTooLong, Work
+
+MAX_ROUNDS = 8
+TIMEOUT_S = 120.0
+MOST_ALIKE = 2  # calls with the same arguments and the same result
+MOST_TRACEBACK = 4000  # characters
+
+_AFTER_A_NAME = re.compile(r"(?:json|code|<\|.*|[^A-Za-z0-9_-].*)?", re.DOTALL)  # that models write after one
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """Functions that a model may call, and how.
+
+    >>> Toolkit(max_rounds=3).timeout
+    120.0
+
+    `max_rounds` is how often the model may call before its answer. `timeout` is the time of one call in
+    seconds; infinity sets none. `on_step` hears of each Step. `approve` is a function of a ToolCall, or
+    "ask": what it refuses is not carried out. With `run` False nothing is. A ValueError names a bad value.
+    """
+
+    functions: tuple[Function, ...] = ()
+    run: bool = True
+    max_rounds: int = MAX_ROUNDS
+    timeout: float = TIMEOUT_S
+    on_step: Callable[[Step], Any] | None = None
+    approve: Approve | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.run, bool):
+            raise ValueError(f"run_tools must be True or False, got {shown_value(self.run)}")
+        if self.on_step is not None and not callable(self.on_step):
+            raise ValueError(f"on_step must be a function of a step, got {shown_value(self.on_step)}")
+        object.__setattr__(self, "max_rounds", integer("max_rounds", self.max_rounds, 1))
+        object.__setattr__(self, "timeout", _seconds(self.timeout))
+        check_approve(self.approve)
+
+    @property
+    def carries_out(self) -> bool:
+        """Whether calls are carried out: there are functions, and they may run."""
+        return self.run and bool(self.functions)
+
+
+class Calls:
+    """The calls of one answer, in order.
+
+    >>> def add(a: int, b: int): return a + b
+    >>> Calls(Toolkit((Function(add),)), ["add"]).carry_out(ToolCall.parse("functions.add", '{"a": 1}')).error
+    'the arguments of add do not fit: b: Field required'
+
+    `names` are all tools that the model was told of; those without a function are the caller's to carry out.
+    """
+
+    def __init__(self, toolkit: Toolkit, names: Collection[str]) -> None:
+        self._toolkit = toolkit
+        self._names = list(names)
+        self._functions = {function.name: function for function in toolkit.functions}
+        self._alike: dict[tuple[str, str], tuple[str, int]] = {}  # call → its result, and how often it came
+        self.goes_in_circles = False  # the model makes a call again that it was told not to make
+
+    def is_for_the_caller(self, call: ToolCall) -> bool:
+        """Whether a call is for a tool that the model knows and that has no function here."""
+        return self._meant(call.name) in set(self._names) - self._functions.keys()
+
+    def carry_out(
+        self, call: ToolCall, is_over: Callable[[], bool] = lambda: False, most_chars: int = MOST_CHARS
+    ) -> Step:
+        """Carry out a call, or refuse it; whatever goes wrong is the step's error and its result.
+
+        Raises StepStopped once `is_over` is true, and for an interrupt.
+        """
+        name, began = self._meant(call.name), time.monotonic()
+        note = "" if name == call.name else f"{shown_value(call.name)} was taken as {name!r}"
+        try:
+            outcome, error, trace = self._try(name, call, is_over, most_chars)
+        except (KeyboardInterrupt, Stopped) as stop:
+            why = "the user stopped this call; a function that was running is left behind in its thread"
+            step = Step(call, _told(why), time.monotonic() - began, why, note)
+            raise StepStopped(step, is_interrupt=isinstance(stop, KeyboardInterrupt)) from None
+        notes = "; ".join(text for text in (note, outcome.note) if text)
+        step = Step(call, outcome.text, time.monotonic() - began, error, notes, trace)
+        self._count(name, call, step)
+        return step
+
+    def _try(
+        self, name: str, call: ToolCall, is_over: Callable[[], bool], most_chars: int
+    ) -> tuple[Outcome, str | None, str]:
+        """Return the outcome of a call, the error, and the traceback of one that the function raised."""
+        toolkit, trace = self._toolkit, ""
+        try:
+            if (function := self._functions.get(name)) is None:
+                known = ", ".join(self._names)
+                raise _Refused(f"there is no tool {shown_value(call.name)}; the tools are: {known}")
+            self._check_circle(name, call)
+            bound = function.bind(call.raw)
+            if (why := refusal(toolkit.approve, call)) is not None:
+                raise _Refused(why)
+            work = Work(bound, name, then=lambda value: cut(as_text(value), most_chars))
+            outcome: Outcome = work.wait(toolkit.timeout, is_over)
+            return outcome, None, trace
+        except BadArguments as bad:
+            error = f"the arguments of {name} do not fit: {bad}"
+        except _Refused as refused:
+            error = str(refused)
+        except TookTooLong:
+            error = f"{name} took longer than {toolkit.timeout:g} s; it is left behind in its thread"
+        except Raised as raised:
+            error, trace = _one_line(raised.error), _traceback(raised.error)
+        except RuntimeError as no_thread:  # the system starts no more threads
+            error = f"{name} could not be started: {no_thread}"
+        outcome = cut(_told(error), most_chars)
+        return outcome, cut(error, most_chars).text, trace
+
+    def _meant(self, name: str) -> str:
+        """Return the tool that a name means: itself, or the only one that it begins with."""
+        if name in self._names:
+            return name
+        name = name.removeprefix("functions.").removeprefix("functions")
+        found = [one for one in self._names if name.lower().startswith(one.lower())]
+        found = [one for one in found if _AFTER_A_NAME.fullmatch(name[len(one) :])]
+        return found[0] if len(found) == 1 else name
+
+    # ---- circles -------------------------------------------------------------------------------------------
+
+    def _check_circle(self, name: str, call: ToolCall) -> None:
+        _, n_times = self._alike.get(_key(name, call), ("", 0))
+        if n_times >= MOST_ALIKE:
+            raise _Refused(
+                f"this call was made {n_times} times with the same result, and is not made again; use the "
+                "result that you have, call something else, or answer"
+            )
+
+    def _count(self, name: str, call: ToolCall, step: Step) -> None:
+        key = _key(name, call)
+        result, n_times = self._alike.get(key, ("", 0))
+        self.goes_in_circles |= n_times > MOST_ALIKE
+        is_refused = n_times >= MOST_ALIKE
+        self._alike[key] = (result, n_times + 1) if is_refused or step.result == result else (step.result, 1)
+
+
+class StepStopped(Exception):
+    """A call was stopped: `step` tells of it, `is_interrupt` whether by an interrupt."""
+
+    def __init__(self, step: Step, *, is_interrupt: bool) -> None:
+        super().__init__(step.error)
+        self.step = step
+        self.is_interrupt = is_interrupt
+
+
+class _Refused(Exception):
+    """A call that is not made; the message is for the model."""
+
+
+def _key(name: str, call: ToolCall) -> tuple[str, str]:
+    try:
+        return name, json.dumps(call.arguments, sort_keys=True) if call.arguments is not None else call.raw
+    except RecursionError:
+        return name, call.raw
+
+
+def _seconds(timeout: Any) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise ValueError(
+            f"timeout must be a number of seconds > 0, for each call of a tool, got {shown_value(timeout)}"
+        )
+    return float(timeout)
+
+
+def _told(error: str) -> str:
+    return f"error: {error}"
+
+
+def _one_line(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # an error of the function's own class may have no text
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback from the function on, without our own frames."""
+    ours, trace = __file__.rpartition("toolkit")[0], error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(ours):
+        trace = trace.tb_next
+    try:
+        text = "".join(traceback.format_exception(type(error), error, trace))
+    except Exception:
+        return ""
+    return text[-MOST_TRACEBACK:]

@@ -1,0 +1,103 @@
+"""A call in a thread of its own: it can be waited for with a limit, and left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ..engine.turns import POLL_S, wait_forever_here
+
+SETTLE_S = 0.1  # for a coroutine that was told to end
+
+
+class TookTooLong(Exception):
+    """A call did not end within its time."""
+
+
+class Stopped(Exception):
+    """Nobody wants the result of a call any more."""
+
+
+class Raised(Exception):
+    """A call raised an error, which is the `error` of this one: it must not be taken for one of ours."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()  # it may have no text
+        self.error = error
+
+
+class Work:
+    """A call that runs in a daemon thread from the beginning on.
+
+    >>> Work(lambda: 6 * 7, "an example").wait(seconds=5)
+    42
+
+    A coroutine that it returns is run to its end, in an event loop of the thread. `then` makes the result of
+    what was returned, in the thread too.
+    """
+
+    def __init__(
+        self, call: Callable[[], Any], name: str, then: Callable[[Any], Any] = lambda value: value
+    ) -> None:
+        self._done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        context = contextvars.copy_context()  # a notebook finds in it the cell to which a print belongs
+
+        def work() -> None:
+            wait_forever_here()  # the call may ask the model, and its own limit is the patience
+            try:
+                self._done.put((context.run(self._finish, call, then), None))
+            except BaseException as error:  # SystemExit too: it is the call's and not ours
+                self._done.put((None, error))
+
+        threading.Thread(target=work, name=f"ossnb, the tool {name}", daemon=True).start()
+
+    def wait(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> Any:
+        """Return the result of the call.
+
+        An error of the call comes as a Raised. Raises TookTooLong after so many seconds, Stopped once
+        `is_over` is true. The call then runs on in its thread and its result is lost; a coroutine is
+        cancelled. An interrupt does the same.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            while True:
+                with contextlib.suppress(Empty):  # in short steps: an interrupt may wake another thread
+                    return self._result(self._done.get(timeout=POLL_S))
+                if is_over():
+                    raise Stopped
+                if time.monotonic() > deadline:
+                    raise TookTooLong
+        except (KeyboardInterrupt, Stopped, TookTooLong):
+            self._leave()
+            raise
+
+    def _result(self, done: tuple[Any, BaseException | None]) -> Any:
+        value, error = done
+        if error is not None:
+            raise Raised(error)
+        return value
+
+    def _leave(self) -> None:
+        if self._task is not None:
+            loop, task = self._task
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+            with contextlib.suppress(Empty):
+                self._done.get(timeout=SETTLE_S)
+
+    def _finish(self, call: Callable[[], Any], then: Callable[[Any], Any]) -> Any:
+        value = call()
+        return then(asyncio.run(self._await(value)) if inspect.isawaitable(value) else value)
+
+    async def _await(self, value: Any) -> Any:
+        task: asyncio.Task[Any] = asyncio.ensure_future(value)
+        self._task = asyncio.get_running_loop(), task
+        return await task
