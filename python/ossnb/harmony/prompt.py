@@ -84,7 +84,7 @@ def render_results(results: Sequence[Message]) -> list[int]:
     """Render results of tools, to go on right after the calls, and the begin of the assistant's next message.
 
     >>> len(render_results([Message("tool", "sunny", "commentary", "assistant", name="functions.weather")]))
-    16
+    15
     """
     return _filled([(library_message(dataclasses.replace(m, content="")), m.content) for m in results])
 

@@ -309,6 +309,8 @@ def _tool_names(given: Mapping[str, Any]) -> tuple[str, ...]:
     for name in names:
         if not all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split(".")):
             raise ValueError(f"--tool takes names of functions, with commas between, got {name!r}")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"--tool names {twice!r} twice")
     if "approve" in given and not names:
         raise ValueError("--approve asks before calls of functions, and --tool names none")
     return names
