@@ -6,6 +6,10 @@ bound here is what a busy machine does to an innocent thread; work that keeps th
 
 from __future__ import annotations
 
+import dataclasses
+import signal
+import time
+
 import numpy as np
 import pytest
 
@@ -69,3 +73,32 @@ def test_other_threads_go_on_beside_loading_without_packed_copies(folder, model,
     with ticking() as gaps:
         ossnb.load(folder, precision=precision, threads=2).close()
     assert np.quantile(gaps, 0.999) < BOUND_S, sorted(gaps)[-5:]
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_packing_of_an_engine_without_packed_copies(folder, model):
+    """It is one call of C++. Processor time shows that it ended early, however busy the machine is."""
+
+    def make():
+        began = time.thread_time()
+        try:
+            _core.Model(
+                dataclasses.asdict(model.config), model.tensors, threads=1, precision="fast", device="cpu"
+            )
+        except KeyboardInterrupt:
+            return time.thread_time() - began, True
+        return time.thread_time() - began, False
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    whole_s, _ = make()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        seconds, was_interrupted = make()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert was_interrupted
+    assert seconds < 0.7 * whole_s

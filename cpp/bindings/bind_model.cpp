@@ -77,13 +77,20 @@ class BoundModel {
              const std::string& precision, const std::string& isa)
       : tensors_(std::move(tensors)), device_(std::move(device)) {
     const Config checked = config_from(config);
-    const DeviceOptions options = {.precision = precision_from(precision), .n_threads = threads, .isa = isa};
+    const auto is_interrupted = [] {
+      const py::gil_scoped_acquire locked;
+      return PyErr_CheckSignals() != 0;
+    };
+    const DeviceOptions options = {
+        .precision = precision_from(precision), .n_threads = threads, .isa = isa, .poll = is_interrupted};
     const Weights::Find find = [this](const std::string& name) {
       const py::gil_scoped_acquire locked;
       return tensor_from(tensors_, name);
     };
-    const GilFree unlocked;  // without packed copies the device makes its own: seconds
-    model_ = std::make_unique<Model>(checked, find, device_, options);
+    cancellable([&] {  // without packed copies the device makes its own: seconds
+      const GilFree unlocked;
+      model_ = std::make_unique<Model>(checked, find, device_, options);
+    });
   }
 
   Model& model() { return *model_; }
@@ -156,7 +163,7 @@ class BoundModel {
   // coarse. A timed mutex would do, but the thread sanitizer of GCC 12 does not know its lock.
   template <class Compute>
   void in_turn(const Call& call, Compute compute) {
-    try {
+    cancellable([&] {
       const GilFree unlocked;
       const Model::Poll poll = [&] { return call.should_stop(); };
       std::unique_lock turn(turn_, std::defer_lock);
@@ -166,6 +173,13 @@ class BoundModel {
       }
       if (poll()) throw Cancelled();  // a short call may end before the device asks for the first time
       compute(poll);
+    });
+  }
+
+  template <class Compute>
+  static void cancellable(Compute compute) {
+    try {
+      compute();
     } catch (const Cancelled&) {
       if (PyErr_Occurred()) throw py::error_already_set();  // a signal handler raised: KeyboardInterrupt
       throw;

@@ -18,7 +18,8 @@ namespace ossnb {
 struct DeviceOptions {
   Precision precision = Precision::exact;
   int n_threads = 1;
-  std::string isa;  // a level of the kernels, "" for OSSNB_ISA or the best
+  std::string isa;                       // a level of the kernels, "" for OSSNB_ISA or the best
+  std::function<bool()> poll = nullptr;  // while the device is made, as `set_poll` has it for a pass
 };
 
 class Device {

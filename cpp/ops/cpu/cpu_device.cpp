@@ -77,8 +77,10 @@ class CpuDevice final : public Device {
              .k = kernels::choose(options.isa.c_str()),
              .terms = options.precision == Precision::fast ? Terms::one : Terms::three,
              .store = *store_,
-             .pool = pool_},
-        ops_(cpu_, PackedCopies(config, find)) {}
+             .pool = polled(pool_, options.poll)},
+        ops_(cpu_, PackedCopies(config, find)) {
+    pool_.set_poll(nullptr);
+  }
 
   Ops& ops() override { return ops_; }
   std::shared_ptr<KvStore> kv() override { return store_; }
@@ -88,6 +90,11 @@ class CpuDevice final : public Device {
   std::string isa() const override { return cpu_.k.name; }
 
  private:
+  static ThreadPool& polled(ThreadPool& pool, std::function<bool()> poll) {
+    pool.set_poll(std::move(poll));
+    return pool;
+  }
+
   ThreadPool pool_;
   const std::shared_ptr<CpuKvStore> store_;
   const CpuContext cpu_;
