@@ -1,4 +1,5 @@
 // KvStore and Sequence: keys and values by handle.
+#include "base/error.h"
 #include "bindings/bind.h"
 #include "bindings/bound_sequence.h"
 
@@ -6,6 +7,7 @@ namespace ossnb {
 
 void bind_kv(py::module_& m) {
   using Blocks = std::vector<BlockId>;
+  using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
   py::class_<KvStore, std::shared_ptr<KvStore>>(m, "KvStore")
       .def_property_readonly("block_tokens", &KvStore::block_tokens)
       .def_property_readonly("block_bytes", &KvStore::block_bytes)
@@ -15,7 +17,25 @@ void bind_kv(py::module_& m) {
           "retain", [](KvStore& s, const Blocks& blocks) { s.retain(blocks); }, py::arg("blocks"))
       .def(
           "release", [](KvStore& s, const Blocks& blocks) { s.release(blocks); }, py::arg("blocks"))
-      .def("references", &KvStore::references, py::arg("block"));
+      .def("references", &KvStore::references, py::arg("block"))
+      .def(
+          "read",
+          [](const KvStore& s, BlockId block) {
+            Bytes bytes(static_cast<py::ssize_t>(s.block_bytes()));
+            s.read(block, reinterpret_cast<std::byte*>(bytes.mutable_data()));
+            return bytes;
+          },
+          py::arg("block"))
+      .def(
+          "make_from",
+          [](KvStore& s, const Bytes& bytes) {
+            if (bytes.ndim() != 1 || static_cast<std::size_t>(bytes.size()) != s.block_bytes()) {
+              throw ValueError("a block has " + std::to_string(s.block_bytes()) + " bytes, got " +
+                               std::to_string(bytes.size()));
+            }
+            return s.make_from(reinterpret_cast<const std::byte*>(bytes.data()));
+          },
+          py::arg("bytes").noconvert());
 
   py::class_<BoundSequence, SequencePtr>(m, "Sequence")
       .def_property_readonly("length", &BoundSequence::length)

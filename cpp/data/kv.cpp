@@ -117,6 +117,24 @@ BlockId KvStore::copy(BlockId from) {
   return to;
 }
 
+void KvStore::read(BlockId block, std::byte* out) const {
+  const auto lock = open();
+  require_alive(block);
+  read_block(block, out);
+}
+
+BlockId KvStore::make_from(const std::byte* bytes) {
+  const auto lock = open();
+  const BlockId id = make_locked();
+  try {
+    write_block(id, bytes);
+  } catch (...) {
+    free_locked(id);
+    throw;
+  }
+  return id;
+}
+
 Sequence::Sequence(std::shared_ptr<KvStore> store, std::vector<BlockId> blocks, int length)
     : store_(std::move(store)) {
   const int expected = length < 0 ? 0 : store_->blocks_for(length), got = static_cast<int>(blocks.size());

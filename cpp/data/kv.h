@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -47,11 +48,18 @@ class KvStore {
   BlockId make();
   BlockId copy(BlockId from);
 
+  // A block's bytes as the device lays them out, block_bytes() of them, for a file; and a block of such
+  // bytes, with one reference. They say nothing about which weights they come from: the caller must know.
+  void read(BlockId block, std::byte* out) const;
+  BlockId make_from(const std::byte* bytes);
+
  protected:
   // A device's work with memory, under the lock. Ids are small and used again, so that they can index a
   // table. make_block gives `id` memory or throws; drop_block takes it back.
   virtual void make_block(BlockId id) = 0;
   virtual void copy_block(BlockId from, BlockId to) = 0;  // `to` was just made
+  virtual void read_block(BlockId id, std::byte* out) const = 0;
+  virtual void write_block(BlockId id, const std::byte* bytes) = 0;  // it was just made
   virtual void drop_block(BlockId id) noexcept = 0;
 
  private:

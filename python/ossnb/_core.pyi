@@ -55,6 +55,12 @@ class KvStore(metaclass=_Bound):
         block later. ValueError for an id that is not alive; then nothing is changed."""
     def references(self, block: int) -> int:
         """Count the references to a block. ValueError for an id that is not alive."""
+    def read(self, block: int) -> NDArray[np.uint8]:
+        """Copy the bytes of a block, [block_bytes], as the device lays them out. ValueError for an id that is
+        not alive."""
+    def make_from(self, bytes: NDArray[np.uint8]) -> int:
+        """Make a block of such bytes, with one reference. Nothing tells which weights they come from: the
+        caller must know. ValueError for another number of bytes."""
 
 class Sequence(metaclass=_Bound):
     """One token sequence: a length, and the ids of the blocks with its keys and values. Model.sequence()

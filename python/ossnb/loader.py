@@ -15,6 +15,7 @@ from .checkpoint import demo, hub
 from .checkpoint import layout as checkpoint
 from .checkpoint import packed as derived
 from .checkpoint.config import Config
+from .checkpoint.identity import identity
 from .checkpoint.names import DEMO, is_demo, name_of
 from .errors import CheckpointError
 from .generation.keywords import takes
@@ -37,6 +38,7 @@ def load(
     threads: int | None = None,
     context: int | None = None,
     kv_memory: int | str | None = None,
+    cache: str | os.PathLike[str] | None = None,
     device: str | None = "cpu",
     revision: str | None = None,
 ) -> Model:
@@ -52,8 +54,9 @@ def load(
     physical core; more than 4 for each of the machine's cores are refused. `context` None takes as many
     tokens as half of the free memory holds, and at most as many as the model was made for. `kv_memory` limits
     the keys and values that are kept for prompts that begin like earlier ones: bytes, a size such as "4 GB",
-    or None for a quarter of the free memory. `device` names the device that computes. `revision` pins a hub
-    revision.
+    or None for a quarter of the free memory. `cache` names a file for them. It is read, where it is there,
+    and written back when the model is closed or the process ends (`Model.save_cache`). `device` names the
+    device that computes. `revision` pins a hub revision.
     `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
     activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for 20b).
     These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from then on.
@@ -94,11 +97,14 @@ def load(
         source=where.source,
         revision=where.revision,
         fingerprint=opened.fingerprint,
+        weights=identity(opened.files),
         precision=precision,
         context=fitting_context(opened.config, core.kv_bytes_per_token, context),
         kv_memory=kv_memory,
     )
     model.engine.check_files()
+    if cache is not None:
+        model.keep_in(cache)
     model.engine.warn_of_missing_threads(threads)
     return model
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack
 
@@ -15,6 +17,8 @@ from . import _core, log
 from .chat import Chat
 from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
+from .engine import cache_file
+from .engine.cache_file import CacheKey, KeptFile
 from .engine.kept import Kept
 from .engine.prefix import PrefixTree
 from .engine.scheduler import PASS_ROWS, Scheduler
@@ -24,23 +28,33 @@ from .errors import ContextFull
 from .generation.asking import Asking
 from .generation.keywords import takes
 from .generation.loop import Request
-from .generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, as_token_ids
+from .generation.question import DEFAULT_EFFORT, QUESTION_DEFAULTS, Question, QuestionOptions, as_token_ids
 from .generation.record import Look, Origin, Reply
 from .generation.rounds import Rounds
 from .generation.stream import Course, Stream
+from .harmony.messages import Message
+from .harmony.overflow import drop_oldest
 from .harmony.prompt import drop_old_analysis, render
 from .harmony.tokenizer import CALL, Tokenizer, fewest_tokens
 from .many.asking import AskingMany
 from .system import machine
 from .system.arguments import integer
-from .system.files import parse_size
+from .system.files import expand_user, parse_size
 from .system.progress import size_text
+from .system.text import counted, shown_value
 
 KEPT_BYTES = 64 << 20  # of what views have read of replies
+ANSWER_SHARE = 4  # one part in so many of the context is left for an answer where turns are left out
 KV_SHARE = 4  # one part in so many of the free memory is for keys and values that are kept
 
 
 T = TypeVar("T")
+
+
+def _cache_path(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise ValueError(f"the file of kept keys and values must be a path, got {shown_value(path)}")
+    return expand_user(os.fspath(path), "the file of kept keys and values")
 
 
 def _kv_bytes(kv_memory: int | str | None) -> int:
@@ -77,6 +91,7 @@ class Model(Asking, AskingMany):
         source: str = "",
         revision: str | None = None,
         fingerprint: str = "",
+        weights: str = "",
         precision: str = "exact",
         context: int | None = None,
         kv_memory: int | str | None = None,
@@ -89,6 +104,8 @@ class Model(Asking, AskingMany):
         self.precision = precision
         self.context = config.max_position_embeddings if context is None else context
         self.tokenizer = Tokenizer()
+        self._weights = weights  # which bytes the files have
+        self._kept_file: KeptFile | None = None
         self.kept = Kept(KEPT_BYTES)  # what views have read of replies
         self._origin = Origin(self)
         engine = SharedEngine(core, files)
@@ -155,11 +172,12 @@ class Model(Asking, AskingMany):
                 "generate(...) takes a prompt as it is"
             )
         question.sampling.check_vocabulary(self.config.vocab_size)
-        prompt = self.prompt_tokens(question)
+        asked, notes = self._within_context(question)
+        prompt = self.prompt_tokens(asked)
         begun = self.token_ids(question.begun) if question.begun else []
         self.check_context(len(prompt) + len(begun))
         request = Request(
-            dataclasses.replace(question, sampling=question.sampling.with_seed()),
+            dataclasses.replace(asked, sampling=question.sampling.with_seed()),
             prompt,
             context=self.context,
             config=self.config,
@@ -167,6 +185,7 @@ class Model(Asking, AskingMany):
             revision=self.revision,
             precision=self.precision,
             device=self.device,
+            notes=notes,
             origin=self._origin,
         )
 
@@ -179,6 +198,26 @@ class Model(Asking, AskingMany):
 
         way = Rounds if question.toolkit.carries_out else Course
         return Stream(way(self.scheduler, request, ended))
+
+    def _within_context(self, question: Question) -> tuple[Question, tuple[str, ...]]:
+        """Leave out the oldest turns of a conversation that has no room, where the question wants that."""
+        if question.overflow != "drop_oldest" or question.prompt is not None:
+            return question, ()
+        share = self.context // ANSWER_SHARE
+        most = self.context - min(question.sampling.max_tokens or share, share)
+
+        def count(messages: Sequence[Message]) -> int:
+            return len(self._rendered(question, messages))
+
+        rest, n = drop_oldest(question.messages, count, most)
+        if not n:
+            return question, ()
+        note = (
+            f"the oldest {counted(n, 'turn')} of the conversation {'was' if n == 1 else 'were'} left out "
+            f"({counted(len(question.messages) - len(rest), 'message')}): the context holds "
+            f"{self.context:,} tokens, and an answer needs room"
+        )
+        return dataclasses.replace(question, messages=tuple(rest)), (note,)
 
     def prompt_tokens(self, question: Question) -> list[int]:
         """Return the tokens of a question's prompt; a conversation is rendered first.
@@ -195,10 +234,13 @@ class Model(Asking, AskingMany):
         self._check_harmony()
         texts = (message.content for message in drop_old_analysis(question.messages))
         self.check_context(fewest_tokens((*texts, question.instructions or "")), "at least ")
+        return self._rendered(question, question.messages)
+
+    def _rendered(self, question: Question, messages: Sequence[Message]) -> list[int]:
         return render(
-            question.messages,
+            messages,
             instructions=question.instructions,
-            effort=question.effort,
+            effort=question.effort or DEFAULT_EFFORT,
             tools=question.tools,
         )
 
@@ -210,7 +252,7 @@ class Model(Asking, AskingMany):
         more = f", or load with more context (<= {most:,})" if self.context < most else ""
         raise ContextFull(
             f"the prompt has {about}{n_tokens:,} tokens and the context holds {self.context:,}: shorten it, "
-            f"or start a new chat{more}"
+            f'start a new chat, or leave out its oldest turns with overflow="drop_oldest"{more}'
         )
 
     @takes(QUESTION_DEFAULTS)
@@ -256,7 +298,7 @@ class Model(Asking, AskingMany):
         tokens = np.asarray(self.token_ids(token_ids), np.int32)
         self._check_room("logits", len(tokens), len(tokens) * self.config.vocab_size * 4)
         logits = np.empty((len(tokens), self.config.vocab_size), np.float32)
-        reading = self.engine.reading(f"computing the logits of {len(tokens):,} tokens")
+        reading = self.engine.reading(f"computing the logits of {counted(len(tokens), 'token')}")
         sequence = reading.sequence()
         for start in range(0, len(tokens), PASS_ROWS):
             chunk = tokens[start : start + PASS_ROWS]
@@ -274,7 +316,7 @@ class Model(Asking, AskingMany):
         tokens = np.asarray(self.token_ids(token_ids), np.int32)
         start = integer("start", start, 0, len(tokens), what="a place among the tokens")
         self._check_room("logits", len(tokens), BLOCK * self.config.vocab_size * 4)
-        reading = self.engine.reading(f"computing the logits of {len(tokens):,} tokens")
+        reading = self.engine.reading(f"computing the logits of {counted(len(tokens), 'token')}")
         return self._blocks(reading, tokens, start, reading.logits)
 
     def trace_blocks(self, token_ids: Iterable[int], start: int = 0) -> Iterator[dict[str, NDArray[Any]]]:
@@ -293,7 +335,7 @@ class Model(Asking, AskingMany):
         start = integer("start", start, 0, len(tokens), what="a place among the tokens")
         row = self.config.vocab_size + (self.config.num_hidden_layers + 1) * self.config.hidden_size
         self._check_room("arrays", len(tokens), BLOCK * row * 4)
-        reading = self.engine.reading(f"tracing {len(tokens):,} tokens")
+        reading = self.engine.reading(f"tracing {counted(len(tokens), 'token')}")
         return self._blocks(reading, tokens, start, reading.trace)
 
     def _blocks(
@@ -345,7 +387,7 @@ class Model(Asking, AskingMany):
         tokens = np.asarray(self.token_ids(encoded), np.int32)
         tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)
         self._check_room("arrays", len(tokens), tracing.n_bytes)
-        reading = self.engine.reading(f"tracing {len(tokens):,} tokens")
+        reading = self.engine.reading(f"tracing {counted(len(tokens), 'token')}")
         return tracing.run(reading, self.tensors, self._read(reading, tokens[: tracing.first]), tokens)
 
     def _read(self, reading: Reading, tokens: NDArray[np.int32]) -> _core.Sequence:
@@ -379,6 +421,51 @@ class Model(Asking, AskingMany):
         """Bytes of keys and values kept from earlier prompts and replies; `forget` frees them."""
         return self.scheduler.tree.n_bytes
 
+    @property
+    def cache_key(self) -> CacheKey:
+        """What kept keys and values come from, as a file of them says it."""
+        return CacheKey.of(self.engine.core, self.source, self.fingerprint, self._weights, self.precision)
+
+    def save_cache(self, path: str | os.PathLike[str] | None = None) -> int:
+        """Write the kept keys and values into a file, for another process; return its size in bytes.
+
+        >>> reply = model.generate("What is 2 + 2?", temperature=0)
+        >>> model.save_cache("kept.ossnb") == os.path.getsize("kept.ossnb")
+        True
+
+        `ossnb.load(..., cache="kept.ossnb")` reads it. Without a path it goes to the file that `load` was
+        given. The file appears whole or not at all. Raises OSError where it cannot be written, ValueError
+        without any path.
+        """
+        if path is None and self._kept_file is None:
+            raise ValueError("save_cache needs a path, since the model was loaded without cache=")
+        where = self._kept_file.path if path is None and self._kept_file else _cache_path(path)
+        return cache_file.save(where, self.scheduler, self.cache_key)
+
+    def load_cache(self, path: str | os.PathLike[str]) -> int:
+        """Read keys and values that `save_cache` wrote; return for how many tokens some were added.
+
+        >>> n_bytes = model.save_cache("kept.ossnb"); model.forget()
+        >>> model.load_cache("kept.ossnb") == model.n_kept_bytes // model.kv_bytes_per_token
+        True
+
+        What was used last comes first, as far as `kv_memory` goes. Raises CheckpointError for a file that is
+        missing or damaged, or of another model, precision or device.
+        """
+        return cache_file.read(_cache_path(path), self.scheduler, self.cache_key)
+
+    def keep_in(self, path: str | os.PathLike[str]) -> None:
+        """Read a file of kept keys and values, where it is there, and write it back at the end.
+
+        >>> model.keep_in("kept.ossnb")
+
+        The end is that of the model or of the process. `load(..., cache=path)` does this.
+        """
+        where = _cache_path(path)
+        if os.path.lexists(where):
+            self.load_cache(where)
+        self._kept_file = KeptFile(where, self.scheduler, self.cache_key)
+
     def forget(self) -> None:
         """Free the keys and values kept from earlier prompts and replies, and what views have read of them.
 
@@ -395,7 +482,10 @@ class Model(Asking, AskingMany):
         >>> with ossnb.load("demo") as model: reply = model.generate("Hi")
         """
         if self._scheduler is not None and self.engine.is_whole:
+            if self._kept_file is not None:
+                self._kept_file.write_back()
             self.forget()
+        self._kept_file = None
         self.tensors.clear()
         self._scheduler = None
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <numeric>
 
@@ -29,6 +30,12 @@ class PlainStore final : public KvStore {
  protected:
   void make_block(BlockId id) override { memory_[id].resize(n_floats_); }
   void copy_block(BlockId from, BlockId to) override { memory_[to] = memory_[from]; }
+  void read_block(BlockId id, std::byte* out) const override {
+    std::memcpy(out, memory_.at(id).data(), block_bytes());
+  }
+  void write_block(BlockId id, const std::byte* bytes) override {
+    std::memcpy(memory_[id].data(), bytes, block_bytes());
+  }
   void drop_block(BlockId id) noexcept override { memory_.erase(id); }
 
  private:

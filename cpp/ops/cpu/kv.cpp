@@ -1,6 +1,7 @@
 #include "ops/cpu/kv.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace ossnb {
 
@@ -15,6 +16,14 @@ void CpuKvStore::make_block(BlockId id) {
 
 void CpuKvStore::copy_block(BlockId from, BlockId to) {
   std::copy_n(memory_[from]->data(), layout_.block_floats(), memory_[to]->data());
+}
+
+void CpuKvStore::read_block(BlockId id, std::byte* out) const {
+  std::memcpy(out, memory_[id]->data(), block_bytes());
+}
+
+void CpuKvStore::write_block(BlockId id, const std::byte* bytes) {
+  std::memcpy(memory_[id]->data(), bytes, block_bytes());
 }
 
 void CpuKvStore::drop_block(BlockId id) noexcept { memory_[id].reset(); }

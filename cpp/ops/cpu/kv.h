@@ -42,6 +42,8 @@ class CpuKvStore final : public KvStore {
  protected:
   void make_block(BlockId id) override;
   void copy_block(BlockId from, BlockId to) override;
+  void read_block(BlockId id, std::byte* out) const override;
+  void write_block(BlockId id, const std::byte* bytes) override;
   void drop_block(BlockId id) noexcept override;
 
  private:

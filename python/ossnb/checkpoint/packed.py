@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -41,6 +40,7 @@ from ..system.progress import size_text, start_progress
 from ..system.text import safe_terminal
 from . import safetensors
 from .config import Config
+from .identity import identity
 from .layout import Checkpoint
 
 Arrays = dict[str, NDArray[Any]]
@@ -264,7 +264,7 @@ class _Entry:
         return self.path.with_suffix(".known")
 
     def is_known(self) -> bool:
-        return _identity(self.opened.files) in self.known()
+        return identity(self.opened.files) in self.known()
 
     def known(self) -> list[str]:
         try:
@@ -273,11 +273,11 @@ class _Entry:
             return []
 
     def remember(self) -> None:
-        identity, known = _identity(self.opened.files), self.known()
-        if identity in known:
+        these, known = identity(self.opened.files), self.known()
+        if these in known:
             return
         with contextlib.suppress(OSError), replacing(self.known_path) as file:
-            file.write("\n".join([*known, identity][-_KNOWN_SOURCES:]).encode())
+            file.write("\n".join([*known, these][-_KNOWN_SOURCES:]).encode())
 
     # ---- building ----
 
@@ -330,24 +330,6 @@ class _Entry:
 
 def _hex(checksum: int) -> str:
     return f"{checksum:016x}"
-
-
-def _identity(files: list[safetensors.MappedFile]) -> str:
-    """Identify the bytes of these files unread: by the hub's hash, or by facts that change with the bytes.
-
-    The hub names a blob by its SHA-256. Elsewhere a write changes the time of the last change (ctime), which
-    no program can set back; a copy is another inode. So the same identity means the same bytes, and another
-    identity only means that the bytes have to be read.
-    """
-    parts = []
-    for file in sorted(files, key=lambda file: file.path):
-        real = file.path.resolve()
-        if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
-            parts.append(real.name)
-        else:
-            s = real.stat()
-            parts.append(f"{s.st_dev} {s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @contextlib.contextmanager

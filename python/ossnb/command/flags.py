@@ -12,7 +12,7 @@ from ..system.text import shown
 MODEL_NAMES = "20b, 120b, a hub id, a folder or demo"
 _SETTINGS = (
     *("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_reasoning_tokens", "seed", "stop"),
-    *("effort", "instructions"),
+    *("effort", "instructions", "overflow"),
 )
 
 
@@ -68,6 +68,13 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="TEXT",
         help="end the answer before this text; you may repeat the flag",
+    )
+    parser.add_argument(
+        "--drop-oldest",
+        dest="overflow",
+        action="store_const",
+        const="drop_oldest",
+        help="leave out the oldest turns of a conversation that outgrew the context",
     )
     parser.add_argument(
         "--show-reasoning", action="store_true", help="show the thinking too, on standard error"

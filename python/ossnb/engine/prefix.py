@@ -24,6 +24,18 @@ from ..system.forks import Guard
 Tokens = NDArray[np.int32]
 T = TypeVar("T")
 
+
+@dataclass(frozen=True, slots=True)
+class KeptBlock:
+    """A kept block outside of the tree: its tokens, its id in the store, the place of the block before it in
+    a list of such blocks (-1: none), and when it was used, by the tree's clock."""
+
+    tokens: Tokens
+    block: int
+    parent: int
+    used: int
+
+
 _ITEM = 4  # bytes of a token in a node's key
 SLACK = 0.9  # where the budget is exceeded, this share of it is kept: then there is room for a while
 
@@ -108,6 +120,15 @@ class PrefixTree:
         """Forget everything."""
         self._alone(self._clear)
 
+    def all(self) -> list[KeptBlock]:
+        """Return all kept blocks, each after the one before it; the caller holds a reference to each, and
+        releases it."""
+        return self._alone(self._all) or []
+
+    def add(self, kept: Seq[KeptBlock]) -> None:
+        """Add blocks, each after the one before it; the tree takes over a reference to each."""
+        self._alone(lambda: self._add(kept))
+
     @property
     def n_bytes(self) -> int:
         """Bytes of all kept blocks."""
@@ -155,6 +176,36 @@ class PrefixTree:
         self._core.kv.release([node.block for node in self._nodes()])
         self._root = _Node(b"", -1, None)
         self._n_nodes = 0
+
+    def _all(self) -> list[KeptBlock]:
+        self._absorb()
+        found: list[KeptBlock] = []
+        waiting = [(node, -1) for node in self._root.children.values()]
+        while waiting:
+            node, parent = waiting.pop()
+            waiting += [(child, len(found)) for child in node.children.values()]
+            tokens = np.frombuffer(node.key, ">u4").astype(np.int32)
+            found.append(KeptBlock(tokens, node.block, parent, node.used))
+        self._core.kv.retain([one.block for one in found])
+        return found
+
+    def _add(self, kept: Seq[KeptBlock]) -> None:
+        self._absorb()
+        spare: list[int] = []  # what the tree has already
+        nodes: list[_Node] = []
+        for one in kept:
+            parent = self._root if one.parent < 0 else nodes[one.parent]
+            key = one.tokens.astype(">u4").tobytes()
+            node = parent.children.get(key)
+            if node is None:
+                node = _Node(key, one.block, parent, one.used)
+                parent.add(node)
+                self._n_nodes += 1
+            else:
+                spare.append(one.block)
+            nodes.append(node)
+            self._clock = max(self._clock, one.used)
+        self._core.kv.release(spare)
 
     def _absorb(self) -> None:
         while self._notes:

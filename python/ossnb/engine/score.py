@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..errors import CheckpointError
+from ..system.text import counted
 from .feed import Feed
 from .scheduler import Ride, Scheduler
 
@@ -75,7 +76,7 @@ def read_ahead(scheduler: Scheduler, tokens: Sequence[int]) -> int:
     """
     if len(tokens) < 2:
         return 0
-    ride = scheduler.ride(f"reading ahead, {len(tokens):,} tokens")
+    ride = scheduler.ride(f"reading ahead, {counted(len(tokens), 'token')}")
     try:
         for _ in ride.read(Feed(0, tokens[:-1])):
             pass

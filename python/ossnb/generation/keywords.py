@@ -32,6 +32,7 @@ PEER_NAMES = {
     "stop": ("stop_sequences", "stop_strings", "stop_token_ids", "eos_token_id"),
     "repetition_penalty": ("repeat_penalty",),
     "logprobs": ("top_logprobs", "n_probs"),
+    "overflow": ("truncation", "context_overflow", "truncate_prompt", "context_overflow_policy"),
     "seed": ("random_seed", "random_state"),
     "context": ("num_ctx", "n_ctx", "max_length", "max_model_len", "max_seq_len", "context_length"),
     "threads": ("n_threads", "num_threads", "num_thread"),

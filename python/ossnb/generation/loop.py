@@ -20,6 +20,7 @@ from ..harmony.parser import ENDS, Parser, Piece
 from ..harmony.prompt import answer_header, end_of_thought
 from ..harmony.stops import StopStrings
 from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
+from ..system.text import counted
 from .question import Question
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
@@ -37,6 +38,7 @@ class Request:
     revision: str | None = None
     precision: str = "exact"
     device: str = "cpu"
+    notes: tuple[str, ...] = ()  # about the prompt
     origin: Origin = field(default_factory=Origin)
 
     @property
@@ -119,7 +121,7 @@ class Generation:
         self._n_decode_steps = self._decode_bytes = 0
         self._decode_s = 0.0
         self._n_reasoning = 0  # tokens of thoughts
-        self._notes: tuple[str, ...] = ()  # beside the reader's
+        self._notes = request.notes  # beside the reader's
         self.wants_answer = False  # set it, from any thread, to end the thought
         self.n_cached = 0  # tokens of the prompt whose keys and values were there
         self.prefill_s = 0.0  # seconds of passes for the prompt so far
@@ -214,7 +216,7 @@ class Generation:
         return is_enough and self._reader.is_thinking
 
     def _end_thought(self) -> Iterator[Event]:
-        note = f"the thought was ended after {self._n_reasoning:,} tokens"
+        note = f"the thought was ended after {counted(self._n_reasoning, 'token')}"
         self._notes = (*self._notes, note)
         tokens = end_of_thought()
         for token in tokens:

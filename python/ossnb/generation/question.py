@@ -34,11 +34,12 @@ class QuestionOptions(SamplingOptions, total=False):
     timeout: float | None
     on_step: Callable[[Step], Any] | None
     approve: Approve | None
+    overflow: str | None
 
 
 DEFAULT_EFFORT = "medium"
+OVERFLOWS = ("error", "drop_oldest")  # what becomes of a conversation that outgrew its context
 
-# What is no setting of the sampling is None where nobody asks for it.
 _OF_A_TOOLKIT = {
     "run_tools": "run",
     "max_rounds": "max_rounds",
@@ -47,6 +48,7 @@ _OF_A_TOOLKIT = {
     "approve": "approve",
 }
 
+# What is no setting of the sampling is None where nobody asks for it.
 QUESTION_DEFAULTS: dict[str, Any] = {
     **{name: None for name in QuestionOptions.__annotations__ if name not in SAMPLING_DEFAULTS},
     **SAMPLING_DEFAULTS,
@@ -69,7 +71,9 @@ class Question:
     `messages` become Message objects. `prompt` is text, or token ids that are rendered already; it replaces
     messages, instructions and tools. `effort` None reads the answer as raw text. `begun` are the tokens of
     the reply that are written already. `tools` become plain JSON schemas; those that came as functions are in
-    `toolkit`, with the limits of their calls. A ValueError names the fault.
+    `toolkit`, with the limits of their calls. `overflow` "drop_oldest" leaves out the oldest turns of a
+    conversation that outgrew its context, and a note says so; "error" raises ContextFull. A ValueError names
+    the fault.
     """
 
     messages: tuple[Message, ...] = ()
@@ -80,6 +84,7 @@ class Question:
     sampling: Sampling = field(default_factory=Sampling)
     prompt: str | tuple[int, ...] | None = None
     begun: tuple[int, ...] = ()
+    overflow: str = "error"
 
     def __post_init__(self) -> None:
         if not isinstance(self.sampling, Sampling):
@@ -87,6 +92,8 @@ class Question:
             raise ValueError(f"sampling must be a Sampling, got {got}; write Sampling(temperature=0.5)")
         begun = tuple(self.begun)
         checked: dict[str, Any] = {"begun": as_token_ids(begun) if begun else ()}
+        if self.overflow not in OVERFLOWS:
+            raise ValueError(f"overflow must be one of {OVERFLOWS}, got {shown_value(self.overflow)}")
         if self.prompt is None:
             checked |= self._checked_conversation()
         else:
@@ -154,6 +161,8 @@ class Question:
         limits = {_OF_A_TOOLKIT[name]: given.pop(name) for name in _OF_A_TOOLKIT if name in given}
         if limits:
             given["toolkit"] = Toolkit(**limits)
+        if given.get("overflow") is None:
+            given.pop("overflow", None)
         messages = tuple(as_messages(prompt_or_messages))
         effort = DEFAULT_EFFORT if effort is None else effort
         return cls(messages, instructions, effort, sampling=Sampling.of(sampling), **given)

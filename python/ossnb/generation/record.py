@@ -20,7 +20,7 @@ from ..harmony.tokenizer import well_formed
 from ..system.arguments import integer, number
 from ..system.fields import Fields
 from ..system.markdown import safe_markdown
-from ..system.text import shown_value
+from ..system.text import counted, shown_value
 from ..tools.step import Step
 from ..version import __version__
 from .figures import Stats, TokenLogprob
@@ -396,7 +396,7 @@ class Reply:
         return safe_markdown(self.text) if self.text.strip() else None
 
     def __repr__(self) -> str:
-        speed = f"{self.stats.n_new_tokens} tokens, {self.stats.decode_tok_s:.1f} tok/s"
+        speed = f"{counted(self.stats.n_new_tokens, 'token')}, {self.stats.decode_tok_s:.1f} tok/s"
         return (
             f"Reply({self.text!r}, finish_reason={self.finish_reason!r}, seed={self.sampling.seed}, {speed})"
         )

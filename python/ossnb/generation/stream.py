@@ -14,6 +14,7 @@ from ..engine.estimate import MEASURE_FIRST_S, duration, measured, pace, prefill
 from ..engine.feed import Feed
 from ..engine.scheduler import PASS_ROWS, Progress, Ride, Scheduler
 from ..errors import Interrupted
+from ..system.text import counted
 from .loop import Generation, Request
 from .record import Event, FinishReason, Reply
 
@@ -54,6 +55,7 @@ class Course:
         """Generate."""
         generation, ride = self.generation, self.ride
         try:
+            yield from (Event("note", note) for note in self._request.notes)
             while (feed := generation.feed()) is not None:
                 if ride.cancel.is_set():
                     raise _core.Cancelled
@@ -110,7 +112,7 @@ class Course:
     def _read(self, feed: Feed) -> Iterator[Event]:
         for progress in self.ride.read(feed):
             if feed.at > 0:
-                self.ride.doing = f"writing an answer, {self.generation.n_written:,} tokens so far"
+                self.ride.doing = f"writing an answer, {counted(self.generation.n_written, 'token')} so far"
                 continue
             self.generation.n_cached, self.generation.prefill_s = self.ride.n_cached, progress.seconds
             self.ride.doing = f"reading a prompt, {progress.done:,} of {progress.last:,} tokens done"
@@ -125,7 +127,7 @@ class Course:
         seconds = self._estimate(start, stop) * (known or 1.0)
         if seconds < TELL_FROM_S:
             return
-        text = f"{stop - start:,} tokens"
+        text = f"{counted(stop - start, 'token')}"
         if known is None and seconds > MEASURE_FIRST_S:  # the first pass will tell
             yield Event("progress", text, fraction=start / stop)
             return

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..engine.scheduler import Scheduler
 from ..engine.score import Scoring, read_ahead
 from ..harmony.tokenizer import Tokenizer
+from ..system.text import counted
 from .samples import IN_FLIGHT
 from .together import as_done
 
@@ -83,7 +84,7 @@ def score(scheduler: Scheduler, prompt: Sequence[int], tokens: Sequence[int]) ->
     >>> score(model.scheduler, [200006], [1428]).tokens
     [1428]
     """
-    ride = scheduler.ride(f"scoring {len(tokens):,} tokens")
+    ride = scheduler.ride(f"scoring {counted(len(tokens), 'token')}")
     return Score(list(tokens), Scoring(ride, [*prompt, *tokens], len(prompt)).run())
 
 

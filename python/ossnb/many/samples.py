@@ -10,6 +10,7 @@ from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.sampling import MAX_SEED
 from ..generation.stream import Stream
+from ..system.text import counted
 from .progress import LateProgress
 from .together import as_done
 
@@ -43,7 +44,7 @@ def samples(model: Asked, question: Question, n: int, *, progress: bool = True) 
 
     def figures(n_ended: int) -> str:
         n_tokens = sum(stream.reply.stats.n_new_tokens for stream in streams)
-        return f"{n_ended:,} of {n:,} answers, {n_tokens:,} tokens"
+        return f"{n_ended:,} of {counted(n, 'answer')}, {counted(n_tokens, 'token')}"
 
     line = LateProgress(f"{n:,} answers to write", n, figures, progress)
     try:

@@ -26,12 +26,14 @@ LINE_HELP = """\
 %oss show                 draw the last answer again, e.g. when the page was loaded anew while it was written
 %oss reset [NAME ...]     forget the named conversations, or all
 %oss restore [FILE.ipynb] restore the conversations of the saved notebook, after a restart of the kernel
-%oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--revision REV]
-                          make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate
+%oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--cache FILE] [--revision REV]
+                          make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate;
+                          FILE keeps what it has read beyond the end of the kernel
+%oss keep [FILE]          write what the model has read into FILE, or the file of %oss load --cache, now
 %oss status               show the model, its memory and the conversations
 %oss help                 show this help
 %%oss --help              show how to ask the model, and the FLAGS; %oss again and %oss fix take them too"""
-_LOAD_FLAGS = {"--precision": str, "--threads": int, "--context": int, "--revision": str}
+_LOAD_FLAGS = {"--precision": str, "--threads": int, "--context": int, "--cache": str, "--revision": str}
 
 
 def parse_load_line(words: Sequence[str]) -> tuple[str, dict[str, Any]]:

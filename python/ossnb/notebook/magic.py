@@ -31,7 +31,8 @@ from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
 from ..system.files import expand_user
 from ..system.notices import set_notice_display
-from ..system.progress import TerminalProgress, set_progress_factory
+from ..system.progress import TerminalProgress, set_progress_factory, size_text
+from ..system.text import counted
 from . import history, restore
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
 from .complete import make_matcher
@@ -248,6 +249,7 @@ class OssMagics(Magics):
             "load": self._load,
             "reset": self._reset,
             "restore": self._restore,
+            "keep": self._keep_cache,
             "show": self._show,
         }
         with usage_errors():
@@ -369,6 +371,12 @@ class OssMagics(Magics):
         default.set_default_model(model)
         self.models = {source: model}
         _say(repr(model))
+
+    def _keep_cache(self, words: list[str]) -> None:
+        model = default.default_model()
+        n_bytes = model.save_cache(one_word(words, "keep"))
+        n_tokens = model.n_kept_bytes // model.kv_bytes_per_token
+        _say(f"kept keys and values of {counted(n_tokens, 'token')}: {size_text(n_bytes)}")
 
     def _reset(self, words: list[str]) -> None:
         for name in words:

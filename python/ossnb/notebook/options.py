@@ -17,8 +17,8 @@ from ..harmony.prompt import EFFORTS
 MODELS = ("demo", "20b", "120b")
 MOST = 12  # answers side by side
 SUBCOMMANDS = (
-    "again", "code", "defaults", "effort", "fix", "help", "history", "load", "reset", "restore", "show",
-    "status",
+    "again", "code", "defaults", "effort", "fix", "help", "history", "keep", "load", "reset", "restore",
+    "show", "status",
 )  # fmt: skip
 RESERVED = {
     "--schema": "no answer can be held to a schema yet; say in the prompt what it should look like",
@@ -117,6 +117,9 @@ FLAGS = (
     ),
     Flag("--approve", "ask before each call of a function", metavar=""),
     Flag(
+        "--drop-oldest", "leave out the oldest turns of a conversation that outgrew the context", metavar=""
+    ),
+    Flag(
         "--out", "put the reply into this variable; `NAME <<` before the flags does the same", metavar="NAME"
     ),
     Flag("--chat", "go on with the conversation of this name, or begin it", metavar="NAME"),
@@ -138,6 +141,7 @@ _TYPED = {
 }
 _SPACES = "\u00a0\u2007\u202f\u3000"  # that do not break a line
 _INSERTED = re.compile(r"\{\{.*?\}\}")
+_CHATTY = {"chat", "effort", "instructions", "tool", "approve", "drop_oldest"}
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_reasoning_tokens", "seed", "stop")
 
 
@@ -233,6 +237,8 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
     if "approve" in given:
         settings["approve"] = "ask"
+    if "drop_oldest" in given:
+        settings["overflow"] = "drop_oldest"
     flags = {key: given[key] for key in ("model", "chat", "raw", "code", "n", "map") if key in given}
     return CellOptions(settings, out=out, tools=tools, **flags)
 
@@ -288,8 +294,9 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
 
 
 def _check_raw(raw: bool, given: Mapping[str, Any]) -> None:
-    if raw and (chatty := {"chat", "effort", "instructions", "tool", "approve"} & given.keys()):
-        raise ValueError(f"--raw continues plain text, which has no --{min(chatty)}")
+    if raw and (chatty := _CHATTY & given.keys()):
+        flag = min(chatty).replace("_", "-")
+        raise ValueError(f"--raw continues plain text, which has no --{flag}")
 
 
 def _check_several(given: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..generation.record import Reply
 from ..generation.sampling import Sampling
 from ..harmony.tokenizer import token_bytes
-from ..system.text import shown_value
+from ..system.text import counted, shown_value
 from .drawing import FIRST, FULL, legend, note, swatch
 from .markup import Html, quoted, token_name, visible
 from .panel import Panel
@@ -110,7 +110,7 @@ class Comparison(Panel):
     def _name(self, i: int) -> str:
         settings = ", ".join(f"{name}={str(value)[:N_VALUE]}" for name, value in self.settings[i].items())
         n = len(self.replies[i].tokens)
-        return f"Reply {i + 1}" + (f" · {settings}" if settings else "") + f" · {n:,} tokens"
+        return f"Reply {i + 1}" + (f" · {settings}" if settings else "") + f" · {counted(n, 'token')}"
 
     def _words(self, i: int, k: int) -> str:
         start, stop = self.differences[k][i]

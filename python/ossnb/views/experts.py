@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..generation.record import Reply
 from ..harmony.tokenizer import token_bytes
-from ..system.text import shown_value
+from ..system.text import counted, shown_value
 from .drawing import FIRST, SECOND, SHARE, heat_map, legend, note, ramp
 from .markup import Html, percent, visible
 from .panel import Panel
@@ -103,7 +103,8 @@ class Experts(Panel):
     def plain(self) -> str:
         """The busiest experts of each layer as text."""
         n_layers, n_tokens, active = self.ids.shape
-        head = f"{n_tokens} tokens, {n_layers} layers, {active} of {self.n_experts} experts a token"
+        size = f"{counted(n_tokens, 'token')}, {counted(n_layers, 'layer')}"
+        head = f"{size}, {active} of {self.n_experts} experts a token"
         return "\n".join([head, *_busiest(self.usage)])
 
     def html(self) -> Html:
@@ -113,7 +114,7 @@ class Experts(Panel):
             usage, lambda i, e: f"layer {i}, expert {e}: {percent(usage[i, e])}", ("expert", "layer")
         )
         _, n_tokens, active = self.ids.shape
-        head = f"The experts of {n_tokens} tokens, {active} of {self.n_experts} a token"
+        head = f"The experts of {counted(n_tokens, 'token')}, {active} of {self.n_experts} a token"
         scale = ramp((SHARE, SHARE), "0 %", percent(float(usage.max())))
         return Html.joined([note(head), picture, legend(scale, "of a layer's work")])
 

@@ -13,6 +13,7 @@ from ..generation.record import Reply, Span, Writing, probability_limit
 from ..harmony.tokenizer import token_bytes
 from ..page.limiter import RateLimiter
 from ..system.arguments import integer
+from ..system.text import counted
 from .attention import Attention
 from .drawing import UNLIKELY, legend, ramp
 from .experts import Experts
@@ -110,7 +111,9 @@ class Inspection(Panel):
     def plain(self) -> str:
         """The doubtful places as text."""
         mean = float(np.exp(self.steps.logprobs.mean()))
-        lines = [f"{len(self.steps)} tokens, probability {percent(mean)} a token on average (geometric)"]
+        lines = [
+            f"{counted(len(self.steps), 'token')}, probability {percent(mean)} a token on average (geometric)"
+        ]
         for span in self.spans(below=0.3):
             best, p = self.alternatives(span.start)[0]
             lines.append(

@@ -13,6 +13,7 @@ from ..engine.trace import check_layers
 from ..generation.record import Reply
 from ..harmony.tokenizer import token_bytes
 from ..system.arguments import integer
+from ..system.text import counted
 from .drawing import FRAME, FULL, SHARE, frame, legend, ramp, scrolling
 from .markup import Html, marked, percent, token_name, visible
 from .panel import Panel
@@ -118,7 +119,9 @@ class LogitLens(Panel):
             f"{self._first + t:>5}  {token_name(token)} {_since(int(layer))}"
             for t, (token, layer) in enumerate(zip(self.tokens.tolist(), self.decided, strict=True))
         ]
-        return "\n".join([f"{len(self.tokens)} tokens, {len(self.layers)} layers", *rows])
+        return "\n".join(
+            [f"{counted(len(self.tokens), 'token')}, {counted(len(self.layers), 'layer')}", *rows]
+        )
 
     def html(self) -> Html:
         """Layers downward, tokens across: darker where the layer was surer, framed where it was wrong."""

@@ -1,0 +1,272 @@
+"""Kept keys and values in a file: another process goes on where this one stopped.
+
+The file has the tree's blocks with their tokens, as a safetensors file. It says which weights they come from,
+and each block has a checksum: what is damaged or foreign is refused, and never becomes an answer.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..checkpoint.safetensors import MappedFile, map_file, read_header
+from ..errors import CheckpointError
+from ..system.files import replacing
+from ..system.forks import Living
+from ..system.notices import tell
+from ..system.text import shown_value
+from .prefix import KeptBlock, PrefixTree
+from .scheduler import Scheduler
+
+FORMAT, VERSION = "ossnb keys and values", "1"
+_ARRAYS = {"tokens": "I32", "lengths": "I32", "parents": "I32", "used": "I64", "sums": "U64", "blocks": "U8"}
+_FIX = "remove it, or name another file"
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """Where keys and values come from: the same key means the same bits.
+
+    `weights` identifies the bytes of the files, `fingerprint` tells models apart for a message. `layout` is
+    how the device lays out a block.
+    """
+
+    source: str
+    fingerprint: str
+    weights: str
+    precision: str
+    layout: str
+
+    @classmethod
+    def of(cls, core: _core.Model, source: str, fingerprint: str, weights: str, precision: str) -> CacheKey:
+        """Describe a model; the layout is that of its device."""
+        layout = f"{core.device} {core.kv.block_tokens} {core.kv.block_bytes}"
+        return cls(source, fingerprint, weights, precision, layout)
+
+
+def save(path: Path, scheduler: Scheduler, key: CacheKey) -> int:
+    """Write all kept keys and values into a file, and return its size in bytes.
+
+    >>> save(Path("kept.ossnb"), model.scheduler, model.cache_key) > 0
+    True
+
+    The file appears whole or not at all. Raises OSError where it cannot be written.
+    """
+    core = scheduler.engine.core
+    kept = scheduler.tree.all()
+    try:
+        with replacing(path) as file:
+            _write(file, kept, core, key)
+            return file.tell()
+    finally:
+        core.kv.release([one.block for one in kept])
+
+
+def read(path: Path, scheduler: Scheduler, key: CacheKey) -> int:
+    """Read a file that `save` wrote, and return how many tokens were added to those that are kept.
+
+    >>> n_bytes = save(Path("kept.ossnb"), model.scheduler, model.cache_key)
+    >>> read(Path("kept.ossnb"), model.scheduler, model.cache_key)
+    0
+
+    What was used last comes first, as far as the budget goes. Raises CheckpointError for a file that is
+    damaged, or of another model, precision or device.
+    """
+    engine, tree = scheduler.engine, scheduler.tree
+    file = _CacheFile(path, engine.core, key)
+    before = tree.n_bytes
+    file.add_to(tree, tree.max_bytes - engine.core.kv.used_bytes)
+    return (tree.n_bytes - before) // engine.core.kv_bytes_per_token
+
+
+def _write(file: BinaryIO, kept: list[KeptBlock], core: _core.Model, key: CacheKey) -> None:
+    n, width = len(kept), core.kv.block_tokens
+    tokens = np.zeros((n, width), np.int32)
+    for row, one in zip(tokens, kept, strict=True):
+        row[: len(one.tokens)] = one.tokens
+    books: dict[str, NDArray[Any]] = {
+        "tokens": tokens,
+        "lengths": np.array([len(one.tokens) for one in kept], np.int32),
+        "parents": np.array([one.parent for one in kept], np.int32),
+        "used": np.array([one.used for one in kept], np.int64),
+    }
+    shapes = {name: array.shape for name, array in books.items()}
+    shapes |= {"blocks": (n, core.kv.block_bytes), "sums": (n + 1,)}
+    header: dict[str, Any] = {"__metadata__": {"format": FORMAT, "version": VERSION, **vars(key)}}
+    at = 0
+    for name in [*books, "blocks", "sums"]:
+        dtype = np.dtype(np.uint8 if name == "blocks" else np.uint64 if name == "sums" else books[name].dtype)
+        end = at + int(np.prod(shapes[name], dtype=np.int64)) * dtype.itemsize
+        header[name] = {"dtype": _ARRAYS[name], "shape": shapes[name], "data_offsets": [at, end]}
+        at = end
+    raw = json.dumps(header).encode()
+    raw = raw.ljust(-(-len(raw) // 8) * 8)
+    file.write(len(raw).to_bytes(8, "little") + raw)
+    for array in books.values():
+        file.write(array.tobytes())
+    sums = np.empty(n + 1, np.uint64)
+    for i, one in enumerate(kept):
+        block = core.kv.read(one.block)
+        sums[i] = _core.checksum(block, 1)
+        file.write(block.data)
+    sums[n] = _sum_of_books(raw, books)
+    file.write(sums.tobytes())
+
+
+def _sum_of_books(raw: bytes, books: dict[str, NDArray[Any]]) -> int:
+    whole = b"".join([raw, *(books[name].tobytes() for name in ("tokens", "lengths", "parents", "used"))])
+    return _core.checksum(np.frombuffer(whole, np.uint8), 1)
+
+
+class _CacheFile:
+    """A file of kept keys and values, checked as far as it can be without its blocks."""
+
+    def __init__(self, path: Path, core: _core.Model, key: CacheKey) -> None:
+        self.path = path
+        self._core = core
+        header = read_header(path)
+        told = self._told(header.raw)
+        self._check_key(told, key)
+        if {name: entry.dtype for name, entry in header.entries.items()} != _ARRAYS:
+            raise self._damaged("has other arrays than such a file")
+        self._file: MappedFile = map_file(path, header)
+        self._arrays = self._file.tensors
+        self._check_books(header.raw)
+
+    def __len__(self) -> int:
+        return len(self._arrays["lengths"])
+
+    def _told(self, raw: bytes) -> dict[str, str]:
+        told = json.loads(raw).get("__metadata__")
+        if not isinstance(told, dict) or told.get("format") != FORMAT:
+            raise CheckpointError(f"{self.path}: is no file of kept keys and values; name another one")
+        if told.get("version") != VERSION:
+            raise CheckpointError(
+                f"{self.path}: was written by another version of ossnb (format "
+                f"{shown_value(told.get('version'))}, expected {VERSION!r}); {_FIX}"
+            )
+        return told
+
+    def _check_key(self, told: dict[str, str], key: CacheKey) -> None:
+        for name, shown, what in (
+            ("fingerprint", "source", "another model"),
+            ("precision", "precision", "another precision"),
+            ("layout", "layout", "another device or build"),
+        ):
+            if told.get(name) != getattr(key, name):
+                raise CheckpointError(
+                    f"{self.path}: has keys and values of {what}, {shown_value(told.get(shown))}; this is "
+                    f"{getattr(key, shown)!r}; {_FIX}"
+                )
+        if told.get("weights") != key.weights:
+            raise CheckpointError(
+                f"{self.path}: the files of the weights are not those that it was written with: they were "
+                f"written to since, or copied; {_FIX}"
+            )
+
+    def _check_books(self, raw: bytes) -> None:
+        n, kv, arrays = len(self), self._core.kv, self._arrays
+        shapes = {
+            "tokens": (n, kv.block_tokens),
+            "lengths": (n,),
+            "parents": (n,),
+            "used": (n,),
+            "sums": (n + 1,),
+            "blocks": (n, kv.block_bytes),
+        }
+        if any(arrays[name].shape != shape for name, shape in shapes.items()):
+            raise self._damaged("has arrays of the wrong shapes")
+        if int(arrays["sums"][n]) != _sum_of_books(raw, arrays):
+            raise self._damaged("is damaged")
+        lengths, parents = arrays["lengths"], arrays["parents"]
+        full = np.append(lengths == kv.block_tokens, [True])  # the last for the root, which is at -1
+        used = np.append(arrays["used"], np.iinfo(np.int64).max)  # a block was used when one after it was
+        good = (
+            ((lengths > 0) & (lengths <= kv.block_tokens)).all()
+            and ((parents >= -1) & (parents < np.arange(n))).all()
+            and full[parents].all()
+            and (used[parents] >= used[:n]).all()
+            and ((arrays["tokens"] >= 0) & (arrays["tokens"] < self._core.n_vocab)).all()
+        )
+        if not good:
+            raise self._damaged("has blocks that do not follow each other")
+
+    def _damaged(self, how: str) -> CheckpointError:
+        return CheckpointError(f"{self.path}: {how}; {_FIX}")
+
+    def add_to(self, tree: PrefixTree, max_bytes: int) -> int:
+        """Read the blocks into the tree, those used last first, until `max_bytes` are full; return how many.
+
+        No block goes without the one before it, since that was used when this one was.
+        """
+        n_fit = max(0, max_bytes // self._core.kv.block_bytes)
+        used, order = self._arrays["used"], np.arange(len(self))
+        chosen = np.sort(np.lexsort((order, -used))[:n_fit])
+        place = {int(i): at for at, i in enumerate(chosen)}
+        kept: list[KeptBlock] = []
+        try:
+            for i in map(int, chosen):
+                parent = int(self._arrays["parents"][i])
+                block = self._core.kv.make_from(self._block(i))
+                kept.append(
+                    KeptBlock(self._tokens(i), block, place[parent] if parent >= 0 else -1, int(used[i]))
+                )
+        except BaseException:
+            self._core.kv.release([one.block for one in kept])
+            raise
+        tree.add(kept)
+        return len(kept)
+
+    def _tokens(self, i: int) -> NDArray[np.int32]:
+        return np.array(self._arrays["tokens"][i, : self._arrays["lengths"][i]])
+
+    def _block(self, i: int) -> NDArray[np.uint8]:
+        block = np.array(self._arrays["blocks"][i])  # a copy: the file may change after the check
+        if _core.checksum(block, 1) != int(self._arrays["sums"][i]):
+            raise self._damaged("is damaged")
+        return block
+
+
+class KeptFile:
+    """The file of a model that was loaded with one: it is written back at the end of the process.
+
+    >>> KeptFile(Path("kept.ossnb"), model.scheduler, model.cache_key).write_back()
+    """
+
+    def __init__(self, path: Path, scheduler: Scheduler, key: CacheKey) -> None:
+        self.path = path
+        self._scheduler = scheduler
+        self._key = key
+        self._process = os.getpid()
+        _files.add(self)
+
+    def write_back(self) -> None:
+        """Write what is kept, in the process that loaded the model and no child of it.
+
+        A failure is told, since nobody could catch an error at the end.
+        """
+        if os.getpid() != self._process or not self._scheduler.engine.is_whole:
+            return
+        try:
+            save(self.path, self._scheduler, self._key)
+        except OSError as error:
+            tell(f"kept keys and values were not written to {self.path}: {error.strerror or error}")
+
+
+_files: Living[KeptFile] = Living()
+
+
+def _write_back_all() -> None:
+    for file in _files:
+        file.write_back()
+
+
+atexit.register(_write_back_all)

@@ -1,0 +1,181 @@
+"""Kept keys and values in a file: the next process goes on where this one stopped, or is told why not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import ossnb
+from ossnb.checkpoint.safetensors import read_header
+from ossnb.errors import CheckpointError
+from ossnb.testing import write_random_checkpoint
+
+IDS = np.random.default_rng(1).integers(0, 500, 200).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_random_checkpoint(tmp_path_factory.mktemp("kept") / "model", "tiny", seed=2)
+
+
+@pytest.fixture
+def model(folder):
+    with ossnb.load(folder) as model:
+        yield model
+
+
+@pytest.fixture
+def file(model, tmp_path):
+    path = tmp_path / "kept.ossnb"
+    model.complete(IDS, max_tokens=3, temperature=0)
+    model.complete([*IDS[:70], 7, 7], max_tokens=40, temperature=0)
+    assert model.save_cache(path) == path.stat().st_size
+    return path
+
+
+def n_read(reply):
+    return reply.stats.n_prompt_tokens - reply.stats.n_cached_tokens
+
+
+def test_another_process_goes_on_where_this_one_stopped(file, folder, model):
+    expected = model.complete([*IDS, 5], max_tokens=20, temperature=0)
+    with ossnb.load(folder, cache=file) as other:
+        assert other.n_kept_bytes > 0
+        reply = other.complete([*IDS, 5], max_tokens=20, temperature=0)
+    assert n_read(reply) < 10
+    assert reply.tokens == expected.tokens
+    assert [one.logprob for one in reply.logprobs] == [one.logprob for one in expected.logprobs]
+
+
+def test_branches_come_back_as_a_tree(file, folder, model):
+    with ossnb.load(folder, cache=file) as other:
+        assert other.n_kept_bytes == model.n_kept_bytes
+        assert n_read(other.complete([*IDS[:70], 7, 7, 9], max_tokens=1)) <= 33
+        assert other.load_cache(file) == 0  # all of it is there already
+        assert other.engine.core.kv.n_blocks >= model.engine.core.kv.n_blocks
+        other.forget()
+        assert other.engine.core.kv.n_blocks == 0
+
+
+def test_the_logits_are_those_of_a_fresh_model(file, folder):
+    with ossnb.load(folder, cache=file) as kept, ossnb.load(folder) as fresh:
+        again = [m.complete([*IDS, 1, 2], max_tokens=1, logprobs=20, temperature=0) for m in (kept, fresh)]
+    assert again[0].logprobs == again[1].logprobs
+
+
+def test_the_file_is_written_back_when_the_model_is_closed(folder, tmp_path):
+    path = tmp_path / "kept.ossnb"
+    with ossnb.load(folder, cache=path) as model:
+        model.complete(IDS, max_tokens=1)
+        assert not path.exists()
+    with ossnb.load(folder, cache=path) as model:
+        assert n_read(model.complete([*IDS, 3], max_tokens=1)) < 10
+        assert model.save_cache() == path.stat().st_size
+
+
+AT_THE_END = """
+import os, sys, ossnb
+model = ossnb.load(sys.argv[1], cache=sys.argv[2])
+if len(model.scheduler.tree.all()) == 0:
+    model.complete(list(range(100)), max_tokens=1)
+    if os.fork() == 0:
+        model.forget()
+        sys.exit()  # a child does not write the file
+    os.wait()
+else:
+    print("read")
+"""
+
+
+def test_the_file_is_written_back_at_the_end_of_the_process(folder, tmp_path):
+    for expected in ("", "read\n"):
+        done = subprocess.run(
+            [sys.executable, "-c", AT_THE_END, str(folder), str(tmp_path / "kept.ossnb")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stdout == expected, done.stderr
+
+
+def test_a_small_budget_takes_what_was_used_last(file, folder, model):
+    n_bytes = 4 * model.engine.core.kv.block_bytes
+    with ossnb.load(folder, cache=file, kv_memory=n_bytes) as other:
+        assert 0 < other.n_kept_bytes <= n_bytes
+        assert n_read(other.complete([*IDS[:70], 7, 7, 9], max_tokens=1)) <= 33
+    with ossnb.load(folder, cache=file, kv_memory=0) as other:
+        assert other.n_kept_bytes == 0
+
+
+# ---- what is refused ---------------------------------------------------------------------------------------
+
+
+def test_a_file_of_another_model_or_precision_is_refused(file, folder, tmp_path):
+    with pytest.raises(CheckpointError, match=r"another precision, 'exact'; this is 'fast'; remove it"):
+        ossnb.load(folder, precision="fast", cache=file)
+    other = write_random_checkpoint(tmp_path / "other", "tiny", seed=3)
+    with pytest.raises(CheckpointError, match=r"of another model, .*model"):
+        ossnb.load(other, cache=file)
+
+
+def test_a_file_of_edited_or_copied_weights_is_refused(file, folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    with pytest.raises(CheckpointError, match="written to since, or copied"):
+        ossnb.load(copy, cache=file)
+    with ossnb.load(copy) as model:
+        model.complete(IDS, max_tokens=1)
+        model.save_cache(file)
+    weights = copy / "model.safetensors"
+    times = weights.stat()
+    with weights.open("r+b") as opened:
+        opened.seek(read_header(weights).entries["model.layers.0.self_attn.k_proj.weight"].begin)
+        opened.write(b"x")
+    os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(CheckpointError, match="written to since, or copied"):
+        ossnb.load(copy, cache=file)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_is_refused_or_gives_the_same_answer(file, folder, seed, model):
+    data, rng = bytearray(file.read_bytes()), np.random.default_rng(seed)
+    if seed % 4 == 0:
+        data = data[: rng.integers(0, len(data))]
+    else:
+        begin = 0 if seed % 4 == 1 else len(data) // 4 * (seed % 4)
+        data[begin + int(rng.integers(0, min(len(data) - begin, 3000)))] ^= 1 << int(rng.integers(0, 8))
+    file.write_bytes(data)
+    before = model.n_kept_bytes
+    with pytest.raises(CheckpointError, match=r"kept\.ossnb"):
+        model.load_cache(file)
+    assert model.n_kept_bytes == before
+
+
+def test_what_is_no_such_file_is_refused(model, folder, tmp_path):
+    for path, match in (
+        (tmp_path / "missing", "cannot be read"),
+        (tmp_path, "cannot be read|no plain file"),
+        (folder / "model.safetensors", "no file of kept keys and values"),
+    ):
+        with pytest.raises(CheckpointError, match=match):
+            model.load_cache(path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="no plain file"):
+        model.load_cache(tmp_path / "pipe")
+    for path in (3, "", None):
+        with pytest.raises(ValueError, match="must be a path"):
+            model.load_cache(path)
+    with pytest.raises(ValueError, match="without cache="):
+        model.save_cache()
+    with pytest.raises(FileNotFoundError):
+        model.save_cache(tmp_path / "no such folder" / "kept.ossnb")
+
+
+def test_an_empty_cache_can_be_written_and_read(model, tmp_path):
+    model.save_cache(tmp_path / "kept.ossnb")
+    assert model.load_cache(tmp_path / "kept.ossnb") == 0
