@@ -221,7 +221,7 @@ def test_signatures_show_every_setting_with_its_default(door, defaults):
     shown = inspect.signature(door).parameters
     assert {name: shown[name].default for name in defaults} == defaults
     assert not {"options", "sampling"} & shown.keys()
-    assert list(shown)[-1] == "max_reasoning_tokens"
+    assert list(shown)[-1] == "drafts"
     assert inspect.iscoroutinefunction(door) == (door.__name__ == "agenerate")
 
 

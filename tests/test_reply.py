@@ -68,6 +68,8 @@ def test_speeds_are_counts_over_times_and_zero_where_nothing_ran():
         decode_bytes=6_000_000_000,
     )
     assert (stats.prefill_tok_s, stats.decode_tok_s, stats.gb_s) == (160.0, 5.0, 3.0)
+    drafted = dataclasses.replace(stats, n_decode_steps=4, n_drafted_tokens=9, n_accepted_tokens=6)
+    assert drafted.decode_tok_s == 5.0, "ten tokens after the first, in four passes"
     assert (Stats().prefill_tok_s, Stats().decode_tok_s, Stats().gb_s) == (0.0, 0.0, 0.0)
 
 
@@ -146,7 +148,7 @@ replies = st.builds(
     logprobs=st.lists(tokens_told, max_size=2),
     finish_reason=st.sampled_from(get_args(FinishReason)),
     notes=st.lists(st.text(), max_size=2).map(tuple),
-    stats=st.builds(Stats, counts, counts, counts, counts, finite, finite, counts),
+    stats=st.builds(Stats, counts, counts, counts, counts, finite, finite, counts, counts, counts),
     sampling=samplings,
     effort=st.sampled_from([None, "low", "medium", "high"]),
     prompt_tokens=st.lists(ids, max_size=5),

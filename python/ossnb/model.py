@@ -26,6 +26,7 @@ from .engine.shared import Reading, SharedEngine
 from .engine.trace import BLOCK, Tracing, check_kinds, check_layers
 from .errors import ContextFull
 from .generation.asking import Asking
+from .generation.drafts import Drafts
 from .generation.keywords import takes
 from .generation.loop import Request
 from .generation.question import DEFAULT_EFFORT, QUESTION_DEFAULTS, Question, QuestionOptions, as_token_ids
@@ -107,6 +108,7 @@ class Model(Asking, AskingMany):
         self._weights = weights  # which bytes the files have
         self._kept_file: KeptFile | None = None
         self.kept = Kept(KEPT_BYTES)  # what views have read of replies
+        self._drafts = Drafts()
         self._origin = Origin(self)
         engine = SharedEngine(core, files)
         self._scheduler: Scheduler | None = Scheduler(engine, PrefixTree(core, _kv_bytes(kv_memory)))
@@ -187,6 +189,7 @@ class Model(Asking, AskingMany):
             device=self.device,
             notes=notes,
             origin=self._origin,
+            drafts=self._drafts,
         )
 
         def ended(reply: Reply) -> None:
@@ -467,7 +470,8 @@ class Model(Asking, AskingMany):
         self._kept_file = KeptFile(where, self.scheduler, self.cache_key)
 
     def forget(self) -> None:
-        """Free the keys and values kept from earlier prompts and replies, and what views have read of them.
+        """Free the keys and values kept from earlier prompts and replies, what views have read of them, and
+        the replies that drafts are made of.
 
         >>> model.forget(); model.n_kept_bytes
         0
@@ -475,6 +479,7 @@ class Model(Asking, AskingMany):
         self.engine.check_whole()
         self.scheduler.tree.clear()
         self.kept.clear()
+        self._drafts.clear()
 
     def close(self) -> None:
         """Free the memory; you cannot use the model any more. The end of a `with` does the same.

@@ -12,7 +12,7 @@ from ..system.text import shown
 MODEL_NAMES = "20b, 120b, a hub id, a folder or demo"
 _SETTINGS = (
     *("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_reasoning_tokens", "seed", "stop"),
-    *("effort", "instructions", "overflow"),
+    *("drafts", "effort", "instructions", "overflow"),
 )
 
 
@@ -68,6 +68,11 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="TEXT",
         help="end the answer before this text; you may repeat the flag",
+    )
+    parser.add_argument(
+        "--drafts",
+        action=argparse.BooleanOptionalAction,
+        help="guess tokens that stood before, and check several at once (default: where it pays)",
     )
     parser.add_argument(
         "--drop-oldest",

@@ -115,10 +115,11 @@ def summary(reply: Reply) -> str:
     """One line about a reply: what ran, how fast, and the seed that gives it again."""
     stats = reply.stats
     cached = f" ({stats.n_cached_tokens} cached)" if stats.n_cached_tokens else ""
+    drafted = f" ({stats.n_accepted_tokens} drafted)" if stats.n_accepted_tokens else ""
     parts = [
         reply.model,
         f"{stats.n_prompt_tokens} prompt tokens{cached}",
-        f"{stats.n_new_tokens} new",
+        f"{stats.n_new_tokens} new{drafted}",
         f"{stats.decode_tok_s:.1f} tok/s",
         f"seed {reply.seed}",
     ]

@@ -48,7 +48,7 @@ class Scheduler:
     def __init__(self, engine: SharedEngine, tree: PrefixTree) -> None:
         self.engine = engine
         self.tree = tree
-        self._last: list[weakref.ref[Ride]] = []  # who took part in the last pass
+        self.last: list[weakref.ref[Ride]] = []  # who took part in the last pass
         self._last_s = 0.0  # how long it took
         self._last_end = 0.0
 
@@ -83,7 +83,7 @@ class Scheduler:
         """Wait a moment for the rides of the last pass whose readers still take its results away."""
         deadline = self._last_end + min(GRACE * self._last_s, MOST_GRACE_S)
         while time.perf_counter() < deadline:
-            away = [ride for ref in self._last if (ride := ref()) is not None and ride.will_be_back]
+            away = [ride for ref in self.last if (ride := ref()) is not None and ride.will_be_back]
             if not away:
                 return
             time.sleep(0.0001)
@@ -104,7 +104,7 @@ class Scheduler:
             n = len(part.choosers)
             part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
             at += n
-        self._last = [weakref.ref(part.ride) for part in parts]
+        self.last = [weakref.ref(part.ride) for part in parts]
         self._last_s, self._last_end = seconds, time.perf_counter()
 
 
@@ -122,6 +122,7 @@ class Ride(Use):
         self.n_bytes = 0  # that they had to read
         self.is_aboard = False  # a pass is writing into the sequence
         self.has_left = False
+        self._n_kept: int | None = None  # tokens that are kept when it leaves; None keeps all
         self._unread: NDArray[np.int32] = np.empty(0, np.int32)
         self._choosers: tuple[_core.Chooser, ...] = ()
         self._has_news = False
@@ -141,13 +142,16 @@ class Ride(Use):
             if len(self._unread):
                 yield Progress(first, len(self.tokens), last, self.seconds)
 
-    def leave(self) -> None:
-        """End the ride, and keep the content of the sequence for later prompts. It ends at once; if a pass
-        for others is writing into the sequence, it ends after this pass."""
+    def leave(self, n_tokens: int | None = None) -> None:
+        """End the ride, and keep the content of the sequence for later prompts, or its first `n_tokens`. It
+        ends at once; if a pass for others is writing into the sequence, it ends after this pass."""
+        self._n_kept = n_tokens if n_tokens is not None else self._n_kept
         self.has_left = True
         sequence = self.sequence
         if not self.is_aboard and sequence is not None and self.engine.is_whole:
             self.sequence = None
+            if self._n_kept is not None and self._n_kept < sequence.length:
+                sequence.rewind(self._n_kept)
             self.scheduler.tree.keep(self.tokens, sequence)
             del sequence  # or its blocks could not be given up
             self.scheduler.tree.make_room(0)
@@ -181,6 +185,11 @@ class Ride(Use):
         return self._has_news or self.cancel.is_set()
 
     # ---- for the one who drives ----------------------------------------------------------------------------
+
+    @property
+    def n_aboard(self) -> int:
+        """How many rides took part in the last pass; at least this one."""
+        return max(len(self.scheduler.last), 1)
 
     @property
     def wants_a_pass(self) -> bool:

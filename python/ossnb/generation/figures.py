@@ -54,10 +54,12 @@ class Stats:
     n_prompt_tokens: int = 0
     n_cached_tokens: int = 0  # of the prompt, taken from an earlier generation
     n_new_tokens: int = 0
-    n_decode_steps: int = 0  # forward calls after the prompt's
+    n_decode_steps: int = 0  # passes after the prompt's
     prefill_s: float = 0.0
     decode_s: float = 0.0
     decode_bytes: int = 0
+    n_drafted_tokens: int = 0  # that passes read as a guess
+    n_accepted_tokens: int = 0  # of them, those that were right and saved a pass
 
     @property
     def prefill_tok_s(self) -> float:
@@ -67,7 +69,7 @@ class Stats:
     @property
     def decode_tok_s(self) -> float:
         """Tokens generated a second after the first."""
-        return _rate(self.n_decode_steps, self.decode_s)
+        return _rate(self.n_decode_steps + self.n_accepted_tokens, self.decode_s)
 
     @property
     def gb_s(self) -> float:
@@ -95,6 +97,8 @@ class Stats:
             prefill_s=found.number("prefill_s"),
             decode_s=found.number("decode_s"),
             decode_bytes=found.integer("decode_bytes"),
+            n_drafted_tokens=found.integer("n_drafted_tokens"),
+            n_accepted_tokens=found.integer("n_accepted_tokens"),
         )
 
 

@@ -31,6 +31,7 @@ PEER_NAMES = {
     "max_reasoning_tokens": ("reasoning_budget", "thinking_budget", "budget_tokens", "max_thinking_tokens"),
     "stop": ("stop_sequences", "stop_strings", "stop_token_ids", "eos_token_id"),
     "repetition_penalty": ("repeat_penalty",),
+    "drafts": ("draft_model", "prompt_lookup_num_tokens", "speculative", "speculative_config"),
     "logprobs": ("top_logprobs", "n_probs"),
     "overflow": ("truncation", "context_overflow", "truncate_prompt", "context_overflow_policy"),
     "seed": ("random_seed", "random_state"),

@@ -21,6 +21,7 @@ from ..harmony.prompt import answer_header, end_of_thought
 from ..harmony.stops import StopStrings
 from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
 from ..system.text import counted
+from .drafts import Drafts
 from .question import Question
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
@@ -40,6 +41,7 @@ class Request:
     device: str = "cpu"
     notes: tuple[str, ...] = ()  # about the prompt
     origin: Origin = field(default_factory=Origin)
+    drafts: Drafts = field(default_factory=Drafts)
 
     @property
     def sampling(self) -> Sampling:
@@ -118,15 +120,22 @@ class Generation:
         self._reasoning: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[TokenLogprob] = []
-        self._n_decode_steps = self._decode_bytes = 0
+        self._n_decoded = self._decode_bytes = 0
         self._decode_s = 0.0
         self._n_reasoning = 0  # tokens of thoughts
         self._notes = request.notes  # beside the reader's
         self.wants_answer = False  # set it, from any thread, to end the thought
         self.n_cached = 0  # tokens of the prompt whose keys and values were there
         self.prefill_s = 0.0  # seconds of passes for the prompt so far
+        self.n_drafted = 0  # tokens that passes read as a draft
+        self.n_accepted = 0  # of them, those that saved a pass
         self.on_logits: Callable[[NDArray[np.float32]], None] | None = None
         self.finish_reason: FinishReason | None = None  # why it ended; None while it goes on
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """The prompt and the reply so far."""
+        return self._tokens
 
     @property
     def n_written(self) -> int:
@@ -138,13 +147,17 @@ class Generation:
         if self.finish_reason is not None:
             return None
         begun = self._begun if self._n_read == 0 else []
-        chooser = _core.Chooser(
+        tokens = [*self._tokens[self._n_read :], *begun]
+        return Feed(self._n_read, tokens, (self.chooser(self._n_read + len(tokens)),))
+
+    def chooser(self, position: int) -> _core.Chooser:
+        """Say how the token at a position is chosen."""
+        return _core.Chooser(
             self._sampler,
-            len(self._tokens) + len(begun),
+            position,
             n_top=self._request.sampling.logprobs,
             keeps_logits=self.on_logits is not None,
         )
-        return Feed(self._n_read, [*self._tokens[self._n_read :], *begun], (chooser,))
 
     def take(self, choices: Sequence[_core.Choice], seconds: float, n_bytes: int) -> Iterator[Event]:
         """Take the choices for the last feed and their cost; yield the events they mean."""
@@ -156,7 +169,7 @@ class Generation:
             self._n_read = len(self._tokens)
             self._decode_s += seconds
             self._decode_bytes += n_bytes
-            self._n_decode_steps += 1
+            self._n_decoded += 1
         if self.finish_reason is None:
             yield from self._append(choices[0])
             if self.finish_reason is None and self._has_thought_enough():
@@ -319,7 +332,9 @@ class Generation:
                 n_prompt_tokens=n_prompt,
                 n_cached_tokens=min(self.n_cached, n_prompt),
                 n_new_tokens=self.n_written,
-                n_decode_steps=self._n_decode_steps,
+                n_decode_steps=self._n_decoded - self.n_accepted,
+                n_drafted_tokens=self.n_drafted,
+                n_accepted_tokens=self.n_accepted,
                 prefill_s=self.prefill_s,
                 decode_s=self._decode_s,
                 decode_bytes=self._decode_bytes,

@@ -15,6 +15,7 @@ from ..engine.feed import Feed
 from ..engine.scheduler import PASS_ROWS, Progress, Ride, Scheduler
 from ..errors import Interrupted
 from ..system.text import counted
+from .ahead import Ahead
 from .loop import Generation, Request
 from .record import Event, FinishReason, Reply
 
@@ -46,6 +47,7 @@ class Course:
     ) -> None:
         self.generation = Generation(request)
         self.ride: Ride = scheduler.ride("about to begin an answer")
+        self._ahead = Ahead(self.ride, self.generation, request)
         self.reply: Reply | None = None
         self.close_reason: FinishReason = "cancelled"
         self._request = request
@@ -53,14 +55,14 @@ class Course:
 
     def events(self) -> Generator[Event, None, None]:
         """Generate."""
-        generation, ride = self.generation, self.ride
+        generation, ride, ahead = self.generation, self.ride, self._ahead
         try:
             yield from (Event("note", note) for note in self._request.notes)
             while (feed := generation.feed()) is not None:
                 if ride.cancel.is_set():
                     raise _core.Cancelled
                 yield from self._read(feed)
-                yield from generation.take(ride.choices, ride.seconds, ride.n_bytes)
+                yield from generation.take(ahead.choices, ahead.seconds, ahead.n_bytes)
         except _core.Cancelled:
             generation.finish_reason = "cancelled"
         except GeneratorExit:
@@ -81,8 +83,9 @@ class Course:
         if self.reply is not None:
             return [], self.reply
         events = [*self.generation.end(reason)]
-        self.ride.leave()
+        self._ahead.leave()
         reply = self.reply = self.generation.reply()
+        self._request.drafts.keep(reply.prompt_tokens, reply.tokens)
         if self._on_end is not None:
             self._on_end(reply)
         return events, reply
@@ -110,7 +113,7 @@ class Course:
         self.generation.wants_answer = True
 
     def _read(self, feed: Feed) -> Iterator[Event]:
-        for progress in self.ride.read(feed):
+        for progress in self._ahead.read(feed):
             if feed.at > 0:
                 self.ride.doing = f"writing an answer, {counted(self.generation.n_written, 'token')} so far"
                 continue

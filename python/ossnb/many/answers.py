@@ -193,8 +193,9 @@ class Answers:
         return int.from_bytes(hashlib.sha256(f"{self.seed}:{key}".encode()).digest()[:4], "big")
 
     def _key(self, question: Question) -> str:
-        """Return a name for the question and the model, the same in every process; the seed is not in it."""
-        settings = {**question.sampling.to_dict(), "seed": None}
+        """Return a name for the question and the model, the same in every process; the seed is not in it,
+        nor are drafts, which change no answer."""
+        settings = {**replace(question.sampling, drafts=None).to_dict(), "seed": None}
         content = [
             [message.to_dict() for message in question.messages],
             [question.instructions, question.effort, list(question.tools), settings],

@@ -108,6 +108,8 @@ FLAGS = (
     ),
     Flag("--seed", "the same seed gives the same text (default: drawn, and shown)", _whole, "N"),
     Flag("--stop", r"end the answer before this text; you may repeat the flag; \n and \t work", _unescaped),
+    Flag("--drafts", "guess tokens that stood before, even where that may not pay", metavar=""),
+    Flag("--no-drafts", "guess none; the text is the same with and without", metavar=""),
     Flag("--n", "write N answers, with N seeds, and show them side by side", _whole, "N"),
     Flag("--map", "ask for each row of this variable: {column} in the prompt is its value", metavar="NAME"),
     Flag(
@@ -142,7 +144,17 @@ _TYPED = {
 _SPACES = "\u00a0\u2007\u202f\u3000"  # that do not break a line
 _INSERTED = re.compile(r"\{\{.*?\}\}")
 _CHATTY = {"chat", "effort", "instructions", "tool", "approve", "drop_oldest"}
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_reasoning_tokens", "seed", "stop")
+_SAMPLING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "max_tokens",
+    "max_reasoning_tokens",
+    "seed",
+    "stop",
+    "drafts",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +237,10 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     if unknown:
         raise ValueError(_unknown_word(unknown[0]))
     given = {key: value for key, value in vars(found).items() if value is not None and value is not False}
+    if given.pop("no_drafts", False):
+        if "drafts" in given:
+            raise ValueError("--drafts and --no-drafts exclude each other; give one")
+        given["drafts"] = False
     if name and "out" in given:
         raise ValueError(f"the reply has two names: `{name} <<` and --out {given['out']}; give one")
     if out := given.get("out", name):
