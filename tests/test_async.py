@@ -327,7 +327,7 @@ def test_a_timeout_keeps_the_partial_text_on_the_stream_and_on_the_error():
 
     async def ask(limit):
         reached, go = hold_at(model, 12)
-        stream = model.astream("Hi")
+        stream = model.astream("Hi", drafts=False)
         cancel = stream.cancel
         stream.cancel = lambda: (cancel(), go.set())  # as the engine's call ends when it is cancelled
         with pytest.raises(TimeoutError) as caught:

@@ -72,7 +72,7 @@ VARIABLE = [
     (r"\d+(\.\d+)?(?= (tok/s|GB/s|MB/s|s|ms)\b)", "N"),  # times and speeds
     (r"(?<=_s=)[\d.e-]+", "N"),
     (r" · \d+ of \d+ drafted tokens? kept", ""),  # drafts are made where they pay, and that is timed
-    (r"(?<=(?:decode_steps|decode_bytes|fted_tokens|pted_tokens)=)\d+", "N"),
+    (r"(n_decode_steps|decode_bytes|n_drafted_tokens|n_accepted_tokens)=\d+", r"\1=N"),
     (r"(?<=\bseed )\d{5,}", "N"),  # one that nobody gave
     (r"(?<=threads=)\d+", "N"),
     (r"(\d\.\d{4})\d+", r"\1"),  # NumPy's last digits

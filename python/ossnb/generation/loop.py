@@ -22,6 +22,7 @@ from ..harmony.stops import StopStrings
 from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
 from ..system.text import counted
 from .drafts import Drafts
+from .loops import found_loop
 from .question import Question
 from .record import Event, FinishReason, Origin, Reply, Stats, TokenLogprob
 from .sampling import Sampling
@@ -123,6 +124,7 @@ class Generation:
         self._n_decoded = self._decode_bytes = 0
         self._decode_s = 0.0
         self._n_reasoning = 0  # tokens of thoughts
+        self._thought: list[int] = []  # the tokens of the open one
         self._notes = request.notes  # beside the reader's
         self.wants_answer = False  # set it, from any thread, to end the thought
         self.n_cached = 0  # tokens of the prompt whose keys and values were there
@@ -172,8 +174,8 @@ class Generation:
             self._n_decoded += 1
         if self.finish_reason is None:
             yield from self._append(choices[0])
-            if self.finish_reason is None and self._has_thought_enough():
-                yield from self._end_thought()
+            if self.finish_reason is None and (note := self._why_enough()) is not None:
+                yield from self._end_thought(note)
 
     def end(self, reason: FinishReason) -> Iterator[Event]:
         """End here, for `reason` if there was no reason yet; yield the events that were still held back."""
@@ -221,15 +223,27 @@ class Generation:
                 return
 
     def _count(self, token: int) -> None:
-        self._n_reasoning += self._reader.is_thinking and token not in ENDS
+        if self._reader.is_thinking and token not in ENDS:
+            self._n_reasoning += 1
+            self._thought.append(token)
+        else:
+            self._thought.clear()
 
-    def _has_thought_enough(self) -> bool:
+    def _why_enough(self) -> str | None:
+        """Say why the open thought ends here; None where it goes on, or where there is none."""
+        if not self._reader.is_thinking:
+            return None
         most = self._request.sampling.max_reasoning_tokens
-        is_enough = self.wants_answer or (most is not None and self._n_reasoning >= most)
-        return is_enough and self._reader.is_thinking
+        so_far = f"after {counted(self._n_reasoning, 'token')}"
+        if self.wants_answer or (most is not None and self._n_reasoning >= most):
+            return f"the thought was ended {so_far}"
+        loop = found_loop(self._thought) if self._request.sampling.end_loops else None
+        if loop is None:
+            return None
+        span = counted(loop.n_tokens, "token")
+        return f"the thought wrote the same {span} {loop.times:,} times and was ended {so_far}"
 
-    def _end_thought(self) -> Iterator[Event]:
-        note = f"the thought was ended after {counted(self._n_reasoning, 'token')}"
+    def _end_thought(self, note: str) -> Iterator[Event]:
         self._notes = (*self._notes, note)
         tokens = end_of_thought()
         for token in tokens:

@@ -35,6 +35,7 @@ class SamplingOptions(TypedDict, total=False):
     seed: int | None
     logprobs: int | bool | None
     max_reasoning_tokens: int | None
+    end_loops: bool | None
     drafts: bool | None
 
 
@@ -46,6 +47,7 @@ class Sampling:
     0.7
 
     `max_reasoning_tokens` ends a thought after so many tokens, and the answer follows; 0 writes none.
+    `end_loops` ends a thought that writes the same tokens again and again, at least 6 times and 384 tokens.
     `temperature` 0 is greedy, and so is one below 1e-38. `stop` takes strings, which act on the answer's
     text, and token ids. `logprobs` n asks for the probability of every token, and for the n likeliest tokens
     of its step; True is 1. `seed` None means that a seed is drawn (`with_seed`). `drafts` lets the engine
@@ -67,6 +69,7 @@ class Sampling:
     seed: int | None = None
     logprobs: int = 0
     max_reasoning_tokens: int | None = None
+    end_loops: bool = True
     drafts: bool | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +92,7 @@ class Sampling:
             "max_reasoning_tokens": None
             if self.max_reasoning_tokens is None
             else integer("max_reasoning_tokens", self.max_reasoning_tokens, 0),
+            "end_loops": _end_loops(self.end_loops),
             "drafts": _drafts(self.drafts),
         }
         for name, value in checked.items():
@@ -190,6 +194,12 @@ def _repetition_penalty(value: Any) -> float:
 
 def _penalty(name: str, value: Any) -> float:
     return number(name, value, "in [-2, 2]", lambda x: -2 <= x <= 2)
+
+
+def _end_loops(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"end_loops must be True or False, got {shown_value(value)}")
 
 
 def _drafts(value: Any) -> bool | None:
