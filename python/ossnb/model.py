@@ -108,7 +108,7 @@ class Model(Asking, AskingMany):
         self._weights = weights  # which bytes the files have
         self._kept_file: KeptFile | None = None
         self.kept = Kept(KEPT_BYTES)  # what views have read of replies
-        self._drafts = Drafts()
+        self.drafts = Drafts()  # what drafts are made of, and what they cost
         self._origin = Origin(self)
         engine = SharedEngine(core, files)
         self._scheduler: Scheduler | None = Scheduler(engine, PrefixTree(core, _kv_bytes(kv_memory)))
@@ -189,7 +189,7 @@ class Model(Asking, AskingMany):
             device=self.device,
             notes=notes,
             origin=self._origin,
-            drafts=self._drafts,
+            drafts=self.drafts,
         )
 
         def ended(reply: Reply) -> None:
@@ -479,7 +479,7 @@ class Model(Asking, AskingMany):
         self.engine.check_whole()
         self.scheduler.tree.clear()
         self.kept.clear()
-        self._drafts.clear()
+        self.drafts.clear()
 
     def close(self) -> None:
         """Free the memory; you cannot use the model any more. The end of a `with` does the same.
