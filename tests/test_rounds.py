@@ -194,7 +194,7 @@ def told(text):
 
 def test_a_rounds_prompt_is_reused_whole():
     model = model_of_rounds(THINK + call_of('{"city": "A"}'), THINK + call_of('{"city": "B"}'), ANSWER)
-    reply = model.generate("?", tools=[weather], seed=1)
+    reply = model.generate("?", tools=[weather], seed=1, drafts=False)
     core = model.engine.core
     assert len(reply.steps) == 2
     n_read = sum(n for _, n in core.computed)

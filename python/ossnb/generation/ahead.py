@@ -57,6 +57,7 @@ class Ahead:
     def leave(self) -> None:
         """End the ride. What was read of a draft beyond the generation's own tokens is not kept."""
         self._ready.clear()
+        self._drafter = None  # its list of places is as long as the text
         self.ride.leave(self._n_sure)
 
     def _has_ready(self, feed: Feed) -> bool:
