@@ -15,6 +15,7 @@ from ossnb.generation.drafts import PAUSE, Drafter, Drafts, RowCosts, Text
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.notebook.options import parse_cell_line
 from ossnb.page.figures import stats_line
+from ossnb.system.text import counted
 from ossnb.testing import write_random_checkpoint
 
 FOX = "Repeat: the quick brown fox jumps over the lazy dog and the quick brown fox jumps over the lazy dog."
@@ -209,7 +210,7 @@ def test_stop_thinking_acts_after_the_token_that_was_read(n):
                 stream.stop_thinking()
         replies.append(stream.reply)
     assert facts(replies[0]) == facts(replies[1])
-    assert f"the thought was ended after {n} tokens" in replies[1].notes
+    assert f"the thought was ended after {counted(n, 'token')}" in replies[1].notes
 
 
 def test_logits_may_be_wanted_in_the_middle():
