@@ -26,6 +26,7 @@ SLOW = {
     "test_demo_model",
     "test_derived",
     "test_docstrings",
+    "test_forms",
     "test_hub_server",
     "test_interrupts",
     "test_kernel",

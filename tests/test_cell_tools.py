@@ -248,6 +248,27 @@ def test_an_interrupted_call_is_kept(tools, monkeypatch, capsys):
     assert "stopped" in out
 
 
+# ---- a schema ----------------------------------------------------------------------------------------------
+
+
+def test_a_cell_holds_the_answer_to_a_variable(shell, capsys):
+    ossnb.set_default_model(model_of_rounds("<|channel|>final<|message|>maybe"))
+    run(shell, "words = ['yes', 'maybe']\nclass of:\n    words = ['perhaps']\nnumber = 3", capsys)
+    result, _, err = run(shell, "%%oss reply << --schema words --seed 1\nIs 7 odd?", capsys)
+    assert result.success, err
+    assert shell.user_ns["reply"].parsed == "maybe"
+    assert run(shell, "%%oss --schema of.words --seed 1\nIs 7 odd?", capsys)[0].success
+    assert shell.user_ns["_oss"].parsed == "perhaps"
+    assert again_options(parse_cell_line("--schema words"), "--seed 1").schema == "words"
+    for line, message in [
+        ("--schema missing", "--schema names a variable of the notebook, and there is no 'missing'"),
+        ("--schema number", "schema must be a type of pydantic"),
+        ("--schema of.x", "'of.x' has no 'x'"),
+        ("--raw --schema words", "--raw continues plain text, which has no --schema"),
+    ]:
+        assert message in fails(shell, f"%%oss {line}\nHi", capsys)
+
+
 # ---- a real kernel -----------------------------------------------------------------------------------------
 
 

@@ -185,13 +185,7 @@ def test_fix_knows_the_error_from_before_the_import(shell, capsys):
     assert "IndexError: list index out of range" in shell.asked[-1][0]
 
 
-# ---- kept for later, and told ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("line", ["--schema answer.json", "--schema=x", "--seed 1 --schema Row"])
-def test_reserved_flags_say_so(shell, capsys, line):
-    said = fails(shell, f"%%oss {line}\nHi", capsys)
-    assert "--schema is reserved: " in said
+# ---- help and completion ---------------------------------------------------------------------------------
 
 
 def test_every_command_is_in_the_help(shell, capsys):
@@ -201,7 +195,6 @@ def test_every_command_is_in_the_help(shell, capsys):
         assert f"%oss {name}" in LINE_HELP
         assert name in cell_help()
     assert "--code" in cell_help()
-    assert "--schema is reserved" in cell_help()
     assert max(map(len, LINE_HELP.splitlines())) <= 110
 
 

@@ -474,7 +474,7 @@ def complete(shell, text, line=0):
         ("%%oss --effort ", ["low", "medium", "high"]),
         ("%%oss --effort=h", ["high"]),
         ("%%oss --model ", ["demo", "20b", "120b"]),
-        ("%%oss --raw --s", ["--seed", "--stop"]),
+        ("%%oss --raw --s", ["--seed", "--stop", "--schema"]),
         ("%oss ", list(SUBCOMMANDS)),
         ("%oss load demo --th", ["--threads"]),
         ("%%osso --te", []),

@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import Busy, CheckpointError, ContextFull, DeviceError, Interrupted
+from .errors import Busy, CheckpointError, ContextFull, DeviceError, Interrupted, Unparsed
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -74,7 +74,16 @@ _LAZY = {
     "unload_ipython_extension": "notebook",
 }
 
-__all__ = ["Busy", "CheckpointError", "ContextFull", "DeviceError", "Interrupted", "__version__", *_LAZY]
+__all__ = [
+    "Busy",
+    "CheckpointError",
+    "ContextFull",
+    "DeviceError",
+    "Interrupted",
+    "Unparsed",
+    "__version__",
+    *_LAZY,
+]
 
 
 def __getattr__(name: str) -> Any:

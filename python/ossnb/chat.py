@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 from .errors import Busy
+from .forms.form import Form
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
 from .generation.question import DEFAULT_EFFORT, QUESTION_DEFAULTS, Question, QuestionOptions
@@ -29,6 +30,7 @@ from .harmony.messages import (
 )
 from .harmony.tokenizer import well_formed
 from .system.arguments import integer
+from .system.fields import Fields
 from .system.files import UnfitFile, read_file, replacing
 from .system.text import shown, shown_value
 
@@ -246,6 +248,7 @@ class Chat:
             "effort": self.effort,
             "tools": list(question.tools) or None,
             "sampling": question.sampling.to_dict(),
+            **({} if question.form is None else {"form": question.form.to_dict()}),
             "messages": messages_to_json(self.messages),
         }
         text = well_formed(json.dumps(content, ensure_ascii=False, indent=1))  # a path may hold any bytes
@@ -295,7 +298,8 @@ class Chat:
         ):
             raise ValueError("tools must be a list of objects")
         sampling = Sampling.from_dict(content.get("sampling", {}))
-        options = cast(QuestionOptions, {"tools": tools, **dataclasses.asdict(sampling)})
+        form = Form.read(Fields(content["form"], "form", "form.")) if "form" in content else None
+        options = cast(QuestionOptions, {"tools": tools, "schema": form, **dataclasses.asdict(sampling)})
         chat = cls(model, instructions, effort=content.get("effort", "medium"), **options)
         messages = messages_from_json(content.get("messages"))
         chat.messages = [*as_messages(messages)] if messages else []

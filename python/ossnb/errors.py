@@ -31,6 +31,19 @@ class ContextFull(ValueError):
     """
 
 
+class Unparsed(ValueError):
+    """An answer is not in the form of its schema, as one that was cut; `text` is what there is of it.
+
+    >>> try: row = ossnb.Reply("{", sampling=ossnb.Sampling(seed=1)).parsed
+    ... except ossnb.Unparsed as error: print(error.text)
+    {
+    """
+
+    def __init__(self, message: str, text: str = "") -> None:
+        super().__init__(message)
+        self.text = text
+
+
 class Busy(RuntimeError):
     """The model computes for another caller, or the chat does; the message says where and what.
 

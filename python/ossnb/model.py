@@ -245,6 +245,7 @@ class Model(Asking, AskingMany):
             instructions=question.instructions,
             effort=question.effort or DEFAULT_EFFORT,
             tools=question.tools,
+            form="" if question.form is None else question.form.told,
         )
 
     def check_context(self, n_tokens: int, about: str = "") -> None:

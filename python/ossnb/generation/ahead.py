@@ -33,7 +33,8 @@ class Ahead:
         sampling = request.sampling
         self._end = min(request.context, len(request.prompt) + (sampling.max_tokens or request.context))
         self._drafter: Drafter | None = None
-        if sampling.drafts is not False and not sampling.has_penalties:
+        has_form = request.question.form is not None  # a mask depends on the tokens before it
+        if sampling.drafts is not False and not sampling.has_penalties and not has_form:
             self._drafter = Drafter(request.drafts, always=sampling.drafts is True)
         self._ready: deque[tuple[int, _core.Choice]] = deque()  # (drafted token that was right, choice after)
         self._n_sure = 0  # tokens that are read or being read and are no draft

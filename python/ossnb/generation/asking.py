@@ -51,6 +51,10 @@ class Asking:
         `on_step` a function that hears of each Step; `approve` "ask", or a function of a ToolCall that
         returns True, False or why not. What goes wrong in a call goes to the model as its result.
 
+        `schema` holds the answer to a pydantic model, a dataclass, a TypedDict, a JSON schema, choices, a
+        regular expression or a Lark grammar; `reply.parsed` is the object. `response_format` is OpenAI's way
+        to write it.
+
         An interrupt raises Interrupted, with the partial reply in `.reply`. Raises ContextFull if the prompt
         leaves no room for an answer, ValueError for settings out of range, TypeError for settings that do not
         exist.

@@ -19,6 +19,15 @@ PEER_NAMES = {
     "instructions": ("system", "system_prompt", "system_message", "developer"),
     "effort": ("reasoning_effort", "reasoning", "thinking", "think", "enable_thinking"),
     "tools": ("functions",),
+    "schema": (
+        "json_schema",
+        "format",
+        "output_type",
+        "response_model",
+        "text_format",
+        "guided_json",
+        "grammar",
+    ),
     "max_rounds": ("max_steps", "max_turns", "max_iterations", "max_tool_calls", "max_prediction_rounds"),
     "max_tokens": (
         "max_new_tokens",
@@ -54,17 +63,15 @@ ELSEWHERE = {
     "on_end": "stream(..., on_end=...) takes it",
 }
 
-_NO_SCHEMA = "no answer can be held to a schema yet; say in the prompt what it should look like"
+_SCHEMA = "generate(..., schema=...) takes a type, a JSON schema, choices, a regular expression or a grammar"
 _ONE_REPLY = "a call gives one reply; for several: model.samples(prompt, 3)"
 _GIVEN_FIRST = "give it first and without a name, as in {example}"
 _LOADED_FIRST = 'load it first: model = ossnb.load("20b"); model.generate(...)'
 
 # Names that peers use and that have no counterpart: what to do in place of them.
 ADVICE = {
-    "response_format": _NO_SCHEMA,
-    "schema": _NO_SCHEMA,
-    "json_schema": _NO_SCHEMA,
-    "format": _NO_SCHEMA,
+    "schema": _SCHEMA,
+    "response_format": _SCHEMA,
     "n": _ONE_REPLY,
     "num_return_sequences": _ONE_REPLY,
     "best_of": _ONE_REPLY,

@@ -15,8 +15,9 @@ from .. import _core
 from ..checkpoint.config import Config
 from ..engine.feed import Feed
 from ..errors import CheckpointError
+from ..forms.held import Held
 from ..harmony.messages import Message, ToolCall
-from ..harmony.parser import ENDS, Parser, Piece
+from ..harmony.parser import ENDS, Parser, Piece, Place
 from ..harmony.prompt import answer_header, end_of_thought
 from ..harmony.stops import StopStrings
 from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
@@ -69,6 +70,8 @@ class Reader(Protocol):
     @property
     def is_thinking(self) -> bool: ...
     @property
+    def place(self) -> Place: ...
+    @property
     def notes(self) -> tuple[str, ...]: ...
     def push(self, token: int) -> list[Piece]: ...
     def finish(self) -> list[Piece]: ...
@@ -79,6 +82,7 @@ class RawText:
     """Read tokens as nothing but text."""
 
     is_thinking = False
+    place: Place = "text"
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -121,11 +125,17 @@ class Generation:
         self._reasoning: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[TokenLogprob] = []
+        form = request.question.form
+        has_tools = bool(request.question.tools)
+        self._held = None if form is None else Held(form, request.config.vocab_size, has_tools=has_tools)
         self._n_decoded = self._decode_bytes = 0
         self._decode_s = 0.0
         self._n_reasoning = 0  # tokens of thoughts
         self._thought: list[int] = []  # the tokens of the open one
         self._notes = request.notes  # beside the reader's
+        if form is not None and form.checked_after:
+            note = f"checked only in the finished answer: {'; '.join(form.checked_after)}"
+            self._notes = (*self._notes, note)
         self.wants_answer = False  # set it, from any thread, to end the thought
         self.n_cached = 0  # tokens of the prompt whose keys and values were there
         self.prefill_s = 0.0  # seconds of passes for the prompt so far
@@ -150,14 +160,18 @@ class Generation:
             return None
         begun = self._begun if self._n_read == 0 else []
         tokens = [*self._tokens[self._n_read :], *begun]
-        return Feed(self._n_read, tokens, (self.chooser(self._n_read + len(tokens)),))
+        mask = None
+        if self._held is not None:
+            mask = self._held.mask_after(begun) if begun else self._held.mask()
+        return Feed(self._n_read, tokens, (self.chooser(self._n_read + len(tokens), mask),))
 
-    def chooser(self, position: int) -> _core.Chooser:
+    def chooser(self, position: int, mask: NDArray[np.uint32] | None = None) -> _core.Chooser:
         """Say how the token at a position is chosen."""
         return _core.Chooser(
             self._sampler,
             position,
             n_top=self._request.sampling.logprobs,
+            mask=mask,
             keeps_logits=self.on_logits is not None,
         )
 
@@ -176,6 +190,7 @@ class Generation:
             yield from self._append(choices[0])
             if self.finish_reason is None and (note := self._why_enough()) is not None:
                 yield from self._end_thought(note)
+            yield from self._put_the_only_ones()
 
     def end(self, reason: FinishReason) -> Iterator[Event]:
         """End here, for `reason` if there was no reason yet; yield the events that were still held back."""
@@ -221,6 +236,16 @@ class Generation:
             self.finish_reason = self._reason_to_stop(token)
             if self.finish_reason is not None:
                 return
+
+    def _put_the_only_ones(self) -> Iterator[Event]:
+        """Write the tokens that alone may come next; no head is computed for them, and one pass reads all."""
+        while self._held is not None and self.finish_reason is None:
+            if (token := self._held.only_one()) is None:
+                return
+            self._sampler.accept(token)
+            if self._request.sampling.logprobs:
+                self._logprobs.append(TokenLogprob(token, token_bytes(token), 0.0))
+            yield from self._put([token])
 
     def _count(self, token: int) -> None:
         if self._reader.is_thinking and token not in ENDS:
@@ -290,9 +315,10 @@ class Generation:
         if token in self._stop_ids and not ends_message:
             return []
         logprob = self._logprobs[-1] if self._logprobs else None
-        return [
-            event for piece in self._reader.push(token) for event in self._events_of(piece, token, logprob)
-        ]
+        pieces = self._reader.push(token)
+        if self._held is not None:
+            self._held.see(token, self._reader.place)
+        return [event for piece in pieces for event in self._events_of(piece, token, logprob)]
 
     def _events_of(
         self, piece: Piece, token: int | None, logprob: TokenLogprob | None = None
@@ -361,6 +387,7 @@ class Generation:
             revision=request.revision,
             precision=request.precision,
             device=request.device,
+            form=request.question.form,
             origin=request.origin,
         )
 

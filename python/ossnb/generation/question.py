@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from ..forms.form import Form, form_of
 from ..harmony.messages import Message, Prompt, as_messages
 from ..harmony.prompt import check_effort, plain_tools, read_tool
 from ..harmony.tokenizer import Tokenizer
@@ -29,6 +30,8 @@ class QuestionOptions(SamplingOptions, total=False):
     """The keywords of a question, as callers write them; instructions and effort are not among them."""
 
     tools: Sequence[Tool] | None
+    schema: Any
+    response_format: Mapping[str, Any] | None
     run_tools: bool | None
     max_rounds: int | None
     timeout: float | None
@@ -71,9 +74,9 @@ class Question:
     `messages` become Message objects. `prompt` is text, or token ids that are rendered already; it replaces
     messages, instructions and tools. `effort` None reads the answer as raw text. `begun` are the tokens of
     the reply that are written already. `tools` become plain JSON schemas; those that came as functions are in
-    `toolkit`, with the limits of their calls. `overflow` "drop_oldest" leaves out the oldest turns of a
-    conversation that outgrew its context, and a note says so; "error" raises ContextFull. A ValueError names
-    the fault.
+    `toolkit`, with the limits of their calls. `form` is what `schema` asks for. `overflow` "drop_oldest"
+    leaves out the oldest turns of a conversation that outgrew its context, and a note says so; "error" raises
+    ContextFull. A ValueError names the fault.
     """
 
     messages: tuple[Message, ...] = ()
@@ -81,6 +84,7 @@ class Question:
     effort: str | None = DEFAULT_EFFORT
     tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     toolkit: Toolkit = field(default_factory=Toolkit, hash=False)
+    form: Form | None = None
     sampling: Sampling = field(default_factory=Sampling)
     prompt: str | tuple[int, ...] | None = None
     begun: tuple[int, ...] = ()
@@ -121,10 +125,11 @@ class Question:
             "messages": tuple(as_messages(self.messages)),
             "tools": schemas,
             "toolkit": replace(self.toolkit, functions=functions),
+            "form": form_of(self.form),
         }
 
     def _checked_prompt(self, prompt: str | Iterable[int]) -> dict[str, Any]:
-        for name in ("messages", "instructions", "tools"):
+        for name in ("messages", "instructions", "tools", "form"):
             if getattr(self, name):
                 raise ValueError(f"a question has {name} or a prompt that is rendered already, got both")
         if self.effort is not None:
@@ -158,6 +163,15 @@ class Question:
         """
         given: dict[str, Any] = dict(options)
         sampling: Any = {name: given.pop(name) for name in SAMPLING_DEFAULTS if name in given}
+        schema, response_format = given.pop("schema", None), given.pop("response_format", None)
+        if schema is not None and response_format is not None:
+            raise ValueError("an answer has one form: give schema or response_format, got both")
+        if response_format is not None and not isinstance(response_format, Mapping):
+            raise ValueError(
+                "response_format must be a dict, as {'type': 'json_schema', ...}, got "
+                f"{shown_value(response_format)}; schema takes types"
+            )
+        given["form"] = form_of(response_format if schema is None else schema)
         limits = {_OF_A_TOOLKIT[name]: given.pop(name) for name in _OF_A_TOOLKIT if name in given}
         if limits:
             given["toolkit"] = Toolkit(**limits)

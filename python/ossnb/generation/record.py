@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from ..checkpoint.config import Config
 from ..engine.kept import Kept
+from ..errors import Unparsed
+from ..forms.form import Form
 from ..harmony.messages import Message, ToolCall, messages_from_json, messages_to_json
 from ..harmony.parser import places_of_thought
 from ..harmony.prompt import EFFORTS, answer_header, end_of_thought
@@ -171,6 +173,7 @@ class Reply:
     revision: str | None = None
     precision: str = ""
     device: str = ""
+    form: Form | None = None
     origin: Origin = field(default_factory=Origin, repr=False, compare=False)
 
     @property
@@ -178,6 +181,25 @@ class Reply:
         """The seed that gives the same reply again."""
         assert self.sampling.seed is not None, "a reply's sampling always has its seed"
         return self.sampling.seed
+
+    @property
+    def parsed(self) -> Any:
+        """The answer as the object of its `schema`: an instance of a type, what JSON has, a choice, a text.
+
+        >>> model.generate("Is 7 odd?", schema=["yes", "no"], temperature=0).parsed in ("yes", "no")
+        True
+
+        A reply from a file has no type, and gives what JSON has. Raises Unparsed, with the text, for an
+        answer that was cut before it was whole, ValueError for one that was asked without a schema.
+        """
+        if self.form is None:
+            raise ValueError("the answer was asked without a schema; generate(..., schema=...) takes one")
+        finals = [m for m in self.messages if m.role == "assistant" and m.channel in ("final", None)]
+        text = next((m.content for m in reversed(finals) if not m.is_call), "")
+        if self.finish_reason not in ("stop", "stop_string"):
+            where = f"the answer ended by {self.finish_reason!r} before it was whole"
+            raise Unparsed(f"{where}; so far it is {shown_value(text, 200)}", text)
+        return self.form.parse(text)
 
     # ---- looking inside, by reading the reply again with its model ---------------------------------------
 
@@ -293,6 +315,7 @@ class Reply:
             "sampling": sampling,
             "prompt_sha256": self.prompt_sha256,
             "finish_reason": self.finish_reason,
+            **({} if self.form is None else {"form": self.form.to_dict()}),
             **({"steps": [step.to_dict() for step in self.steps]} if self.steps else {}),
         }
         if settings_only:
@@ -359,6 +382,7 @@ class Reply:
             )
         seed, settings, stats = fields.any("seed"), fields.object("sampling"), fields.object("stats")
         steps = list(fields.objects("steps")) if "steps" in fields else []
+        form = fields.object("form") if "form" in fields else None
         calls, logprobs = list(fields.objects("tool_calls")), list(fields.objects("logprobs"))
         reply = cls(
             text=fields.text("text"),
@@ -379,12 +403,12 @@ class Reply:
             revision=fields.optional_text("revision"),
             precision=fields.text("precision"),
             device=fields.text("device"),
+            form=None if form is None else Form.read(form),
         )
         for call in calls:
             call.skip("name", "arguments")  # they follow from the rest
-        unknown = [
-            name for part in (fields, settings, stats, *calls, *steps, *logprobs) for name in part.unread()
-        ]
+        parts = (fields, settings, stats, *([] if form is None else [form]), *calls, *steps, *logprobs)
+        unknown = [name for part in parts for name in part.unread()]
         notes = (f"{name} comes from a newer ossnb and was left out" for name in unknown)
         return replace(reply, notes=(*reply.notes, *notes))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from .header import GIVEN, Header, read_header
 from .messages import Message, ToolCall
@@ -32,6 +32,8 @@ ENDS = frozenset({END, RETURN, CALL, ENDOFTEXT})
 
 # A header is a role, a channel, a recipient, a content type; what runs on longer is text without its marker.
 MAX_HEADER_TOKENS = 64
+
+Place = Literal["header", "between", "final", "text"]
 
 
 class Piece(NamedTuple):
@@ -78,6 +80,15 @@ class Parser:
     def is_thinking(self) -> bool:
         """Whether the next token belongs to a thought."""
         return self._header is not None and self._header.kind == "reasoning"
+
+    @property
+    def place(self) -> Place:
+        """Where the next token stands: in a "header", "between" messages, in an answer's text ("final"), in
+        any other "text"."""
+        header = self._header
+        if header is None:
+            return "between" if self._segments is None else "header"
+        return "final" if header.kind == "answer" and header.channel in ("final", None) else "text"
 
     def push(self, token: int) -> list[Piece]:
         """Take the next token; return the pieces that it completes."""

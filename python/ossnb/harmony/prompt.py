@@ -49,6 +49,7 @@ def render(
     instructions: str | None = None,
     effort: str = "medium",
     tools: Tools | None = None,
+    form: str = "",
 ) -> list[int]:
     """Render a conversation as the prompt of the assistant's next turn.
 
@@ -57,7 +58,8 @@ def render(
 
     Leading system and developer messages join `instructions` in the developer message. Later ones stay where
     they are, so none is lost. The system message carries no date, so the same words give the same prompt
-    tomorrow. The thoughts of finished turns are dropped (`drop_old_analysis`).
+    tomorrow. `form` ends the developer message: it says what form the answer must have. The thoughts of
+    finished turns are dropped (`drop_old_analysis`).
     """
     import openai_harmony as oh
 
@@ -70,8 +72,9 @@ def render(
     system = oh.SystemContent.new().with_reasoning_effort(oh.ReasoningEffort[effort.upper()])
     framed: list[tuple[Any, str | None]] = [(oh.Message.from_role_and_content(oh.Role.SYSTEM, system), None)]
     instructions = "\n\n".join(text for text in leading if text)
-    if instructions or tools:
-        framed.append(_developer_message(instructions or None, tools))
+    if instructions or tools or form:
+        frame, told = _developer_message(instructions or None, tools)
+        framed.append((frame, "\n\n".join(text for text in (told, well_formed(form)) if text)))
     for message in drop_old_analysis(messages[n_leading:]):
         if message.role in ("system", "developer"):
             framed.append(_developer_message(message.content))

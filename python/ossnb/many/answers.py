@@ -201,6 +201,8 @@ class Answers:
             [question.instructions, question.effort, list(question.tools), settings],
             [self._model.fingerprint, self._model.precision],
         ]
+        if question.form is not None:
+            content.append([question.form.to_dict()])
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 from ..engine.scheduler import Scheduler
 from ..engine.score import read_ahead
+from ..forms.form import form_of
 from ..generation.keywords import takes
 from ..generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, ready_tools
 from ..generation.record import Reply
@@ -110,6 +111,8 @@ class AskingMany:
         """
         if "tools" in options:
             options["tools"] = ready_tools(options["tools"])  # once, and not for each row
+        if "schema" in options:
+            options["schema"] = form_of(options["schema"])
 
         def question(prompt: Prompt) -> Question:
             return Question.of(prompt, instructions, effort, **options)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..forms.form import plain
 from ..generation.frame import chosen_library, table
 from ..generation.record import Reply
 from .rows import Answer
+
+
+def _parsed(reply: Reply) -> Any:
+    """The object of a reply's schema as JSON has it; None for an answer that was cut."""
+    try:
+        return plain(reply.parsed)
+    except ValueError:
+        return None
 
 
 def frame_of(answers: Sequence[Answer], library: str | None) -> Any:
@@ -29,6 +38,13 @@ def frame_of(answers: Sequence[Answer], library: str | None) -> Any:
         return ours
 
     add("answer", lambda reply: reply.text)
+    if any(answer.reply is not None and answer.reply.form is not None for answer in answers):
+        parsed = [None if answer.reply is None else _parsed(answer.reply) for answer in answers]
+        rows = [one if isinstance(one, dict) else {"parsed": one} for one in parsed]
+        for name in dict.fromkeys(
+            name for one, row in zip(parsed, rows, strict=True) if one is not None for name in row
+        ):
+            columns[f"{name}_of_answer" if name in columns else name] = [row.get(name) for row in rows]
     add("reasoning", lambda reply: reply.reasoning)
     columns["error_of_answer" if "error" in columns else "error"] = [answer.error for answer in answers]
     add("finish_reason", lambda reply: reply.finish_reason)

@@ -1,9 +1,10 @@
-"""The functions of a notebook that a cell lets the model call."""
+"""The variables of a notebook that a cell names: functions to call, and the schema of the answer."""
 
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..forms.form import Form, form_of
 from ..generation.question import ready_tools
 from ..tools.function import Function
 from .options import suggestion
@@ -28,15 +29,34 @@ def function_names(variables: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def schema_named(name: str, variables: Mapping[str, Any]) -> Form:
+    """Return the form that a variable, or one of Python's own types, asks for; ValueError for what is none.
+
+    >>> schema_named("words", {"words": ["yes", "no"]}).kind
+    'choices'
+    """
+    own = {kind.__name__: kind for kind in (int, float, bool, dict, list)}
+    found = form_of(_value(name, {**own, **variables}, "--schema names a variable of the notebook", ()))
+    if found is None:
+        raise ValueError(
+            f"--schema names a variable with a type, a JSON schema or choices, and {name!r} is None"
+        )
+    return found
+
+
 def _named(name: str, variables: Mapping[str, Any]) -> Any:
+    return _value(name, variables, "--tool names functions of the notebook", function_names(variables))
+
+
+def _value(name: str, variables: Mapping[str, Any], what: str, known: Iterable[str]) -> Any:
+    """Return a variable, or an attribute of one; `known` are suggested in place of a wrong name."""
     first, *rest = name.split(".")
     if first not in variables:
-        known = function_names(variables)
-        others = suggestion(first, known) if known else ", nor any other function"
-        raise ValueError(f"--tool names functions of the notebook, and there is no {first!r}{others}")
+        others = suggestion(first, list(known)) if known else ""
+        raise ValueError(f"{what}, and there is no {first!r}{others}")
     value = variables[first]
     for part in rest:
         if not hasattr(value, part):
-            raise ValueError(f"--tool names functions of the notebook, and {name!r} has no {part!r}")
+            raise ValueError(f"{what}, and {name!r} has no {part!r}")
         value = getattr(value, part)
     return value

@@ -40,7 +40,7 @@ from .conversations import Conversation, Places, Turn
 from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
 from .first_line import as_cell_magic
-from .functions import function_names, functions_named
+from .functions import function_names, functions_named, schema_named
 from .interpolate import caller_evaluator, interpolate
 from .next_cell import as_cell, choose
 from .options import (
@@ -121,6 +121,9 @@ class OssMagics(Magics):
         if options.tools:
             with usage_errors():
                 settings["tools"] = functions_named(options.tools, self.shell.user_ns)
+        if options.schema is not None:
+            with usage_errors():
+                settings["schema"] = schema_named(options.schema, self.shell.user_ns)
         if options.n is not None:
             self._several(asked, options.n, Question.of(asked.prompt, **settings))
             return

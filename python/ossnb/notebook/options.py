@@ -20,10 +20,6 @@ SUBCOMMANDS = (
     "again", "code", "defaults", "effort", "fix", "help", "history", "keep", "load", "reset", "restore",
     "show", "status",
 )  # fmt: skip
-RESERVED = {
-    "--schema": "no answer can be held to a schema yet; say in the prompt what it should look like",
-}
-
 _EXAMPLES = """examples:
   %%oss                                  ask the default model
   %%oss --effort high --seed 7           think longer; the same seed gives the same text
@@ -33,12 +29,13 @@ _EXAMPLES = """examples:
   %%oss --n 4 --seed 1                   write four answers and show them side by side
   %%oss table << --map df                ask for each row of the frame df
   %%oss --tool weather,calculate         let the model call these functions of the notebook
+  %%oss --schema Row                     hold the answer to this type, JSON schema or list of choices
 
 The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{
 writes {{. All other text stays unchanged. With --map, {column} inserts the row's value, and {{ writes {.
 The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats. An interrupt of the kernel
 stops the model and keeps its text so far. A chat cell that runs again, edited or not, replaces its turn
-and drops the later turns. --schema is reserved. `%oss help` lists the small commands: again,
+and drops the later turns. `%oss help` lists the small commands: again,
 code, defaults, effort, fix, history, load, reset, restore, show, status."""
 
 
@@ -117,6 +114,11 @@ FLAGS = (
         "functions that the model may call: names, with commas between; you may repeat the flag",
         metavar="NAMES",
     ),
+    Flag(
+        "--schema",
+        "hold the answer to this variable: a type, a JSON schema, choices, a compiled regular expression",
+        metavar="NAME",
+    ),
     Flag("--approve", "ask before each call of a function", metavar=""),
     Flag(
         "--drop-oldest", "leave out the oldest turns of a conversation that outgrew the context", metavar=""
@@ -143,7 +145,7 @@ _TYPED = {
 }
 _SPACES = "\u00a0\u2007\u202f\u3000"  # that do not break a line
 _INSERTED = re.compile(r"\{\{.*?\}\}")
-_CHATTY = {"chat", "effort", "instructions", "tool", "approve", "drop_oldest"}
+_CHATTY = {"chat", "effort", "instructions", "tool", "approve", "drop_oldest", "schema"}
 _SAMPLING = (
     "temperature",
     "top_p",
@@ -170,6 +172,7 @@ class CellOptions:
     n: int | None = None
     map: str | None = None
     tools: tuple[str, ...] = ()
+    schema: str | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -229,10 +232,6 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     except ValueError as error:
         advice = 'put text with spaces or apostrophes in "double quotes"'
         raise ValueError(f"{error} in {line!r}: {advice}") from None
-    if reserved := next(
-        (word.partition("=")[0] for word in words if word.partition("=")[0] in RESERVED), None
-    ):
-        raise ValueError(f"{reserved} is reserved: {RESERVED[reserved]}")
     found, unknown = _parser().parse_known_args([insert(word) for word in words])
     if unknown:
         raise ValueError(_unknown_word(unknown[0]))
@@ -255,7 +254,9 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
         settings["approve"] = "ask"
     if "drop_oldest" in given:
         settings["overflow"] = "drop_oldest"
-    flags = {key: given[key] for key in ("model", "chat", "raw", "code", "n", "map") if key in given}
+    flags = {
+        key: given[key] for key in ("model", "chat", "raw", "code", "n", "map", "schema") if key in given
+    }
     return CellOptions(settings, out=out, tools=tools, **flags)
 
 
@@ -306,6 +307,7 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
         n=more.n or first.n,
         map=more.map or first.map,
         tools=more.tools or first.tools,
+        schema=more.schema or first.schema,
     )
 
 

@@ -6,24 +6,12 @@ pydantic takes 0.2 s to import, so it is imported at the first function.
 from __future__ import annotations
 
 import inspect
-import sys
 import warnings
 from collections.abc import Callable
-from types import UnionType
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from ..harmony.tokenizer import well_formed
+from ..harmony.typed import readable, schema_of
 from ..system.text import shown
 
 if TYPE_CHECKING:
@@ -60,7 +48,7 @@ class Signature:
 
     def schema(self) -> dict[str, Any] | None:
         """Return the JSON schema of the arguments; None where there are none."""
-        return _schema(self._model) if self._parameters else None
+        return schema_of(self._model) if self._parameters else None
 
     def bind(self, raw: str) -> tuple[list[Any], dict[str, Any]]:
         """Check the arguments that a model wrote, and return them as the function takes them.
@@ -102,7 +90,7 @@ class Signature:
                 model: type[BaseModel] = create_model(name, __config__=config, **fields)
                 names = getattr(inspect.unwrap(function), "__globals__", {})
                 model.model_rebuild(_types_namespace=names)
-                _schema(model)
+                schema_of(model)
         except Exception as error:  # types may bring their own schemas, and these may raise anything
             culprit = self._culprit(told) or f"a parameter ({shown(str(error) or type(error).__name__, 200)})"
             raise ValueError(
@@ -120,7 +108,7 @@ class Signature:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     field: Any = _field(parameter, told.get(parameter.name))
-                    _schema(create_model("Probe", p=field))
+                    schema_of(create_model("Probe", p=field))
             except Exception:
                 kind = shown(inspect.formatannotation(parameter.annotation), 200)
                 return f"parameter {parameter.name!r} ({kind})"
@@ -172,57 +160,9 @@ def _field(parameter: inspect.Parameter, told: str | None) -> Any:
     return annotation, default
 
 
-def readable(hint: Any) -> Any:
-    """Return a type hint as pydantic reads it. Before Python 3.12 it takes TypedDict from typing_extensions
-    only, although both say the same here.
-
-    >>> readable(int)
-    <class 'int'>
-    """
-    if sys.version_info >= (3, 12):
-        return hint
-    if is_typeddict(hint) and type(hint).__module__ == "typing":
-        from typing_extensions import TypedDict
-
-        fields = {name: readable(kind) for name, kind in get_type_hints(hint, include_extras=True).items()}
-        optional = hint.__optional_keys__
-        made: Any = TypedDict(  # type: ignore[misc]
-            hint.__name__, {n: NotRequired[kind] if n in optional else kind for n, kind in fields.items()}
-        )
-        made.__doc__ = hint.__doc__
-        return made
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is None or origin is Literal or not any(map(_has_typed_dict, inner)):
-        return hint
-    found = tuple(readable(one) for one in inner)
-    return Union[found] if origin in (Union, UnionType) else origin[found]  # noqa: UP007
-
-
-def _has_typed_dict(hint: Any) -> bool:
-    return is_typeddict(hint) or any(map(_has_typed_dict, get_args(hint)))
-
-
 def _is_field(default: Any) -> bool:
     """Whether a default is pydantic's Field(...), which has the default in it."""
     return type(default).__name__ == "FieldInfo" and type(default).__module__ == "pydantic.fields"
-
-
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    from pydantic.json_schema import GenerateJsonSchema
-
-    class Untitled(GenerateJsonSchema):
-        """Without titles, which repeat the names."""
-
-        def field_title_should_be_set(self, schema: Any) -> bool:
-            return False
-
-    schema = model.model_json_schema(schema_generator=Untitled)
-    schema.pop("title", None)
-    for one in schema.get("$defs", {}).values():
-        one.pop("title", None)
-    for one in schema.get("properties", {}).values():
-        one.pop("title", None)
-    return schema
 
 
 def _told_errors(error: Any) -> str:

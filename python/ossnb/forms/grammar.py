@@ -1,0 +1,168 @@
+"""Grammars that say which token may come next, by llguidance; it comes with the extra "schema"."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..harmony.tokenizer import FIRST_SPECIAL, RETURN, VOCAB_SIZE, Tokenizer, token_bytes
+from ..system.text import shown
+
+if TYPE_CHECKING:
+    import llguidance
+
+# JSON as json.dumps writes it. With free whitespace a model may write line breaks for ever.
+LAYOUT: dict[str, Any] = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+KEPT = 64  # compiled grammars
+
+_reader: list[threading.Thread] = []  # of the vocabulary
+
+
+def library() -> Any:
+    """Return llguidance; an ImportError says how to get it."""
+    try:
+        import llguidance
+    except ImportError:
+        raise ImportError(
+            'schema= needs the package llguidance, which is not installed: pip install "ossnb[schema]"'
+        ) from None
+    return llguidance
+
+
+def json_grammar(schema: Mapping[str, Any], *, checks_after: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the grammar of a JSON schema, and what of the schema it cannot hold an answer to.
+
+    With `checks_after` the caller checks this in the answer; else it is a ValueError.
+
+    >>> json_grammar({"type": "object"}, checks_after=False)[1]
+    ()
+    """
+    return _json_grammar(json.dumps(schema), checks_after)
+
+
+def regex_grammar(pattern: str) -> str:
+    """Return the grammar of a regular expression, which the whole answer must match; ValueError for what is
+    none, or looks around."""
+    plain = pattern.removeprefix("^")
+    plain = plain[:-1] if plain.endswith("$") and not plain.endswith("\\$") else plain
+    grammar: str = library().LLMatcher.grammar_from_regex(plain)
+    _checked(grammar, f"schema: the regular expression {shown(pattern)!r} cannot be used")
+    return grammar
+
+
+def lark_grammar(text: str) -> str:
+    """Return a grammar in Lark's form, checked; ValueError for what is none."""
+    library()
+    _checked(text, "schema: the Lark grammar cannot be used")
+    return text
+
+
+def choice_grammar(texts: tuple[str, ...]) -> str:
+    """Return the grammar of a few texts, one of which is the whole answer."""
+    return "start: " + " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _json_grammar(schema: str, checks_after: bool) -> tuple[str, tuple[str, ...]]:
+    options = {**LAYOUT, "lenient": True} if checks_after else LAYOUT
+    grammar: str = library().LLMatcher.grammar_from_json_schema(schema, overrides=options)
+    return grammar, _checked(grammar, "schema: no answer can be held to it")
+
+
+def _checked(grammar: str, what: str) -> tuple[str, ...]:
+    is_error, told = library().LLMatcher.validate_grammar_with_warnings(grammar)
+    if is_error:
+        raise ValueError(f"{what}: {shown(' '.join(' '.join(told).split()), 500)}")
+    return tuple(told)
+
+
+class Matcher:
+    """What may come next in an answer, token by token.
+
+    >>> matcher = Matcher(choice_grammar(("yes", "no")))
+    >>> [matcher.may_be(token) for token in Tokenizer().encode("yes") + Tokenizer().encode("maybe")]
+    [True, False]
+    """
+
+    def __init__(self, grammar: str) -> None:
+        self._matcher = _compiled(grammar).deep_copy()
+        self._mask: NDArray[np.int32] | None = None
+
+    def take(self, token: int) -> None:
+        """Go on by a token that was written."""
+        self._mask = None
+        self._matcher.consume_token(token)
+
+    def mask(self, n_vocab: int = VOCAB_SIZE) -> NDArray[np.uint32]:
+        """Return a bit for each token that may come, [V / 32 rounded up]; ValueError where none may."""
+        from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+
+        if self._mask is None:
+            mask = allocate_token_bitmask(1, VOCAB_SIZE)
+            fill_next_token_bitmask(self._matcher, mask, 0)
+            self._mask = mask[0]
+        if self._matcher.is_error() or not self._mask.any():
+            why = self._matcher.get_error() or "no token may follow"
+            raise ValueError(f"the answer cannot go on in the form of its schema: {shown(why, 300)}")
+        words = np.zeros(-(-n_vocab // 32), np.uint32)
+        n = min(len(words), len(self._mask))
+        words[:n] = self._mask[:n].view(np.uint32)
+        return words
+
+    def may_be(self, token: int) -> bool:
+        """Whether a token may come next."""
+        return bool(self.mask()[token // 32] >> (token % 32) & 1)
+
+    def only_one(self) -> int | None:
+        """Return the token that must come next, if there is only one."""
+        mask = self.mask()
+        at = np.flatnonzero(mask)
+        if len(at) != 1 or (word := int(mask[at[0]])) & (word - 1):
+            return None
+        return int(at[0]) * 32 + word.bit_length() - 1
+
+
+def prepare() -> None:
+    """Begin to read the vocabulary for grammars, which takes a second or two, in the background."""
+    if _vocabulary.cache_info().currsize == 0 and not _reader:
+        reader = threading.Thread(target=_vocabulary, name="ossnb, vocabulary for schemas", daemon=True)
+        _reader.append(reader)
+        with contextlib.suppress(RuntimeError):  # no more threads: it is read when it is needed
+            reader.start()
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _compiled(grammar: str) -> llguidance.LLMatcher:
+    while _reader and _reader[-1].is_alive():  # in short steps, for an interrupt; a fork has no such thread
+        _reader[-1].join(0.05)
+    matcher: llguidance.LLMatcher = library().LLMatcher(_vocabulary(), grammar)
+    if matcher.is_error():
+        raise ValueError(f"the schema cannot be used: {shown(matcher.get_error(), 500)}")
+    return matcher
+
+
+@functools.cache
+def _vocabulary() -> llguidance.LLTokenizer:
+    wrapper = library().TokenizerWrapper(_Vocabulary())
+    found: llguidance.LLTokenizer = library().LLTokenizer(wrapper, n_vocab=VOCAB_SIZE, eos_token=[RETURN])
+    return found
+
+
+class _Vocabulary:
+    """gpt-oss's vocabulary as llguidance wants it."""
+
+    eos_token_id, bos_token_id = RETURN, None
+
+    def __init__(self) -> None:
+        self.tokens = [token_bytes(token) for token in range(VOCAB_SIZE)]
+        self.special_token_ids = list(range(FIRST_SPECIAL, VOCAB_SIZE))
+
+    def __call__(self, text: str) -> list[int]:
+        return Tokenizer().encode(text)
