@@ -34,9 +34,9 @@ class ContextFull(ValueError):
 class Unparsed(ValueError):
     """An answer is not in the form of its schema, as one that was cut; `text` is what there is of it.
 
-    >>> try: row = ossnb.Reply("{", sampling=ossnb.Sampling(seed=1)).parsed
-    ... except ossnb.Unparsed as error: print(error.text)
-    {
+    >>> try: answer = model.generate("Is 7 odd?", schema=["yes", "no"], max_tokens=3).parsed
+    ... except ossnb.Unparsed: print("cut off")
+    cut off
     """
 
     def __init__(self, message: str, text: str = "") -> None:
