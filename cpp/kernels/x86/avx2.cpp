@@ -40,16 +40,18 @@ static inline __m256i add_term(__m256i sum, int term, __m256i pairs) {
   return term == 0 ? wide : _mm256_add_epi32(term == 2 ? _mm256_slli_epi32(sum, 8) : sum, wide);
 }
 
-// Integer dots of two groups (one 32-byte load) with one row of activations: eight lanes, four for each
-// group.
+// Four pair sums of a row fit 16 bits (see tile_dots), so rows are interleaved before they are widened.
 template <Terms terms>
-static inline __m256i dot_pair(__m256i even, __m256i odd, const std::int8_t* q, const QuantLayout& layout) {
+static inline __m256i dot_two_rows(const __m256i (&even)[2], const __m256i (&odd)[2], const std::int8_t* q,
+                                   const QuantLayout& layout) {
   __m256i sum = _mm256_setzero_si256();
 #pragma GCC unroll 3
   for (int term = 0; term < static_cast<int>(terms); ++term, q += layout.term_stride) {
     const __m256i xe = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
     const __m256i xo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + layout.half_stride));
-    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(even, xe), _mm256_maddubs_epi16(odd, xo));
+    const __m256i a = _mm256_add_epi16(_mm256_maddubs_epi16(even[0], xe), _mm256_maddubs_epi16(odd[0], xo));
+    const __m256i b = _mm256_add_epi16(_mm256_maddubs_epi16(even[1], xe), _mm256_maddubs_epi16(odd[1], xo));
+    const __m256i pairs = _mm256_add_epi16(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
     sum = add_term<terms>(sum, term, pairs);
   }
   return sum;
@@ -104,7 +106,6 @@ static inline void q8_dots(const std::uint8_t* codes, const std::uint8_t* const 
 #pragma GCC unroll 8
   for (int q = 0; q < 8; ++q) {
     __m256i w[2], magnitude[2];
-    if (N == 1) __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(words + 2 * q) + 4096);
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
       w[i] = _mm256_xor_si256(_mm256_loadu_si256(words + 2 * q + i), lift);

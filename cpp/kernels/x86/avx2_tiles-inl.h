@@ -106,6 +106,10 @@ template <int N>
   }
   for (int g = 0; g < layout.n_groups; ++g) {
     __m256i dot[N][2];
+    if (t0 == 0) {  // the first tokens bring the tile, the others find it in a cache
+      for (int line = 0; line < kTileGroup; line += 64)
+        __builtin_prefetch(tile + static_cast<std::size_t>(g) * kTileGroup + line + 4096);
+    }
     q8_dots(tile + static_cast<std::size_t>(g) * kTileGroup, xs, g, layout, dot);
     const V ws = V::load_bf16(w_scale + g * kTileRows);
 #pragma GCC unroll 8

@@ -28,15 +28,21 @@ constexpr int kStepTokens = 6;
 static inline __m256i dpbusd(__m256i sum, __m256i a, __m256i b) { return _mm256_dpbusd_avx_epi32(sum, a, b); }
 
 template <Terms terms>
-static inline __m256i dot_pair(__m256i even, __m256i odd, const std::int8_t* q, const QuantLayout& layout) {
-  __m256i sum = _mm256_setzero_si256();
+static inline __m256i dot_two_rows(const __m256i (&even)[2], const __m256i (&odd)[2], const std::int8_t* q,
+                                   const QuantLayout& layout) {
+  __m256i a = _mm256_setzero_si256(), b = _mm256_setzero_si256();
 #pragma GCC unroll 3
   for (int term = 0; term < static_cast<int>(terms); ++term, q += layout.term_stride) {
-    if (term > 0) sum = _mm256_slli_epi32(sum, 8);
-    sum = dpbusd(sum, even, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q)));
-    sum = dpbusd(sum, odd, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + layout.half_stride)));
+    const __m256i xe = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
+    const __m256i xo = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + layout.half_stride));
+    if (term > 0) {
+      a = _mm256_slli_epi32(a, 8);
+      b = _mm256_slli_epi32(b, 8);
+    }
+    a = dpbusd(dpbusd(a, even[0], xe), odd[0], xo);
+    b = dpbusd(dpbusd(b, even[1], xe), odd[1], xo);
   }
-  return sum;
+  return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
 }
 
 // Adds the products of the eight words of a group from `at` of each token on.
@@ -49,7 +55,6 @@ static inline void add_words(const std::uint8_t* codes, const std::uint8_t* cons
     __m256i w0 = _mm256_loadu_si256(words + 2 * q), w1 = _mm256_loadu_si256(words + 2 * q + 1);
     pin(w0);
     pin(w1);
-    if (N == 1) __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(words + 2 * q) + 4096);
 #pragma GCC unroll 8
     for (int t = 0; t < N; ++t) {
       const __m256i b = broadcast4(xs[t] + at + q / 4 * layout.half_stride + q % 4 * 4);
