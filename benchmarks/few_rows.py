@@ -33,6 +33,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=7, help="of each case (default 7)")
     parser.add_argument("--layers", type=int, default=24, help="of the model calculated (default 24)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: every core")
+    parser.add_argument(
+        "--clock",
+        choices=("seconds", "cpu"),
+        default="seconds",
+        help="cpu: processor time, for a busy machine and one thread",
+    )
     parser.add_argument("--beside", type=Path, help="a folder with another build's package ossnb")
     parser.add_argument("--llama-bench", type=Path, help="a llama-bench of ik_llama.cpp or llama.cpp")
     parser.add_argument("--gguf", type=Path, help="the same weights for --llama-bench")
@@ -87,7 +93,7 @@ def site_packages() -> str:
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-def measure(builds: list[Build], runs: int, **case: Any) -> dict[str, Any]:
+def measure(builds: list[Build], runs: int, clock: str, **case: Any) -> dict[str, Any]:
     """Take a case's steps in turn: the figures of the first build, and how the second's times relate."""
     found = builds[0].ask(experts=True, **case)  # the first step of a kind grows buffers: not timed
     times: list[list[list[float]]] = [[] for _ in builds]
@@ -95,7 +101,7 @@ def measure(builds: list[Build], runs: int, **case: Any) -> dict[str, Any]:
         other.ask(**case)
     for run in range(runs):
         for i in range(len(builds))[:: 1 if run % 2 == 0 else -1]:
-            times[i].append(builds[i].ask(**case)["seconds"])
+            times[i].append(builds[i].ask(**case)[clock])
     whole, one = ([pair[i] for pair in times[0]] for i in (0, 1))
     about = builds[0].about
     layer = (statistics.median(whole) - statistics.median(one)) / max(1, about["layers"] - 1)
@@ -148,7 +154,7 @@ def main() -> None:
             for rows in args.rows:
                 case = {"precision": precision, "rows": rows, "alone": kind == "prompt"}
                 limits.append(builds[0].ask(limits=True))
-                figures = measure(builds, args.runs, **case)
+                figures = measure(builds, args.runs, args.clock, **case)
                 report["steps"].append(figures)
                 print(line(figures, limits[-1]["read"], args.layers), flush=True)
     if tool:

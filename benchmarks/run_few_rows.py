@@ -40,13 +40,15 @@ class Steps:
             return [(self.start.fork(), ids, 1)]
         return [(self.start.fork(), ids[i : i + 1], 1) for i in range(rows)]
 
-    def take(self, rows: int, alone: bool) -> tuple[float, int]:
-        """Seconds of one step that chooses a token after each sequence, and the bytes that it read."""
+    def take(self, rows: int, alone: bool) -> tuple[float, float, int]:
+        """One step that chooses a token after each sequence: its seconds, those of the processor (all
+        threads), and the bytes that it read.
+        """
         feeds = self.feeds(rows, alone)
         choosers = [_core.Chooser(self.sampler, 0) for _ in feeds]
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         done = self.core.step(feeds, choosers)
-        return time.perf_counter() - start, done.n_bytes
+        return time.perf_counter() - start, time.process_time() - busy, done.n_bytes
 
     def distinct_experts(self, rows: int) -> float:
         """Experts that a layer reads for so many rows, on average."""
@@ -90,7 +92,7 @@ def main() -> None:
             continue
         whole, one = steps[asked["precision"]]
         taken = [model.take(asked["rows"], asked["alone"]) for model in (whole, one)]
-        answer: dict[str, Any] = {"seconds": [t for t, _ in taken], "bytes": [n for _, n in taken]}
+        answer: dict[str, Any] = dict(zip(("seconds", "cpu", "bytes"), zip(*taken, strict=True), strict=True))
         if asked.get("experts"):
             answer["experts"] = whole.distinct_experts(asked["rows"])
         print(json.dumps(answer), flush=True)
