@@ -56,6 +56,9 @@ ELSEWHERE = {
     "effort": "generate(..., effort=...) and chat(effort=...) take it",
     "tools": "generate(..., tools=...) and chat(tools=...) take them",
     "max_rounds": "generate(..., tools=[...], max_rounds=...) takes it",
+    "schema": "generate(..., schema=...) and chat(schema=...) take it",
+    "response_format": "generate(..., response_format=...) and chat(response_format=...) take it",
+    "timeout": "asyncio.timeout around agenerate(...) ends it, and stream.cancel() ends it too",
     "context": "load(..., context=...) takes it, in tokens",
     "threads": "load(..., threads=...) takes it",
     "precision": 'load(..., precision="fast") or "exact" takes it',
@@ -63,15 +66,12 @@ ELSEWHERE = {
     "on_end": "stream(..., on_end=...) takes it",
 }
 
-_SCHEMA = "generate(..., schema=...) takes a type, a JSON schema, choices, a regular expression or a grammar"
 _ONE_REPLY = "a call gives one reply; for several: model.samples(prompt, 3)"
 _GIVEN_FIRST = "give it first and without a name, as in {example}"
 _LOADED_FIRST = 'load it first: model = ossnb.load("20b"); model.generate(...)'
 
 # Names that peers use and that have no counterpart: what to do in place of them.
 ADVICE = {
-    "schema": _SCHEMA,
-    "response_format": _SCHEMA,
     "n": _ONE_REPLY,
     "num_return_sequences": _ONE_REPLY,
     "best_of": _ONE_REPLY,
@@ -85,7 +85,6 @@ ADVICE = {
     "do_sample": "temperature=0 always takes the likeliest token, a higher one draws",
     "greedy": "temperature=0 always takes the likeliest token, a higher one draws",
     "stream": "stream(...) gives the events one by one, generate(...) the whole reply",
-    "timeout": "asyncio.timeout around agenerate(...) ends it, and stream.cancel() ends it too",
     "tool_choice": "the model chooses; leave tools=[...] out where none may be called",
     "parallel_tool_calls": "gpt-oss makes one call at a time",
 }
