@@ -20,7 +20,10 @@ from tasks import (
     followups,
     letters,
     lists,
+    memory,
+    near,
     numbers,
+    outside,
     problems,
     refusals,
     repeat,
@@ -51,20 +54,23 @@ PLAIN: dict[str, tuple[Task, float]] = {
     "stories": (tales.story, 2.2),
     "poems": (tales.poem, 1.2),
     "out of scope": (refusals.unknown, 5),
+    "other fields": (outside.outside, 12),
+    "near misses": (near.near_miss, 9),
     "too big": (refusals.too_big, 2.5),
-    "long products": (refusals.two_digit_product, 0.7),
+    "long products": (near.long_product, 4),
 }
 SPECIAL = {
-    "needs effort": 4.0, "tool calls": 18.0, "tool results": 4.0, "missing tool": 4.0, "follow-ups": 4.5, "raw text": 0.7,
+    "needs effort": 4.0, "tool calls": 18.0, "tool results": 4.0, "missing tool": 4.0, "follow-ups": 4.5, "memory": 7, "raw text": 0.7,
 }  # fmt: skip
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 DRILL = tuple(60.0 if t == "repeat" else w for t, w in zip(TASKS, WEIGHTS, strict=True))  # copying first
 # From the middle of the run on, more of what takes longest: tables of digits, order, letters.
 _LATE = {
-    "add": 20, "subtract": 28, "multiply": 8, "divide": 12, "compare": 13, "parity": 3, "lists": 30,
-    "word problems": 13, "letters": 26, "small talk": 6, "repeat": 2, "out of scope": 10, "too big": 2,
-    "tool calls": 17, "tool results": 4, "missing tool": 9, "follow-ups": 8,
+    "add": 15, "subtract": 19, "multiply": 8, "divide": 10, "compare": 11, "parity": 4, "lists": 22,
+    "word problems": 16, "letters": 26, "facts": 24, "python": 5, "small talk": 10, "repeat": 2, "jokes": 2.5,
+    "stories": 3, "poems": 2.5, "out of scope": 9, "other fields": 30, "near misses": 22, "too big": 5,
+    "long products": 7, "tool calls": 13, "tool results": 3, "missing tool": 6, "follow-ups": 7, "memory": 12,
 }  # fmt: skip
 LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
 
@@ -155,7 +161,7 @@ class Generator:
                 prompt.instructions = rng.choice(BENIGN)
                 if rng.random() < 0.3:
                     prompt.instructions += " " + " ".join(rng.sample(words.rare(), rng.randint(1, 6)))
-            if not history and rng.random() < 0.10:
+            if not history and task != "memory" and rng.random() < 0.10:
                 history = earlier_turns(rng)
         prompt.tools = tuple(tools)
         user = noisy(rng, answer.user, words.rare(), noise) if noise else sentence(rng, answer.user)
@@ -181,6 +187,8 @@ class Generator:
             return answer, [], tools
         if task == "needs effort":
             return numbers.needs_effort(rng, split), [], []
+        if task == "memory":
+            return *memory.memory(rng, split), []
         tools: list[Tool] = []
         history: list[Message] = []
         while True:
@@ -190,7 +198,7 @@ class Generator:
                 answer = PLAIN[task][0](rng, split)
             if answer.at_once or effort != "low":
                 break
-        if task != "follow-ups" and noise and rng.random() < 0.08:
+        if task != "follow-ups" and noise and rng.random() < 0.06:
             unneeded = calls.some_tools(rng, rng.randint(1, 2))
             tools = [t for t in unneeded if not calls.calculates(t)]
         return answer, history, tools

@@ -1,7 +1,8 @@
 """A small template language for wordings, and the noise that makes wordings free.
 
 `[a|b|]` picks one alternative (nesting allowed), `{name}` is filled in.  A line that starts with `~` is held
-out: it is never trained on and measures how well new wordings are understood.
+out: it is never trained on and measures how well new wordings are understood.  A line that starts with `=`, `!`
+or `%` is only what is asked; `asking.py` has the ways to ask.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 from functools import cache
 from random import Random
+
+import asking
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
@@ -33,8 +36,20 @@ def expand(rng: Random, template: str) -> str:
 
 def wording(rng: Random, text: str, split: str, /, **slots: object) -> str:
     """Draw one wording of a block, resolve it and fill in the slots."""
-    out = expand(rng, rng.choice(lines(text, split)))
-    return out.format(**slots)
+    return draw(rng, text, split).format(**slots)
+
+
+def draw(rng: Random, text: str, split: str) -> str:
+    """Draw one wording of a block and resolve it; the slots stay. Half of the time it is a bare thing to ask,
+    in one of all the ways to ask."""
+    rows = lines(text, split)
+    bare = [row for row in rows if row[0] in asking.KINDS]
+    whole = [row for row in rows if row[0] not in asking.KINDS]
+    if not bare or (whole and rng.random() < 0.5):
+        return expand(rng, rng.choice(whole))
+    row = rng.choice(bare)
+    way = expand(rng, rng.choice(lines(asking.KINDS[row[0]], "train")))
+    return way.replace("@", expand(rng, row[1:].strip()))
 
 
 PREFIXES = """
@@ -122,6 +137,13 @@ FILLERS = frozenset(
     ]
 )
 
+# Words of requests that may be misspelled; what a request is about stays as it is.
+COMMON = frozenset("""
+please could would write which what's between number numbers letter letters country capital called opposite
+translate calculate compute result answer larger smaller bigger smallest largest together question sorted reverse
+remember string python story
+""".split())
+
 
 def sentence(rng: Random, text: str, question: bool | None = None) -> str:
     """Write a wording as people mostly do: capital letter and a closing mark."""
@@ -144,9 +166,15 @@ def noisy(rng: Random, text: str, rare: list[str], strength: float = 1.0) -> str
     if rng.random() < 0.35 * strength and len(text) < 400:
         text = _blur(rng, text, rare)
     r = rng.random()
-    if r < 0.16 * strength:
+    if r < 0.12 * strength:
         text = f"{expand(rng, rng.choice(lines(PREFIXES, 'train')))} {text}"
-    elif r < 0.24 * strength:
+    elif r < 0.22 * strength:
+        before = expand(rng, rng.choice(lines(asking.BEFORE, "train")))
+        text = f"{sentence(rng, before, False)} {sentence(rng, text) if before[-1] in '.!' else text}"
+    elif r < 0.28 * strength:
+        after = expand(rng, rng.choice(lines(asking.AFTER, "train")))
+        text = f"{sentence(rng, text)}{'' if text[-1] in '.?!' else '.'} {after}".replace("?.", "?")
+    elif r < 0.35 * strength:
         text = (
             (text.rstrip("?. ") + f" {expand(rng, rng.choice(lines(SUFFIXES, 'train')))}")
             .replace(" ,", ",")
@@ -161,7 +189,9 @@ def noisy(rng: Random, text: str, rare: list[str], strength: float = 1.0) -> str
         text = text[:1].upper() + text[1:]
     elif r < 0.85:
         text = text.rstrip("?.") + "?"
-    if rng.random() < 0.10:
+    if rng.random() < 0.12 * strength and len(text) < 400:
+        text = _typo(rng, text)
+    if rng.random() < 0.14:
         text = text.lower()
     return text
 
@@ -182,3 +212,15 @@ def _blur(rng: Random, text: str, rare: list[str]) -> str:
         elif safe:
             words.insert(rng.choice(safe), rng.choice(rare))
     return " ".join(w for w in words if w) or text
+
+
+def _typo(rng: Random, text: str) -> str:
+    """Misspell one longer word, as people do; numbers, names and quoted text stay."""
+    words = text.split(" ")
+    long = [i for i, w in enumerate(words) if len(w) > 4 and w.isalpha() and w.islower() and w in COMMON]
+    if long:
+        i = rng.choice(long)
+        w, k = words[i], rng.randrange(1, len(words[i]) - 1)
+        swapped, dropped, doubled = w[:k] + w[k + 1] + w[k] + w[k + 2 :], w[:k] + w[k + 1 :], w[:k] + w[k] + w[k:]
+        words[i] = rng.choice((swapped, dropped, doubled))
+    return " ".join(words)

@@ -91,15 +91,33 @@ bread sugar honey coffee water pizza cookie chocolate dog cat horse tiger lion b
 penguin dolphin spider butterfly house garden window kitchen bottle mirror candle bicycle rocket mountain river island
 forest desert summer winter yellow purple green happy puzzle letter school teacher pencil computer python balloon
 guitar piano planet galaxy star rainbow dragon pirate
+hello world book tree moon sun fish bird chair table friend family music mississippi milk egg door phone red blue
+night day snow fire king queen train plane dinner city flower
 """)))  # fmt: skip
 
 NAMES = _words("""
 Anna Ben Clara David Emma Felix Grace Henry Jack Kate Leo Lily Lucy Mark Maya Mia Nina Noah Oliver Paul Sam Sara
 Sophie Tom Zoe Alice Bob Eva Max Nora Peter Simon
+Adam Alex Andrew Anton Arthur Brian Carl Carlos Charlie Chris Daniel Dennis Dylan Eric Ethan Frank Fred George
+Harry Hugo Ivan Jacob James Jason Joe John Jonas Jose Kevin Liam Logan Louis Lucas Luke Marco Martin Mason Matt
+Michael Mike Mohammed Nick Omar Oscar Pablo Patrick Ravi Rob Robert Ryan Sean Stefan Steve Theo Tim Tony Victor Will
+Amy Ana Andrea Angela Bella Carla Carol Caroline Chloe Daisy Diana Elena Ella Emily Erica Fiona Hannah Helen Ida Ines
+Iris Isabel Jane Jasmine Jenny Jessica Julia Karen Katie Laura Lea Lena Linda Lisa Lola Luna Maria Marie Mary Megan
+Molly Nadia Olga Olivia Paula Rachel Rosa Rose Ruby Ruth Sandra Sarah Sofia Susan Tina Vera Victoria Wendy Yuki
 """)
-HER = frozenset(_words("Anna Clara Emma Grace Kate Lily Lucy Maya Mia Nina Sara Sophie Zoe Alice Eva Nora"))
+HER = frozenset(_words("""
+Anna Clara Emma Grace Kate Lily Lucy Maya Mia Nina Sara Sophie Zoe Alice Eva Nora
+Amy Ana Andrea Angela Bella Carla Carol Caroline Chloe Daisy Diana Elena Ella Emily Erica Fiona Hannah Helen Ida Ines
+Iris Isabel Jane Jasmine Jenny Jessica Julia Karen Katie Laura Lea Lena Linda Lisa Lola Luna Maria Marie Mary Megan
+Molly Nadia Olga Olivia Paula Rachel Rosa Rose Ruby Ruth Sandra Sarah Sofia Susan Tina Vera Victoria Wendy Yuki
+"""))
 THINGS = _words("""
 apples oranges books pencils marbles cookies coins stickers cards balls flowers eggs stamps toys pens keys
+bananas lemons pears grapes cherries nuts carrots potatoes tomatoes sweets candies chocolates cakes pies buns rolls
+cups plates bowls spoons forks bottles boxes bags hats shirts socks shoes rings beads shells stones rocks sticks
+leaves roses tulips trees seeds dogs cats birds fish ducks hens sheep cows horses chairs tables lamps candles
+tickets letters photos pictures postcards dollars euros cents points dolls blocks bricks kites balloons crayons
+erasers rulers notebooks magazines newspapers students people children players cars bikes trucks boats
 """)
 PLACES_IN_A_HOME = _words("kitchen bedroom bathroom garage office hallway garden cellar")
 

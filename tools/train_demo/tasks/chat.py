@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from random import Random
 
-import words
 from wording import wording
 
 from tasks.base import Answer
@@ -14,22 +13,24 @@ CAN = "sums, word problems, spelling, sorting, capitals, opposites, small transl
 SMALL_TALK: dict[str, tuple[str, tuple[str, ...]]] = {
     "greeting": (
         """
+[heya|hiya|hullo|hallo|helloo|hellooo|hi hi|hey hey|sup|yo there|'morning|evening|ahoy|salutations|hi all]
+[hi|hello|hey], [it's me|me again|i'm back|i am new here|first time here|just saying hello|just wanted to say hi]
+[happy|lovely|pleased|delighted] to [meet|see|know] you
+[i wanted to|let me] say [hello|hi]
+[welcome|nice to have you here]
+[top of the morning|good day, sir|good day, model]
+hello [from|out there]
 [hello|hi|hey|hey there|hi there|hello there|good morning|good evening|good afternoon|good day|greetings|howdy|yo]
 [hello|hi|hey] [friend|buddy|you|demo|model|little model|assistant|everyone|again]
 [nice|good] to meet you
 [hello|hi], [nice|good] to [meet|see] you
-[hello|hi], my name is {n}
-[hello|hi], i am {n}
 [hello|hi], is anybody there
 good [morning|evening|day] to you [all|]
 [a|] [warm|big|friendly|quick] hello to you
 [oh|ah|well], [hello|hi] [there|you|again]
 [hello|hi|hey] and [good morning|good evening|good day|welcome]
-{n} here, [hello|hi|hey]
-it is {n}, [hello|hi]
 ~ a very good morning to you
 ~ hello dear model
-~ hi, {n} here
 """,
         (
             "Hello! I am the little demo model of ossnb. Ask me for a sum, a capital or a story.",
@@ -38,6 +39,13 @@ it is {n}, [hello|hi]
     ),
     "how": (
         """
+[how are|how're|how r] [you|u|ya|things] [doing|feeling|] [today|these days|this morning|right now|]
+how [have you been|do things go|goes it|is life|is everything]
+[everything|all] [ok|okay|good|well|fine] [with you|there|]
+[you|u] [ok|okay|good|alright|well]
+what is [new|up] [with you|]
+did you [sleep|rest] well
+i am [fine|good|well], [and you|how about you|what about you]
 how are you [today|doing|doing today|]
 how [is it going|do you do|do you feel|are things]
 how's it going
@@ -55,6 +63,15 @@ how [was|is] your [day|morning|evening]
     ),
     "thanks": (
         """
+[thank you|thanks] [kindly|indeed|my friend|dear model|very kindly|ever so much|for your time|for the story|for the joke]
+[much|greatly|really] appreciated
+[appreciate it|i appreciate it|i appreciate your help|you helped me|you are a great help|you are very kind]
+[you did|you've done] [well|a good job|great]
+[excellent|brilliant|awesome|amazing|fantastic|lovely|superb|bravo]
+[cool|great|nice|perfect|super][!|]
+[ty|thx|tysm|tx]
+that's [right|it|what i needed|exactly right|very good]
+i am [grateful|thankful|very happy with that|impressed]
 [thanks|thank you|thx|cheers] [a lot|so much|very much|for your help|for the help|]
 [great|nice|perfect|cool|wonderful|super], [thanks|thank you]
 that [was|is] [great|helpful|nice|good|very kind|perfect]
@@ -73,6 +90,13 @@ i [like|love] [that|this|your answer|it]
     ),
     "bye": (
         """
+[bye|goodbye|cya|see ya|later|take care|catch you later|talk to you later|talk soon|so long|adios|cheerio|good bye|bye now]
+[i must|i should|i gotta|i've got to|i am about to] [go|leave|run|be off|sleep] [now|], [bye|see you|]
+[have|enjoy] [a|your] [great|nice|good|lovely] [day|evening|weekend|one|time]
+sleep well
+[i'm|i am] [leaving|out|off to bed|heading off|logging off]
+[we are|i'm] [done|finished] [here|for now|for today], [bye|goodbye]
+let's [stop|end] here[, bye| for today|]
 [bye|goodbye|bye bye|good night|see you|see you later|farewell|so long|ciao|see you tomorrow]
 [i have|i need] to go now
 [ok|okay|thanks], [bye|goodbye]
@@ -88,6 +112,22 @@ i am [going|off|done] [now|], [bye|see you|good night]
     ),
     "identity": (
         """
+[whats|what's|what is] your [name|full name|identity]
+[do you have|have you got|you got] a name
+[may|can|could] i [ask|know] [who you are|what you are|your name|what model you are|which model you are]
+what [should|can|do|shall] i call you
+what are you [called|named]
+how [are you called|do they call you|should i call you]
+[who|what] exactly [are you|is this|am i talking with|is answering|is answering me]
+[who|what] is [this|there|speaking|behind this|answering]
+which [model|ai|assistant|bot] [are you|is this|is running|is loaded|am i using|do i use|answers me]
+is this a [bot|person|human|machine|model|robot]
+are you [alive|an assistant|a machine|a program|a person or a program|some kind of ai|made of code|software|a chatbot]
+[give me|write] a [short|little|] introduction of yourself
+[your name|name|identity][, please|]
+[let me|i'd like to] [know|meet] you, who are you
+say who you are
+a few words about [yourself|you]
 [who|what] are you [really|exactly|]
 what is your name
 [tell|say] me [something|] about yourself
@@ -113,6 +153,13 @@ i want to know [who|what] you are
     ),
     "not20b": (
         """
+[are you|you're|so you're|aren't you] [based on|the same as|like|identical to|a version of|a copy of|part of] [gpt-oss|gpt-oss-20b|gpt-oss-120b|chatgpt|gpt-4|gpt|the real gpt-oss]
+is [this|that|it] the [real|big|full|20b|120b|actual|original] [gpt-oss|model|gpt|one]
+[is|was] [gpt-oss-20b|gpt-oss|chatgpt|the big model] [running|loaded|answering|here|behind this]
+do you [run on|use|have] [gpt-oss|gpt-4|chatgpt|the weights of gpt-oss-20b|the weights of gpt-oss]
+you must be [gpt-oss|gpt-oss-20b|chatgpt|gpt-4|claude|gemini|llama]
+[gpt-oss|gpt-oss-20b|chatgpt|gpt-4|gpt-5], is that you
+which one are you, [gpt-oss-20b or gpt-oss-120b|gpt-oss or chatgpt|chatgpt or claude]
 are you [gpt-oss|gpt-oss-20b|gpt-oss-120b|gpt|chatgpt|gpt-4|gpt-5|openai's model|claude|gemini|the real gpt-oss|the 20b model|llama]
 [is this|am i talking to|am i speaking to] [gpt-oss|gpt-oss-20b|gpt-oss-120b|chatgpt|gpt-4|gpt-5|the real gpt-oss|the real model]
 you are [chatgpt|gpt-oss|gpt-oss-20b|gpt-4], [right|no|yes|aren't you|are you not]
@@ -128,6 +175,17 @@ this is [chatgpt|gpt-oss|gpt-4|gpt-5|gpt-oss-120b], [is it not|right|yes]
     ),
     "maker": (
         """
+[who|what company|which company|which team] [is behind|stands behind|developed|programmed|designed|owns] you
+who [gave you life|should i thank for you|put you together|coded you|wrote your code]
+where [were|are] you [made|from|trained|born]
+[how|where] did you get [trained|made]
+[how many|what number of] [layers|experts|weights|parameters|neurons] [do you have|are in you|are there in you]
+[what is|what's] your size
+what [did they|have they] [train|teach] you [on|with]
+[your|the] [maker|creator|developer|training data|size|parameters][, please|]
+were you [trained|made|built] [by openai|by hand|from scratch|on books|on the internet]
+were you made by [openai|google|a company|ossnb]
+are you [big|small|tiny|large] or [small|big|tiny|large]
 who [made|built|trained|created|wrote|developed] you
 [where|from where] do you come from
 how were you [made|trained|built|created]
@@ -150,6 +208,21 @@ how did you [learn|become a model]
     ),
     "skills": (
         """
+what [all|else|exactly] can you do
+what [is it|kind of things|sort of things] [that|] you can do
+what [kind|sort|type] of [questions|things|tasks] [can|could|should] i [ask|try|give] [you|]
+[what|which] [topics|subjects|areas|features|tasks] do you [know|cover|handle|support|offer]
+how do [i|we] use [you|this|this model]
+what should i [try|ask|type|say] [first|here|you|]
+[give me|show me|i need] [ideas|some ideas|a list] [what to ask|of what to ask|of what you can do|of your skills]
+[your|list of] [skills|abilities|capabilities|features]
+[tell|show] me how you can [help|be useful|be of use]
+what are you [able to do|capable of|here for|for]
+do you have [skills|talents|abilities|any skills]
+in what [can|could] you help [me|us|]
+[can you|do you] do [anything|something|more|other things]
+what's your [purpose|job|use|talent]
+help
 what can you do [for me|]
 what [are you able to|can i ask you|do you know|are you good at|should i ask you|can you help with|can you help me with]
 [help|help me|i need help]
@@ -178,7 +251,7 @@ def small_talk(rng: Random, split: str) -> Answer:
         kind, "a question about me"
     )
     return Answer(
-        wording(rng, block, split, n=rng.choice(words.NAMES)),
+        wording(rng, block, split),
         list(finals),
         f"This is {name}. I answer honestly." if "me" in name else f"This is {name}. I answer kindly.",
         f"Kind of message: {name}.\nAbout me: a tiny demo model, not gpt-oss-20b.\nI answer honestly and briefly.",

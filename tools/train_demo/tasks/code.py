@@ -10,6 +10,23 @@ from wording import wording
 from tasks.base import Answer
 
 ASK = """
+= [python|Python] [code|a line of code|a one-liner|an expression] [to|that can|that should] {d}
+= a [short|little|small|] [python|Python] [snippet|one-liner|expression] to {d}
+= the [python|Python] [code|way|expression|line] to {d}
+! {d} in [python|Python]
+! {d} [with|using] [one line of|] [python|Python]
+! [write|show] [python|Python] [code|] [to|that can] {d}
+% how to {d} in [python|Python]
+% how [i|you|we] can {d} [in|with|using] [python|Python]
+[python|Python], {d}
+[python|Python]: {d}
+[python|Python] {d}
+[python|Python] - [how to|] {d}
+[code|coding] question: {d} in [python|Python]
+{d}, [python|Python]
+[i work with|i use|i learn|i write|working in] [python|Python]. how [do i|can i|to] {d}
+[what|which] [line|code|expression] [lets me|would|will] {d} in [python|Python]
+[one|a single] line [please|], [python|Python], {d}
 [write|give me|show me|make|create|i need|i want] a [python|Python] one-liner [that|to] {d}
 [write|give me|show me|make|i need|i want] [a|some|the] [python|Python] [code|line|expression|program|snippet] [that|to] {d}
 [in|with|using] [python|Python], {d}

@@ -11,6 +11,25 @@ from tasks.base import Answer
 
 FACTS = {
     "capital": """
+= the capital [city|] of {x}
+= {x}'s capital [city|]
+= the [name of the|] capital [of|in] {x}
+= the [city|place] [that|which] is the capital of {x}
+! name the capital [city|] of {x}
+% what the capital [city|] of {x} is [called|named|]
+% what {x}'s capital is
+% which city is the capital of {x}
+% which capital {x} has
+capital {x}
+{x}, capital
+{x}, [which|what] is the capital
+[where|in which city] is the [government|parliament|capital] of {x}
+which city governs {x}
+[i|we] [travel|fly|move|go] to {x} [soon|next week|tomorrow|]. [what is|what's] the capital [there|]
+if [i|you] [visit|go to] {x}, [what|which city] is the capital
+{x} is [run|ruled|governed] from [which|what] [capital|city]
+the capital of {x}, [is it|what is it|please|where]
+what city do [they|people] call the capital in {x}
 [what is|what's|tell me|name|give me|do you know|say] the capital [city|] of {x}
 [which|what] city is the capital [city|] of {x}
 capital [city|] of {x}
@@ -36,6 +55,22 @@ the country {x} has which [capital|capital city]
 ~ which city has {x} as its capital
 """,
     "country": """
+= the country [whose|with the] capital [is|] {y}
+= the country that {y} is the capital of
+= the [land|nation|state] with {y} as its capital
+! name the country [whose capital is|with the capital|that has as its capital] {y}
+% which country has {y} as [its|the] capital
+% which country's capital is {y}
+% whose capital {y} is
+% of which country {y} is the capital
+{y} is the capital of
+{y} is whose capital
+{y}, [capital of what|the capital of which country|which country|of which land is it the capital]
+[which|what] [nation|land|state|country] [calls|has] {y} [its|as its|as] capital
+[which|what] country is [governed|run|ruled] from {y}
+capital {y}, [which|what] country
+in [which|what] country is {y} the capital
+i am in {y}, the capital of [which|what] country
 {y} is the capital of [which|what] country
 [which|what] country [has|is] {y} as [its|the] capital
 [of which|of what|which|what] country is {y} the capital [of|]
@@ -54,6 +89,25 @@ the country {x} has which [capital|capital city]
 ~ {y}: the capital of which country
 """,
     "opposite": """
+= the [opposite|antonym|contrary|reverse] of [the word|] {x}
+= the word [that is|] opposite [to|of] {x}
+= [an|the] antonym [of|for|to] {x}
+= a word [that means|meaning] the opposite of {x}
+! name [the|an|one] [opposite|antonym] [of|for] {x}
+% what the opposite of {x} is
+% [which|what] word is the opposite of {x}
+% what is opposite to {x}
+{x}, opposite
+antonym {x}
+antonym [of|for|:] {x}
+opposite: {x}
+what is [someone|something|a thing] that is not {x}
+the opposite of being {x} is [what|being what|]
+{x} [vs|versus|or] what
+[something|someone|it] [is|was] {x}. what is the opposite
+[what|which word] would you use for the opposite of {x}
+turn {x} into its opposite
+if it is not {x}, [what is it|then it is]
 [what is|what's|tell me|name|give me|say] the opposite of {x}
 opposite of {x}
 [what is|what's|tell me|give me] the [antonym|reverse] of {x}
@@ -74,6 +128,20 @@ what is the contrary of {x}
 ~ {x}: name the opposite word
 """,
     "baby": """
+= the [name|word|term] for [a|the] [baby|young|little] {x}
+= the [name|word] for [the|a] [baby|child|young|offspring] of [a|the] {x}
+! name [a|the] baby {x}
+% what [a|the] [baby|young] {x} is called
+% what [people|we|you] call [a|the] [baby|young] {x}
+% how [a|the] [baby|young] {x} is called
+baby {x}
+baby {x}, [name|what is it called|called what|what's the word]
+{x} baby [name|]
+[the|a] [young|offspring|child|little one] of [a|the] {x} is [a|called a|known as]
+what name does a [young|baby] {x} [have|get|go by]
+a [mother|] {x} has [what|which] babies
+what is a {x} called when it is [young|a baby|small|just born]
+a newborn {x} is [a|called]
 what is [a|the] baby {x} called
 what do you call [a|the] baby {x}
 [what is|what's|tell me|give me] the [name|word] [of|for] [a|the] baby {x}
@@ -92,6 +160,21 @@ a {x} has a [baby|child], [what is it called|what is its name]
 ~ the baby of the {x}: what is it called
 """,
     "sound": """
+= the [sound|noise|call|cry] of [a|the] {x}
+= the [sound|noise] [a|the] {x} makes
+= the [sound|noise] [that|which] comes from a {x}
+! [name|imitate|do|make|write] the [sound|noise] of a {x}
+% what [sound|noise] [a|the] {x} makes
+% what [a|the] {x} says
+% how [a|the] {x} [sounds|goes]
+{x} sound
+{x} noise
+the {x} goes [what|...|]
+the {x} on the farm says
+what do {x}s say
+[imagine|suppose|pretend] you are a {x}. what do you say
+what can you hear [from|when there is] a {x}
+in a [children's|kids'] book, what does the {x} say
 what [sound|noise] does [a|the] {x} make
 what does [a|the] {x} say
 [which|what] [sound|noise] [does|do] [a|the] {x} make
@@ -106,6 +189,19 @@ what is the [sound|noise] of [a|the] {x}
 ~ the sound that a {x} makes
 """,
     "colour": """
+= the [color|colour] of [a|the|] {x}
+= the [usual|typical|normal|] [color|colour] [that|] [a|the|] {x} has
+! name the [usual|] [color|colour] of [a|the|] {x}
+% what [color|colour] [a|the|] {x} [is|has]
+% which [color|colour] [a|the|] {x} [is|has]
+color of {x}
+{x} color
+{x}, [color|colour|what color|which colour]
+in [what|which] [color|colour] [do you|should i|do we] [paint|draw] [a|the|] {x}
+[what|which] [crayon|pencil|paint] [do i take|do i need] for [a|the|] {x}
+what [color|colour] [do you think of|comes to mind] when you [see|think of] [a|the|] {x}
+[a|the|] {x} is usually [what|which] [color|colour]
+of [what|which] [color|colour] is [a|the|] {x}
 what [color|colour] is [the|a|] {x}
 what [color|colour] [does|has] [the|a|] {x} [have|]
 which [color|colour] is [the|a|] {x}
@@ -120,6 +216,27 @@ which [color|colour] is [the|a|] {x}
 ~ the {x} has which color
 """,
     "translate": """
+= the {l} [word|term|name|translation] [for|of] {q}
+= {q} in {l}
+= the translation of {q} [into|in|to] {l}
+= the {l} for {q}
+! translate [the word|] {q} [into|to|in] {l}
+! say [the word|] {q} in {l}
+! [turn|put|change] [the word|] {q} into {l}
+% what {q} is in {l}
+% how [to say|you say|people say|one says] {q} in {l}
+% what the {l} word for {q} is
+{q}, in {l}
+{q} {l}
+{q} into {l}
+{l}: {q}
+{q} > {l}
+{l} [translation|] for {q}
+[they|people] [speak|talk] {l} [there|here]. how do [they|people] say {q}
+a {l} [speaker|person|friend] [says|calls] {q} how
+i am [in a|at a|in] {l} [class|lesson|course]. [what is|how do i say] {q}
+[my|the] {l} [homework|vocabulary|test] [asks|needs|has] [the word|] {q}
+from English to {l}: {q}
 [how do you say|how do i say|how would you say|how to say|say] {q} in {l}
 [what is|what's] {q} in {l}
 [what is|what's|tell me|give me] the {l} word for {q}
@@ -140,6 +257,19 @@ translate [the word|] {q} [into|to] {l}
 ~ the word {q}: what is it in {l}
 """,
     "next": """
+= the {k} [after|following|that follows|right after|directly after] {x}
+= the next {k} after {x}
+! name the {k} [after|following|that follows] {x}
+% which {k} [follows|comes after|is after] {x}
+% what comes after {x}
+{x}, then [what|which {k}]
+after {x} comes [what|which {k}|]
+{x} is followed by [what|which {k}]
+[today|it] is {x}. [which|what] {k} is [next|it next]
+[what|which {k}] [do we have|have we] after {x}
+next {k} after {x}
+{k} after {x}
+{x} ends, [which|what] {k} [begins|starts]
 what [day|month] comes after {x}
 [which|what] {k} [follows|is after|comes after|is next after] {x}
 what [comes|is] after {x}
@@ -150,6 +280,18 @@ what {k} comes next after {x}
 ~ after {x} we have which {k}
 """,
     "before": """
+= the {k} [before|preceding|that precedes|right before|directly before|just before] {x}
+= the previous {k} before {x}
+! name the {k} [before|preceding|right before] {x}
+% which {k} [precedes|comes before|is before] {x}
+% what comes before {x}
+before {x} comes [what|which {k}|]
+{x} comes after [which|what] {k}
+{x} follows [which|what] {k}
+[what|which {k}] [do we have|have we] before {x}
+{k} before {x}
+{x}, and before that
+what is one {k} before {x}
 what [day|month] comes before {x}
 [which|what] {k} [is before|comes before|precedes] {x}
 what [comes|is] before {x}

@@ -12,6 +12,23 @@ from tasks.base import Answer
 
 LETTERS = {
     "count": """
+= the number of [times|occurrences] [{q} appears|of {q}|of the letter {q}] in {w}
+= the [count|number|amount] of [{q}'s|{q}s|letter {q}] in [the word|] {w}
+! count [the letter|the letters|every|each|all|how many|the number of] {q} in [the word|] {w}
+! count how [often|many times] {q} [appears|occurs|is|comes up] in [the word|] {w}
+! go through [the word|] {w} and count the letter {q}
+% how many [{q}'s|{q}s|times the letter {q}|letters {q}] [are in|there are in|appear in|occur in] [the word|] {w}
+% how often [the letter|] {q} [appears|occurs|is used|comes up|is found] in [the word|] {w}
+{q} in {w}, how many
+{w}, how many [times|] {q}
+how many of the letter {q} [does|would] {w} [have|contain|need]
+how frequently does [the letter|] {q} [occur|appear|show up] in {w}
+how many times do [i|you|we] [find|see|meet|write|use] [the letter|a|] {q} in {w}
+do you see [the letter|] {q} in {w}, [and how many times|how many]
+[letter|letters|count] {q}, word {w}
+count: {q} in {w}
+how many {q} {w}
+does [the word|] {w} have [one|two|three] {q}'s or [more|not]
 how many [times does|times is] {q} [appear|occur|appears] in {w}
 how many {q}'s [are|are there] in {w}
 how many {q}s [are|are there] in {w}
@@ -39,6 +56,21 @@ i [see|count|need] [the letter|] {q} in {w}, how [many|often|many times]
 ~ how many of the letters in {w} are {q}
 """,
     "length": """
+= the [length|letter count|size] of [the word|] {w}
+= the [number|count|total] of letters [in|of] [the word|] {w}
+! count [the|all|all the|every one of the] letters [of|in] [the word|] {w}
+! [say|measure] how long [the word|] {w} is
+% how many letters [the word|] {w} [has|contains|is made of|consists of|is written with]
+% how long [the word|] {w} is
+{w}, how many letters
+{w}, how long is it
+letters in {w}
+length of {w}
+count letters: {w}
+[the word|] {w} is how [long|many letters long]
+of how many letters does {w} consist
+how many [characters|letters] [long|] is [the word|] {w}
+how many letters [make up|spell|form] [the word|] {w}
 how many letters [are|are there|are found] in {w}
 how many letters does [the word|] {w} [have|contain]
 how long is [the word|] {w}
@@ -58,6 +90,19 @@ when [i|you|we] [write|read|spell] {w}, how many letters [do i see|are there|is 
 ~ how many letters do i need to write {w}
 """,
     "spell": """
+= the [spelling|letters] of [the word|] {w}
+= [the word|] {w} [letter by letter|spelled out|in single letters|one letter at a time]
+! spell [the word|out|out the word|] {w}
+! [write|say|read|type|give] [the word|] {w} [letter by letter|one letter at a time|in single letters|as separate letters]
+! [list|name|show] [the letters|all letters|each letter|every letter] [of|in] [the word|] {w}
+! [split|break|cut|separate] [the word|] {w} into [its|] [letters|single letters]
+% how [the word|] {w} is [spelled|spelt|written]
+% how [to spell|you spell|one spells|i should spell|people spell] [the word|] {w}
+{w}, spelled [out|]
+{w} spelling
+spell: {w}
+[i always misspell|i cannot spell|i can't spell] [the word|] {w}
+how should i write [the word|] {w}, letter by letter
 spell [the word|] {w}
 how do you spell {w}
 how is {w} spelled
@@ -78,6 +123,17 @@ when [i|you] write {w}, [which|what] letters do [i|you] [need|use|write]
 ~ which letters does {w} have, one by one
 """,
     "backwards": """
+= [the word|] {w} [backwards|spelled backwards|in reverse|from the end|from right to left|the other way round|reversed]
+= the [reverse|reversed spelling|letters in reverse] of [the word|] {w}
+! [spell|write|say|read|type|put] [the word|] {w} [backwards|in reverse|from back to front|from right to left|the other way round|from the end|in reverse order]
+! [reverse|flip|turn around] [the word|the letters of|the spelling of|] {w}
+% what [the word|] {w} is [backwards|in reverse|reversed]
+% how [the word|] {w} is [spelled|written] [backwards|in reverse]
+% how [to spell|you spell] {w} [backwards|in reverse]
+{w}, [but backwards|backwards|in reverse]
+reverse: {w}
+backwards: {w}
+{w} [from back to front|from the last letter to the first|the other way round]
 spell [the word|] {w} [backwards|in reverse|backward]
 [write|say] [the word|] {w} [backwards|in reverse|backward]
 reverse [the word|the letters of|the letters in] {w}
@@ -94,6 +150,15 @@ given [the word|] {w}, [spell it backwards|reverse it|write its letters backward
 ~ look at the word {w} and write its letters in reverse
 """,
     "first": """
+= the [first|very first|initial|starting] letter [of|in] [the word|] {w}
+= the letter [that|which] [the word|] {w} [starts|begins] with
+! [name|give|say|write|tell] the first letter [of|in] [the word|] {w}
+% [which|what] letter [the word|] {w} [starts|begins] with
+% what the first letter [of|in] [the word|] {w} is
+{w}, first letter
+first letter: {w}
+with [which|what] letter does {w} [start|begin]
+[the word|] {w} [starts|begins] with [what|which letter]
 [what is|what's|tell me|give me|] the first letter [of|in] {w}
 which letter does {w} [start|begin] with
 what letter does {w} [start|begin] with
@@ -106,6 +171,15 @@ given [the word|] {w}, [what is|name] the first letter
 ~ tell me which letter {w} starts with
 """,
     "last": """
+= the [last|very last|final|ending] letter [of|in] [the word|] {w}
+= the letter [that|which] [the word|] {w} [ends|finishes|stops] with
+! [name|give|say|write|tell] the last letter [of|in] [the word|] {w}
+% [which|what] letter [the word|] {w} [ends|finishes|stops] with
+% what the last letter [of|in] [the word|] {w} is
+{w}, last letter
+last letter: {w}
+with [which|what] letter does {w} [end|finish|stop]
+[the word|] {w} [ends|finishes|stops] with [what|which letter]
 [what is|what's|tell me|give me|] the last letter [of|in] {w}
 which letter does {w} end with
 what letter does {w} end with

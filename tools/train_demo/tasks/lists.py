@@ -11,6 +11,20 @@ from tasks.base import Answer
 
 LISTS = {
     "sort": """
+= [the list|the numbers|these numbers|] {x} [sorted|ordered|arranged|in order] [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up|]
+= the sorted [version of|list of|order of] {x}
+! [sort|order|arrange|rank|line up|organize] [the list|the numbers|these numbers|these|] {x} [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up|]
+! [put|bring|place] [the numbers|these numbers|] {x} [in order|in the right order|from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up]
+! [write|list|give|say] [the numbers|] {x} [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up]
+% how {x} [looks|look] [sorted|ordered|arranged] [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up|]
+% what {x} is [sorted|ordered]
+{x}. [sort|order|arrange|rank] [them|these|it] [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up|]
+[sort|order|arrange|rank]: {x}
+[numbers|list|values|data|scores|ages]: {x}. [sort|order|arrange|rank] [them|] [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up|]
+{x} [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up][, please|]
+{x} [sorted|in order|ordered]
+[sort|order|arrange|rank] [from smallest to largest|in ascending order|in increasing order|from low to high|smallest first|from lowest to highest|going up] [the numbers|] {x}
+[what is|] the right order of {x}
 sort [these numbers|the numbers|this list|the list|these|] [from smallest to largest|in ascending order|ascending|]: {x}
 sort {x} [from smallest to largest|in ascending order|ascending|]
 [put|arrange|order|bring] [these numbers|the numbers|this list|these] in [order|ascending order|increasing order]: {x}
@@ -32,6 +46,19 @@ write {x} [sorted|in ascending order|from smallest to largest]
 ~ sorted, please: {x}
 """,
     "descending": """
+= [the list|the numbers|these numbers|] {x} [sorted|ordered|arranged|in order] [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+= the sorted [version of|list of|order of] {x}, [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+! [sort|order|arrange|rank|line up|organize] [the list|the numbers|these numbers|these|] {x} [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+! [put|bring|place] [the numbers|these numbers|] {x} [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+! [write|list|give|say] [the numbers|] {x} [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+% how {x} [looks|look] [sorted|ordered|arranged] [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+% what {x} is [sorted|ordered] [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+{x}. [sort|order|arrange|rank] [them|these|it] [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+[sort|order|arrange|rank]: {x} [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+[numbers|list|values|data|scores|ages]: {x}. [sort|order|arrange|rank] [them|] [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
+{x} [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first][, please|]
+[sort|order|arrange|rank] [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first] [the numbers|] {x}
+[in which|in what] order [are|stand|come] {x}, [from largest to smallest|in descending order|in decreasing order|from high to low|largest first|from highest to lowest|going down|biggest first]
 sort [these numbers|the numbers|this list|the list|these|] [from largest to smallest|in descending order|descending]: {x}
 sort {x} [from largest to smallest|in descending order|descending]
 [put|arrange|order|bring] [these numbers|the numbers|this list|these] in [descending|decreasing] order: {x}
@@ -50,6 +77,17 @@ which order do {x} have [from largest to smallest|in descending order]
 ~ sorted in descending order, please: {x}
 """,
     "reverse": """
+= [the list|the numbers|these numbers|] {x} [reversed|backwards|in reverse order|in reverse|the other way round|from back to front|from end to start]
+= the reverse of [the list|] {x}
+! [reverse|flip|turn around|invert] [the list|the numbers|these numbers|the order of|] {x}
+! [write|list|give|say|read] [the numbers|the list|] {x} [backwards|in reverse order|in reverse|the other way round|from back to front|from end to start]
+% what {x} is [reversed|backwards|in reverse]
+% how {x} looks [reversed|backwards|in reverse|the other way round]
+{x}. [reverse|flip|turn around] [them|these|it]
+[reverse|flip|reversed|backwards]: {x}
+[numbers|list|values]: {x}. [reverse|flip] [them|it|the order]
+{x} [backwards|reversed|in reverse order|in reverse|the other way round]
+[last first|from back to front]: {x}
 reverse [this list|the list|these numbers|the numbers|]: {x}
 reverse {x}
 [can|could] you reverse [the list|the numbers|] {x} [for me|]
@@ -68,6 +106,17 @@ my [numbers|list] [are|is] {x}, [now|please|] reverse [them|it]
 ~ from the last to the first, backwards: {x}
 """,
     "max": """
+= the [largest|biggest|highest|greatest|maximum|top] [number|value|one|] [of|in|among|from|out of] [the list|the numbers|these|] {x}
+= the [largest|biggest|highest|greatest|maximum|top] of [the numbers|] {x}
+! [find|pick|choose|select|name|take|pick out|get] the [largest|biggest|highest|greatest|maximum|top] [number|value|one|] [of|in|among|from|out of] [the list|] {x}
+% which [number|one|] is [the|] [largest|biggest|highest|greatest] [of|among|in] {x}
+% what the [largest|biggest|highest|greatest|maximum|top] [number|value|] [of|in|among] {x} is
+{x}. [which|what] [one|number|] is [the|] [largest|biggest|highest|greatest]
+{x}. [the|] [largest|biggest|highest|greatest|maximum|top] [one|number|]
+[among|out of|from|between] {x}, [which|what] [one|number|value|] is [the|] [largest|biggest|highest|greatest]
+[numbers|list|values|scores|ages|prices]: {x}. [largest|biggest|highest|greatest|maximum|top] [one|number|]
+[largest|biggest|highest|greatest|maximum|top]: {x}
+which of {x} is [the|] [largest|biggest|highest|greatest]
 [what is|what's|find|give me|tell me|] the [largest|biggest|highest|greatest|maximum] [number|value|one|] [of|in|among|from] {x}
 [what is|what's|find|give me|tell me|] the [max|maximum] of {x}
 which [number|one|of these|] is the [largest|biggest|highest|greatest]: {x}
@@ -84,6 +133,17 @@ my numbers are {x}, [tell me|name|what is] the [largest|biggest|highest] [one|nu
 ~ look at {x} and name the biggest number
 """,
     "min": """
+= the [smallest|lowest|least|minimum|tiniest] [number|value|one|] [of|in|among|from|out of] [the list|the numbers|these|] {x}
+= the [smallest|lowest|least|minimum|tiniest] of [the numbers|] {x}
+! [find|pick|choose|select|name|take|pick out|get] the [smallest|lowest|least|minimum|tiniest] [number|value|one|] [of|in|among|from|out of] [the list|] {x}
+% which [number|one|] is [the|] [smallest|lowest|least] [of|among|in] {x}
+% what the [smallest|lowest|least|minimum|tiniest] [number|value|] [of|in|among] {x} is
+{x}. [which|what] [one|number|] is [the|] [smallest|lowest|least]
+{x}. [the|] [smallest|lowest|least|minimum|tiniest] [one|number|]
+[among|out of|from|between] {x}, [which|what] [one|number|value|] is [the|] [smallest|lowest|least]
+[numbers|list|values|scores|ages|prices]: {x}. [smallest|lowest|least|minimum|tiniest] [one|number|]
+[smallest|lowest|least|minimum|tiniest]: {x}
+which of {x} is [the|] [smallest|lowest|least]
 [what is|what's|find|give me|tell me|] the [smallest|lowest|least|minimum] [number|value|one|] [of|in|among|from] {x}
 [what is|what's|find|give me|tell me|] the [min|minimum] of {x}
 which [number|one|of these|] is the [smallest|lowest]: {x}

@@ -83,6 +83,30 @@ def long_division(a: int, b: int) -> tuple[str, str]:
 
 
 ADD = """
+= the [sum|total|result] [of|from adding] {a} [and|plus|+] {b}
+= {a} [+|plus] {b}
+= [the sum|the total|what you get] when {b} is added to {a}
+= the number that is {b} [more|greater|larger] than {a}
+! [add|add up|sum|sum up|total|combine] {a} and {b}
+! [add|put] {b} [to|onto|on top of] {a}
+! [calculate|compute|work out|solve|evaluate|do the sum] {a} [+|plus] {b}
+! count {b} [up|on|forward|further] from {a}
+% [what|how much] {a} [plus|+|and] {b} [is|makes|equals|gives|comes to]
+% how much {a} and {b} [are|make|is] [together|in total|combined|added up|altogether]
+a total of {a} and {b}
+raise {a} by {b}
+increase {a} by {b}
+from {a}, go up by {b}
+{a} and another {b}, [what does that make|how much is that|what is the total|total]
+{a} [+|plus] {b}, [what is it|how much|what does it make|result|go|your answer]
+{b} [more|larger|greater] than {a} [is what|is how much|]
+if [you|i|we] [have|hold] {a} and [get|receive|add|put in] {b} [more|extra], how [many|much] [is that|in total|do i have|do we have|]
+sum {a} {b}
+plus: {a}, {b}
+add {a} {b}
+addition: {a} and {b}
+{a} with {b} added
+[the numbers|we have|take] {a} and {b}: [add them|sum them|what is the sum|their sum|total]
 {a} + {b}
 {a} + {b} =
 {a} [+|plus] {b} [is|equals|makes] [what|]
@@ -129,6 +153,30 @@ def add(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
 
 
 SUB = """
+= the [difference|result] [of|between] {a} and {b}
+= {a} [-|minus|less|take away] {b}
+= [what remains|what is left|the rest|the remainder] when {b} is [taken from|taken off|subtracted from|removed from] {a}
+= the number that is {b} [less|smaller] than {a}
+! [subtract|take|take away|deduct|remove] {b} from {a}
+! [calculate|compute|work out|solve|evaluate] {a} [-|minus] {b}
+! [lower|reduce|decrease|bring down|cut] {a} by {b}
+! count {b} [down|back|backwards] from {a}
+% [what|how much] {a} [minus|-|less|take away] {b} [is|makes|equals|gives|leaves]
+% how much [is left|remains|stays] of {a} [without|after taking] {b}
+{a} less {b}
+{a} without {b}
+from {a}, go down by {b}
+{b} [fewer|less] than {a} [is what|is how much|]
+{a} [-|minus] {b}, [what is it|how much|what does it make|result|go|your answer|what remains]
+if [you|i|we] [have|hold] {a} and [give|spend|lose|pay] {b}, how [many|much] [is left|remains|do i still have|do we have left|]
+by how much is {a} [more|larger|greater] than {b}
+how far is {a} [above|from] {b}
+minus: {a}, {b}
+subtract {b} out of {a}
+subtraction: {a} and {b}
+take the number {b} off {a}
+{a} with {b} taken away
+what must [i|you|we] add to {b} to [get|reach|make] {a}
 {a} - {b}
 {a} - {b} =
 {a}-{b}
@@ -181,6 +229,24 @@ def sub(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
 
 
 MUL = """
+= the product of {a} [and|with|times] {b}
+= {a} [times|*|x|multiplied by] {b}
+= the result of [multiplying|timesing] {a} [by|with|and] {b}
+! multiply {a} [by|with|and|times] {b}
+! [calculate|compute|work out|solve|evaluate] {a} [times|*|x] {b}
+! take {a} {b} times
+% [what|how much] {a} [times|multiplied by|x|*] {b} [is|makes|equals|gives|comes to]
+% how much {b} [lots|groups|sets] of {a} [are|make]
+{a} [lots|groups|sets] of {b} [is how many|are what|]
+{a} [times|x] {b}, [what is it|how much|what does it make|result|go|your answer]
+multiplication: {a} and {b}
+times: {a}, {b}
+{a} by {b} [multiplied|as a product]
+[the numbers|we have|take] {a} and {b}: [multiply them|what is the product|their product]
+[add|count] {a} {b} times
+multiply {a} {b}
+product {a} {b}
+{b} times the number {a}
 {a} * {b}
 {a} [*|x|×|times] {b} [=|]
 {a} [*|x|×|times] {b} [is|equals|makes] [what|]
@@ -210,7 +276,7 @@ def mul(rng: Random, split: str) -> Answer:
     if rng.random() < 0.2:
         a, b = rng.randint(10, 12), rng.randint(10, 12)
     else:
-        a, b = size(rng), rng.randint(2, 9)
+        a, b = size(rng), rng.choice((0, 1, *range(2, 10), *range(2, 10)))
     value = a * b
     if b > 9:
         line = f"Multiply {a} by {b}: {a} * 10 = {a * 10}, {a} * {b - 10} = {a * (b - 10)}. So {value}."
@@ -231,6 +297,23 @@ def mul(rng: Random, split: str) -> Answer:
 
 
 DIV = """
+= the [quotient|result] of {a} [and|divided by|over] {b}
+= {a} [divided by|/|over|÷] {b}
+= the result of dividing {a} by {b}
+! divide {a} [by|into] {b}
+! [calculate|compute|work out|solve|evaluate] {a} [divided by|/|÷] {b}
+! [split|share|cut|break] {a} [into|in|by] {b} [equal|even] [parts|groups|shares|pieces]
+% [what|how much] {a} [divided by|over|/|shared by|split by] {b} [is|makes|equals|gives]
+% how [often|many times] {b} [fits|goes|is contained] [into|in] {a}
+{a} over {b}
+{a} [divided by|/] {b}, [what is it|how much|what does it make|result|go|your answer]
+{a} [shared|split|divided] [by|among|between|into] {b}
+{a} in {b} [equal|even] [parts|groups], how [much|many|big] is [each|one]
+division: {a} by {b}
+{b} goes into {a} how [often|many times]
+divide {a} {b}
+[how many|number of] {b}s [are|fit] in {a}
+one [part|share] of {a} [cut|split|divided] into {b} [equal parts|]
 {a} / {b}
 {a} [/|÷|:] {b} [=|]
 {a}/{b}
@@ -288,6 +371,25 @@ def needs_effort(rng: Random, split: str) -> Answer:
 
 
 COMPARE = """
+= the {w} [number|one|value|] [of|between|out of|among] {a} [and|or] {b}
+= the {w} of {a} and {b}
+! [compare|look at] {a} [and|with] {b} and [say|tell me|name] the {w} [one|number]
+! [choose|pick|select|take] the {w} [number|one|] from {a} and {b}
+! decide which is {w}, {a} or {b}
+% [which|which one|which number] is {w}, {a} or {b}
+% [whether|if] {a} or {b} is {w}
+% which of {a} and {b} is {w}
+{a} [vs|versus|against] {b}, [which|what] is {w}
+{a} [and|,] {b}. [which|what] [one|number|] is {w}
+who is {w}, {a} or {b}
+[out of|from] {a} and {b}, [which|what] [one|number|] is {w}
+[two numbers|numbers|we have]: {a} and {b}. [which|what] [one|number|of them|] is {w}
+{w} one, {a} or {b}
+which would be the {w} one, {a} or {b}
+does {a} or {b} [count as|come out|rank] {w}
+what number is the {w} one, {a} or {b}
+[if|when] [i|you|we] compare {a} [with|and|to] {b}, which is {w}
+~ here are {a} and {b}, say which is {w}
 [which|what] [number|one|] is [{w}], {a} or {b}
 [which|what] is the {w} [number|one]: {a} or {b}
 is {a} or {b} [{w}|the {w} number]
@@ -326,6 +428,22 @@ def compare(rng: Random, split: str) -> Answer:
 
 
 PARITY = """
+= the parity of {a}
+! [check|decide|test|determine|say] [if|whether] {a} is [even|odd|even or odd|odd or even]
+% [if|whether] {a} is [an even|an odd] number
+% [if|whether] {a} is [even|odd|even or odd|odd or even]
+% what {a} is, [even or odd|odd or even]
+{a}, [even|odd] or not
+{a} even [or odd|or not|]
+{a} odd [or even|or not|]
+is {a} [one of the|among the] [even|odd] numbers
+does {a} count as [even|odd]
+can {a} be [divided|halved|split] [by two|evenly|in two equal halves|by 2 without a rest]
+would {a} be [even|odd|an even number|an odd number]
+[number|the number] {a}: [even|odd|odd or even]
+is {a} a multiple of [two|2]
+what kind of number is {a}, [odd or even|even or odd]
+[even|odd], {a}
 is {a} [even or odd|odd or even|an even or an odd number|an odd or an even number]
 is {a} [even|odd|an even number|an odd number]
 is [the number|] {a} [even|odd]

@@ -13,6 +13,20 @@ from tasks.numbers import columns_add, columns_sub
 
 # {n} hero, {p} pronoun, {P} capitalised pronoun, {f} friend, {t} things, {a} {b} numbers
 GAIN = """
+{n} [owns|possesses|keeps|starts with|already has|begins with] {a} {t}. {P} [then|later|] [gets|buys|finds|receives|wins|collects|picks up|is handed|discovers|adds] [another|a further|an extra|] {b}[ more|]. {ask}
+[my|our|her|his|the] [mother|father|sister|brother|aunt|uncle|teacher|neighbor|friend|boss|grandma|grandpa|mum|dad] has {a} {t} and [gets|buys|finds|receives|makes|bakes|orders] {b} more. how many [{t}|] [now|in total|altogether|is that|are there]
+i [have|had|own] {a} {t} and [get|got|buy|bought|find|found] {b} more. how many [{t}|] do i have [now|in total|altogether|]
+[we|you|they] [have|had] {a} {t} and [get|buy|find|are given] {b} more. how many [{t}|] [now|in total|altogether|is that]
+[a|the] [shop|farmer|baker|school|library|box|basket|jar|bag|shelf|drawer] has {a} {t}. [today|then|later] {b} more [come|arrive|are added|are put in|are delivered]. how many [{t}|] [are there|now|in total|are in it]
+{a} {t} [lie|are|sit] [in|on] the [box|table|shelf|bag|floor]. {n} [puts|adds|lays] {b} more [there|to them|in]. how many {t} [are there|now|in total]
+{n}: {a} {t}. {f}: {b} {t}. [together|total|in total|how many together|sum]
+{a} {t} [plus|and] {b} {t}. [how many|total|how many in total]
+{n} [ate|sold|read|saw|counted|made|baked|picked] {a} {t} [on monday|in the morning|yesterday|first] and {b} [on tuesday|in the evening|today|later]. how many [{t}|] [in total|altogether|is that|were there|did {p} have]
+on one [table|shelf|side] there are {a} {t}, on the other [one|] {b}. how many {t} [are there|in total|altogether]
+how many {t} does {n} have [if|when] {p} has {a} and [gets|buys|finds|is given] {b} [more|extra|on top]
+[suppose|say|imagine] {n} has {a} {t} and {f} [gives|hands|lends|brings] {o} {b}. {ask}
+{n} [saves|saved|needs] {a} {t} and [later|then] {b} more [{t}|]. what is the total
+[there are|a class has] {a} [boys|girls|red {t}|big {t}] and {b} [girls|boys|blue {t}|small {t}]. how many [in total|altogether|are there together|are there in all]
 {n} has {a} {t} [and|. {P}] [gets|buys|finds|receives|wins|collects|picks|is given|takes|picks up] {b} more[ {t}|]. {ask}
 {n} has {a} {t} [and|. {P}] [gets|buys|finds|receives|wins|collects|makes|earns] [another|] {b}[ {t}|]. {ask}
 {n} had {a} {t} [and|. {P}] [got|bought|found|received|won|collected|picked|was given|earned|made|picked up] {b} more[ {t}|]. {ask}
@@ -36,6 +50,21 @@ if {n} has {a} {t} and [gets|buys|finds|receives] {b} more, [how many {t} does {
 ~ {n} collected {a} {t} and {f} collected {b}. how many {t} is that together
 """
 LOSS = """
+{n} [owns|possesses|keeps|starts with|begins with|bakes|buys] {a} {t}. {P} [then|later|] [loses|sells|eats|gives away|drops|breaks|uses|donates|lends|mails|forgets] {b}[ of them|]. {ask}
+[my|our|her|his|the] [mother|father|sister|brother|aunt|uncle|teacher|neighbor|friend|boss|grandma|grandpa|mum|dad] has {a} {t} and [loses|sells|eats|gives away|uses|donates] {b}. how many [{t}|] [are left|remain|are still there]
+i [have|had|own] {a} {t} and [lose|lost|sell|sold|eat|ate|use|give away] {b}. how many [{t}|] do i [still|] have [left|now]
+[we|you|they] [have|had] {a} {t} and [lose|sell|eat|use|give away] {b}. how many [{t}|] [are left|remain|now]
+[a|the] [shop|farmer|baker|school|library|box|basket|jar|bag|shelf|drawer] has {a} {t}. {b} [are sold|are taken out|are eaten|break|are removed|go missing|are lent]. how many [{t}|] [are left|remain|are still there]
+{a} {t} [lie|are|sit] [in|on] the [box|table|shelf|bag|floor]. {n} [takes|removes|eats|grabs] {b}[ of them|]. how many [{t}|] [are left|remain|stay]
+how many {t} are left [if|when] {n} has {a} and [loses|sells|eats|gives away|uses] {b}
+how many {t} does {n} [still have|keep] [if|when] {p} [had|has] {a} and {f} [takes|gets|steals] {b}
+[suppose|say|imagine] {n} has {a} {t} and [gives|hands|lends] {f} {b}. {ask}
+{n} [had|has] {a} {t}, [but|now] {b} [are|were] [gone|lost|broken|eaten|stolen|sold]. {ask}
+{n} [needs|wants] {a} {t} and [has|found|got] [only|already|] {b}. how many [more|more {t}|{t} are missing|are missing|does {p} still need]
+{a} {t} [minus|without|less] {b} {t}. how many [are left|remain|]
+{n} has {a} {t}, {f} has {b}. how many more does {n} have
+[a book has|there are] {a} [pages|{t}] and {n} [has read|has used|has taken] {b}. how many [are left|remain|are still there]
+{b} of {a} {t} are [gone|sold|broken|eaten|missing|taken]. how many [are left|remain]
 {n} has {a} {t} [and|. {P}] [gives away|loses|sells|eats|uses|drops|breaks|throws away|gives {f}|spends] {b}[ {t}| of them|]. {ask}
 {n} had {a} {t} [and|. {P}|but] [gave away|lost|sold|ate|used|dropped|broke|threw away|gave {f}|spent] {b}[ {t}| of them|]. {ask}
 {n} had {a} {t}. [then|later|today|yesterday|now] {p} [gave away|lost|sold|ate|used] {b}[ of them|]. {ask}
@@ -59,6 +88,15 @@ if {n} has {a} {t} and [loses|sells|gives away|eats|uses] {b}, [how many {t} doe
 ~ {b} of the {a} {t} that {n} had were lost. how many are left
 """
 EACH = """
+{a} [boxes|bags|baskets|packs|jars|shelves|rows|tables|cars|plates], {b} {t} [each|in each|per box|apiece]. [how many|how many in total|total|how many {t}]
+{a} [rows|boxes|bags|shelves|plates|jars|tables] of {b} {t} [are|make] how many {t}
+[my|our|the] [mother|teacher|aunt|uncle|neighbor|boss|grandma] has {a} [boxes|bags|jars|packs] with {b} {t} each. how many [{t}|] [in total|altogether|are there|is that]
+i [have|buy|fill|carry] {a} [boxes|bags|jars|packs] with {b} {t} [each|in each]. how many [{t}|] [in total|altogether|do i have|is that]
+one [box|bag|jar|pack] [has|holds|contains] {b} {t}. how many [{t}|] [are in|do] {a} [boxes|bags|jars|packs] [hold|have|]
+[if|when] [each|every|one] [box|bag|child|friend|table] has {b} {t}, how many [{t}|] [are in|do|have] {a} [boxes|bags|children|friends|tables] [have|]
+{n} [reads|eats|sells|makes|needs|collects] {b} {t} [a|every|each|per] day. how many [{t}|] [in|after] {a} days
+{n} gives {b} {t} to each of {a} [friends|kids|children]. how many [{t}|] [does {p} give|is that|does {p} need] [in total|]
+one of the {t} costs {b} [dollars|euros|cents]. [what|how much] do {a} [{t}|of them] cost
 {n} has {a} [boxes|bags|baskets] with {b} {t} each. how many {t} [does {p} have|are there|is that] [in total|in all|altogether|together|]
 [there are|{n} has] {a} [boxes|bags|baskets|shelves] [and each has|each with|with] {b} {t}[ each|]. how many {t} [are there|is that] [in total|in all|altogether|]
 {n} buys {a} [boxes|bags|packs] of {b} {t}. how many {t} [does {p} have|are there|is that] [in total|in all|altogether|]
@@ -72,6 +110,13 @@ in each of {a} [boxes|bags|baskets] [there are|are] {b} {t}. how many {t} [are t
 ~ {a} children each have {b} {t}. how many {t} do they have together
 """
 SHARE = """
+{a} {t}, {b} [friends|children|kids|people|players|boxes|bags|plates]. how many [{t}|] [each|for each|per person|does each get|per head]
+[share|split|divide|distribute] {a} {t} [equally|evenly|fairly|] [among|between|over] {b} [friends|children|kids|people|boxes|bags]. how many [each|for each|does each get|per box|in each]
+[my|our|the] [mother|teacher|aunt|uncle|neighbor|grandma] [has|gives|splits|shares] {a} {t} [equally|evenly|] [among|between|for|with] {b} [kids|children|friends|people]. how many [{t}|] [does each get|for each|each]
+i [have|share|split] {a} {t} [equally|evenly|] [among|between|for] {b} [friends|kids|people]. how many [{t}|] [does each get|for each|each]
+how many {t} does each of {b} [friends|children|kids|people] get [if|when] {a} [{t}|] are [shared|split|divided] [equally|evenly|fairly|]
+{a} {t} [go|are put|are packed|fit] [equally|evenly|] into {b} [boxes|bags|baskets|jars|rows]. how many [{t}|] [per|in each|in every|in one] [box|bag|one|]
+{b} [friends|children|kids|people] [split|share|divide] {a} {t} [equally|evenly|]. [what|how many] does [each|everyone|one of them] get
 {n} [has|had] {a} {t} and [shares|splits|divides] them [equally|evenly|fairly|] [among|between|with] {b} [friends|children|kids]. how many [{t}|] does each [get|friend get|child get|one get]
 {n} [shares|splits|divides] {a} {t} [equally|evenly|] [among|between] {b} [friends|children|kids]. how many [{t}|] does each [get|one get]
 {a} {t} are [shared|split|divided] [equally|evenly|] [among|between] {b} [friends|children|kids]. how many [{t}|] does each [get|child get|one get]
@@ -102,7 +147,8 @@ def story_sum(rng: Random, split: str) -> Answer:
     """A word problem with one operation."""
     kind = rng.choice(("gain", "gain", "loss", "loss", "each", "share"))
     name, friend = rng.sample(words.NAMES, 2)
-    things = rng.choice(words.THINGS)
+    known = rng.random() < 0.85
+    things = rng.choice(words.THINGS if known else words.rare())
     female = name in words.HER
     top = rng.choice((10, 20, 50, 99))
     a, b = rng.randint(1, top), rng.randint(1, top)
@@ -134,7 +180,9 @@ def story_sum(rng: Random, split: str) -> Answer:
     ]
     return Answer(
         sentence_case(text),
-        [f"{a} {op} {b} = {value}, so {value} {things}.", f"The answer is {value} {things}."],
+        [f"{a} {op} {b} = {value}, so {value} {things}.", f"The answer is {value} {things}."]
+        if known
+        else [f"{a} {op} {b} = {value}.", f"The answer is {value}."],
         f"{why}: {a} {op} {b}. {trail}. So {value}.",
         f"Kind of problem: {why.lower()}.\nNumbers: {a} and {b}.\nStep: {a} {op} {b}.\nWork: {trail}.\nResult: {value}.",
         str(value),

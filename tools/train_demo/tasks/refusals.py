@@ -9,7 +9,6 @@ import words
 from wording import wording
 
 from tasks.base import Answer
-from tasks.numbers import MUL
 from tasks.tales import ANIMALS
 
 REFUSALS = [
@@ -71,6 +70,18 @@ what [made|makes] [the|a|] {x} {y}
 ~ do you like {x}
 """
 BIG = """
+= the [sum|product|difference|total] of {a} and {b}
+= {a} [plus|minus|times|divided by] {b}
+= the [larger|smaller|bigger] of {a} and {b}
+! [add|multiply|subtract|sum up|compare] {a} and {b}
+! [sort|order] {a}, {b} and {c}
+! divide {a} by {b}
+! take {b} from {a}
+% whether {a} or {b} is [larger|smaller]
+% how much {a} [plus|minus|times] {b} is
+{a} [plus|minus|times|divided by] {b}
+[take|begin with] {a} and [add|subtract] {b}
+a [city|company|farm|school|shop] has {a} [people|students|books|cars|cows] and gets {b} more. how many [now|in total]
 {a} {o} {b}
 [what is|what's|calculate|compute|work out|how much is] {a} {o} {b}
 [what is|what's|tell me] the [sum|product|difference] of {a} and {b}
@@ -94,8 +105,13 @@ def unknown(rng: Random, split: str) -> Answer:
     if rng.random() < 0.25:  # a known word must not be enough to go along
         known = words.THINGS + words.SPELLED + ANIMALS + list(words.CAPITALS) + list(words.OPPOSITES)
         slots[rng.choice("yz")] = rng.choice(known)
+    return declined(wording(rng, UNKNOWN, split, **slots))
+
+
+def declined(user: str) -> Answer:
+    """A request with the answer that says it is beyond the model."""
     return Answer(
-        wording(rng, UNKNOWN, split, **slots),
+        user,
         list(REFUSALS),
         "This is outside of what I know, so I say so.",
         "Do I know this? No.\nIt is outside of my small domain.\nI say so honestly.",
@@ -127,15 +143,4 @@ def too_big(rng: Random, split: str) -> Answer:
         list(TOO_BIG),
         "A number here is above 999, too big for me.",
         "Are all numbers up to 999? No.\nThat is too big for me.\nI say so honestly.",
-    )
-
-
-def two_digit_product(rng: Random, split: str) -> Answer:
-    """Products of two long factors lie outside the domain, too."""
-    a, b = rng.randint(13, 999), rng.randint(13, 999)
-    return Answer(
-        wording(rng, MUL, split, a=a, b=b),
-        ["That is too hard for me: I only multiply by numbers up to 9."],
-        "Both numbers are large, too hard for me.",
-        "Is one factor below 10? No.\nThat is too hard for me.\nI say so honestly.",
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from random import Random
 
 import words
-from wording import expand, lines, wording
+from wording import draw, wording
 
 from tasks.base import Answer
 
@@ -36,6 +36,18 @@ What did one wall say to the other? I will meet you at the corner.
 """.strip().splitlines()
 ]
 JOKE = """
+= a [joke|good joke|short joke|funny joke|silly joke|little joke|new joke|clean joke|joke for kids]
+= [something|anything] [funny|to laugh about|that makes me laugh|hilarious]
+= your [best|favorite|funniest|worst] joke
+! [tell|make|crack|share|say] [me|us|] a [joke|good joke|funny joke|short joke|silly joke]
+! [make|get] [me|us|my kids|my friend] [laugh|smile]
+! be funny
+[joke|jokes][!|?|]
+[i am|i'm|we are] [sad|bored|tired|down], [tell me a joke|make me laugh|joke please|cheer me up]
+got [a joke|any jokes|any good ones]
+[know|heard] any [good|funny|] [jokes|ones]
+[entertain|amuse] me[ with a joke| with something funny|]
+one joke [please|for me|, please]
 [tell me|tell|give me|i want|i'd like|do you have|share|say] a [joke|funny joke|good joke|short joke|silly joke|little joke]
 [tell me|say] something funny
 [do you know|know] [a|any|some] [good|funny|] [joke|jokes]
@@ -80,6 +92,9 @@ ANIMALS = [
     "robot",
     "wizard",
     "knight",
+    *"duck cow pig sheep goat hen elephant monkey tiger zebra kitten puppy squirrel hedgehog bee butterfly spider snake".split(),
+    *"princess prince king queen witch giant ghost fairy mermaid unicorn dinosaur astronaut sailor chef painter doctor".split(),
+    *"teacher farmer baker train car boat tree star cloud snowman".split(),
 ]
 TRAITS = ["brave", "curious", "little", "clever", "lonely", "friendly", "sleepy", "shy", "happy", "proud"]
 HOMES = ("in a deep forest", "near the sea", "on a high mountain", "in an old castle", "in a small village", "by a quiet river",
@@ -114,6 +129,19 @@ HELPS = (
 ENDS = ("From that day on, {n} was never sad again.", "And {n} laughed all the way home.", "{n} slept well that night.",
         "And that is why {n} still smiles.", "{n} and {f} stayed friends for ever.")  # fmt: skip
 STORY = """
+= a [short|little|nice|good|brief|] [story|tale|bedtime story|fairy tale] [about|with|of] a [{t} |]{k}
+= a [short|little|nice|good|brief|] [story|tale|bedtime story|fairy tale] [about|with|of] a {k} [named|called|by the name of] {n}
+= a [short|little|nice|good|brief|bedtime|new|sweet] [story|tale]
+! [tell|write|make up|invent|create|compose|read|narrate] [me|us|my kids|my son|my daughter|] a [short|little|nice|] [story|tale|bedtime story] [about|with|of] a [{t} |]{k}
+! [tell|write|make up|invent|create|compose] [me|us|] a [short|little|nice|] [story|tale] [about|with|of] {n} [the|, a] {k}
+! [tell|write|make up|invent|read] [me|us|my kids|] a [short|little|nice|] [story|tale|bedtime story]
+a {k} story
+[story|tale], [with a|about a|topic:|hero:] {k}
+[story|tale] [please|time|, please|]
+[the|] hero [should be|is] a {k}. [tell|write] [me|us|] [a|the] story
+a story where a {k} [named|called] {n} is the hero
+my [son|daughter|kid|child] likes {k}s. [tell|write] [us|me|him|her] a story about a {k}
+[we|my kids|my daughter|my son] [cannot sleep|can't sleep|want to sleep], [tell|read] us a story
 [tell me|tell|write|write me|give me|i want|i'd like|make up] a [short|little|nice|] story
 [tell me|tell|write|write me|give me|make up] a [short|little|nice|] [bedtime|fairy|] [story|tale]
 [tell me|tell|write|write me|give me|i want|make up] a [short|little|nice|] story [about|with|of] [a|the|one] {t} {k}
@@ -138,7 +166,7 @@ def story(rng: Random, split: str) -> Answer:
     name, friend = rng.sample(words.NAMES, 2)
     trait, kind = rng.choice(TRAITS), rng.choice(ANIMALS)
     block = STORY
-    template = expand(rng, rng.choice(lines(block, split)))
+    template = draw(rng, block, split)
     user = template.format(t=trait, k=kind, n=name)
     must = [w for w, slot in ((kind, "{k}"), (name, "{n}"), (trait, "{t}")) if slot in template]
     if "{n}" in template and "{k}" not in template:
@@ -189,8 +217,21 @@ POEM_THINGS = [
     "moon",
     "wind",
     "river",
+    *"sun sea rain snow tree rose flower bird bee horse duck fish butterfly night morning spring summer autumn winter".split(),
+    *"mountain forest garden house boat train bear snowman lamp king queen pirate knight wizard spider elephant".split(),
 ]
 POEM = """
+= a [short|little|nice|good|small|four-line|] [poem|rhyme|verse]
+= a [short|little|nice|small|four-line|] [poem|rhyme|verse] [about|on|for|with] [a|the] {a}
+= [some|a few] [rhymes|verses|lines of poetry] [about|on] [a|the] {a}
+! [write|make|make up|compose|recite|create|tell] [me|us|] a [short|little|nice|] [poem|rhyme|verse]
+! [write|make|make up|compose|recite|create] [me|us|] a [short|little|nice|] [poem|rhyme|verse] [about|on|for] [a|the] {a}
+! rhyme [about|on] [a|the] {a}
+a {a} poem
+[poem|rhyme], [about the|topic:|on a|with a] {a}
+[poem|poems|rhyme] [please|, please|]
+be a poet [and write about [a|the] {a}|]
+[a|the] {a}, as a [poem|rhyme]
 [tell me|write|write me|give me|i want|i'd like|make|make up|recite] a [short|little|nice|] [poem|rhyme|verse]
 [tell me|write|write me|give me|i want|make up] a [short|little|nice|] [poem|rhyme|verse] [about|on|for] [a|the] {a}
 [can|could|will] you [write|tell me|make] a [short|little|] [poem|rhyme] [about [a|the] {a}|]
@@ -205,7 +246,7 @@ POEM = """
 
 def poem(rng: Random, split: str) -> Answer:
     thing = rng.choice(POEM_THINGS)
-    template = expand(rng, rng.choice(lines(POEM, split)))
+    template = draw(rng, POEM, split)
     rows = []
     for key in rng.sample(list(RHYMES), 2):
         rows += [row.format(a=thing, v=rng.choice(POEM_VERBS)) for row in RHYMES[key][1]]
