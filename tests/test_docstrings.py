@@ -1,6 +1,7 @@
 """The examples in docstrings run on the embedded model, and give what they say.
 
 What an example may use without making it: `ossnb`, `np`, `Path`, the names of its module, and READY below.
+OSSNB_WRITE_OUTPUTS=1 writes anew what they say; look at the difference.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import renewal
 
 import ossnb
 from ossnb.checkpoint.demo import expand
@@ -79,10 +81,13 @@ def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(builtins, "_", None, raising=False)  # doctest leaves its last value there
     report: list[str] = []
+    recorder = renewal.Recorder()
+    runner = recorder if renewal.is_asked_for() else doctest.DocTestRunner()
     for test in examples(name):
         prepare(test)
-        doctest.DocTestRunner().run(test, out=report.append)
+        runner.run(test, out=report.append)
     ossnb.set_default_model(None)
+    renewal.write_docstrings(recorder.differing)
     assert not report, "".join(report)
 
 
