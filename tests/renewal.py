@@ -1,10 +1,11 @@
 """Stored examples written anew: OSSNB_WRITE_OUTPUTS=1 puts into docstrings and Markdown what they give now.
 
-Only examples that differ are written. Look at the difference: what an example shows should still make its point.
+Only examples that differ are written. Look at the difference: every example should still make its point.
 """
 
 import ast
 import doctest
+import itertools
 import os
 import re
 from pathlib import Path
@@ -28,7 +29,7 @@ def statements(code: str) -> list[str]:
     )
     lines = code.splitlines(keepends=True)
     cuts = [0, *(start - 1 for start in starts[1:]), len(lines)]
-    return ["".join(lines[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return ["".join(lines[a:b]) for a, b in itertools.pairwise(cuts)]
 
 
 def with_answers(statement: str, shown: str) -> str:
@@ -57,7 +58,8 @@ class Recorder(doctest.DocTestRunner):
 def write_docstrings(differing: list[tuple[doctest.DocTest, doctest.Example, str]]) -> None:
     """Put what the examples gave into the files they stand in, from the last to the first."""
     for test, example, got in sorted(differing, key=lambda d: -(d[0].lineno or 0) - d[1].lineno):
-        assert test.filename is not None and test.lineno is not None, test.name
+        assert test.filename is not None, test.name
+        assert test.lineno is not None, test.name
         path = Path(test.filename)
         lines = path.read_text().splitlines()
         first = test.lineno + example.lineno + 1

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import renewal
 
 import ossnb
+import renewal
 from ossnb.checkpoint.demo import expand
 
 SOURCES = Path(ossnb.__file__).parent

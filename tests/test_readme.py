@@ -13,9 +13,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-import renewal
 
 import ossnb
+import renewal
 from ossnb.command import cli
 
 ROOT = Path(__file__).resolve().parent.parent

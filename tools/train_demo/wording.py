@@ -1,8 +1,8 @@
 """A small template language for wordings, and the noise that makes wordings free.
 
 `[a|b|]` picks one alternative (nesting allowed), `{name}` is filled in.  A line that starts with `~` is held
-out: it is never trained on and measures how well new wordings are understood.  A line that starts with `=`, `!`
-or `%` is only what is asked; `asking.py` has the ways to ask.
+out: it is never trained on and measures how well new wordings are understood.  A line that starts with `=`,
+`!` or `%` is only what is asked; `asking.py` has the ways to ask.
 """
 
 from __future__ import annotations
@@ -138,11 +138,16 @@ FILLERS = frozenset(
 )
 
 # Words of requests that may be misspelled; what a request is about stays as it is.
-COMMON = frozenset("""
-please could would write which what's between number numbers letter letters country capital called opposite
-translate calculate compute result answer larger smaller bigger smallest largest together question sorted reverse
-remember string python story
-""".split())
+COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        please could would which write what between number numbers letter letters country capital
+        called opposite translate calculate compute result answer larger smaller bigger smallest largest together question
+        sorted reverse remember string python story
+        """,
+    )
+)
 
 
 def sentence(rng: Random, text: str, question: bool | None = None) -> str:
@@ -221,6 +226,6 @@ def _typo(rng: Random, text: str) -> str:
     if long:
         i = rng.choice(long)
         w, k = words[i], rng.randrange(1, len(words[i]) - 1)
-        swapped, dropped, doubled = w[:k] + w[k + 1] + w[k] + w[k + 2 :], w[:k] + w[k + 1 :], w[:k] + w[k] + w[k:]
-        words[i] = rng.choice((swapped, dropped, doubled))
+        swapped = w[:k] + w[k + 1] + w[k] + w[k + 2 :]
+        words[i] = rng.choice((swapped, w[:k] + w[k + 1 :], w[:k] + w[k] + w[k:]))
     return " ".join(words)

@@ -105,12 +105,14 @@ Amy Ana Andrea Angela Bella Carla Carol Caroline Chloe Daisy Diana Elena Ella Em
 Iris Isabel Jane Jasmine Jenny Jessica Julia Karen Katie Laura Lea Lena Linda Lisa Lola Luna Maria Marie Mary Megan
 Molly Nadia Olga Olivia Paula Rachel Rosa Rose Ruby Ruth Sandra Sarah Sofia Susan Tina Vera Victoria Wendy Yuki
 """)
-HER = frozenset(_words("""
+HER = frozenset(
+    _words("""
 Anna Clara Emma Grace Kate Lily Lucy Maya Mia Nina Sara Sophie Zoe Alice Eva Nora
 Amy Ana Andrea Angela Bella Carla Carol Caroline Chloe Daisy Diana Elena Ella Emily Erica Fiona Hannah Helen Ida Ines
 Iris Isabel Jane Jasmine Jenny Jessica Julia Karen Katie Laura Lea Lena Linda Lisa Lola Luna Maria Marie Mary Megan
 Molly Nadia Olga Olivia Paula Rachel Rosa Rose Ruby Ruth Sandra Sarah Sofia Susan Tina Vera Victoria Wendy Yuki
-"""))
+""")
+)
 THINGS = _words("""
 apples oranges books pencils marbles cookies coins stickers cards balls flowers eggs stamps toys pens keys
 bananas lemons pears grapes cherries nuts carrots potatoes tomatoes sweets candies chocolates cakes pies buns rolls
@@ -118,6 +120,15 @@ cups plates bowls spoons forks bottles boxes bags hats shirts socks shoes rings 
 leaves roses tulips trees seeds dogs cats birds fish ducks hens sheep cows horses chairs tables lamps candles
 tickets letters photos pictures postcards dollars euros cents points dolls blocks bricks kites balloons crayons
 erasers rulers notebooks magazines newspapers students people children players cars bikes trucks boats
+""")
+MORE_HEROES = _words("""
+duck cow pig sheep goat hen elephant monkey tiger zebra kitten puppy squirrel hedgehog bee butterfly spider snake
+princess prince king queen witch giant ghost fairy mermaid unicorn dinosaur astronaut sailor chef painter doctor
+teacher farmer baker train car boat tree star cloud snowman
+""")
+MORE_FOR_POEMS = _words("""
+sun sea rain snow tree rose flower bird bee horse duck fish butterfly night morning spring summer autumn winter
+mountain forest garden house boat train bear snowman lamp king queen pirate knight wizard spider elephant
 """)
 PLACES_IN_A_HOME = _words("kitchen bedroom bathroom garage office hallway garden cellar")
 

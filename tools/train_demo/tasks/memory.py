@@ -129,7 +129,9 @@ def memory(rng: Random, split: str) -> tuple[Answer, list[Message]]:
         none = Answer(wording(rng, ask, split), [missing], f"Their {kind} was not told.",
                       f"Do I know their {kind}?\nEarlier messages: it was not told.\nI say so honestly.")  # fmt: skip
         return none, _other_turns(rng, (0, 0, 1, 2))
-    history = _other_turns(rng, (0, 0, 0, 1)) + _turn(rng, wording(rng, tell, "train", v=value), noted.format(v=value))
+    history = _other_turns(rng, (0, 0, 0, 1)) + _turn(
+        rng, wording(rng, tell, "train", v=value), noted.format(v=value)
+    )
     if rng.random() < 0.15:  # told as part of something else: the reply did not repeat it
         history[-1] = Message("assistant", rng.choice(chat.SMALL_TALK["greeting"][1]), "final")
     return Answer(wording(rng, ask, split), [answer.format(v=value)], f"Their {kind} was told: {value}.",
@@ -139,7 +141,11 @@ def memory(rng: Random, split: str) -> tuple[Answer, list[Message]]:
 def _value(rng: Random, kind: str) -> str:
     colors = ("red", "blue", "green", "yellow", "orange", "purple", "black", "white", "brown")
     pools = {"name": words.NAMES, "color": colors, "animal": list(words.BABY_ANIMALS), "city": words.CITIES}
-    return rng.choice(pools[kind]) if kind in pools else str(rng.randint(*{"age": (3, 99), "number": (0, 999)}[kind]))
+    return (
+        rng.choice(pools[kind])
+        if kind in pools
+        else str(rng.randint(*{"age": (3, 99), "number": (0, 999)}[kind]))
+    )
 
 
 def _turn(rng: Random, user: str, final: str) -> list[Message]:
@@ -149,7 +155,20 @@ def _turn(rng: Random, user: str, final: str) -> list[Message]:
 def _short(rng: Random) -> tuple[str, str]:
     """A short question with its answer, without a word the model could not repeat."""
     while True:
-        task = rng.choice((numbers.add, numbers.sub, numbers.compare, numbers.parity, facts.facts, letters.letters, lists.lists, code.python, chat.small_talk, tales.joke))
+        task = rng.choice(
+            (
+                numbers.add,
+                numbers.sub,
+                numbers.compare,
+                numbers.parity,
+                facts.facts,
+                letters.letters,
+                lists.lists,
+                code.python,
+                chat.small_talk,
+                tales.joke,
+            )
+        )
         answer = task(rng, "train")
         if len(answer.user) < 70 and '"' not in answer.user and len(answer.finals[0]) < 100:
             return answer.user, answer.finals[0]

@@ -31,7 +31,9 @@ def _new(rng: Random, pool: list[str], known: set[str]) -> str:
 
 
 def _fact(rng: Random, split: str) -> str:
-    kind = rng.choice(("capital", "capital", "country", "opposite", "opposite", "baby", "sound", "colour", "translate", "next"))
+    kind = rng.choice(
+        ("capital", "capital", "country", "opposite", "opposite", "baby", "sound", "colour", "translate", "next")
+    )  # fmt: skip
     block = facts.FACTS[kind]
     if kind == "capital":
         return wording(rng, block, split, x=_new(rng, topics.PLACES, set(words.CAPITALS)))
@@ -45,7 +47,9 @@ def _fact(rng: Random, split: str) -> str:
         return wording(rng, block, split, x=_new(rng, topics.OTHER_ANIMALS, set(table)))
     if kind == "colour":
         x = _new(rng, topics.NO_COLOUR, set(words.COLOURS))
-        return wording(rng, block.replace("[the|a|] ", "").replace("[a|the|] ", "").replace("a {x}", "{x}"), split, x=x)
+        return wording(
+            rng, block.replace("[the|a|] ", "").replace("[a|the|] ", "").replace("a {x}", "{x}"), split, x=x
+        )
     if kind == "translate":
         known = set(words.TRANSLATIONS)
         if rng.random() < 0.5:
@@ -55,9 +59,32 @@ def _fact(rng: Random, split: str) -> str:
         if rng.random() < 0.25:
             q = rng.choice(topics.PHRASES)
         return wording(rng, block, split, q=rng.choice((q, f'"{q}"')), l=language)
-    x = _new(rng, ["spring", "autumn", "Easter", "Christmas", "lunch", "the letter d", "midnight", "the weekend", "2024", "Mars", "gold", "tomorrow"], set())
+    x = _new(
+        rng,
+        [
+            "spring",
+            "autumn",
+            "Easter",
+            "Christmas",
+            "lunch",
+            "the letter d",
+            "midnight",
+            "the weekend",
+            "2024",
+            "Mars",
+            "gold",
+            "tomorrow",
+        ],
+        set(),
+    )
     block = facts.FACTS[rng.choice(("next", "before"))].replace("[day|month]", "{k}")
-    return wording(rng, block, split, x=x, k=rng.choice(("season", "holiday", "meal", "planet", "letter", "hour", "year", "day")))
+    return wording(
+        rng,
+        block,
+        split,
+        x=x,
+        k=rng.choice(("season", "holiday", "meal", "planet", "letter", "hour", "year", "day")),
+    )
 
 
 def _letters(rng: Random, split: str) -> str:
@@ -81,9 +108,13 @@ def _letters(rng: Random, split: str) -> str:
 def _list(rng: Random, split: str) -> str:
     """Lists of words, and things that lists of numbers are not asked for."""
     if rng.random() < 0.6:
-        pool = rng.choice((words.NAMES, words.THINGS, topics.OTHER_WORDS, words.rare(), list(words.CAPITALS), words.MONTHS))
+        pool = rng.choice(
+            (words.NAMES, words.THINGS, topics.OTHER_WORDS, words.rare(), list(words.CAPITALS), words.MONTHS)
+        )
         joined = ", ".join(rng.sample(pool, rng.randint(3, 5)))
-        return draw(rng, lists.LISTS[rng.choice(list(lists.LISTS))].replace("[{x}]", "({x})"), split).format(x=joined)
+        return draw(rng, lists.LISTS[rng.choice(list(lists.LISTS))].replace("[{x}]", "({x})"), split).format(
+            x=joined
+        )
     joined = ", ".join(str(rng.randint(1, 99)) for _ in range(rng.randint(3, 5)))
     return wording(rng, ODD_LISTS, "train", x=joined, n=rng.randint(2, 9))
 
@@ -103,9 +134,33 @@ which of {x} [is prime|are prime|are even|is divisible by {n}|is not like the ot
 
 def _compare(rng: Random, split: str) -> str:
     """What has no number: a mouse or a house."""
-    pool = rng.choice((topics.OTHER_ANIMALS, topics.NO_OPPOSITE, topics.PLACES, words.rare(), list(words.CAPITALS), topics.TOPICS))
+    pool = rng.choice(
+        (
+            topics.OTHER_ANIMALS,
+            topics.NO_OPPOSITE,
+            topics.PLACES,
+            words.rare(),
+            list(words.CAPITALS),
+            topics.TOPICS,
+        )
+    )
     a, b = rng.sample(pool, 2)
-    w = rng.choice(("larger", "bigger", "greater", "higher", "smaller", "lower", "better", "older", "faster", "heavier", "cheaper", "taller"))
+    w = rng.choice(
+        (
+            "larger",
+            "bigger",
+            "greater",
+            "higher",
+            "smaller",
+            "lower",
+            "better",
+            "older",
+            "faster",
+            "heavier",
+            "cheaper",
+            "taller",
+        )
+    )
     return wording(rng, numbers.COMPARE, split, a=a, b=b, w=w)
 
 

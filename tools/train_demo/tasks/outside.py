@@ -207,7 +207,11 @@ def _one(rng: Random) -> str:
         r = rng.random()
         if r < 0.55:
             return rng.choice(pool)
-        return f"{rng.choice(rare)} {rng.choice(rare)}" if r < 0.7 else rng.choice(("the ", "my ", "a ", "")) + rng.choice(rare)
+        return (
+            f"{rng.choice(rare)} {rng.choice(rare)}"
+            if r < 0.7
+            else rng.choice(("the ", "my ", "a ", "")) + rng.choice(rare)
+        )
 
     known = set(words.TRANSLATIONS)
     family = rng.choice(FAMILIES)
@@ -217,6 +221,14 @@ def _one(rng: Random) -> str:
         w=rng.choice(topics.OTHER_WORDS + list(words.TRANSLATIONS)), v=rng.choice([w for w in topics.OTHER_WORDS if w not in known] + rare[:40]),
         a=rng.randint(1, 999), b=rng.randint(1, 99), c3=rng.randint(1, 99), d=rng.randint(2, 9), d3=rng.randint(3, 9),
     )  # fmt: skip
-    pools = {"t": topics.TOPICS, "u": topics.TOPICS, "r": rare, "p": topics.PEOPLE, "c": topics.PLACES + list(words.CAPITALS)}
+    pools = {
+        "t": topics.TOPICS,
+        "u": topics.TOPICS,
+        "r": rare,
+        "p": topics.PEOPLE,
+        "c": topics.PLACES + list(words.CAPITALS),
+    }
     parts = text.split("\0")
-    return parts[0] + "".join((topic(pools[p[0]]) if p[0] != "r" else rng.choice(rare)) + p[1:] for p in parts[1:])
+    return parts[0] + "".join(
+        (topic(pools[p[0]]) if p[0] != "r" else rng.choice(rare)) + p[1:] for p in parts[1:]
+    )

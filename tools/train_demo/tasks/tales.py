@@ -92,9 +92,7 @@ ANIMALS = [
     "robot",
     "wizard",
     "knight",
-    *"duck cow pig sheep goat hen elephant monkey tiger zebra kitten puppy squirrel hedgehog bee butterfly spider snake".split(),
-    *"princess prince king queen witch giant ghost fairy mermaid unicorn dinosaur astronaut sailor chef painter doctor".split(),
-    *"teacher farmer baker train car boat tree star cloud snowman".split(),
+    *words.MORE_HEROES,
 ]
 TRAITS = ["brave", "curious", "little", "clever", "lonely", "friendly", "sleepy", "shy", "happy", "proud"]
 HOMES = ("in a deep forest", "near the sea", "on a high mountain", "in an old castle", "in a small village", "by a quiet river",
@@ -217,8 +215,7 @@ POEM_THINGS = [
     "moon",
     "wind",
     "river",
-    *"sun sea rain snow tree rose flower bird bee horse duck fish butterfly night morning spring summer autumn winter".split(),
-    *"mountain forest garden house boat train bear snowman lamp king queen pirate knight wizard spider elephant".split(),
+    *words.MORE_FOR_POEMS,
 ]
 POEM = """
 = a [short|little|nice|good|small|four-line|] [poem|rhyme|verse]
