@@ -143,8 +143,8 @@ COMMON = frozenset(
         r"\w+",
         """
         please could would which write what between number numbers letter letters country capital
-        called opposite translate calculate compute result answer larger smaller bigger smallest largest together question
-        sorted reverse remember string python story
+        called opposite translate calculate compute result answer larger smaller bigger smallest
+        largest together question sorted reverse remember string python story
         """,
     )
 )
