@@ -186,7 +186,39 @@ what [day|date|time|year] is [it|today]
 {r} {r} [{r}|] [{r}|] [{r}|]
 [asdf|qwerty|lorem ipsum|blah blah|foo bar|xyz|???|...|abc abc|hmm hmm|test test|la la la] [{r}|]
 """
-FAMILIES = (KNOWLEDGE, KNOWLEDGE, KNOWLEDGE, WRITING, TEXT_WORK, TEXT_WORK, TRANSLATION, CODE, MATHS, MATHS, PERSONAL, PERSONAL)  # fmt: skip
+# A number in a sentence is not yet a sum.
+WITH_NUMBERS = """
+i [wake up|get up|eat|work|fall asleep|go to bed] at {d} [am|pm|o'clock]. [any advice|is that healthy|why|what can i do|is that too late]
+who [won|lost|played|was|died|ruled|hosted] [the {r}|{t}|the world cup|the olympics|the election|the oscar] in [19|20]{d3}{d}
+what happened [in|on] [19|20]{d3}{d} [in {c}|]
+! plan [a weekend|{d} days|a trip|a dinner|a party] [in {c}|] for [{d}|two|{a}] [people|guests|friends|]
+! [extract|find|give|write down] the [date|time|place|name|price]: [the meeting|the party|our flight|the train|the exam] is on {d} [may|june|march] at {d3}
+a recipe for [{d}|two|{a}] [people|guests|kids] with [{t}|{r}]
+! [list|name|give me|recommend|find] [{d}|two|five|ten] [books|songs|{r}|reasons|ideas|films|countries|animals] [about|for|in|with] [{t}|{c}]
+my [son|daughter|dog|car|house|phone|{r}] is {d} years old and [{r}|does not {r}|hates {t}|has a {r}]
+is {a} [dollars|euros|kg|degrees|calories|steps|hours|people] [too much|enough|a lot|normal|good|dangerous] [for {t}|for a {r}|]
+i [weigh|earn|spend|drink|eat|run|sleep|pay|owe] {a} [kg|dollars|cups|hours|euros|kilometers] [a day|a month|a week|]. is that [{r}|ok|too much|normal|healthy]
+what is chapter {d} of {t} about
+[in|after] {d} [days|years|weeks] [i|we] [{r}|travel to {c}|have an exam|get married]. what should [i|we] [pack|do|eat|learn]
+! write [a|an] [{d} page|{a} word|short] [essay|report|letter|summary|speech] [about|on] {t}
+! explain [the number|] {a} [in {t}|in the bible|to me|]
+{x} [what is|find|extract] the number
+there are {a} {r} in {c}. why
+which [bus|train|flight|road|room|page|channel] {a} [goes|leaves|{r}] [to {c}|at {d}]
+= the [largest|smallest|tallest|oldest|best] [{d}|ten|five] [{r}|cities|mountains|rivers|films] [in {c}|of all time|]
+= {a} + {b} + {d}
+= {a} [-|minus] {b} [+|plus] {d}
+= {d} + {d3} * {a}
+= {a}.{d} [+|-|*|plus|minus|times] {b}.{d3}
+= {d}/{d3} [+|-|plus|minus] {a}/{b}
+= {d} % of {a}
+= {d} to the power of {d3}
+= {a} squared
+= the [average|mean] of {a}, {b} and {d}
+= the [area|perimeter|volume] of a [circle|square|cube|room|box] with [radius|side|length] {a}
+! solve {a}x [+|-] {b} = {c3}
+"""
+FAMILIES = (WITH_NUMBERS, WITH_NUMBERS, WITH_NUMBERS, MATHS, TRANSLATION, KNOWLEDGE, KNOWLEDGE, KNOWLEDGE, WRITING, TEXT_WORK, TEXT_WORK, TRANSLATION, CODE, MATHS, MATHS, PERSONAL, PERSONAL)  # fmt: skip
 
 
 def outside(rng: Random, split: str) -> Answer:
