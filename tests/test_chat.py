@@ -31,7 +31,7 @@ def echo_model():
         script = TOKENIZER.encode(f"<|channel|>final<|message|>{n}<|return|>", special=True)
         written = len(tokens) - 1 - tokens[::-1].index(173781)  # tokens after the last "assistant"
         row = np.zeros(201088, np.float32)
-        row[script[len(tokens) - 1 - written]] = 1000
+        row[script[min(len(tokens) - 1 - written, len(script) - 1)]] = 1000  # a wrong draft may go further
         return row
 
     return model_of(Core(logits_after, 201088))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import takewhile
 
 from .. import _core
 from ..engine.feed import Feed
@@ -70,7 +71,8 @@ class Ahead:
         if self._drafter is None or feed.at == 0:
             return []
         most = min(self._end - self._n_sure - 1, DRAFTED_ROWS // self.ride.n_aboard)
-        return self._drafter.draft(self._generation.tokens, most)
+        draft = self._drafter.draft(self._generation.tokens, most)
+        return [*takewhile(lambda token: token not in self._generation.stop_ids, draft)]  # nothing follows
 
     def _check(self, feed: Feed, draft: list[int]) -> None:
         """Compare a draft with the choices."""

@@ -117,7 +117,7 @@ class Generation:
         self._stops = StopStrings(request.sampling.stop_strings)
         usual = {RETURN, ENDOFTEXT} if request.effort is None else STOP_IDS
         of_a_fine_tune = set(request.config.eos_token_id) - STOP_IDS
-        self._stop_ids = request.sampling.stop_ids | usual | of_a_fine_tune
+        self.stop_ids = request.sampling.stop_ids | usual | of_a_fine_tune
         self._tokens = list(request.prompt)  # what was read, and at most one token more
         self._n_read = 0
         self._sampler = self._make_sampler()
@@ -298,7 +298,7 @@ class Generation:
         self.finish_reason = self._reason_to_stop(token)
 
     def _reason_to_stop(self, token: int) -> FinishReason | None:
-        if token in self._stop_ids or self._reader.turn_over:
+        if token in self.stop_ids or self._reader.turn_over:
             messages = self._reader.messages
             return "tool_calls" if messages and messages[-1].tool_call is not None else "stop"
         if self._stops.found is not None:
@@ -312,7 +312,7 @@ class Generation:
     def _say(self, token: int) -> list[Event]:
         """List the events that a token completes. One that ends the generation has no text of its own."""
         ends_message = token in ENDS and self._request.effort is not None
-        if token in self._stop_ids and not ends_message:
+        if token in self.stop_ids and not ends_message:
             return []
         logprob = self._logprobs[-1] if self._logprobs else None
         pieces = self._reader.push(token)
