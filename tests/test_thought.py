@@ -11,6 +11,7 @@ from fakes import scripted_model
 from ossnb.harmony.parser import places_of_thought
 from ossnb.harmony.prompt import answer_header, end_of_thought
 from ossnb.harmony.tokenizer import Tokenizer
+from ossnb.system.text import counted
 
 QUESTION = "What is 17 + 25?"
 
@@ -42,7 +43,7 @@ def test_a_thought_ends_after_so_many_tokens_and_the_answer_follows(demo, whole,
     assert reply.tokens[: len(written) + 6] == [*written, *end_of_thought()]
     assert len(places_of_thought(reply.tokens)) == n
     assert whole.reasoning.startswith(reply.reasoning)
-    assert reply.notes == (f"the thought was ended after {n} tokens",)
+    assert reply.notes == (f"the thought was ended after {counted(n, 'token')}",)
     assert reply.finish_reason == "stop"
     assert [message.channel for message in reply.messages] == ["analysis", "final"]
 
