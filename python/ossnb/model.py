@@ -55,7 +55,7 @@ T = TypeVar("T")
 def _cache_path(path: Any) -> Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise ValueError(f"the file of kept keys and values must be a path, got {shown_value(path)}")
-    return expand_user(os.fspath(path), "the file of kept keys and values")
+    return expand_user(os.fspath(path), "the file of kept keys and values").absolute()
 
 
 def _kv_bytes(kv_memory: int | str | None) -> int:
