@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..checkpoint.safetensors import MappedFile, map_file, read_header
+from ..checkpoint.safetensors import DTYPES, MappedFile, map_file, read_header
 from ..errors import CheckpointError
 from ..system.files import replacing
 from ..system.forks import Living
@@ -28,6 +29,7 @@ from .scheduler import Scheduler
 
 FORMAT, VERSION = "ossnb keys and values", "1"
 _ARRAYS = {"tokens": "I32", "lengths": "I32", "parents": "I32", "used": "I64", "sums": "U64", "blocks": "U8"}
+_BOOKS = ("tokens", "lengths", "parents", "used")  # what tells which block is which
 _FIX = "remove it, or name another file"
 
 
@@ -98,14 +100,11 @@ def _write(file: BinaryIO, kept: list[KeptBlock], core: _core.Model, key: CacheK
         "parents": np.array([one.parent for one in kept], np.int32),
         "used": np.array([one.used for one in kept], np.int64),
     }
-    shapes = {name: array.shape for name, array in books.items()}
-    shapes |= {"blocks": (n, core.kv.block_bytes), "sums": (n + 1,)}
     header: dict[str, Any] = {"__metadata__": {"format": FORMAT, "version": VERSION, **vars(key)}}
     at = 0
-    for name in [*books, "blocks", "sums"]:
-        dtype = np.dtype(np.uint8 if name == "blocks" else np.uint64 if name == "sums" else books[name].dtype)
-        end = at + int(np.prod(shapes[name], dtype=np.int64)) * dtype.itemsize
-        header[name] = {"dtype": _ARRAYS[name], "shape": shapes[name], "data_offsets": [at, end]}
+    for name, shape in _shapes(n, core).items():
+        end = at + math.prod(shape) * DTYPES[_ARRAYS[name]].itemsize
+        header[name] = {"dtype": _ARRAYS[name], "shape": shape, "data_offsets": [at, end]}
         at = end
     raw = json.dumps(header).encode()
     raw = raw.ljust(-(-len(raw) // 8) * 8)
@@ -121,8 +120,15 @@ def _write(file: BinaryIO, kept: list[KeptBlock], core: _core.Model, key: CacheK
     file.write(sums.tobytes())
 
 
-def _sum_of_books(raw: bytes, books: dict[str, NDArray[Any]]) -> int:
-    whole = b"".join([raw, *(books[name].tobytes() for name in ("tokens", "lengths", "parents", "used"))])
+def _shapes(n: int, core: _core.Model) -> dict[str, tuple[int, ...]]:
+    """The arrays of a file with `n` blocks, in their order."""
+    kv = core.kv
+    books = {"tokens": (n, kv.block_tokens), "lengths": (n,), "parents": (n,), "used": (n,)}
+    return {**books, "blocks": (n, kv.block_bytes), "sums": (n + 1,)}
+
+
+def _sum_of_books(raw: bytes, arrays: dict[str, NDArray[Any]]) -> int:
+    whole = b"".join([raw, *(arrays[name].tobytes() for name in _BOOKS)])
     return _core.checksum(np.frombuffer(whole, np.uint8), 1)
 
 
@@ -174,15 +180,7 @@ class _CacheFile:
 
     def _check_books(self, raw: bytes) -> None:
         n, kv, arrays = len(self), self._core.kv, self._arrays
-        shapes = {
-            "tokens": (n, kv.block_tokens),
-            "lengths": (n,),
-            "parents": (n,),
-            "used": (n,),
-            "sums": (n + 1,),
-            "blocks": (n, kv.block_bytes),
-        }
-        if any(arrays[name].shape != shape for name, shape in shapes.items()):
+        if any(arrays[name].shape != shape for name, shape in _shapes(n, self._core).items()):
             raise self._damaged("has arrays of the wrong shapes")
         if int(arrays["sums"][n]) != _sum_of_books(raw, arrays):
             raise self._damaged("is damaged")

@@ -20,7 +20,8 @@ SUBCOMMANDS = (
     "again", "code", "defaults", "effort", "fix", "help", "history", "keep", "load", "reset", "restore",
     "show", "status",
 )  # fmt: skip
-_EXAMPLES = """examples:
+_EXAMPLES = (
+    """examples:
   %%oss                                  ask the default model
   %%oss --effort high --seed 7           think longer; the same seed gives the same text
   %%oss answer << --temperature 0        put the reply into the variable `answer`
@@ -35,8 +36,10 @@ The prompt is the text below the %%oss line. {{expr}} in it inserts a value of t
 writes {{. All other text stays unchanged. With --map, {column} inserts the row's value, and {{ writes {.
 The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats. An interrupt of the kernel
 stops the model and keeps its text so far. A chat cell that runs again, edited or not, replaces its turn
-and drops the later turns. `%oss help` lists the small commands: again,
-code, defaults, effort, fix, history, load, reset, restore, show, status."""
+and drops the later turns. `%oss help` lists the small commands:
+"""
+    + f"{', '.join(SUBCOMMANDS)}."
+)
 
 
 @dataclass(frozen=True, slots=True)
