@@ -110,6 +110,7 @@ class Core:
     kv_bytes_per_token = 100
     isa = "reference"
     device = "cpu"
+    kv_format = "float32"
 
     def __init__(self, logits_after: Callable[[list[int]], np.ndarray], n_vocab: int):
         self.logits_after, self.n_vocab = logits_after, n_vocab

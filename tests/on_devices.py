@@ -15,14 +15,17 @@ PROMPT = np.random.default_rng(0).integers(0, 5000, 50).astype(np.int32)
 CPU = open_checkpoint(demo.expand())
 
 
-def load(device, precision="exact", opened=CPU):
+def load(device, precision="exact", opened=CPU, kv="float32"):
     config = dataclasses.asdict(opened.config)
-    return _core.Model(config, opened.tensors, device=device, threads=2, precision=precision)
+    return _core.Model(config, opened.tensors, device=device, threads=2, precision=precision, kv_format=kv)
 
 
-@pytest.fixture(scope="module", params=["exact", "fast"])
+@pytest.fixture(
+    scope="module", params=[("exact", "float32"), ("fast", "float32"), ("exact", "bf16"), ("fast", "int8")]
+)
 def models(request):
-    return load("plain", request.param), load("cpu", request.param)
+    precision, kv = request.param
+    return load("plain", precision, kv=kv), load("cpu", precision, kv=kv)
 
 
 def sampler_of(model, **settings):

@@ -187,6 +187,7 @@ def test_scales_are_read_by_the_given_function_and_nothing_else_is(folder):
     assert sorted(seen) == [(64, 3)] * 16 + [(192, 2)] * 16  # expert by expert
 
 
+@pytest.mark.slow
 def test_large_files_cost_no_private_memory(tmp_path):
     """Peak private memory of opening 200 MB stays below a few MB: the weights stay on disk."""
     shape = {"vocab_size": 201088, "num_hidden_layers": 2, "hidden_size": 256}
@@ -506,6 +507,7 @@ def test_sizes_of_thousands_of_digits(folder):
     assert len(refuse(folder, "expected a list of sizes")) < 500
 
 
+@pytest.mark.slow
 def test_a_name_given_twice_in_a_long_header_is_found_at_once(folder):
     entry = b'{"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}'
     raw = (

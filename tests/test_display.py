@@ -230,6 +230,7 @@ def test_links_to_the_web_stay():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["[", "](", "\\[", "$a", "`", "``` \n", "![", "<", "\\begin{a}", "[a](javascript:x)"]
 )

@@ -114,6 +114,7 @@ def test_rights_and_links_stay(tmp_path):
     assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"new", 0o600)
 
 
+@pytest.mark.slow
 def test_leftovers_go_though_the_demo_model_is_complete(tmp_path):
     name = expand(tmp_path).name
     leftover = tmp_path / f".{name}.old"
@@ -195,6 +196,7 @@ def run_without_a_home(folder, home):
     )
 
 
+@pytest.mark.slow
 def test_without_a_home_that_can_be_written_files_are_temporary(tmp_path):
     (home := tmp_path / "home").write_text("no folder")
     (folder := tmp_path / "tmp").mkdir()
@@ -212,6 +214,7 @@ def test_without_a_home_that_can_be_written_files_are_temporary(tmp_path):
     assert (model / "config.json").stat().st_mtime_ns == written, "written once"
 
 
+@pytest.mark.slow
 def test_a_temporary_folder_that_others_can_write_is_not_used(tmp_path):
     (home := tmp_path / "home").write_text("no folder")
     (folder := tmp_path / "tmp").mkdir()

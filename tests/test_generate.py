@@ -420,6 +420,7 @@ def test_a_prompt_continues_from_an_earlier_reply_and_from_any_fork():
     assert model.complete(longer, max_tokens=5, seed=2).stats.n_cached_tokens == 61
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.tuples(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(0, 3)), max_size=8)

@@ -412,6 +412,7 @@ def test_without_the_library_the_error_says_how_to_install_it(fresh_encoding, mo
         TOKENIZER.encode("x")
 
 
+@pytest.mark.slow
 def test_openai_harmony_in_place_of_oss_harmony_is_recognised(fresh_encoding, monkeypatch, tmp_path):
     monkeypatch.setenv("TIKTOKEN_RS_CACHE_DIR", str(tmp_path))
     assert TOKENIZER.encode("Hello") == [13225]
@@ -422,6 +423,7 @@ def test_openai_harmony_in_place_of_oss_harmony_is_recognised(fresh_encoding, mo
         TOKENIZER.encode("Hello")
 
 
+@pytest.mark.slow
 def test_openai_harmony_installed_over_oss_harmony_is_recognised(fresh_encoding, monkeypatch, tmp_path):
     extension = Path(shutil.copy(oh.openai_harmony.__file__, tmp_path))
     recorded = PackagePath(extension.name)
@@ -436,6 +438,7 @@ def test_openai_harmony_installed_over_oss_harmony_is_recognised(fresh_encoding,
         TOKENIZER.encode("Hello")
 
 
+@pytest.mark.slow
 def test_the_vocabulary_is_read_once_and_can_be_read_in_the_background(fresh_encoding, monkeypatch):
     import openai_harmony
 
@@ -497,6 +500,7 @@ def test_ids_of_any_text_are_the_librarys_ids(text):
     assert Tokenizer().encode(text) == ids_of_the_library(well_formed(text))
 
 
+@pytest.mark.slow
 def test_ids_of_every_character_are_the_librarys_ids():
     everything = (chr(c) for c in (*range(0xD800), *range(0xE000, 0x32400), *range(0xE0000, 0xE0200)))
     text = "".join(f"a{c}b {c}{c}1 " for c in everything)

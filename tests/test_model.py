@@ -286,6 +286,7 @@ def test_settings_are_checked_before_anything_runs(model):
         scripted_model("x").generate("Hi", instructions=3)
 
 
+@pytest.mark.slow
 def test_random_weights_through_harmony_lose_no_text(big_vocabulary):
     reply = big_vocabulary.generate("Hi", max_tokens=80, seed=1, temperature=1.5)
     assert reply.finish_reason in ("length", "stop", "tool_calls")

@@ -112,6 +112,7 @@ calls = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(plain, calls), min_size=1, max_size=5), st.booleans())
 @settings(deadline=None, max_examples=150)
 def test_on_well_formed_turns_it_agrees_with_the_library(messages, cut_short):
@@ -327,6 +328,7 @@ header_words = st.sampled_from(
 any_token = st.one_of(st.integers(0, 201087), specials, specials, header_words, st.integers(199990, 201100))
 
 
+@pytest.mark.slow
 @given(st.lists(any_token, max_size=120))
 @settings(deadline=None, max_examples=400)
 def test_no_token_stream_raises_and_all_text_is_told(ids):

@@ -76,10 +76,12 @@ def test_report_of_a_small_model(tmp_path):
     assert json.loads(json.dumps(report)) == report
     assert (report["conversations"], report["tokens"]) == (4, "random tokens")
     assert report["positions"] > 40
-    for name in ("fast", "llama_cpp"):
+    for name in ("fast", "kv_bf16", "kv_int8", "llama_cpp"):
         found = report[name]
         assert 0.5 < found["top1_agreement"] <= 1
         assert 0 < found["mean_kl"] < found["p99_kl"] < 0.5
+        assert 0 < found["logit_error"] < 0.5
+    assert report["kv_bf16"]["mean_kl"] < report["kv_int8"]["mean_kl"]
     text = quality.render_report(report)
     assert f"{report['fast']['mean_kl']:.2e}" in text
     assert f"{report['llama_cpp']['top1_agreement']:.2%}" in text

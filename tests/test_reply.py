@@ -164,6 +164,7 @@ def through_json(content):
     return json.loads(json.dumps(content, allow_nan=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(replies)
 def test_a_reply_that_was_written_is_read_as_it_was(reply):
@@ -173,6 +174,7 @@ def test_a_reply_that_was_written_is_read_as_it_was(reply):
     assert read.to_dict() == written, "what is read can be written again"
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(replies, st.data())
 def test_a_damaged_field_is_named_and_nothing_else_happens(reply, data):

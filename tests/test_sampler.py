@@ -41,6 +41,7 @@ def test_distribution_is_the_softmax(temperature):
     assert_distribution(tokens, softmax(LOGITS / temperature))
 
 
+@pytest.mark.slow
 def test_distribution_over_a_real_vocabulary():
     logits = np.full(201_088, -8.0, np.float32)
     logits[[5, 100_000, 201_087]] = [4.0, 5.0, 4.5]
@@ -100,6 +101,7 @@ def test_filters_act_at_the_temperature():
     assert_distribution(draws(sampler(min_p=0.5, temperature=3.0, seed=6), LOGITS), p / p.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"top_k": 40}, {"top_p": 0.9}, {"min_p": 0.05}, {"top_k": 100, "top_p": 0.5}]
 )

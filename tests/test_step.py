@@ -315,6 +315,7 @@ def slow(tmp_path_factory):
     return _core.Model(dataclasses.asdict(opened.config), opened.tensors, threads=2, isa="reference")
 
 
+@pytest.mark.slow
 def test_a_cancelled_step_leaves_sequences_and_blocks_as_they_were(slow):
     sequence, other, flag = slow.sequence(), slow.sequence(), _core.CancelFlag()
     slow.step([(sequence, np.arange(40, dtype=np.int32), 0)], [])
@@ -343,6 +344,7 @@ def test_a_cancelled_step_leaves_sequences_and_blocks_as_they_were(slow):
     chosen.accept(1)
 
 
+@pytest.mark.slow
 def test_blocks_are_released_while_a_pass_runs(slow):
     kept = slow.sequence()
     slow.step([(kept, np.arange(100, dtype=np.int32), 0)], [])

@@ -359,6 +359,7 @@ schemas = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(KEYS), schemas, max_size=5))
 @settings(deadline=None, max_examples=300)
 def test_any_schema_is_told_or_refused(schema):

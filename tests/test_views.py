@@ -455,6 +455,7 @@ def test_the_lens_frames_what_disagrees_and_scrolls_by_keys():
     assert area["tabindex"] == "0"
 
 
+@pytest.mark.slow
 def test_the_lens_picture_has_a_cell_a_layer_and_token_and_a_bound(reply):
     lens = reply.logit_lens()
     tags = assert_inert(lens.bundle()["text/html"])

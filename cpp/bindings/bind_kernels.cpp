@@ -2,12 +2,15 @@
 // levels.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/float_state.h"
 #include "bindings/bind.h"
+#include "bindings/from_python.h"
 #include "kernels/kernels.h"
+#include "ops/cpu/kv.h"
 
 namespace ossnb {
 
@@ -184,37 +187,36 @@ float sum_exp(const std::string& isa, const Floats& x, float shift) {
   return kernels::choose(isa.c_str()).sum_exp(x.data(), static_cast<int>(x.shape(0)), shift);
 }
 
-// q [G, Dh]; keys and values [n, Dh] in plain order; this function puts them into blocks.
-// q [Q, G, Dh], the first query at position last; keys and values [n, Dh]
+// q [Q, G, Dh], the first query at position last; keys and values [n, Dh] in plain order, which this function
+// puts into blocks of that format.
 Floats attend(const std::string& isa, const Floats& q, const Floats& keys, const Floats& values,
-              const Bf16& sinks, int last, int window, int block_tokens) {
+              const Bf16& sinks, int last, int window, int block_tokens, const std::string& format) {
   const int Q = static_cast<int>(q.shape(0)), G = static_cast<int>(q.shape(1)),
             Dh = static_cast<int>(q.shape(2)), n = static_cast<int>(keys.shape(0));
   require(0 <= last && Q > 0 && last + Q <= n && window > 0 && Dh % 16 == 0 && block_tokens % 16 == 0,
           "bad range or sizes");
   const int blocks = (n + block_tokens - 1) / block_tokens;
-  std::vector<std::vector<float>> k(blocks), v(blocks);
-  std::vector<const float*> kp, vp;
+  const KvPart part{kv_format_from(format), block_tokens, Dh};
+  std::vector<Buffer<std::byte>> k(blocks), v(blocks);
+  std::vector<const std::byte*> kp, vp;
   for (int b = 0; b < blocks; ++b) {
-    k[b].assign(static_cast<std::size_t>(block_tokens) * Dh, 0.0f);
-    v[b] = k[b];
+    for (Buffer<std::byte>* of : {&k[b], &v[b]}) std::memset(of->reserve(part.bytes()), 0, part.bytes());
     for (int i = 0; i < block_tokens && b * block_tokens + i < n; ++i) {
-      for (int d = 0; d < Dh; ++d) {
-        k[b][(i / 16 * Dh + d) * 16 + i % 16] = keys.at(b * block_tokens + i, d);
-        v[b][i * Dh + d] = values.at(b * block_tokens + i, d);
-      }
+      put_key(part, k[b].data(), i, keys.data(b * block_tokens + i, 0));
+      put_value(part, v[b].data(), i, values.data(b * block_tokens + i, 0));
     }
     kp.push_back(k[b].data());
     vp.push_back(v[b].data());
   }
   Floats out({Q, G, Dh});
-  Buffer<float> scratch(kernels::attend_scratch_floats(Q, G, Dh, 0, n - 1));
+  Buffer<float> scratch(kernels::attend_scratch_floats(Q, G, part, 0, n - 1));
   kernels::choose(isa.c_str())
       .attend({.q = q.data(),
                .stride = static_cast<std::size_t>(G) * Dh,
                .n_queries = Q,
                .n_heads = G,
                .head_dim = Dh,
+               .format = part.format,
                .keys = kp.data(),
                .values = vp.data(),
                .block_tokens = block_tokens,
@@ -246,7 +248,9 @@ void bind_kernels(py::module_& m) {
   k.def_static("swiglu", &swiglu);
   k.def_static("exp", &exp);
   k.def_static("sum_exp", &sum_exp);
-  k.def_static("attend", &attend);
+  k.def_static("attend", &attend, py::arg("isa"), py::arg("q"), py::arg("keys"), py::arg("values"),
+               py::arg("sinks"), py::arg("last"), py::arg("window"), py::arg("block_tokens"),
+               py::arg("kv") = "float32");
 }
 
 }  // namespace ossnb

@@ -74,15 +74,16 @@ using Logits = py::array_t<float, py::array::c_style>;
 class BoundModel {
  public:
   BoundModel(const py::dict& config, py::dict tensors, std::string device, int threads,
-             const std::string& precision, const std::string& isa)
-      : tensors_(std::move(tensors)), device_(std::move(device)) {
+             const std::string& precision, const std::string& kv, const std::string& isa)
+      : tensors_(std::move(tensors)), device_(std::move(device)), kv_(kv) {
     const Config checked = config_from(config);
     const auto is_interrupted = [] {
       const py::gil_scoped_acquire locked;
       return PyErr_CheckSignals() != 0;
     };
     const DeviceOptions options = {
-        .precision = precision_from(precision), .n_threads = threads, .isa = isa, .poll = is_interrupted};
+        .precision = precision_from(precision), .kv = kv_format_from(kv), .n_threads = threads, .isa = isa,
+        .poll = is_interrupted};
     const Weights::Find find = [this](const std::string& name) {
       const py::gil_scoped_acquire locked;
       return tensor_from(tensors_, name);
@@ -95,6 +96,7 @@ class BoundModel {
 
   Model& model() { return *model_; }
   const std::string& device() const { return device_; }
+  const std::string& kv_format() const { return kv_; }
 
   SequencePtr sequence(std::vector<BlockId> blocks, int length) {
     return std::make_shared<BoundSequence>(model_->sequence(std::move(blocks), length));
@@ -187,7 +189,7 @@ class BoundModel {
   }
 
   py::dict tensors_;
-  std::string device_;
+  std::string device_, kv_;
   std::unique_ptr<Model> model_;
   std::mutex turn_;
 };
@@ -202,14 +204,17 @@ void bind_model(py::module_& m) {
       .def("is_set", [](const CancelFlag& f) { return f.value.load(); });
 
   py::class_<BoundModel>(m, "Model")
-      .def(py::init<const py::dict&, py::dict, std::string, int, const std::string&, const std::string&>(),
+      .def(py::init<const py::dict&, py::dict, std::string, int, const std::string&, const std::string&,
+                    const std::string&>(),
            py::arg("config"), py::arg("tensors"), py::kw_only(), py::arg("device") = "cpu",
-           py::arg("threads"), py::arg("precision") = "exact", py::arg("isa") = "")
+           py::arg("threads"), py::arg("precision") = "exact", py::arg("kv_format") = "float32",
+           py::arg("isa") = "")
       .def_property_readonly("device", &BoundModel::device)
       .def_property_readonly("isa", [](BoundModel& b) { return b.model().device().isa(); })
       .def_property(
           "threads", [](BoundModel& b) { return b.model().device().threads(); }, &BoundModel::set_threads)
       .def_property_readonly("kv", [](BoundModel& b) { return b.model().device().kv(); })
+      .def_property_readonly("kv_format", &BoundModel::kv_format)
       .def_property_readonly("kv_bytes_per_token",
                              [](BoundModel& b) {
                                const auto kv = b.model().device().kv();

@@ -45,4 +45,11 @@ Precision precision_from(const std::string& name) {
   throw ValueError("precision must be 'exact' or 'fast', got '" + name + "'");
 }
 
+KvFormat kv_format_from(const std::string& name) {
+  if (name == "float32") return KvFormat::float32;
+  if (name == "bf16") return KvFormat::bf16;
+  if (name == "int8") return KvFormat::int8;
+  throw ValueError("kv must be 'float32', 'bf16' or 'int8', got '" + name + "'");
+}
+
 }  // namespace ossnb

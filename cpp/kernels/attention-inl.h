@@ -89,6 +89,24 @@ static inline float soften(float* w, int base, int from, int to, bf16 sink_bits)
   return total + lane[0];
 }
 
+// Kept numbers as floats: n of them, or n rows of `width` numbers whose scales are one for each row, or one for
+// each lane. Plain loops, which the compiler turns into the level's instructions: each number is rounded alone.
+static inline void widen(const bf16* from, int n, float* to) {
+  for (int i = 0; i < n; ++i) to[i] = bf16_to_f32(from[i]);
+}
+
+static inline void widen_rows(const std::int8_t* codes, const float* scales, int n, int width, float* to) {
+  for (int j = 0; j < n; ++j, codes += width, to += width) {
+    for (int d = 0; d < width; ++d) to[d] = static_cast<float>(codes[d]) * scales[j];
+  }
+}
+
+static inline void widen_lanes(const std::int8_t* codes, const float* scales, int n, float* to) {
+  for (int d = 0; d < n; ++d, codes += kKeyTile, to += kKeyTile) {
+    for (int i = 0; i < kKeyTile; ++i) to[i] = static_cast<float>(codes[i]) * scales[i];
+  }
+}
+
 // The data that the steps of attend() share: a row of scores for each query and head, and its sum behind it.
 struct Attention {
   const AttendArgs& a;
@@ -97,24 +115,60 @@ struct Attention {
   const std::size_t q_heads = static_cast<std::size_t>(a.n_heads) * stride;  // from query to query
   const int width = a.n_heads * a.head_dim;                                  // of a query's output
   float* const pieces = a.scratch + a.n_queries * q_heads;                   // [n_queries, G, Dh]
+  float* const widened = pieces + static_cast<std::size_t>(a.n_queries) * width;  // a part of a block
 
   float* row(int query, int head) const { return a.scratch + query * q_heads + head * stride; }
   float& sum(int query, int head) const { return row(query, head)[stride - 1]; }
 
-  const float* of(const float* const* blocks, int at) const {
-    return blocks[at / a.block_tokens] + static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
+  // The numbers of keys or values from `at` on, for those who know their format.
+  template <class T>
+  const T* of(const std::byte* const* blocks, int at) const {
+    return reinterpret_cast<const T*>(blocks[at / a.block_tokens]) +
+           static_cast<std::size_t>(at % a.block_tokens) * a.head_dim;
+  }
+  const float* scales(const std::byte* const* blocks, int at) const {
+    return reinterpret_cast<const float*>(blocks[at / a.block_tokens] + a.part().scales_at()) +
+           at % a.block_tokens;
+  }
+
+  // n keys (whole tiles) or values from `at` on, which lie in one block, as floats: where they are kept, or a
+  // copy that stays until the next call.
+  const float* keys(int at, int n) const {
+    if (a.format == KvFormat::float32) return of<float>(a.keys, at);
+    if (a.format == KvFormat::bf16) {
+      widen(of<bf16>(a.keys, at), n * a.head_dim, widened);
+    } else {
+      for (int i = 0; i < n; i += kKeyTile) {
+        widen_lanes(of<std::int8_t>(a.keys, at + i), scales(a.keys, at + i), a.head_dim,
+                    widened + static_cast<std::size_t>(i) * a.head_dim);
+      }
+    }
+    return widened;
+  }
+  const float* values(int at, int n) const {
+    if (a.format == KvFormat::float32) return of<float>(a.values, at);
+    if (a.format == KvFormat::bf16) {
+      widen(of<bf16>(a.values, at), n * a.head_dim, widened);
+    } else {
+      widen_rows(of<std::int8_t>(a.values, at), scales(a.values, at), n, a.head_dim, widened);
+    }
+    return widened;
+  }
+  // What to prefetch while those at `now` are used: others that are read where they are kept.
+  const float* next(const std::byte* const* blocks, int at, const float* now) const {
+    return a.format == KvFormat::float32 && at < a.last + a.n_queries ? of<float>(blocks, at) : now;
   }
 
   // The scores of n tiles from `at` on, which lie in one block.
   template <int n>
   void score_from(int at) const {
     constexpr int kKeys = n * kKeyTile;
-    const float* tile = of(a.keys, at);
-    const float* next = at + kKeys < a.last + a.n_queries ? of(a.keys, at + kKeys) : tile;
+    const float* tile = keys(at, kKeys);
+    const float* after = next(a.keys, at + kKeys, tile);
     for (int i = 0; i < a.n_queries; ++i) {
       if (at > a.last + i || at + kKeys <= a.first(i)) continue;
       for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
-        score_tiles<H, n>(a.q + i * a.stride + h * a.head_dim, a.head_dim, tile, next, a.scale,
+        score_tiles<H, n>(a.q + i * a.stride + h * a.head_dim, a.head_dim, tile, after, a.scale,
                           row(i, h) + at - base, stride);
       });
     }
@@ -134,14 +188,13 @@ struct Attention {
     }
   }
 
-  // Adds the values of keys from .. to, which lie in one block and one piece, to the query's piece. `next`
-  // points to the values after them.
-  void mix_span(int query, int from, int to, const float* next) const {
+  // Adds the values of keys from .. to, which lie in one block and one piece, to the query's piece. `value`
+  // points to the first of them, `after` to the values after them.
+  void mix_span(int query, int from, int to, const float* value, const float* after) const {
     float* piece = pieces + static_cast<std::size_t>(query) * width;
-    const float* value = of(a.values, from);
     const bool fresh = from == a.first(query) || from % kPieceKeys == 0;
     for_steps<kHeads>(a.n_heads, [&]<int H>(int h) {
-      mix_heads<H>(row(query, h) + from - base, stride, value, next, a.head_dim, to - from, fresh,
+      mix_heads<H>(row(query, h) + from - base, stride, value, after, a.head_dim, to - from, fresh,
                    piece + h * a.head_dim);
     });
     const bool is_last = to == a.last + query + 1;
@@ -168,9 +221,11 @@ struct Attention {
     for (int start = base, stop; start < end; start = stop) {
       const int block_end = (start / a.block_tokens + 1) * a.block_tokens;
       stop = std::min({block_end, piece_end(start), end});
+      const float* value = values(start, stop - start);
       for (int i = 0; i < a.n_queries; ++i) {
         const int from = std::max(start, a.first(i)), to = std::min(stop, a.last + i + 1);
-        if (from < to) mix_span(i, from, to, of(a.values, stop < end ? stop : from));
+        const float* first = value + static_cast<std::size_t>(from - start) * a.head_dim;
+        if (from < to) mix_span(i, from, to, first, next(a.values, stop, first));
       }
     }
   }

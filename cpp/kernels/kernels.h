@@ -12,6 +12,7 @@
 
 #include "format/bf12.h"
 #include "format/dtype.h"
+#include "format/kv.h"
 #include "format/mxfp4.h"
 #include "format/q6.h"
 #include "format/q8.h"
@@ -37,8 +38,9 @@ struct AttendArgs {
   int n_queries;
   int n_heads;                 // G
   int head_dim;                // Dh, a multiple of 16
-  const float* const* keys;    // per block: [block_tokens / 16, Dh, 16]
-  const float* const* values;  // per block: [block_tokens, Dh]
+  KvFormat format;             // of keys and values
+  const std::byte* const* keys;    // per block a KvPart: [block_tokens / 16, Dh, 16]
+  const std::byte* const* values;  // per block a KvPart: [block_tokens, Dh]
   int block_tokens;            // a multiple of 16
   int last, window;
   float scale;        // of the scores
@@ -47,6 +49,7 @@ struct AttendArgs {
   float* out;         // like q, and may be q: scores are finished before the first output is written
 
   int first(int query) const { return last + query < window ? 0 : last + query - window + 1; }
+  KvPart part() const { return {format, block_tokens, head_dim}; }
 };
 
 // Room for the scores of keys first .. last in whole tiles, and for their sum.
@@ -54,10 +57,11 @@ constexpr std::size_t attend_row_floats(int first, int last) {
   return static_cast<std::size_t>(last / kKeyTile - first / kKeyTile + 2) * kKeyTile;
 }
 
-// Room for a row of scores and for one piece of the output, for each query and head. `first` is the first key
-// that the first query sees, `last` the last query's position.
-constexpr std::size_t attend_scratch_floats(int n_queries, int n_heads, int head_dim, int first, int last) {
-  return static_cast<std::size_t>(n_queries) * n_heads * (attend_row_floats(first, last) + head_dim);
+// Room for a row of scores and for one piece of the output, for each query and head, and for a part of a block
+// as floats. `first` is the first key that the first query sees, `last` the last query's position.
+constexpr std::size_t attend_scratch_floats(int n_queries, int n_heads, KvPart part, int first, int last) {
+  const std::size_t widened = part.format == KvFormat::float32 ? 0 : part.tokens * part.width;
+  return static_cast<std::size_t>(n_queries) * n_heads * (attend_row_floats(first, last) + part.width) + widened;
 }
 
 // Products with quantised activations.

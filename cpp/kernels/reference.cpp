@@ -296,14 +296,31 @@ void swiglu(const float* h, int n, float limit, float alpha, float* out) {
   }
 }
 
+// A number of a key or a value, and the place of its scale.
+float kept(const AttendArgs& a, const std::byte* part, std::size_t at, int slot) {
+  if (a.format == KvFormat::float32) return reinterpret_cast<const float*>(part)[at];
+  if (a.format == KvFormat::bf16) return bf16_to_f32(reinterpret_cast<const bf16*>(part)[at]);
+  const float scale = reinterpret_cast<const float*>(part + a.part().scales_at())[slot];
+  return static_cast<float>(reinterpret_cast<const std::int8_t*>(part)[at]) * scale;
+}
+
+float key(const AttendArgs& a, int j, int d) {
+  const int slot = j % a.block_tokens;
+  return kept(a, a.keys[j / a.block_tokens],
+              (static_cast<std::size_t>(slot / kKeyTile) * a.head_dim + d) * kKeyTile + slot % kKeyTile, slot);
+}
+
+float value(const AttendArgs& a, int j, int d) {
+  const int slot = j % a.block_tokens;
+  return kept(a, a.values[j / a.block_tokens], static_cast<std::size_t>(slot) * a.head_dim + d, slot);
+}
+
 void attend_one(const AttendArgs& a, const float* q, int first, int last, float sink, float* out) {
   const int base = first / kKeyTile * kKeyTile;
   float *w = a.scratch, m = sink;
   for (int j = first; j <= last; ++j) {
-    const float* tile =
-        a.keys[j / a.block_tokens] + (j % a.block_tokens) / kKeyTile * (a.head_dim * kKeyTile);
     float dot = 0;
-    for (int d = 0; d < a.head_dim; ++d) dot = std::fma(q[d], tile[d * kKeyTile + j % kKeyTile], dot);
+    for (int d = 0; d < a.head_dim; ++d) dot = std::fma(q[d], key(a, j, d), dot);
     w[j - base] = dot * a.scale;
     m = w[j - base] > m ? w[j - base] : m;
   }
@@ -324,7 +341,7 @@ void attend_one(const AttendArgs& a, const float* q, int first, int last, float 
     for (int from = first; from <= last; from = piece_end(from)) {
       float acc = 0;
       for (int j = from; j < std::min(piece_end(from), last + 1); ++j) {
-        acc = std::fma(w[j - base], a.values[j / a.block_tokens][(j % a.block_tokens) * a.head_dim + d], acc);
+        acc = std::fma(w[j - base], value(a, j, d), acc);
       }
       total = from == first ? acc : total + acc;
     }

@@ -10,6 +10,7 @@
 #include "data/config.h"
 #include "data/kv.h"
 #include "data/weights.h"
+#include "format/kv.h"
 #include "ops/ops.h"
 #include "ops/packing.h"
 
@@ -17,6 +18,7 @@ namespace ossnb {
 
 struct DeviceOptions {
   Precision precision = Precision::exact;
+  KvFormat kv = KvFormat::float32;
   int n_threads = 1;
   std::string isa;                       // a level of the kernels, "" for OSSNB_ISA or the best
   std::function<bool()> poll = nullptr;  // while the device is made, as `set_poll` has it for a pass

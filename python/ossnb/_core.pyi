@@ -150,12 +150,14 @@ class Model(metaclass=_Bound):
         device: str = "cpu",
         threads: int,
         precision: str = "exact",
+        kv_format: str = "float32",
         isa: str = "",
     ) -> None:
         """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as
         uint16, MXFP4 blocks and scales as uint8; and the arrays of packings(). `precision`: "exact" or
-        "fast". `isa`: a name from isa_levels(), "" for OSSNB_ISA or the best. ValueError for an unknown
-        device, precision or level, and for tensors that are missing or do not fit."""
+        "fast". `kv_format`: "float32", "bf16" or "int8", how keys and values are kept. `isa`: a name from
+        isa_levels(), "" for OSSNB_ISA or the best. ValueError for an unknown device, precision, format or
+        level, and for tensors that are missing or do not fit."""
     @property
     def device(self) -> str:
         """Name of the device: "cpu" is always there."""
@@ -170,6 +172,8 @@ class Model(metaclass=_Bound):
     @property
     def kv(self) -> KvStore:
         """The device's keys and values. Blocks of another model do not belong in it."""
+    @property
+    def kv_format(self) -> str: ...
     @property
     def kv_bytes_per_token(self) -> int: ...
     def sequence(self, blocks: Seq[int] = (), length: int = 0) -> Sequence:
@@ -366,4 +370,5 @@ class kernels(metaclass=_Bound):
         last: int,
         window: int,
         block_tokens: int,
+        kv: str = "float32",
     ) -> NDArray[np.float32]: ...

@@ -28,6 +28,7 @@ from .system.text import safe_terminal, shown
 
 MIN_CONTEXT = 512  # tokens; a machine without memory for as many gets an error at the first prompt
 PRECISIONS = ("exact", "fast")
+KV_FORMATS = ("float32", "bf16", "int8")
 
 
 @takes()
@@ -35,6 +36,7 @@ def load(
     source: str | os.PathLike[str] | None = None,
     *,
     precision: str | None = "exact",
+    kv: str | None = "float32",
     threads: int | None = None,
     context: int | None = None,
     kv_memory: int | str | None = None,
@@ -58,16 +60,21 @@ def load(
     and written back when the model is closed or the process ends (`Model.save_cache`). `device` names the
     device that computes. `revision` pins a hub revision.
     `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
-    activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for 20b).
-    These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from then on.
-    docs/NUMERICS.md compares the two. None stands for the default everywhere. Raises CheckpointError for
-    files that are missing or wrong, MemoryError where the context cannot fit, TypeError for what is no name,
-    ValueError for other arguments that are wrong.
+    activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
+    20b). These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from
+    then on. docs/NUMERICS.md compares the two. `kv` says how keys and values are kept: as "float32", or
+    rounded to "bf16" (half the memory) or "int8" (about a quarter), which changes answers a little. None
+    stands for the default everywhere. Raises CheckpointError for files that are missing or wrong,
+    MemoryError where the context cannot fit, TypeError for what is no name, ValueError for other
+    arguments that are wrong.
     """
     precision = "exact" if precision is None else precision
     device = "cpu" if device is None else device
+    kv = "float32" if kv is None else kv
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
+    if kv not in KV_FORMATS:
+        raise ValueError(f"kv must be 'float32', 'bf16' or 'int8', got {kv!r}")
     if threads is not None:
         threads = machine.check_threads(threads)
     where = locate(source, revision)
@@ -88,6 +95,7 @@ def load(
         device=device,
         threads=threads,
         precision=precision,
+        kv_format=kv,
     )
     model = Model(
         core,

@@ -131,6 +131,11 @@ class Model(Asking, AskingMany):
         return self.engine.core.device
 
     @property
+    def kv(self) -> str:
+        """How keys and values are kept: "float32", "bf16" or "int8"."""
+        return self.engine.core.kv_format
+
+    @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of keys and values that a token of a prompt or reply needs."""
         return self.engine.core.kv_bytes_per_token
@@ -187,6 +192,7 @@ class Model(Asking, AskingMany):
             revision=self.revision,
             precision=self.precision,
             device=self.device,
+            kv=self.kv,
             notes=notes,
             origin=self._origin,
             drafts=self.drafts,

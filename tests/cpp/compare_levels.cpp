@@ -16,6 +16,7 @@
 #include <tuple>
 
 #include "kernels/kernels.h"
+#include "ops/cpu/kv.h"
 #include "ops/cpu/pack.h"
 #include "seeded.h"
 #include "tiny_model.h"
@@ -301,29 +302,36 @@ Case sum_exp(int n) {
           }};
 }
 
-Case attend(int n_heads, int head_dim, int n_queries, int last, int window) {
-  return {text("attend", {n_heads, head_dim, n_queries, last, window}), [=](const Table& level) {
+Case attend(KvFormat format, int n_heads, int head_dim, int n_queries, int last, int window) {
+  const int kind = static_cast<int>(format);
+  return {text("attend", {kind, n_heads, head_dim, n_queries, last, window}), [=](const Table& level) {
             constexpr int kBlock = 32;
             Random random(6000003ull * n_heads + 1009 * head_dim + 31 * n_queries + 17 * window + last);
             const std::size_t width = static_cast<std::size_t>(n_heads) * head_dim;
             const std::vector<float> q = random.floats(n_queries * width, 3);
-            std::vector<std::vector<float>> blocks;
-            std::vector<const float*> keys, values;
+            const KvPart part{format, kBlock, head_dim};
+            std::vector<std::vector<std::byte>> blocks;
+            std::vector<const std::byte*> keys, values;
             for (int b = 0; b <= (last + n_queries - 1) / kBlock; ++b) {
               for (auto* of : {&keys, &values}) {
-                blocks.push_back(random.floats(static_cast<std::size_t>(kBlock) * head_dim));
-                of->push_back(blocks.back().data());
+                std::vector<std::byte>& block = blocks.emplace_back(part.bytes());
+                for (int slot = 0; slot < kBlock; ++slot) {
+                  const std::vector<float> row = random.floats(head_dim);
+                  (of == &keys ? put_key : put_value)(part, block.data(), slot, row.data());
+                }
+                of->push_back(block.data());
               }
             }
             const std::vector<bf16> sinks = random.bf16s(n_heads);
             std::vector<float> scratch(
-                ossnb::kernels::attend_scratch_floats(n_queries, n_heads, head_dim, 0, last + n_queries - 1));
+                ossnb::kernels::attend_scratch_floats(n_queries, n_heads, part, 0, last + n_queries - 1));
             std::vector<float> out = untouched(n_queries * width + 3);
             level.attend({.q = q.data(),
                           .stride = width,
                           .n_queries = n_queries,
                           .n_heads = n_heads,
                           .head_dim = head_dim,
+                          .format = format,
                           .keys = keys.data(),
                           .values = values.data(),
                           .block_tokens = kBlock,
@@ -388,7 +396,8 @@ std::vector<Case> all_cases() {
                                           {4, 254, 400},
                                           {8, 380, 128},
                                           {1, 600, 345}})
-      cases.push_back(attend(heads, head_dim, n, last, window));
+      for (const auto format : {KvFormat::float32, KvFormat::bf16, KvFormat::int8})
+        cases.push_back(attend(format, heads, head_dim, n, last, window));
   }
   return cases;
 }

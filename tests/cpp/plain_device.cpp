@@ -48,10 +48,11 @@ class PlainStore final : public KvStore {
 
 class PlainOps final : public Ops {
  public:
-  PlainOps(const Config& config, const Weights& weights, Precision precision, PlainStore& store)
+  PlainOps(const Config& config, const Weights& weights, const DeviceOptions& options, PlainStore& store)
       : c_(config),
         w_(weights),
-        terms_(precision == Precision::fast ? Terms::one : Terms::three),
+        terms_(options.precision == Precision::fast ? Terms::one : Terms::three),
+        kv_(options.kv),
         store_(store),
         rope_(config) {}
 
@@ -83,11 +84,14 @@ class PlainOps final : public Ops {
       const Row x = normed(x_[t], w.input_layernorm);
       q_[t] = dense(w.q_weight, w.q_bias, c_.q_size(), D, x);
       Row k = dense(w.k_weight, w.k_bias, KV, D, x);
-      const Row v = dense(w.v_weight, w.v_bias, KV, D, x);
+      Row v = dense(w.v_weight, w.v_bias, KV, D, x);
       const int position = batch_->positions[t];
       rope_.angles(position, cos.data(), sin.data());
       rotate(q_[t].data(), c_.num_attention_heads, half, cos.data(), sin.data());
       rotate(k.data(), c_.num_key_value_heads, half, cos.data(), sin.data());
+      for (int head = 0; head < c_.num_key_value_heads; ++head) {
+        for (Row* of : {&k, &v}) round_to(kv_, of->data() + head * c_.head_dim, c_.head_dim);
+      }
       float* stored = kv_row(t, layer, position);
       std::copy(v.begin(), v.end(), std::copy(k.begin(), k.end(), stored));
     }
@@ -258,14 +262,17 @@ class PlainOps final : public Ops {
         values[static_cast<std::size_t>(j) * Dh + d] = value[d];
       }
     }
-    const float *all_keys = keys.data(), *all_values = values.data();
-    Row scratch(kernels::attend_scratch_floats(1, G, Dh, 0, last));
+    // The store has rounded them already, so the kernel gets floats.
+    const auto *all_keys = reinterpret_cast<const std::byte*>(keys.data()),
+               *all_values = reinterpret_cast<const std::byte*>(values.data());
+    Row scratch(kernels::attend_scratch_floats(1, G, {KvFormat::float32, n, Dh}, 0, last));
     float* q = q_[t].data() + head * G * Dh;
     k_.attend({.q = q,
                .stride = q_[t].size(),
                .n_queries = 1,
                .n_heads = G,
                .head_dim = Dh,
+               .format = KvFormat::float32,
                .keys = &all_keys,
                .values = &all_values,
                .block_tokens = n,
@@ -282,6 +289,7 @@ class PlainOps final : public Ops {
   const Weights& w_;
   const kernels::Table& k_ = kernels::reference();
   const Terms terms_;
+  const KvFormat kv_;  // the store keeps floats that were rounded to it
   PlainStore& store_;
   const Rope rope_;
   std::map<const bf16*, std::vector<std::uint8_t>> q8_;
@@ -295,8 +303,8 @@ class PlainOps final : public Ops {
 
 class PlainDevice final : public Device {
  public:
-  PlainDevice(const Config& config, const Weights& weights, Precision precision)
-      : store_(std::make_shared<PlainStore>(config)), ops_(config, weights, precision, *store_) {}
+  PlainDevice(const Config& config, const Weights& weights, const DeviceOptions& options)
+      : store_(std::make_shared<PlainStore>(config)), ops_(config, weights, options, *store_) {}
 
   Ops& ops() override { return ops_; }
   std::shared_ptr<KvStore> kv() override { return store_; }
@@ -316,7 +324,7 @@ DeviceKind plain_device() {
   return {.name = "plain",
           .make = [](const Config& config, const Weights& weights, const Weights::Find&,
                      const DeviceOptions& options) -> std::unique_ptr<Device> {
-            return std::make_unique<PlainDevice>(config, weights, options.precision);
+            return std::make_unique<PlainDevice>(config, weights, options);
           },
           .packings = [](const Config&, Precision) { return std::vector<Packing>{}; }};
 }

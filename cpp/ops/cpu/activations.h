@@ -63,14 +63,14 @@ struct Scratch {
   Buffer<std::uint8_t> integer;  // for integer products
   Buffer<float> hidden;          // [pairs of a bucket, rows of a task]
   Buffer<float> attend;          // attend_scratch_floats()
-  std::vector<const float*> keys, values;
+  std::vector<const std::byte*> keys, values;
 };
 
 struct Activations {
   const Batch* batch = nullptr;
   int T = 0;                                // current rows: the batch's, in the end only the wanted ones
   std::vector<std::int32_t> row;            // [T] their places in the batch
-  std::vector<std::vector<float*>> blocks;  // of each sequence: its keys and values
+  std::vector<std::vector<std::byte*>> blocks;  // of each sequence: its keys and values
   std::vector<int> last_position;           // of each sequence
   std::uint64_t n_bytes = 0;                // of weights, keys and values that were read
 

@@ -46,14 +46,11 @@ void rotate_and_store(const CpuContext& cpu, Activations& a, int layer, int t) {
   rotate(keys_in, Hk, half, cos, sin);
 
   const int position = a.batch->positions[t], slot = position % kBlockTokens;
-  float* block = a.blocks[a.batch->sequence_of[t]][position / kBlockTokens];
+  std::byte* block = a.blocks[a.batch->sequence_of[t]][position / kBlockTokens];
   const KvLayout& layout = cpu.store.layout();
-  const std::size_t tile = static_cast<std::size_t>(slot / kernels::kKeyTile) * Dh * kernels::kKeyTile;
   for (int h = 0; h < Hk; ++h) {
-    float* keys = block + layout.keys(layer, h) + tile + slot % kernels::kKeyTile;
-    for (int d = 0; d < Dh; ++d) keys[d * kernels::kKeyTile] = keys_in[h * Dh + d];
-    std::copy_n(values_in + h * Dh, Dh,
-                block + layout.values(layer, h) + static_cast<std::size_t>(slot) * Dh);
+    put_key(layout.part, block + layout.keys(layer, h), slot, keys_in + h * Dh);
+    put_value(layout.part, block + layout.values(layer, h), slot, values_in + h * Dh);
   }
 }
 
@@ -63,7 +60,7 @@ void attend_together(const CpuContext& cpu, Activations& a, int layer, const Que
   const int G = c.num_attention_heads / c.num_key_value_heads, Dh = c.head_dim, row = a.row[run.row];
   const int position = a.batch->positions[row], last = position + run.n - 1;
   const int first = cpu.first_visible(layer, position), end = last / kBlockTokens + 1;
-  const std::vector<float*>& blocks = a.blocks[a.batch->sequence_of[row]];
+  const std::vector<std::byte*>& blocks = a.blocks[a.batch->sequence_of[row]];
   const KvLayout& layout = cpu.store.layout();
   s.keys.resize(end);
   s.values.resize(end);
@@ -77,6 +74,7 @@ void attend_together(const CpuContext& cpu, Activations& a, int layer, const Que
                 .n_queries = run.n,
                 .n_heads = G,
                 .head_dim = Dh,
+                .format = layout.part.format,
                 .keys = s.keys.data(),
                 .values = s.values.data(),
                 .block_tokens = kBlockTokens,
@@ -84,7 +82,7 @@ void attend_together(const CpuContext& cpu, Activations& a, int layer, const Que
                 .window = c.layer_is_sliding[layer] ? c.sliding_window : last + 1,
                 .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
                 .sinks = cpu.w.layers[layer].sinks + head * G,
-                .scratch = s.attend.reserve(kernels::attend_scratch_floats(run.n, G, Dh, first, last)),
+                .scratch = s.attend.reserve(kernels::attend_scratch_floats(run.n, G, layout.part, first, last)),
                 .out = q});
 }
 
@@ -135,7 +133,7 @@ void attend(const CpuContext& cpu, Activations& a, int layer) {
   });
   for (const int last : a.last_position) {
     const std::uint64_t n_keys = last - cpu.first_visible(layer, last) + 1;
-    a.n_bytes += n_keys * 2 * cpu.c.kv_size() * sizeof(float);
+    a.n_bytes += n_keys * cpu.store.layout().token_bytes();
   }
 }
 

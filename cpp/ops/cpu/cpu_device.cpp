@@ -71,7 +71,7 @@ class CpuDevice final : public Device {
   CpuDevice(const Config& config, const Weights& weights, const Weights::Find& find,
             const DeviceOptions& options)
       : pool_(options.n_threads),
-        store_(std::make_shared<CpuKvStore>(config)),
+        store_(std::make_shared<CpuKvStore>(config, options.kv)),
         cpu_{.c = config,
              .w = weights,
              .k = kernels::choose(options.isa.c_str()),

@@ -7,37 +7,44 @@
 #include "base/buffer.h"
 #include "data/config.h"
 #include "data/kv.h"
+#include "format/kv.h"
 
 namespace ossnb {
 
 constexpr int kBlockTokens = 32;
 
-// The layout of a block, in floats. Per layer and key/value head the keys come first, in tiles of 16,
-// transposed ([kBlockTokens / 16, Dh, 16]: one load gives one dimension of 16 keys). Then come the values
+// The layout of a block. Per layer and key/value head the keys come first, in tiles of 16, transposed
+// ([kBlockTokens / 16, Dh, 16]: one load gives one dimension of 16 keys). Then come the values
 // [kBlockTokens, Dh].
 struct KvLayout {
-  int n_layers, n_heads, head_dim;
+  int n_layers, n_heads;
+  KvPart part;  // one head's keys, or its values
 
-  explicit KvLayout(const Config& c)
-      : n_layers(c.num_hidden_layers), n_heads(c.num_key_value_heads), head_dim(c.head_dim) {}
-  std::size_t head_floats() const { return static_cast<std::size_t>(2) * kBlockTokens * head_dim; }
-  std::size_t block_floats() const { return head_floats() * n_heads * n_layers; }
+  KvLayout(const Config& c, KvFormat format)
+      : n_layers(c.num_hidden_layers),
+        n_heads(c.num_key_value_heads),
+        part{format, kBlockTokens, c.head_dim} {}
+  std::size_t bytes() const { return 2 * part.bytes() * n_heads * n_layers; }
   std::size_t keys(int layer, int head) const {
-    return head_floats() * (static_cast<std::size_t>(layer) * n_heads + head);
+    return 2 * part.bytes() * (static_cast<std::size_t>(layer) * n_heads + head);
   }
-  std::size_t values(int layer, int head) const {
-    return keys(layer, head) + static_cast<std::size_t>(kBlockTokens) * head_dim;
-  }
+  std::size_t values(int layer, int head) const { return keys(layer, head) + part.bytes(); }
+  // Of a token's keys and values in one layer.
+  std::size_t token_bytes() const { return 2 * part.bytes() * n_heads / kBlockTokens; }
 };
+
+// Puts one token's key, or its value, into a part of a block of part.tokens tokens.
+void put_key(const KvPart& part, std::byte* keys, int slot, const float* key);
+void put_value(const KvPart& part, std::byte* values, int slot, const float* value);
 
 class CpuKvStore final : public KvStore {
  public:
-  explicit CpuKvStore(const Config& config)
-      : KvStore(kBlockTokens, KvLayout(config).block_floats() * sizeof(float)), layout_(config) {}
+  CpuKvStore(const Config& config, KvFormat format)
+      : KvStore(kBlockTokens, KvLayout(config, format).bytes()), layout_(config, format) {}
 
   const KvLayout& layout() const { return layout_; }
   // For a block that the caller holds: its memory keeps its place.
-  float* block(BlockId id) { return memory_[id]->data(); }
+  std::byte* block(BlockId id) { return memory_[id]->data(); }
 
  protected:
   void make_block(BlockId id) override;
@@ -48,7 +55,7 @@ class CpuKvStore final : public KvStore {
 
  private:
   const KvLayout layout_;
-  std::vector<std::unique_ptr<Buffer<float>>> memory_;  // of each id; null: no block
+  std::vector<std::unique_ptr<Buffer<std::byte>>> memory_;  // of each id; null: no block
 };
 
 }  // namespace ossnb

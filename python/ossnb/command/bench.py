@@ -31,6 +31,7 @@ def measure(
     threads: int | None = None,
     runs: int = 3,
     precision: str = "exact",
+    kv: str = "float32",
 ) -> dict[str, Any]:
     """Measure prefill and decode of a model; the dictionary is plain JSON.
 
@@ -50,7 +51,7 @@ def measure(
             raise ValueError(f"{name} must be at least {least}, got {value}")
     with PeakPrivateMemory() as memory:
         start = time.perf_counter()
-        model = load(source, precision=precision, threads=threads, context=depth + prompt + new)
+        model = load(source, precision=precision, kv=kv, threads=threads, context=depth + prompt + new)
         load_s = time.perf_counter() - start
         core = model.engine.core
         limits = [_limits(core)]
@@ -61,7 +62,12 @@ def measure(
     return {
         "ossnb": _core.__version__,
         "machine": describe_machine(),
-        "model": {"source": str(source), "precision": model.precision, **_shape(model.config)},
+        "model": {
+            "source": str(source),
+            "precision": model.precision,
+            "kv": model.kv,
+            **_shape(model.config),
+        },
         "settings": settings | {"threads": core.threads, "isa": core.isa},
         "load_s": load_s,
         "peak_private_bytes": memory.peak,
@@ -236,7 +242,7 @@ def render(report: dict[str, Any]) -> str:
     after = f" after {settings['depth']}" if settings["depth"] else ""
     lines = [
         f"{shape['source']}: {shape['num_hidden_layers']} layers, hidden {shape['hidden_size']}, "
-        f"{shape['num_local_experts']} experts, precision {shape['precision']}",
+        f"{shape['num_local_experts']} experts, precision {shape['precision']}, kv {shape['kv']}",
         f"{report['machine']['cpu']}, {settings['threads']} threads, kernels {settings['isa']}",
         f"loaded in {report['load_s']:.2f} s"
         + ("" if private is None else f", peak private memory {private / 1e9:.2f} GB"),

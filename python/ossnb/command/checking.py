@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from .flags import MODEL_NAMES, Command, add_json, add_precision, add_threads
+from .flags import MODEL_NAMES, Command, add_formats, add_json, add_threads
 from .output import FAILED, UsageError, print_result
 
 
@@ -70,7 +70,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
             f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (default {default})"
         )
     add_threads(parser)
-    add_precision(parser)
+    add_formats(parser)
     parser.add_argument(
         "--json", action="store_true", help="print the report as JSON, with each run and the machine"
     )
@@ -96,7 +96,7 @@ def _quality(args: argparse.Namespace) -> str:
 def _speed(args: argparse.Namespace) -> str:
     from . import bench
 
-    names = ("prompt", "new", "depth", "threads", "runs", "precision")
+    names = ("prompt", "new", "depth", "threads", "runs", "precision", "kv")
     report = bench.measure(args.model, **{name: getattr(args, name) for name in names})
     return json.dumps(report, indent=1) if args.json else bench.render(report)
 

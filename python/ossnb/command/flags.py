@@ -46,7 +46,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help=f"{MODEL_NAMES} (default: $OSSNB_MODEL, or 20b if downloaded, or demo)",
     )
-    add_precision(parser)
+    add_formats(parser)
     parser.add_argument(
         "--effort", choices=("low", "medium", "high"), help="how long the model thinks (default medium)"
     )
@@ -109,13 +109,19 @@ def _threads(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def add_precision(parser: argparse.ArgumentParser) -> None:
-    """Add --precision."""
+def add_formats(parser: argparse.ArgumentParser) -> None:
+    """Add --precision and --kv."""
     parser.add_argument(
         "--precision",
         choices=("exact", "fast"),
         default="exact",
         help="exact: weights as stored; fast: int8 (default exact)",
+    )
+    parser.add_argument(
+        "--kv",
+        choices=("float32", "bf16", "int8"),
+        default="float32",
+        help="how keys and values are kept: bf16 takes half the memory, int8 a quarter (default float32)",
     )
 
 

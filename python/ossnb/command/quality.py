@@ -1,4 +1,5 @@
-"""The cost of `fast`: its next-token distributions, and those of llama.cpp's arithmetic, beside `exact`."""
+"""What rounding costs: the next-token distributions of `fast`, of narrow keys and values and of llama.cpp's
+arithmetic, beside those of `exact`."""
 
 from __future__ import annotations
 
@@ -19,18 +20,28 @@ from .emulate import LLAMA_CPP, Emulation
 
 CONVERSATIONS_FILE = Path(__file__).parents[1] / "data" / "quality_prompts.json"
 _RANDOM_SEED = 8
+# What is compared, by the report's names: how to load it, and a title. llama.cpp's arithmetic comes last.
+WAYS: dict[str, tuple[dict[str, Any], str]] = {
+    "fast": ({"precision": "fast"}, "fast"),
+    "kv_bf16": ({"kv": "bf16"}, "exact, kv bf16"),
+    "kv_int8": ({"kv": "int8"}, "exact, kv int8"),
+}
 
 
 class _Tally:
-    """Top-1 agreement and KL divergences, in nats, of one way to compute against `exact`."""
+    """Top-1 agreement, KL divergences in nats, and logits' errors in their standard deviations, of one way to
+    compute against `exact`."""
 
     def __init__(self) -> None:
         self._same: list[NDArray[np.bool_]] = []
         self._kl: list[NDArray[np.float64]] = []
+        self._error: list[NDArray[np.float64]] = []
 
     def add(self, exact: NDArray[Any], other: NDArray[Any]) -> None:
         self._same.append(exact.argmax(axis=-1) == other.argmax(axis=-1))
         self._kl.append(divergence(exact, other))
+        error = np.sqrt(np.square(exact - other).mean(axis=-1, dtype=np.float64))
+        self._error.append(error / exact.std(axis=-1, dtype=np.float64))
 
     def figures(self) -> dict[str, float]:
         kl = np.concatenate(self._kl)
@@ -38,13 +49,15 @@ class _Tally:
             "top1_agreement": float(np.concatenate(self._same).mean()),
             "mean_kl": float(kl.mean()),
             "p99_kl": float(np.percentile(kl, 99)),
+            "logit_error": float(np.median(np.concatenate(self._error))),
         }
 
 
 def measure(
     source: str | Path, *, conversations: int | None = None, threads: int | None = None
 ) -> dict[str, Any]:
-    """Compare `fast` and llama.cpp's arithmetic with `exact`; the dictionary is plain JSON.
+    """Compare `fast`, narrow keys and values and llama.cpp's arithmetic with `exact`; the dictionary is plain
+    JSON.
 
     >>> report = measure("demo", conversations=2)  # takes a minute  # doctest: +SKIP
     >>> report["fast"]["top1_agreement"] > 0.9  # takes a minute  # doctest: +SKIP
@@ -56,19 +69,20 @@ def measure(
     in NumPy on the same weights: activations in int8 per block of 32 with a scale in half precision, MXFP4
     experts, Q8_0 for the other matrices.
     """
-    exact = load(source, precision="exact", threads=threads)
-    fast = load(source, precision="fast", threads=threads)
+    exact = load(source, threads=threads)
+    others = {name: load(source, threads=threads, **settings) for name, (settings, _) in WAYS.items()}
     texts = list(held_out(conversations))
     has_words = exact.config.vocab_size > CALL
     if not has_words:
         rng = np.random.default_rng(_RANDOM_SEED)
         texts = [(rng.integers(0, exact.config.vocab_size, len(ids)).tolist(), n) for ids, n in texts]
     peer = Emulation(exact.tensors, exact.config, LLAMA_CPP)
-    tallies = {"fast": _Tally(), "llama_cpp": _Tally()}
+    tallies = {name: _Tally() for name in (*others, "llama_cpp")}
     n_positions = 0
     for (ids, n), hidden in zip(texts, peer.hidden([ids for ids, _ in texts]), strict=True):
         expected = _last_logits(exact, ids, n)
-        tallies["fast"].add(expected, _last_logits(fast, ids, n))
+        for name, other in others.items():
+            tallies[name].add(expected, _last_logits(other, ids, n))
         tallies["llama_cpp"].add(expected, peer.logits(hidden[-n:]))
         n_positions += n
     return {
@@ -118,11 +132,16 @@ def render_report(report: dict[str, Any]) -> str:
         f"{report['model']}: {report['positions']:,} places in {report['conversations']} "
         f"{report['tokens']}, against precision exact",
         "",
-        f"{'':24}{'same top token':>16}{'mean KL':>12}{'99th pct. KL':>14}   (nats)",
+        f"{'':24}{'same top token':>16}{'mean KL':>12}{'99th pct. KL':>14}{'logit error':>13}",
     ]
-    for name, title in (("fast", "fast"), ("llama_cpp", "llama.cpp's arithmetic")):
+    titles = {name: title for name, (_, title) in WAYS.items()} | {"llama_cpp": "llama.cpp's arithmetic"}
+    for name, title in titles.items():
         found = report[name]
         lines.append(
             f"{title:24}{found['top1_agreement']:16.2%}{found['mean_kl']:12.2e}{found['p99_kl']:14.2e}"
+            f"{found['logit_error']:13.2%}"
         )
+    lines.append(
+        "\nKL in nats. The error of logits is the median of rms(difference) / their standard deviation."
+    )
     return "\n".join(lines)

@@ -50,7 +50,7 @@ class CacheKey:
     @classmethod
     def of(cls, core: _core.Model, source: str, fingerprint: str, weights: str, precision: str) -> CacheKey:
         """Describe a model; the layout is that of its device."""
-        layout = f"{core.device} {core.kv.block_tokens} {core.kv.block_bytes}"
+        layout = f"{core.device} {core.kv_format} {core.kv.block_tokens} {core.kv.block_bytes}"
         return cls(source, fingerprint, weights, precision, layout)
 
 
@@ -165,7 +165,7 @@ class _CacheFile:
         for name, shown, what in (
             ("fingerprint", "source", "another model"),
             ("precision", "precision", "another precision"),
-            ("layout", "layout", "another device or build"),
+            ("layout", "layout", "another device, format or build"),
         ):
             if told.get(name) != getattr(key, name):
                 raise CheckpointError(

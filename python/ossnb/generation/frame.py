@@ -24,6 +24,7 @@ ALWAYS = (
     "max_tokens",
 )  # other settings stand where one was changed
 # Types that both libraries have: seeds are beyond int64, and integers stay integers beside a missing one.
+_SOURCE = ("model", "revision", "precision", "device", "kv", "effort")
 TYPES = {"seed": "UInt64", "max_tokens": "Int64", "mean_logprob": "Float64"}
 
 
@@ -119,7 +120,7 @@ def _columns(replies: list[Reply]) -> dict[str, list[Any]]:
             **asdict(reply.stats),
             **{name: getattr(reply.stats, name) for name in SPEEDS},
             "mean_logprob": _mean([token.logprob for token in reply.logprobs]),
-            **{name: getattr(reply, name) for name in ("model", "revision", "precision", "device", "effort")},
+            **{name: getattr(reply, name) for name in _SOURCE},
             "seed": reply.sampling.seed,
             **{name: _plain(getattr(reply.sampling, name)) for name in changed},
             "notes": list(reply.notes),
@@ -129,7 +130,7 @@ def _columns(replies: list[Reply]) -> dict[str, list[Any]]:
         for reply in replies
     ]
     head = ["question", "text", "reasoning", "tool_calls", "finish_reason", *counts, *SPEEDS, "mean_logprob"]
-    middle = ["model", "revision", "precision", "device", "effort", "seed", *changed]
+    middle = [*_SOURCE, "seed", *changed]
     return {
         name: [row[name] for row in rows] for name in [*head, *middle, "notes", "prompt_sha256", "tokens"]
     }

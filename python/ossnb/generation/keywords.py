@@ -47,6 +47,7 @@ PEER_NAMES = {
     "context": ("num_ctx", "n_ctx", "max_length", "max_model_len", "max_seq_len", "context_length"),
     "threads": ("n_threads", "num_threads", "num_thread"),
     "precision": ("dtype", "torch_dtype", "quantization", "load_in_8bit", "load_in_4bit"),
+    "kv": ("kv_cache_dtype", "cache_type_k", "cache_type_v", "type_k", "type_v", "cache_implementation"),
 }
 RENAMED = {peer: ours for ours, peers in PEER_NAMES.items() for peer in peers}
 
@@ -62,6 +63,7 @@ ELSEWHERE = {
     "context": "load(..., context=...) takes it, in tokens",
     "threads": "load(..., threads=...) takes it",
     "precision": 'load(..., precision="fast") or "exact" takes it',
+    "kv": 'load(..., kv="bf16") or "int8" takes it',
     "revision": "load(..., revision=...) takes it",
     "on_end": "stream(..., on_end=...) takes it",
 }

@@ -41,6 +41,7 @@ class Request:
     revision: str | None = None
     precision: str = "exact"
     device: str = "cpu"
+    kv: str = "float32"
     notes: tuple[str, ...] = ()  # about the prompt
     origin: Origin = field(default_factory=Origin)
     drafts: Drafts = field(default_factory=Drafts)
@@ -387,6 +388,7 @@ class Generation:
             revision=request.revision,
             precision=request.precision,
             device=request.device,
+            kv=request.kv,
             form=request.question.form,
             origin=request.origin,
         )

@@ -173,6 +173,7 @@ class Reply:
     revision: str | None = None
     precision: str = ""
     device: str = ""
+    kv: str = "float32"
     form: Form | None = None
     origin: Origin = field(default_factory=Origin, repr=False, compare=False)
 
@@ -315,6 +316,7 @@ class Reply:
             "sampling": sampling,
             "prompt_sha256": self.prompt_sha256,
             "finish_reason": self.finish_reason,
+            **({} if self.kv == "float32" else {"kv": self.kv}),
             **({} if self.form is None else {"form": self.form.to_dict()}),
             **({"steps": [step.to_dict() for step in self.steps]} if self.steps else {}),
         }
@@ -403,6 +405,7 @@ class Reply:
             revision=fields.optional_text("revision"),
             precision=fields.text("precision"),
             device=fields.text("device"),
+            kv=fields.text("kv") if "kv" in fields else "float32",
             form=None if form is None else Form.read(form),
         )
         for call in calls:

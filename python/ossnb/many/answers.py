@@ -34,6 +34,9 @@ class Mapped(Asked, Protocol):
     fingerprint: str
     precision: str
 
+    @property
+    def kv(self) -> str: ...
+
 
 class Answers:
     """The answers to a question asked of each row. Nothing runs until you read them.
@@ -199,7 +202,7 @@ class Answers:
         content = [
             [message.to_dict() for message in question.messages],
             [question.instructions, question.effort, list(question.tools), settings],
-            [self._model.fingerprint, self._model.precision],
+            [self._model.fingerprint, self._model.precision, self._model.kv],
         ]
         if question.form is not None:
             content.append([question.form.to_dict()])

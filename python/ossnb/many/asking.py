@@ -38,6 +38,10 @@ class AskingMany:
     precision: str
 
     # What a model brings.
+    @property
+    def kv(self) -> str:
+        raise NotImplementedError
+
     def ask(self, question: Question) -> Stream:
         raise NotImplementedError
 

@@ -26,14 +26,22 @@ LINE_HELP = """\
 %oss show                 draw the last answer again, e.g. when the page was loaded anew while it was written
 %oss reset [NAME ...]     forget the named conversations, or all
 %oss restore [FILE.ipynb] restore the conversations of the saved notebook, after a restart of the kernel
-%oss load SOURCE [--precision exact|fast] [--threads N] [--context N] [--cache FILE] [--revision REV]
+%oss load SOURCE [--precision exact|fast] [--kv float32|bf16|int8] [--threads N] [--context N] [--cache FILE]
+                 [--revision REV]
                           make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate;
                           FILE keeps what it has read beyond the end of the kernel
 %oss keep [FILE]          write what the model has read into FILE, or the file of %oss load --cache, now
 %oss status               show the model, its memory and the conversations
 %oss help                 show this help
 %%oss --help              show how to ask the model, and the FLAGS; %oss again and %oss fix take them too"""
-_LOAD_FLAGS = {"--precision": str, "--threads": int, "--context": int, "--cache": str, "--revision": str}
+_LOAD_FLAGS = {
+    "--precision": str,
+    "--kv": str,
+    "--threads": int,
+    "--context": int,
+    "--cache": str,
+    "--revision": str,
+}
 
 
 def parse_load_line(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -75,7 +83,10 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
         ("shape", f"{config.num_hidden_layers} layers, {config.num_local_experts} experts"),
         ("precision", model.precision),
         ("computing", f"{core.threads} threads, {core.isa} kernels"),
-        ("context", f"{model.context:,} tokens, {size_text(core.kv_bytes_per_token)} each when used"),
+        (
+            "context",
+            f"{model.context:,} tokens, {size_text(core.kv_bytes_per_token)} each when used, in {model.kv}",
+        ),
         ("cache", f"{size_text(model.n_kept_bytes)} of keys and values kept for prompts that begin alike"),
         ("memory", f"{size_text(machine.available_memory())} free of {size_text(machine.total_memory())}"),
     ]

@@ -40,8 +40,10 @@ def _line_options(words: list[str], names: Callable[[str], Iterable[str]]) -> li
             return [*MODELS, *names("--model")]
         case ["load", *_, "--precision"]:
             return ["exact", "fast"]
+        case ["load", *_, "--kv"]:
+            return ["float32", "bf16", "int8"]
         case ["load", *_]:
-            return ["--precision", "--threads", "--context", "--revision"]
+            return ["--precision", "--kv", "--threads", "--context", "--cache", "--revision"]
         case ["effort"]:
             return list(EFFORTS)
         case ["history"] | ["reset", *_]:

@@ -175,7 +175,7 @@ def _settings(replies: Sequence[Reply]) -> list[dict[str, Any]]:
     for reply in replies:
         sampling = {field.name: getattr(reply.sampling, field.name) for field in fields(Sampling)}
         sampling.pop("logprobs", None)  # it changes no token
-        own = {"model": reply.model, "precision": reply.precision, "effort": reply.effort}
+        own = {name: getattr(reply, name) for name in ("model", "precision", "kv", "effort")}
         found.append({**own, **sampling, "prompt_sha256": reply.prompt_sha256})
     names = [name for name in found[0] if any(each[name] != found[0][name] for each in found)]
     if "effort" in names:  # it stands in the prompt
