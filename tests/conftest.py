@@ -13,6 +13,7 @@ NAME = "ossnb._core"
 # Files that wait for a browser, a kernel, an emulator or a process, or run many generations. Every other test
 # is quick, new ones too, but for those marked `slow`.
 SLOW = {
+    "test_answers_after",
     "test_arrival",
     "test_async",
     "test_bench",

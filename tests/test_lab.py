@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
@@ -22,8 +23,9 @@ PANELS = [
     "view.attention(layer=-1)",
     "reply.logit_lens()[:16]",
     f"ossnb.compare([reply, *(model.generate({PROMPT!r}, seed=seed) for seed in (1, 2))])",
+    "scrubber = model.generate('What is 17 + 25?', temperature=0).answers_after()\nscrubber",
 ]
-INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS, COMPARE = range(1, 7)
+INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS, COMPARE, ANSWERS = range(1, 8)
 
 EVIL = (
     "<script>window.hits=1</script><img src=x onerror='window.hits=1'><svg onload='window.hits=1'></svg> "
@@ -168,9 +170,36 @@ def test_the_heat_map_is_of_the_selected_token(panels):
     assert lit == json.loads(
         panels.kernel("print([sorted(row) for row in reply.experts().ids[:, 6].tolist()])")
     )
-    named = {"experts": EXPERTS, "attention": ATTENTION, "logit_lens": LENS, "compare": COMPARE}
+    named = {
+        "experts": EXPERTS,
+        "attention": ATTENTION,
+        "logit_lens": LENS,
+        "compare": COMPARE,
+        "answers": ANSWERS,
+    }
     for name, index in named.items():
         panels.picture(name, panels.cell(index))
+
+
+def test_a_scrubber_goes_over_the_thought_by_keys_and_by_clicks(panels):
+    """What the page shows is what the kernel has; the tokens that were not thought are struck through."""
+    cell = panels.cell(ANSWERS)
+    ask = "print([[n, a.text, a.text == scrubber.reply.text] for n, a in scrubber.answers.items()])"
+    answers = ast.literal_eval(panels.kernel(ask))
+    slider, shown = cell.get_by_role("slider"), cell.get_by_role("group", name="the answer")
+    slider.focus()
+    for key in ["ArrowLeft"] * (len(answers) - 1) + ["ArrowRight"]:
+        slider.press(key)
+    n, text, _ = answers[1]
+    wait_facts(panels, ANSWERS, f"stopped after {n} token")
+    assert shown.text_content() == text
+    tokens = cell.locator(".ossnb-token")
+    assert cell.locator(".ossnb-cut").count() == tokens.count() - n
+    tokens.nth(0).click()
+    n, text, own = answers[0]
+    wait_facts(panels, ANSWERS, f"stopped after {n} token")
+    assert shown.text_content() == text
+    assert (("another answer (") in cell.locator("[aria-live]").text_content()) is not own
 
 
 # ---- the sliders -------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ class Look(Protocol):
     def experts(self) -> Any: ...
     def attention(self, layer: int, head: int | None) -> Any: ...
     def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> Any: ...
+    def answers_after(self, ns: Iterable[int] | None) -> Any: ...
 
 
 class Author(Protocol):
@@ -282,11 +283,29 @@ class Reply:
         It is the reply that `max_reasoning_tokens=n` gives with this reply's seed and settings. Settings that
         you give replace them. Raises ValueError for more tokens than the thought has.
         """
+        return self.branch(*self.cut_after(n), **sampling)
+
+    def cut_after(self, n: int) -> tuple[int, list[int]]:
+        """Return the branch that ends the thought after `n` tokens: its place, and the tokens it begins with.
+
+        >>> reply.cut_after(0)[0]
+        0
+        """
         places = places_of_thought(self.tokens)
         n = integer("n", n, 0, len(places), what="a number of the thought's tokens")
-        if n == 0:
-            return self.branch(0, answer_header(), **sampling)
-        return self.branch(places[n - 1] + 1, end_of_thought(), **sampling)
+        return (0, answer_header()) if n == 0 else (places[n - 1] + 1, end_of_thought())
+
+    def answers_after(self, ns: Iterable[int] | None = None) -> Any:
+        """Show what the answer would have been, had the thought stopped after each of `ns` tokens.
+
+        >>> [answer.text for answer in reply.answers_after([0, 20]).answers.values()]
+        ['17 + 25 = 32.', '17 + 25 = 42.']
+
+        All are written at the same time; each is `answer_after(n)`. Without `ns` nine places stand over the
+        whole thought. A notebook shows a slider over the thought. Returns an AnswersAfter (views/answers.py).
+        Raises ValueError for more tokens than the thought has, RuntimeError as `inspect` does.
+        """
+        return self._look().answers_after(ns)
 
     # ---- as JSON -----------------------------------------------------------------------------------------
 

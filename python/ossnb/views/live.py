@@ -117,6 +117,15 @@ class CompareView(LiveView):
     replies: t.List[Any] = t.List().tag(sync=True, asked=True)
 
 
+class AnswersView(LiveView):
+    """A thought, and the answers after parts of it; `selected` is one of them."""
+
+    script = "answers"
+
+    label = t.Unicode().tag(sync=True)
+    answers: t.List[Any] = t.List().tag(sync=True, asked=True)
+
+
 class DistributionView(LiveView):
     """The distributions that an answer's T tokens were drawn from, as the settings make them.
 

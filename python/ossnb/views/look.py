@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..generation.record import Reply
+from .answers import AnswersAfter
 from .attention import Attention
 from .experts import Experts
 from .inspection import Inspection
@@ -36,3 +37,7 @@ class Look:
     def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> LogitLens:
         """Show what each layer would have written; see Reply.logit_lens."""
         return LogitLens.read(self.reply, layers, n_top)
+
+    def answers_after(self, ns: Iterable[int] | None) -> AnswersAfter:
+        """Show the answers after parts of the thought; see Reply.answers_after."""
+        return AnswersAfter.read(self.reply, ns)
