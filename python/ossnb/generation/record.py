@@ -298,7 +298,7 @@ class Reply:
     def answers_after(self, ns: Iterable[int] | None = None) -> Any:
         """Show what the answer would have been, had the thought stopped after each of `ns` tokens.
 
-        >>> [answer.text for answer in reply.answers_after([0, 20]).answers.values()]
+        >>> [answer.text for answer in reply.answers_after([0, 32]).answers.values()]
         ['17 + 25 = 32.', '17 + 25 = 42.']
 
         All are written at the same time; each is `answer_after(n)`. Without `ns` nine places stand over the

@@ -27,9 +27,9 @@ N_SHOWN = 2_000  # characters of an answer in the picture
 class AnswersAfter(Panel):
     """The answers of a reply, had its thought stopped after so many tokens.
 
-    >>> view = reply.answers_after([0, 20])
+    >>> view = reply.answers_after([0, 32])
     >>> [(n, answer.text) for n, answer in view.answers.items()]
-    [(0, '17 + 25 = 32.'), (20, '17 + 25 = 42.')]
+    [(0, '17 + 25 = 32.'), (32, '17 + 25 = 42.')]
 
     `answers` has a Reply for each number of tokens, in rising order. `settled` is the first of them from
     which on all answers are the reply's own text; None where not even the last is. The live view has a slider
