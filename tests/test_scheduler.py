@@ -225,6 +225,43 @@ def test_answers_go_on_beside_a_long_prompt():
     assert sum(progress[0] < i < progress[-1] for i in written) >= 5
 
 
+def test_answers_keep_half_their_speed_beside_a_long_prompt():
+    """A pass of 64 rows takes as long as 21 of one row. So after each, answers go some 19 times alone."""
+    model = random_model(context=8192)
+    core, step = model.engine.core, model.engine.core.step
+
+    def timed(feeds, choosers, cancel=None):
+        time.sleep(0.001 + 0.0005 * sum(len(ids) for _, ids, _ in feeds))
+        return step(feeds, choosers, cancel)
+
+    core.step = timed
+    n_written, prompt = [], [5] * 640
+
+    def writer():
+        for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=2000, end_loops=False):
+            n_written.append(event.token)
+            if len(core.computed) and len(reply) == 1:
+                return
+
+    reply = []
+    at_once(
+        [
+            writer,
+            lambda: (
+                wait_until(lambda: len(n_written) > 30)
+                or reply.append(model.complete(prompt, max_tokens=1, temperature=0))
+            ),
+        ]
+    )
+
+    rows = [n for _, n in core.computed]
+    chunks = [at for at, n in enumerate(rows) if n > 20]
+    between = rows[chunks[0] : chunks[-1]].count(1) / (len(chunks) - 1)
+    assert 8 <= len(chunks) <= 12
+    assert 8 < between < 40
+    assert reply[0].tokens == random_model(context=8192).complete(prompt, max_tokens=1, temperature=0).tokens
+
+
 def test_a_reading_takes_its_turn_between_passes():
     model = slow(random_model())
 

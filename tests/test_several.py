@@ -90,9 +90,15 @@ def test_rows_that_cannot_be_asked_are_told(shell, capsys, line, said):
 
 def test_an_interrupted_map_shows_and_keeps_its_rows(shell, capsys):
     model = shell.use("<|channel|>final<|message|>Hello.<|return|>")
-    model.engine.core.before_forward = lambda n: time.sleep(0.01)
+    core, interrupts = model.engine.core, []
+
+    def interrupt_after_some_rows(n):
+        time.sleep(0.01)
+        if len(core.passes) > 30 and not interrupts:
+            interrupts.append(signal.raise_signal(signal.SIGINT))
+
+    core.before_forward = interrupt_after_some_rows
     shell.user_ns["rows"] = [str(i) for i in range(400)]
-    threading.Timer(1.5, signal.raise_signal, [signal.SIGINT]).start()
     result, out, _ = run(shell, "%%oss --map rows\nSay {}", capsys)
     assert isinstance(result.error_in_exec, KeyboardInterrupt)
     found = shell.user_ns["_oss"].found

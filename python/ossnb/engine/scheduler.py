@@ -22,6 +22,7 @@ from .shared import SharedEngine, Use, device_errors
 
 PASS_ROWS = 512  # tokens of a prompt in one pass
 ROWS_BESIDE = 64  # the same, where answers are written in the pass: their readers wait for all of it
+LEAST_SPEED = 0.5  # of an answer's own speed: what it keeps beside prompts that are read
 GRACE = 0.1  # of the last pass's time: how long a pass waits for those who took part in the last one
 MOST_GRACE_S = 0.005
 
@@ -51,26 +52,29 @@ class Scheduler:
         self.last: list[weakref.ref[Ride]] = []  # who took part in the last pass
         self._last_s = 0.0  # how long it took
         self._last_end = 0.0
+        self._writing_s = 0.0  # how long the last pass of answers alone took
+        self._owed_s = 0.0  # to answers, for the time in which prompts were read beside them
 
     def ride(self, doing: str) -> Ride:
         """Begin a way through the engine; `doing` tells others its purpose."""
         return Ride(self, doing)
 
     def drive(self, driver: Ride) -> None:
-        """Make one pass for `driver` and all waiting rides; call it only when it is the driver's turn."""
+        """Make one pass for all waiting rides; call it only when it is the driver's turn. The driver has no
+        part in it while answers are owed time that its prompt took."""
         self._wait_for_companions()
         waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use.wants_a_pass]
         others = [ride for ride in waiting if ride is not driver]
         for ride in (driver, *others):
             ride.is_aboard = True  # from here on it leaves its sequence to the driver, or has left already
         try:
-            parts = _shares(driver, [ride for ride in others if not ride.has_left])
+            parts = self._shares(driver, [ride for ride in others if not ride.has_left])
             try:
                 self._pass(parts, driver)
             except (KeyboardInterrupt, _core.Cancelled):
                 raise
             except Exception:
-                if len(parts) == 1:
+                if [part.ride for part in parts] == [driver]:
                     raise
                 self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
         finally:
@@ -78,6 +82,23 @@ class Scheduler:
                 ride.is_aboard = False
                 if ride.has_left:
                     ride.leave()
+
+    def _shares(self, driver: Ride, others: Sequence[Ride]) -> list[Part]:
+        """Share out the next pass: among all, or among answers alone while they are owed time."""
+        writing = [ride for ride in (driver, *others) if ride.is_writing]
+        if self._owed_s > 0 and writing:
+            return _shares(writing[0], writing[1:])
+        return _shares(driver, others)
+
+    def _account(self, n_writing: int, n_reading: int, seconds: float) -> None:
+        """Note what a pass cost answers. In the time of this pass and of those that it owes them, they write
+        LEAST_SPEED of the tokens that they would have written without it."""
+        if n_writing and n_reading:
+            self._owed_s += max(0.0, (LEAST_SPEED * seconds - self._writing_s) / (1 - LEAST_SPEED))
+            return
+        self._owed_s = max(0.0, self._owed_s - seconds)
+        if n_writing:
+            self._writing_s = seconds
 
     def _wait_for_companions(self) -> None:
         """Wait a moment for the rides of the last pass whose readers still take its results away."""
@@ -90,6 +111,7 @@ class Scheduler:
 
     def _pass(self, parts: Sequence[Part], driver: Ride) -> None:
         n_new = sum(part.ride.n_new_blocks(len(part.tokens)) for part in parts)
+        n_writing = sum(part.ride.is_writing for part in parts)
         self.tree.make_room(n_new * self.engine.core.kv.block_bytes)
         began = time.perf_counter()
         with device_errors(self.engine.core.device):
@@ -104,6 +126,7 @@ class Scheduler:
             n = len(part.choosers)
             part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
             at += n
+        self._account(n_writing, len(parts) - n_writing, seconds)
         self.last = [weakref.ref(part.ride) for part in parts]
         self._last_s, self._last_end = seconds, time.perf_counter()
 
@@ -173,11 +196,12 @@ class Ride(Use):
 
     def _wait_for_news(self) -> None:
         self._has_news = False
-        with self.held:
-            self.engine.check_usable()
-            if self.wait(self._is_over):
-                self.scheduler.drive(self)
-        self.pass_on()
+        while not self._is_over():  # a pass may be one that others were owed
+            with self.held:
+                self.engine.check_usable()
+                if self.wait(self._is_over):
+                    self.scheduler.drive(self)
+            self.pass_on()
         if not self._has_news:
             raise _core.Cancelled("cancelled while it waited for its turn")
 
