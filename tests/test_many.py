@@ -400,6 +400,7 @@ def test_errors_in_the_file_are_asked_again_on_request(tmp_path):
         ("not json\n", "line 1 of"),
         ('{"format": "ossnb map", "version": 1, "seed": -1}\n', "seed in"),
         ('{"format": "ossnb map", "version": 1, "seed": 5}\n[]\n{"key": "a"}\n', "line 2 of"),
+        ('{"format": "ossnb map", "version": 1, "seed": 5}\n{"key": "a", "rest": 1}\n', "line 2 of"),
     ],
 )
 def test_a_file_that_is_no_map_is_told_and_stays(tmp_path, content, told):

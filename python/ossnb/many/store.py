@@ -20,9 +20,9 @@ class Store:
     """The answers in a file, by key; `add` appends one and hands it to the system at once.
 
     >>> with Store(Path("out.jsonl"), seed=7) as store:
-    ...     store.add("key of a row", {"text": "4"})
+    ...     store.add("key of a row", {"error": "ValueError: no"})
     >>> with Store(Path("out.jsonl")) as store: store.seed, store.answers
-    (7, {'key of a row': {'text': '4'}})
+    (7, {'key of a row': {'error': 'ValueError: no'}})
 
     The first line has the seed, which is drawn where none is given. A last line that a killed process left
     half written is cut off. A file of another kind, or a damaged line in the middle, is a ValueError that
@@ -85,7 +85,7 @@ class Store:
             content = json.loads(line)
         except (ValueError, RecursionError):
             content = None
-        if not isinstance(content, dict) or (number > 1 and not isinstance(content.get("key"), str)):
+        if not isinstance(content, dict) or (number > 1 and not _is_answer(content)):
             raise ValueError(
                 f"line {number} of {shown(str(self.path))!r} is no answer of a map: name another file, or "
                 "mend that line"
@@ -110,3 +110,9 @@ class Store:
     def _write(self, content: dict[str, Any]) -> None:
         self._file.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
+
+
+def _is_answer(content: dict[str, Any]) -> bool:
+    """Whether a line has a key, and a reply or an error beside it."""
+    result = content.get("reply"), content.get("error")
+    return isinstance(content.get("key"), str) and (isinstance(result[0], dict) or isinstance(result[1], str))
