@@ -295,8 +295,8 @@ def test_a_question_with_functions_is_a_value():
     later = dataclasses.replace(question, effort="high")
     assert later.toolkit == question.toolkit
     assert later.tools == question.tools
-    assert [function.name for function in later.toolkit.functions] == ["choices"]
-    assert dataclasses.replace(question, tools=({"name": "now"},)).toolkit.functions == ()
+    assert [function.name for function in later.toolkit.tools] == ["choices"]
+    assert dataclasses.replace(question, tools=({"name": "now"},)).toolkit.tools == ()
 
 
 def no_type(a, b: int): ...
@@ -365,7 +365,10 @@ def test_what_is_no_tool_is_told_in_a_sentence(function, message):
         ({"tools": [scalars], "on_step": 3}, "on_step must be a function of a step, got 3"),
         ({"tools": [scalars], "approve": "yes"}, 'approve must be "ask", or a function of a call'),
         ({"tools": [scalars], "run_tools": "no"}, "run_tools must be True or False, got 'no'"),
-        ({"timeout": 30}, "timeout is the time of one call of a function, and tools has no function;"),
+        (
+            {"timeout": 30},
+            "timeout is the time of one call of a tool, and tools has none that is carried out;",
+        ),
     ],
 )
 def test_settings_of_calls_are_checked_at_the_door(options, message):

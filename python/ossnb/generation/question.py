@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..forms.form import Form, form_of
 from ..harmony.messages import Message, Prompt, as_messages
-from ..harmony.prompt import check_effort, plain_tools, read_tool
+from ..harmony.prompt import call_names, check_effort, plain_tools
 from ..harmony.tokenizer import Tokenizer
 from ..system.text import shown_value
 from ..tools.approval import Approve
 from ..tools.function import Function
 from ..tools.step import Step
+from ..tools.tool import Tool, Toolbox
 from ..tools.toolkit import Toolkit
 from .keywords import takes
 from .sampling import SAMPLING_DEFAULTS, Sampling, SamplingOptions
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from .record import Reply
 
 
-Tool = Mapping[str, Any] | Callable[..., Any]  # a JSON schema in OpenAI's form, or a function
+# A tool as callers write it: a JSON schema in OpenAI's form, a function, or what ossnb makes one of.
+AnyTool = Mapping[str, Any] | Callable[..., Any] | Tool | Toolbox
 
 
 class QuestionOptions(SamplingOptions, total=False):
     """The keywords of a question, as callers write them; instructions and effort are not among them."""
 
-    tools: Sequence[Tool] | None
+    tools: Sequence[AnyTool] | None
     schema: Any
     response_format: Mapping[str, Any] | None
     run_tools: bool | None
@@ -110,21 +112,21 @@ class Question:
         if self.instructions is not None and not isinstance(self.instructions, str):
             raise ValueError(f"instructions must be a str or None, got {type(self.instructions).__name__}")
         tools = ready_tools(self.tools)
-        if found := tuple(tool for tool in tools if isinstance(tool, Function)):
-            functions = found
+        if found := tuple(tool for tool in tools if isinstance(tool, Tool)):
+            live = found
         else:  # they are schemas already
-            names = {read_tool(tool)[0] for tool in tools if not isinstance(tool, Function)}
-            functions = tuple(one for one in self.toolkit.functions if one.name in names)
-        if self.toolkit.timeout != Toolkit().timeout and not functions:
+            names = {name for tool in tools if not isinstance(tool, Tool) for name in call_names(tool)}
+            live = tuple(tool for tool in self.toolkit.tools if names.issuperset(tool.names))
+        if self.toolkit.timeout != Toolkit().timeout and not live:
             raise ValueError(
-                "timeout is the time of one call of a function, and tools has no function; asyncio.timeout "
-                "around agenerate(...) ends an answer"
+                "timeout is the time of one call of a tool, and tools has none that is carried out; "
+                "asyncio.timeout around agenerate(...) ends an answer"
             )
-        schemas = plain_tools(tool.definition if isinstance(tool, Function) else tool for tool in tools)
+        schemas = plain_tools(tool.definition if isinstance(tool, Tool) else tool for tool in tools)
         return {
             "messages": tuple(as_messages(self.messages)),
             "tools": schemas,
-            "toolkit": replace(self.toolkit, functions=functions),
+            "toolkit": replace(self.toolkit, tools=live),
             "form": form_of(self.form),
         }
 
@@ -237,7 +239,7 @@ def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
     return tuple(map(int, tokens))
 
 
-def ready_tools(tools: Any) -> tuple[Mapping[str, Any] | Function, ...]:
+def ready_tools(tools: Any) -> tuple[Mapping[str, Any] | Tool, ...]:
     """Return tools as callers write them with each callable as a Function; a ValueError names the fault.
 
     >>> ready_tools([{"name": "now"}])
@@ -245,9 +247,15 @@ def ready_tools(tools: Any) -> tuple[Mapping[str, Any] | Function, ...]:
     """
     if tools is None:
         return ()
-    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
+    if isinstance(tools, str | bytes | Mapping | Tool | Toolbox) or not isinstance(tools, Iterable):
         what = getattr(tools, "__name__", "...")
         raise ValueError(
             f"tools must be a list of functions or dicts, got {type(tools).__name__}; write tools=[{what}]"
         )
-    return tuple(tool if isinstance(tool, Mapping | Function) else Function(tool) for tool in tools)
+    return tuple(ready for tool in tools for ready in _ready(tool))
+
+
+def _ready(tool: Any) -> Sequence[Mapping[str, Any] | Tool]:
+    if isinstance(tool, Toolbox):
+        return tool.tools
+    return [tool if isinstance(tool, Mapping | Tool) else Function(tool)]

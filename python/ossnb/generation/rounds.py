@@ -16,7 +16,7 @@ from ..engine.scheduler import Scheduler
 from ..errors import Interrupted
 from ..harmony.messages import Message, ToolCall, tool_result
 from ..harmony.parser import ENDS
-from ..harmony.prompt import read_tool, render_results
+from ..harmony.prompt import call_names, render_results
 from ..harmony.tokenizer import CALL
 from ..tools.outcome import MOST_CHARS
 from ..tools.toolkit import Calls, StepStopped
@@ -51,7 +51,9 @@ class Rounds:
         self._first = request
         self._on_end = on_end
         self._toolkit = request.question.toolkit
-        self._calls = Calls(self._toolkit, [read_tool(tool)[0] for tool in request.question.tools])
+        self._calls = Calls(
+            self._toolkit, [name for tool in request.question.tools for name in call_names(tool)]
+        )
         self._rounds: list[Reply] = []  # that have ended
         self._messages: list[Message] = []  # of those, with the results
         self._steps: list[Step] = []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .messages import CALL_CHANNELS, Message, Tools, call_channel
+from .messages import BUILT_IN, CALL_CHANNELS, Message, Tools, call_channel
 from .schema import shown
 from .tokenizer import (
     CHANNEL,
@@ -70,6 +70,9 @@ def render(
     n_leading = (*is_leading, False).index(False)
     leading = [instructions or "", *(m.content for m in messages[:n_leading])]
     system = oh.SystemContent.new().with_reasoning_effort(oh.ReasoningEffort[effort.upper()])
+    for tool in filter(is_builtin, tools or ()):
+        system = system.with_tools(_namespace(tool))
+    tools = [tool for tool in tools or () if not is_builtin(tool)]
     framed: list[tuple[Any, str | None]] = [(oh.Message.from_role_and_content(oh.Role.SYSTEM, system), None)]
     instructions = "\n\n".join(text for text in leading if text)
     if instructions or tools or form:
@@ -223,22 +226,30 @@ def _developer_message(instructions: str | None, tools: Tools | None = None) -> 
     if instructions is not None:
         content = content.with_instructions(cover.over(well_formed(instructions)))
     if tools:
-        content = content.with_function_tools([_tool_description(tool, cover) for tool in tools])
+        content = content.with_function_tools([_tool_description(tool, cover.over) for tool in tools])
     message = oh.Message.from_role_and_content(oh.Role.DEVELOPER, content)
     ids = encoding().render(message)
     return message, cover.off(Tokenizer().decode(ids[ids.index(MESSAGE) + 1 : -1]))
 
 
-def _tool_description(tool: Mapping[str, Any], cover: _Cover) -> Any:
+def _tool_description(tool: Mapping[str, Any], over: Callable[[Any], Any]) -> Any:
     import openai_harmony as oh
 
     name, description, parameters = read_tool(tool)
-    schema = None if parameters is None else cover.over(shown(parameters))
-    description = cover.over(description)
+    schema = None if parameters is None else over(shown(parameters))
+    description = over(description)
     more = None if schema is None else schema.pop("description", None)  # the library has no place for it
     if more and more not in description:
         description = f"{description}\n{more}" if description else more
     return oh.ToolDescription.new(name, description, schema)
+
+
+def _namespace(tool: Mapping[str, Any]) -> Any:
+    import openai_harmony as oh
+
+    name, description, functions = read_builtin(tool)
+    told = [_tool_description(function, lambda text: text) for function in functions]
+    return oh.ToolNamespaceConfig(name=name, description=description, tools=told)
 
 
 def read_tool(tool: Mapping[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
@@ -276,8 +287,43 @@ def read_tool(tool: Mapping[str, Any]) -> tuple[str, str, dict[str, Any] | None]
     return name, well_formed(description), schema
 
 
+def is_builtin(tool: Any) -> bool:
+    """Whether a tool is one that the model was trained on; the system message declares it."""
+    return isinstance(tool, Mapping) and tool.get("type") == "builtin"
+
+
+def read_builtin(tool: Mapping[str, Any]) -> tuple[str, str, list[dict[str, Any]]]:
+    """Check a built-in tool and return its namespace, its description and its functions.
+
+    >>> read_builtin({"type": "builtin", "name": "python", "description": "Runs code.", "functions": []})
+    ('python', 'Runs code.', [])
+    """
+    name, description, functions = tool.get("name"), tool.get("description"), tool.get("functions", [])
+    if name not in BUILT_IN:
+        raise ValueError(f"a built-in tool's name must be one of {', '.join(BUILT_IN)}, got {name!r:.200}")
+    if not isinstance(description, str):
+        raise ValueError(f"tool {name!r}: description must be a str, got {type(description).__name__}")
+    if not isinstance(functions, list):
+        raise ValueError(f"tool {name!r}: functions must be a list, got {type(functions).__name__}")
+    plain = [read_tool(function) for function in functions]
+    told = [{"name": one, "description": text, "parameters": schema} for one, text, schema in plain]
+    return name, well_formed(description), told
+
+
+def call_names(tool: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names that calls of a tool have, without "functions." before them.
+
+    >>> call_names({"name": "now"}), call_names({"type": "builtin", "name": "python", "description": ""})
+    (('now',), ('python',))
+    """
+    if not is_builtin(tool):
+        return (read_tool(tool)[0],)
+    name, _, functions = read_builtin(tool)
+    return tuple(f"{name}.{function['name']}" for function in functions) or (name,)
+
+
 def plain_tools(tools: Iterable[Any]) -> tuple[dict[str, Any], ...]:
-    """Check functions in OpenAI's form and copy them as JSON has them; a ValueError names the tool.
+    """Check tools, in OpenAI's form or built in, and copy them as JSON has them; a ValueError names the tool.
 
     >>> plain_tools([{"name": "now"}])
     ({'name': 'now'},)
@@ -285,7 +331,7 @@ def plain_tools(tools: Iterable[Any]) -> tuple[dict[str, Any], ...]:
     plain: list[dict[str, Any]] = []
     names: set[str] = set()
     for tool in tools:
-        name, _, _ = read_tool(tool)
+        name = read_builtin(tool)[0] if is_builtin(tool) else read_tool(tool)[0]
         if name in names:
             raise ValueError(f"tool {name!r}: each tool must have a name of its own, got this one twice")
         names.add(name)

@@ -7,14 +7,16 @@ import inspect
 from collections.abc import Callable
 from typing import Any, overload
 
+from ..harmony.messages import FUNCTIONS, ToolCall
 from ..harmony.prompt import read_tool
 from ..system.text import shown_value
 from .signature import Signature
+from .tool import Tool
 
 _UNNAMED = 'ossnb.tool(function, name="...") gives it one'
 
 
-class Function:
+class Function(Tool):
     """A Python function that a model may call.
 
     >>> def add(a: int, b: int): return a + b
@@ -53,9 +55,9 @@ class Function:
         if not isinstance(function, type):
             functools.update_wrapper(self, function, updated=())
 
-    def bind(self, raw: str) -> Callable[[], Any]:
+    def bind(self, call: ToolCall) -> Callable[[], Any]:
         """Return the call with arguments as a model wrote them; BadArguments where they do not fit."""
-        positional, named = self._signature.bind(raw)
+        positional, named = self._signature.bind(call.raw)
         return functools.partial(self.function, *positional, **named)
 
     def run(self, raw: str) -> Any:
@@ -63,7 +65,7 @@ class Function:
 
         Raises BadArguments where they do not fit, and whatever the function raises.
         """
-        return self.bind(raw)()
+        return self.bind(ToolCall.parse(FUNCTIONS + self.name, raw))()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self.function(*arguments, **keywords)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..harmony.tokenizer import well_formed
+from .tool import Result
 
 MOST_CHARS = 16_000  # of a result, some 4,000 tokens
 NOTHING = "done; the function returns nothing"
@@ -47,6 +49,18 @@ def as_text(value: Any) -> str:
         return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
     except (PydanticSerializationError, ValueError, TypeError, RecursionError):  # a circle, or odd keys
         return str(value)
+
+
+def as_result(value: Any, most: int = MOST_CHARS) -> Result:
+    """Return what a call returned as a Result whose text is cut to `most` characters.
+
+    >>> as_result(42).text
+    '42'
+    """
+    result = value if isinstance(value, Result) else Result(as_text(value))
+    outcome = cut(result.text, most)
+    note = "; ".join(text for text in (result.note, outcome.note) if text)
+    return replace(result, text=outcome.text, note=note)
 
 
 def _plain(value: Any) -> Any:

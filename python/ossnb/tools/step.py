@@ -19,8 +19,8 @@ class Step:
 
     `result` is the text that the model was given. `error` says what went wrong, and is None where nothing
     did. `note` says what was put right on the way, such as a misspelt name or a result that was cut.
-    `traceback` is for the author of a function that raised; the model does not see it, and files do not have
-    it.
+    `traceback` is for the author of a function that raised, and `pictures` are the bytes of PNG files for the
+    user. The model does not see them, and files do not have them.
     """
 
     call: ToolCall
@@ -29,6 +29,7 @@ class Step:
     error: str | None = None
     note: str = ""
     traceback: str = field(default="", repr=False, compare=False)
+    pictures: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("result", "error", "note"):

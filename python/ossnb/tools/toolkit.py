@@ -1,4 +1,4 @@
-"""The functions of a question with their limits, and their calls one by one."""
+"""The tools of a question with their limits, and their calls one by one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..harmony.messages import ToolCall
 from ..system.arguments import integer
 from ..system.text import shown_value
 from .approval import Approve, check_approve, refusal
-from .function import Function
-from .outcome import MOST_CHARS, Outcome, as_text, cut
+from .outcome import MOST_CHARS, as_result, cut
 from .signature import BadArguments
 from .step import Step
-from .worker import Raised, Stopped, TookTooLong, Work
+from .tool import Result, Tool
+from .worker import Here, Raised, Stopped, TookTooLong, Work
 
 MAX_ROUNDS = 8
 TIMEOUT_S = 120.0
@@ -30,7 +30,7 @@ _AFTER_A_NAME = re.compile(r"(?:json|code|<\|.*|[^A-Za-z0-9_-].*)?", re.DOTALL) 
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """Functions that a model may call, and how.
+    """Tools that a model may call, and how.
 
     >>> Toolkit(max_rounds=3).timeout
     120.0
@@ -40,7 +40,7 @@ class Toolkit:
     "ask": what it refuses is not carried out. With `run` False nothing is. A ValueError names a bad value.
     """
 
-    functions: tuple[Function, ...] = ()
+    tools: tuple[Tool, ...] = ()
     run: bool = True
     max_rounds: int = MAX_ROUNDS
     timeout: float = TIMEOUT_S
@@ -58,8 +58,8 @@ class Toolkit:
 
     @property
     def carries_out(self) -> bool:
-        """Whether calls are carried out: there are functions, and they may run."""
-        return self.run and bool(self.functions)
+        """Whether calls are carried out: there are tools, and they may run."""
+        return self.run and bool(self.tools)
 
 
 class Calls:
@@ -69,19 +69,20 @@ class Calls:
     >>> Calls(Toolkit((Function(add),)), ["add"]).carry_out(ToolCall.parse("functions.add", '{"a": 1}')).error
     'the arguments of add do not fit: b: Field required'
 
-    `names` are all tools that the model was told of; those without a function are the caller's to carry out.
+    `names` are those of all calls that the model was told of; those without a Tool are the caller's to carry
+    out.
     """
 
     def __init__(self, toolkit: Toolkit, names: Collection[str]) -> None:
         self._toolkit = toolkit
         self._names = list(names)
-        self._functions = {function.name: function for function in toolkit.functions}
+        self._tools = {name: tool for tool in toolkit.tools for name in tool.names}
         self._alike: dict[tuple[str, str], tuple[str, int]] = {}  # call → its result, and how often it came
         self.goes_in_circles = False  # the model makes a call again that it was told not to make
 
     def is_for_the_caller(self, call: ToolCall) -> bool:
-        """Whether a call is for a tool that the model knows and that has no function here."""
-        return self._meant(call.name) in set(self._names) - self._functions.keys()
+        """Whether a call is for a tool that the model knows and that is not carried out here."""
+        return self._meant(call.name) in set(self._names) - self._tools.keys()
 
     def carry_out(
         self, call: ToolCall, is_over: Callable[[], bool] = lambda: False, most_chars: int = MOST_CHARS
@@ -93,32 +94,37 @@ class Calls:
         name, began = self._meant(call.name), time.monotonic()
         note = "" if name == call.name else f"{shown_value(call.name)} was taken as {name!r}"
         try:
-            outcome, error, trace = self._try(name, call, is_over, most_chars)
+            result = self._try(name, call, is_over, most_chars)
         except (KeyboardInterrupt, Stopped) as stop:
             why = "the user stopped this call; a function that was running is left behind in its thread"
             step = Step(call, _told(why), time.monotonic() - began, why, note)
             raise StepStopped(step, is_interrupt=isinstance(stop, KeyboardInterrupt)) from None
-        notes = "; ".join(text for text in (note, outcome.note) if text)
-        step = Step(call, outcome.text, time.monotonic() - began, error, notes, trace)
+        step = Step(
+            call,
+            result.text,
+            time.monotonic() - began,
+            result.error,
+            "; ".join(text for text in (note, result.note) if text),
+            result.traceback,
+            result.pictures,
+        )
         self._count(name, call, step)
         return step
 
-    def _try(
-        self, name: str, call: ToolCall, is_over: Callable[[], bool], most_chars: int
-    ) -> tuple[Outcome, str | None, str]:
-        """Return the outcome of a call, the error, and the traceback of one that the function raised."""
+    def _try(self, name: str, call: ToolCall, is_over: Callable[[], bool], most_chars: int) -> Result:
         toolkit, trace = self._toolkit, ""
         try:
-            if (function := self._functions.get(name)) is None:
+            if (tool := self._tools.get(name)) is None:
                 known = ", ".join(self._names)
                 raise _Refused(f"there is no tool {shown_value(call.name)}; the tools are: {known}")
             self._check_circle(name, call)
-            bound = function.bind(call.raw)
-            if (why := refusal(toolkit.approve, call)) is not None:
+            bound = tool.bind(replace(call, name=name))
+            approve: Approve | None = toolkit.approve or ("ask" if tool.asks else None)
+            if (why := refusal(approve, call)) is not None:
                 raise _Refused(why)
-            work = Work(bound, name, then=lambda value: cut(as_text(value), most_chars))
-            outcome: Outcome = work.wait(toolkit.timeout, is_over)
-            return outcome, None, trace
+            work = (Here if tool.runs_here else Work)(bound, name, lambda value: as_result(value, most_chars))
+            result: Result = work.wait(toolkit.timeout, is_over)
+            return result
         except BadArguments as bad:
             error = f"the arguments of {name} do not fit: {bad}"
         except _Refused as refused:
@@ -129,8 +135,8 @@ class Calls:
             error, trace = _one_line(raised.error), _traceback(raised.error)
         except RuntimeError as no_thread:  # the system starts no more threads
             error = f"{name} could not be started: {no_thread}"
-        outcome = cut(_told(error), most_chars)
-        return outcome, cut(error, most_chars).text, trace
+        told, error = cut(_told(error), most_chars), cut(error, most_chars).text
+        return Result(told.text, told.note, error=error, traceback=trace)
 
     def _meant(self, name: str) -> str:
         """Return the tool that a name means: itself, or the only one that it begins with."""

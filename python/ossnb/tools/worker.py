@@ -13,8 +13,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..engine.turns import POLL_S, wait_forever_here
+from .tool import Stoppable
 
 SETTLE_S = 0.1  # for a coroutine that was told to end
+STOP_S = 10.0  # for a call that can be ended from outside
 
 
 class TookTooLong(Exception):
@@ -33,6 +35,46 @@ class Raised(Exception):
         self.error = error
 
 
+class Here:
+    """A call in this thread, as Work has one in its own: for what belongs to the user's thread.
+
+    >>> Here(lambda: 6 * 7, "an example").wait(seconds=5)
+    42
+    """
+
+    def __init__(
+        self, call: Callable[[], Any], name: str, then: Callable[[Any], Any] = lambda value: value
+    ) -> None:
+        self._call = call
+        self._then = then
+
+    def wait(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> Any:
+        """Return the result of the call; errors and ends come as those of Work."""
+        call, done, why = self._call, threading.Event(), list[BaseException]()
+
+        def watch() -> None:
+            deadline = time.monotonic() + seconds
+            while not done.wait(POLL_S):
+                if is_over() or time.monotonic() > deadline:
+                    why.append(Stopped() if is_over() else TookTooLong())
+                    if isinstance(call, Stoppable):
+                        call.stop(f"it took longer than {seconds:g} s")
+                    return
+
+        threading.Thread(target=watch, name="ossnb, a call's limit", daemon=True).start()
+        try:
+            value = self._then(call())
+        except KeyboardInterrupt:
+            raise (why[0] if why else KeyboardInterrupt) from None
+        except BaseException as error:
+            raise Raised(error) from error
+        finally:
+            done.set()
+        if why and isinstance(why[0], Stopped):
+            raise why[0]
+        return value
+
+
 class Work:
     """A call that runs in a daemon thread from the beginning on.
 
@@ -48,6 +90,7 @@ class Work:
     ) -> None:
         self._done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        self._call = call
         context = contextvars.copy_context()  # a notebook finds in it the cell to which a print belongs
 
         def work() -> None:
@@ -62,9 +105,10 @@ class Work:
     def wait(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> Any:
         """Return the result of the call.
 
-        An error of the call comes as a Raised. Raises TookTooLong after so many seconds, Stopped once
-        `is_over` is true. The call then runs on in its thread and its result is lost; a coroutine is
-        cancelled. An interrupt does the same.
+        An error of the call comes as a Raised. A call that is Stoppable is ended by an interrupt and after so
+        many seconds, and its result is returned. Another one runs on in its thread, and its result is lost; a
+        coroutine is cancelled. Then an interrupt is raised on, and TookTooLong is raised after the seconds.
+        Stopped is raised once `is_over` is true.
         """
         deadline = time.monotonic() + seconds
         try:
@@ -75,9 +119,26 @@ class Work:
                     raise Stopped
                 if time.monotonic() > deadline:
                     raise TookTooLong
-        except (KeyboardInterrupt, Stopped, TookTooLong):
-            self._leave()
-            raise
+        except (KeyboardInterrupt, Stopped, TookTooLong) as reason:
+            if not isinstance(self._call, Stoppable):
+                self._leave()
+                raise
+            return self._stop(self._call, reason, seconds)
+
+    def _stop(self, call: Stoppable, reason: BaseException, seconds: float) -> Any:
+        """End a call from outside; return its result, or raise the reason again."""
+        is_late = isinstance(reason, TookTooLong)
+        call.stop(f"it took longer than {seconds:g} s" if is_late else "the user stopped this call")
+        deadline = time.monotonic() + STOP_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Empty):
+                done = self._done.get(timeout=POLL_S)
+                break
+        else:
+            raise reason
+        if isinstance(reason, Stopped):
+            raise reason
+        return self._result(done)
 
     def _result(self, done: tuple[Any, BaseException | None]) -> Any:
         value, error = done
