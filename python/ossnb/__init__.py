@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .notebook import load_ipython_extension as load_ipython_extension
     from .notebook import unload_ipython_extension as unload_ipython_extension
     from .tools.function import tool as tool
+    from .tools.python import python as python
     from .tools.step import Step as Step
     from .views.compare import compare as compare
 
@@ -66,6 +67,7 @@ _LAZY = {
     "generate": "default",
     "load": "loader",
     "load_ipython_extension": "notebook",
+    "python": "tools.python",
     "set_default_model": "default",
     "sliders": "default",
     "stream": "default",

@@ -14,6 +14,7 @@ from ..harmony.tokenizer import Tokenizer
 from ..system.text import shown_value
 from ..tools.approval import Approve
 from ..tools.function import Function
+from ..tools.named import tool_named
 from ..tools.step import Step
 from ..tools.tool import Tool, Toolbox
 from ..tools.toolkit import Toolkit
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from .record import Reply
 
 
-# A tool as callers write it: a JSON schema in OpenAI's form, a function, or what ossnb makes one of.
-AnyTool = Mapping[str, Any] | Callable[..., Any] | Tool | Toolbox
+# A tool as callers write it: a JSON schema in OpenAI's form, a function, what ossnb makes one of, a name.
+AnyTool = Mapping[str, Any] | Callable[..., Any] | Tool | Toolbox | str
 
 
 class QuestionOptions(SamplingOptions, total=False):
@@ -258,4 +259,6 @@ def ready_tools(tools: Any) -> tuple[Mapping[str, Any] | Tool, ...]:
 def _ready(tool: Any) -> Sequence[Mapping[str, Any] | Tool]:
     if isinstance(tool, Toolbox):
         return tool.tools
+    if isinstance(tool, str):
+        return [tool_named(tool)]
     return [tool if isinstance(tool, Mapping | Tool) else Function(tool)]
