@@ -56,6 +56,7 @@ SLOW = {
     "test_readme",
     "test_restart",
     "test_rounds",
+    "test_sandbox",
     "test_setup",
     "test_several",
     "test_talk",

@@ -16,7 +16,7 @@ from .errors import Busy
 from .forms.form import Form
 from .generation.aio import AsyncStream
 from .generation.keywords import takes
-from .generation.question import DEFAULT_EFFORT, QUESTION_DEFAULTS, Question, QuestionOptions
+from .generation.question import DEFAULT_EFFORT, QUESTION_DEFAULTS, Question, QuestionOptions, ready_tools
 from .generation.record import Author, Reply
 from .generation.sampling import Sampling
 from .generation.stream import Stream
@@ -33,6 +33,8 @@ from .system.arguments import integer
 from .system.fields import Fields
 from .system.files import UnfitFile, read_file, replacing
 from .system.text import shown, shown_value
+from .tools.named import tool_named
+from .tools.tool import Tool
 
 FORMAT, VERSION = "ossnb chat", 1
 MOST_BYTES = 100_000_000  # of a chat file; a full context of gpt-oss has half a megabyte
@@ -116,6 +118,7 @@ class Chat:
         self.options = options  # tools and sampling settings, as keywords
         self.messages: list[Message | Mapping[str, Any]] = []
         self._turns: list[weakref.ref[_Turn]] = []
+        self._named: dict[str, Tool] = {}  # "python" has one session in a conversation
         self._question([Message("user", "")])  # what is wrong is told now and not at the first turn
 
     @takes(QUESTION_DEFAULTS, shown=False)
@@ -175,6 +178,8 @@ class Chat:
     ) -> Question:
         """Return messages as a question; the chat's settings fill in those that are not given."""
         merged: QuestionOptions = {**self.options, **options}
+        if merged.get("tools") is not None:
+            merged["tools"] = ready_tools(merged["tools"], self.tool)
         return Question.of(messages, self.instructions, self.effort if effort is None else effort, **merged)
 
     @takes(QUESTION_DEFAULTS, shown=False)
@@ -207,6 +212,15 @@ class Chat:
         2 + 2 = 4.
         """
         return AsyncStream(lambda: self.stream(text, at=at, effort=effort, **options))
+
+    def tool(self, name: str) -> Tool:
+        """Return the tool that `tools=[name]` means in this conversation, the same in all turns.
+
+        >>> chat.tool("python").give({"x": 42})
+        """
+        if name not in self._named:
+            self._named[name] = tool_named(name)
+        return self._named[name]
 
     def tool_result(self, call: ToolCall | str, output: str) -> None:
         """Give the result of a call the model made; `say()` then lets it go on.

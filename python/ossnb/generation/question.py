@@ -240,25 +240,29 @@ def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
     return tuple(map(int, tokens))
 
 
-def ready_tools(tools: Any) -> tuple[Mapping[str, Any] | Tool, ...]:
+def ready_tools(
+    tools: Any, named: Callable[[str], Tool] = tool_named
+) -> tuple[Mapping[str, Any] | Tool, ...]:
     """Return tools as callers write them with each callable as a Function; a ValueError names the fault.
 
     >>> ready_tools([{"name": "now"}])
     ({'name': 'now'},)
+
+    `named` makes the tool of a name, such as "python".
     """
     if tools is None:
         return ()
     if isinstance(tools, str | bytes | Mapping | Tool | Toolbox) or not isinstance(tools, Iterable):
-        what = getattr(tools, "__name__", "...")
+        what = repr(tools) if isinstance(tools, str) else getattr(tools, "__name__", "...")
         raise ValueError(
             f"tools must be a list of functions or dicts, got {type(tools).__name__}; write tools=[{what}]"
         )
-    return tuple(ready for tool in tools for ready in _ready(tool))
+    return tuple(ready for tool in tools for ready in _ready(tool, named))
 
 
-def _ready(tool: Any) -> Sequence[Mapping[str, Any] | Tool]:
+def _ready(tool: Any, named: Callable[[str], Tool]) -> Sequence[Mapping[str, Any] | Tool]:
     if isinstance(tool, Toolbox):
         return tool.tools
     if isinstance(tool, str):
-        return [tool_named(tool)]
+        return [named(tool)]
     return [tool if isinstance(tool, Mapping | Tool) else Function(tool)]

@@ -17,13 +17,13 @@ from ..harmony.messages import ToolCall
 from ..page.figures import stats_line
 from ..page.limiter import RateLimiter
 from ..page.output import QUIET, RUNNING_TEXT, Output, has_front_end
-from ..page.safe import as_entities, as_text, code_blocks, safe_markdown
+from ..page.safe import code_blocks, safe_markdown
 from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
 from ..system.text import counted, shown
 from ..tools.step import Step
 from .next_cell import next_cell_row
-from .steps import bundle, summary
+from .steps import bundle, running, summary
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
 N_RESULT = 300  # characters of a function's result in a terminal
@@ -192,7 +192,7 @@ class CellView:
         markdown = [safe_markdown(text)] if text else []
         plain = [text] if text else []
         for call in self._calls:
-            markdown.append(f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>")
+            markdown.append(running(call))
             plain.append(f"calls {call.name} with {call.raw}")
         if not markdown and reply is not None:
             markdown, plain = [f"*{_why_empty(reply)}*"], [_why_empty(reply)]

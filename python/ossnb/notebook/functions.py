@@ -1,31 +1,49 @@
-"""The variables of a notebook that a cell names: functions to call, and the schema of the answer."""
+"""The variables of a notebook that a cell names: tools to call, and the schema of the answer."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..forms.form import Form, form_of
 from ..generation.question import ready_tools
-from ..tools.function import Function
+from ..tools.named import NAMED, tool_named
+from ..tools.tool import Tool
 from .options import suggestion
 
 
-def functions_named(names: Iterable[str], variables: Mapping[str, Any]) -> list[Any]:
-    """Return the functions of these names, ready for the model; a ValueError names what is none.
+def tools_named(
+    names: Iterable[str],
+    variables: Mapping[str, Any],
+    given: Iterable[str] = (),
+    named: Callable[[str], Tool] = tool_named,
+) -> list[Any]:
+    """Return the tools of these names, ready for the model; a ValueError names what is none.
 
     >>> def weather(city: str): "Tell the weather."
-    >>> functions_named(["weather"], {"weather": weather})
+    >>> tools_named(["weather"], {"weather": weather})
     [Function('weather')]
+
+    A variable's name means the variable; "python" and "python:here" are there without one, and `named` makes
+    them. `given` are variables to hand over to python.
     """
-    return list(ready_tools([_named(name, variables) for name in names]))
+    tools = list(ready_tools([_named(name, variables) for name in names], named))
+    if values := {name: _value(name, variables, "--give names variables", ()) for name in given}:
+        takers = [tool for tool in tools if isinstance(tool, Tool) and tool.name == "python"]
+        if not takers:
+            raise ValueError("--give hands variables over to python, and --tool does not name it")
+        takers[0].give(values)
+    return tools
 
 
 def function_names(variables: Mapping[str, Any]) -> list[str]:
-    """List the names of the functions that a user has defined, for the completion."""
+    """List the names of tools, and of the functions that a user has defined, for the completion."""
     return [
-        name
-        for name, value in variables.items()
-        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, Function))
+        *NAMED,
+        *(
+            name
+            for name, value in variables.items()
+            if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, Tool))
+        ),
     ]
 
 
@@ -45,6 +63,8 @@ def schema_named(name: str, variables: Mapping[str, Any]) -> Form:
 
 
 def _named(name: str, variables: Mapping[str, Any]) -> Any:
+    if name in NAMED and not isinstance(variables.get(name), Tool):
+        return name
     return _value(name, variables, "--tool names functions of the notebook", function_names(variables))
 
 

@@ -33,6 +33,7 @@ from ..system.files import expand_user
 from ..system.notices import set_notice_display
 from ..system.progress import TerminalProgress, set_progress_factory, size_text
 from ..system.text import counted
+from ..tools.named import tool_named
 from . import history, restore
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
 from .complete import make_matcher
@@ -40,7 +41,7 @@ from .conversations import Conversation, Places, Turn
 from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
 from .first_line import as_cell_magic
-from .functions import function_names, functions_named, schema_named
+from .functions import function_names, schema_named, tools_named
 from .interpolate import caller_evaluator, interpolate
 from .next_cell import as_cell, choose
 from .options import (
@@ -82,6 +83,7 @@ class OssMagics(Magics):
         self._asked: Asked | None = None
         self._last: tuple[Reply, str, dict[str, Any]] | None = None  # with its note and its chat's record
         self._failure: Failure | None = earlier_failure(shell)
+        self._n_open = 0  # answers that are being written
 
     @no_var_expand
     @line_cell_magic
@@ -102,7 +104,9 @@ class OssMagics(Magics):
                 self._ask(Asked(prompt, options), cell_defaults(options.raw))
 
     def after_cell(self, result: Any) -> None:
-        """Remember the failure of a cell, for `%oss fix`."""
+        """Remember the failure of a cell, for `%oss fix`; what a model runs in a cell is none."""
+        if self._n_open:
+            return
         self._failure = failure_of(result, self.shell) or self._failure
 
     def _insert(self, text: str) -> str:
@@ -116,11 +120,16 @@ class OssMagics(Magics):
 
     def _ask(self, asked: Asked, defaults: dict[str, Any]) -> None:
         """Start the answer, remember the question, and show the answer as it comes."""
-        options = asked.options
+        options, conversation = asked.options, None
         settings = {**defaults, **options.settings}
+        if options.chat is not None:
+            instructions = settings.pop("instructions", None)
+            conversation = self._conversation(options.chat, options.model, instructions)
         if options.tools:
             with usage_errors():
-                settings["tools"] = functions_named(options.tools, self.shell.user_ns)
+                named = tool_named if conversation is None else conversation.chat.tool
+                variables = self.shell.user_ns
+                settings["tools"] = tools_named(options.tools, variables, options.given, named)
         if options.schema is not None:
             with usage_errors():
                 settings["schema"] = schema_named(options.schema, self.shell.user_ns)
@@ -131,8 +140,7 @@ class OssMagics(Magics):
             self._map(asked, options.map, settings)
             return
         turn = None
-        if options.chat is not None:
-            conversation = self._conversation(options.chat, options.model, settings.pop("instructions", None))
+        if conversation is not None and options.chat is not None:
             request = self._request()
             place = asked.place or self._places.next(request, options.chat)
             turn = conversation.begin(asked.prompt, place, repeats=bool(request), **settings)
@@ -206,6 +214,7 @@ class OssMagics(Magics):
         view = view_for(self.shell, options.chat)
         interrupted = False
         try:
+            self._n_open += 1
             for event in stream:
                 view.on(event)
         except KeyboardInterrupt:  # in the engine, or here between two events
@@ -215,6 +224,8 @@ class OssMagics(Magics):
             _, record = self._keep(stream.reply, options.out, turn)
             view.abandon(stream.reply, record)
             raise
+        finally:
+            self._n_open -= 1
         with interrupts_held() as pressed:
             stream.close("interrupted")  # does nothing to a stream that has ended
             note, record = self._keep(stream.reply, options.out, turn)
@@ -395,6 +406,8 @@ class OssMagics(Magics):
         """The values that the completion offers for a flag beside its fixed ones."""
         if flag == "--tool":
             return function_names(self.shell.user_ns)
+        if flag == "--give":
+            return [name for name in self.shell.user_ns if not name.startswith("_")]
         return list(self.chats if flag == "--chat" else self.models if flag == "--model" else ())
 
 

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from ..generation.keywords import RENAMED
 from ..generation.sampling import Sampling
 from ..harmony.prompt import EFFORTS
+from ..tools.approval import yes
+from ..tools.named import NAMED
 
 MODELS = ("demo", "20b", "120b")
 MOST = 12  # answers side by side
@@ -30,6 +32,7 @@ _EXAMPLES = (
   %%oss --n 4 --seed 1                   write four answers and show them side by side
   %%oss table << --map df                ask for each row of the frame df
   %%oss --tool weather,calculate         let the model call these functions of the notebook
+  %%oss --tool python --give df          let the model run Python, with a copy of df
   %%oss --schema Row                     hold the answer to this type, JSON schema or list of choices
 
 The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{
@@ -114,9 +117,12 @@ FLAGS = (
     Flag("--map", "ask for each row of this variable: {column} in the prompt is its value", metavar="NAME"),
     Flag(
         "--tool",
-        "functions that the model may call: names, with commas between; you may repeat the flag",
+        "functions that the model may call, python (a kernel of its own) or python:here (yours): names, with "
+        "commas between; you may repeat the flag",
         metavar="NAMES",
     ),
+    Flag("--give", "variables to hand over to python: names, with commas between", metavar="NAMES"),
+    Flag("--yes", "run the snippets of python:here without asking, in this cell", metavar=""),
     Flag(
         "--schema",
         "hold the answer to this variable: a type, a JSON schema, choices, a compiled regular expression",
@@ -148,7 +154,7 @@ _TYPED = {
 }
 _SPACES = "\u00a0\u2007\u202f\u3000"  # that do not break a line
 _INSERTED = re.compile(r"\{\{.*?\}\}")
-_CHATTY = {"chat", "effort", "instructions", "tool", "approve", "drop_oldest", "schema"}
+_CHATTY = {"chat", "effort", "instructions", "tool", "give", "yes", "approve", "drop_oldest", "schema"}
 _SAMPLING = (
     "temperature",
     "top_p",
@@ -175,6 +181,7 @@ class CellOptions:
     n: int | None = None
     map: str | None = None
     tools: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     schema: str | None = None
 
 
@@ -199,7 +206,8 @@ def _parser() -> _Parser:
         else:
             parser.add_argument(
                 flag.name,
-                action="append" if flag.name in ("--stop", "--tool") else "store",
+                *(["--tools"] if flag.name == "--tool" else []),
+                action="append" if flag.name in ("--stop", "--tool", "--give") else "store",
                 type=flag.kind,
                 metavar=flag.metavar,
                 help=flag.meaning,
@@ -255,12 +263,14 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     settings = {key: given[key] for key in ("effort", "instructions", *_SAMPLING) if key in given}
     if "approve" in given:
         settings["approve"] = "ask"
+    if "yes" in given:
+        settings["approve"] = yes
     if "drop_oldest" in given:
         settings["overflow"] = "drop_oldest"
     flags = {
         key: given[key] for key in ("model", "chat", "raw", "code", "n", "map", "schema") if key in given
     }
-    return CellOptions(settings, out=out, tools=tools, **flags)
+    return CellOptions(settings, out=out, tools=tools, given=_given_names(given, tools), **flags)
 
 
 def check_typing(line: str) -> None:
@@ -310,6 +320,7 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
         n=more.n or first.n,
         map=more.map or first.map,
         tools=more.tools or first.tools,
+        given=more.given or first.given,
         schema=more.schema or first.schema,
     )
 
@@ -333,15 +344,39 @@ def _check_several(given: Mapping[str, Any]) -> None:
 
 def _tool_names(given: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names that --tool gives; a function's may have dots."""
-    names = tuple(name for text in given.get("tool", ()) for name in re.split(r"[,\s]+", text) if name)
+    names = _names(given, "tool")
     for name in names:
-        if not all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split(".")):
+        if name not in NAMED and not all(map(_is_name, name.split("."))):
             raise ValueError(f"--tool takes names of functions, with commas between, got {name!r}")
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"--tool names {twice!r} twice")
     if "approve" in given and not names:
         raise ValueError("--approve asks before calls of functions, and --tool names none")
+    if "yes" in given and "python:here" not in names:
+        raise ValueError("--yes answers for the snippets of python:here, and --tool does not name it")
+    if {"approve", "yes"} <= given.keys():
+        raise ValueError("--yes runs snippets without asking, and --approve asks; give one of them")
     return names
+
+
+def _given_names(given: Mapping[str, Any], tools: tuple[str, ...]) -> tuple[str, ...]:
+    names = _names(given, "give")
+    if wrong := next((name for name in names if not _is_name(name)), None):
+        raise ValueError(f"--give takes names of variables, with commas between, got {wrong!r}")
+    if names and "python:here" in tools:
+        raise ValueError("--give hands copies over to another kernel, and python:here has the variables")
+    if names and not tools:
+        raise ValueError("--give hands variables over to python, and --tool does not name it")
+    return names
+
+
+def _names(given: Mapping[str, Any], flag: str) -> tuple[str, ...]:
+    names = tuple(name for text in given.get(flag, ()) for name in re.split(r"[,\s]+", text) if name)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"--{flag} names {twice!r} twice")
+    return names
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _assigned_name(line: str) -> tuple[str | None, str]:

@@ -3,10 +3,15 @@
 Both come from a model and from the world, so they are escaped text and nothing else.
 """
 
+import base64
 import html
 
+from ..harmony.messages import ToolCall
 from ..page.output import QUIET, RUNNING_TEXT
+from ..page.safe import as_entities, as_text
+from ..system.png import png_size
 from ..system.text import shown
+from ..tools.snippet import code_of, is_code
 from ..tools.step import Step
 
 N_SUMMARY = 80  # characters of the arguments in the folded line
@@ -23,14 +28,45 @@ def summary(step: Step) -> str:
     return f"{shown(step.name)} {arguments} · {step.seconds:.1f} s{failed}"
 
 
+def running(call: ToolCall) -> str:
+    """Return a call that has no result yet, in Markdown in which nothing is markup; code keeps its lines."""
+    if is_code(call):
+        lines = "<br>".join(
+            as_entities(line).replace("  ", "&nbsp; ") for line in code_of(call.raw).split("\n")
+        )
+        return f"Runs <code>{lines}</code>"
+    return f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>"
+
+
 def bundle(step: Step) -> dict[str, str]:
     """Return a step as an output: a folded line in a page, all of it in plain text."""
     line = summary(step)
-    parts = [step.call.raw, step.result, *([f"note: {step.note}"] if step.note else [])]
+    call = code_of(step.call.raw) if is_code(step.call) else step.call.raw
+    parts = [call, step.result, *([f"note: {step.note}"] if step.note else [])]
     block = f"{RUNNING_TEXT};margin:0.3em 0 0 1em"
+    fonts = [
+        f"{block};font-family:var(--jp-code-font-family,monospace)" if is_code(step.call) else block,
+        block,
+    ]
+    texts = [
+        f'<pre dir="auto" style="{style}">{html.escape(part)}</pre>'
+        for part, style in zip(parts, [*fonts, block], strict=False)
+    ]
+    texts[2:2] = [_picture(data) for data in step.pictures]
+    opened = " open" if step.pictures else ""  # a picture is there to be seen
     page = (
-        f'<details style="{QUIET}"><summary style="cursor:pointer">{html.escape(line)}</summary>'
-        + "".join(f'<pre dir="auto" style="{block}">{html.escape(part)}</pre>' for part in parts)
-        + "</details>"
+        f'<details{opened} style="{QUIET}"><summary style="cursor:pointer">{html.escape(line)}</summary>'
+        f"{''.join(texts)}</details>"
     )
     return {"text/html": page, "text/plain": "\n".join([f"[{line}]", *parts])}
+
+
+def _picture(data: bytes) -> str:
+    """Return a picture as a part of the page; what is no whole PNG file is left out."""
+    size = png_size(data)
+    if size is None:
+        return ""
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    width, height = size
+    style = "display:block;max-width:100%;height:auto;margin:0.3em 0 0 1em"
+    return f'<img alt="what the code drew" width="{width}" height="{height}" style="{style}" src="{source}">'

@@ -6,12 +6,13 @@ import contextlib
 import ctypes
 import os
 import platform
+import signal
 import sys
 from typing import Any
 
 IS_LINUX = sys.platform == "linux"
 MACHINE = platform.machine()
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECUREBITS, _PR_SET_CHILD_SUBREAPER = 38, 28, 36
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECUREBITS, _PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 38, 28, 36, 1
 _NO_ROOT = 0b11  # uid 0 has no powers of its own, and this is final
 
 
@@ -41,6 +42,11 @@ def no_root_powers() -> None:
 def adopt_orphans() -> None:
     """Be the parent of descendants whose own parent ends."""
     checked(libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
+
+
+def end_with_parent() -> None:
+    """Have the system end this process when the thread that started it ends."""
+    checked(libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def go_first() -> None:

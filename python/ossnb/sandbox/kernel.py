@@ -24,9 +24,10 @@ from .walls import Report, Walls
 START_S = 60.0  # a busy machine starts a kernel slowly
 GRACE_S = 3.0  # from an interrupt to the end of the kernel
 POLL_S = 0.05
-LAST_WORDS_S = 1.0  # for output that comes after the reply
+LAST_WORDS_S = 10.0  # for output that comes after the reply
 MOST_MESSAGE = 64_000_000  # bytes: what is longer is not read into our memory
 MOST_PATH = 107 - len("/run/k-0")  # of a folder: a socket's path has no more bytes
+TOO_LONG = f"it printed more than {MOST_CHARS:,} characters"
 MISSING = (
     "the python tool needs ipykernel and jupyter_client; pip install 'ossnb[python]' installs both ({error})"
 )
@@ -132,15 +133,14 @@ class Kernel:
                     is_idle |= _take(message, output)
             if self._process.poll() is not None:
                 raise KernelEnded(self._how_it_ended())
-            why = why or (f"it printed more than {MOST_CHARS:,} characters" if output.is_too_long else "")
-            why = why or why_stop()
+            why = why or (TOO_LONG if output.is_too_long else why_stop())
             if why and not replied and not interrupted:
                 interrupted = time.monotonic()
                 self._tell(b"i")
             elif why and not replied and time.monotonic() > interrupted + GRACE_S:
                 self.close()
                 raise KernelEnded(f"{why}, and it did not heed the interrupt")
-        if interrupted:
+        if interrupted or output.is_too_long:
             output.error, output.is_stopped = why, True
 
     def _received(self, socket: Any) -> dict[str, Any] | None:

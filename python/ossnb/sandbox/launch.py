@@ -88,6 +88,7 @@ def _put_up(walls: Walls, report: Report) -> Report:
     _try(report, walls, "limits", lambda: _limit(walls, has_own_processes=has_own))
     if calls.IS_LINUX:
         calls.no_new_privileges()
+        calls.end_with_parent()
     readable, writable = [*walls.readable(), *own & {"/proc"}], [*walls.writable(), *own & {"/dev/shm"}]
     _try(report, walls, "landlock", lambda: landlock.restrict(readable, writable))
     _try(report, walls, "seccomp", lambda: seccomp.restrict(has_own_network=has_own))

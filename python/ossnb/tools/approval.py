@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..harmony.messages import ToolCall
 from ..system.text import safe_terminal, shown, shown_value
+from .snippet import code_of, is_code, readable
 
 Approve = Callable[[ToolCall], Any] | Literal["ask"]
 
@@ -39,12 +40,22 @@ def refusal(approve: Approve | None, call: ToolCall) -> str | None:
     return None if found else "the user declined this call"
 
 
+def yes(call: ToolCall) -> bool:
+    """Let every call be carried out: what a user said yes to before."""
+    return True
+
+
 def ask(call: ToolCall) -> bool | str:
-    """Ask on the terminal, or in the cell, whether a call may be carried out."""
-    name, arguments = shown(call.name), safe_terminal(shown(call.raw, MOST_SHOWN))
+    """Ask on the terminal, or in the cell, whether a call may be carried out; code is shown whole."""
+    if is_code(call):
+        shows, question = f"{readable(code_of(call.raw))}\n", "Run this code?"
+    else:
+        name, arguments = shown(call.name), safe_terminal(shown(call.raw, MOST_SHOWN))
+        shows, question = "", f"Run {name} with {arguments}?"
     with _one_at_a_time:
         try:
-            said = input(f"Run {name} with {arguments}? [y, n, or why not] ").strip()
+            print(shows, end="", flush=True)
+            said = input(f"{question} [y, n, or why not] ").strip()
         except (EOFError, RuntimeError, OSError):  # a notebook that runs by itself has no keyboard
             return "nobody is there to be asked"
     return True if said.lower() in YES else False if said.lower() in NO else said

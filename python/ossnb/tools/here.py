@@ -14,8 +14,8 @@ from typing import Any
 
 from ..harmony.messages import ToolCall
 from ..sandbox.output import Output
-from .python import code_of
 from .signature import BadArguments
+from .snippet import code_of
 from .tool import Result, Tool
 
 MOST_CHARS = 20_000  # of a snippet, which the user is to read
@@ -133,12 +133,13 @@ def _run(shell: Any, code: str, output: Output) -> None:
 @contextlib.contextmanager
 def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Put a value in the place of an attribute meanwhile; a method of a class comes back as one."""
-    has_own, before = name in vars(owner), getattr(owner, name)
+    is_method = name not in vars(owner) and callable(getattr(type(owner), name, None))
+    before = getattr(owner, name)
     setattr(owner, name, value)
     try:
         yield
     finally:
-        if has_own:
-            setattr(owner, name, before)
-        else:
+        if is_method:
             delattr(owner, name)
+        else:
+            setattr(owner, name, before)

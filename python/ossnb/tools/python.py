@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,6 +16,7 @@ from ..system.files import parse_size
 from ..system.forks import renew_in_children
 from ..system.text import shown_value
 from .given import pickled, told
+from .snippet import code_of
 from .tool import Result, Tool
 
 SANDBOXES = ("best", "required", "off")
@@ -216,24 +215,6 @@ class _Snippet:
 
     def stop(self, why: str) -> None:
         self._why = self._why or why
-
-
-def code_of(raw: str) -> str:
-    """Return the code of a call; some models put it into a fence, or into JSON.
-
-    >>> code_of("print(1)"), code_of('{"code": "print(1)"}')
-    ('print(1)', 'print(1)')
-    """
-    if fenced := re.fullmatch(r"\s*```(?:python|py)?[ \t]*\n(.*?)\n?```\s*", raw, re.DOTALL):
-        return fenced[1]
-    if raw.lstrip().startswith("{"):
-        try:
-            found = json.loads(raw)
-        except (ValueError, RecursionError):
-            return raw
-        if len(found) == 1 and isinstance(code := found.get("code", found.get("input")), str):
-            return code
-    return raw
 
 
 def _check(missing: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -37,6 +37,10 @@ class Tool:
         where the arguments do not fit.
         """
         raise NotImplementedError
+
+    def give(self, variables: Mapping[str, Any]) -> None:
+        """Hand variables of the caller over; ValueError for a tool that takes none."""
+        raise ValueError(f"{self.name} takes no variables: they can be given to python, in its own kernel")
 
 
 class Toolbox:
