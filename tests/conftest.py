@@ -52,6 +52,7 @@ SLOW = {
     "test_notebooks",
     "test_other_machines",
     "test_overflow",
+    "test_python_tool",
     "test_quality",
     "test_readme",
     "test_restart",

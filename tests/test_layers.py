@@ -21,7 +21,7 @@ PACKAGE = ROOT / "python" / "ossnb"
 FLOORS = [  # from the ground up
     ["errors", "system", "version"],
     ["checkpoint", "harmony"],
-    ["engine", "forms", "testing"],
+    ["engine", "forms", "sandbox", "testing"],
     ["tools"],
     ["generation"],
     ["chat", "log", "many", "page"],
