@@ -1,4 +1,4 @@
-"""What long contexts cost: decoding and reading after up to 131,072 tokens, with keys and values of each kind.
+"""What long contexts cost: decoding and reading after up to 131,008 tokens, with keys and values of any kind.
 
 The checkpoint is a sixth of the 20b (benchmarks/drafts.py), so times are multiplied by six. The blocks of one
 prompt stand for those of a long one: time does not depend on their values, and nothing has to be read first.

@@ -46,10 +46,11 @@ class Asking:
         `seed` gives the same text; without a seed one is drawn, and `reply.seed` has it.
 
         `tools` are functions, which the model calls until it answers, "python" (`ossnb.python`), and JSON
-        schemas of functions that are yours to call: `reply.steps` has the calls made, `reply.tool_calls` those left to you. `run_tools`
-        False makes none. `max_rounds` (8) is how often it may call; `timeout` (120) the seconds of a call;
-        `on_step` a function that hears of each Step; `approve` "ask", or a function of a ToolCall that
-        returns True, False or why not. What goes wrong in a call goes to the model as its result.
+        schemas of functions that are yours to call: `reply.steps` has the calls made, `reply.tool_calls`
+        those left to you. `run_tools` False makes none. `max_rounds` (8) is how often it may call; `timeout`
+        (120) the seconds of a call; `on_step` a function that hears of each Step; `approve` "ask", or a
+        function of a ToolCall that returns True, False or why not. What goes wrong in a call goes to the
+        model as its result.
 
         `schema` holds the answer to a pydantic model, a dataclass, a TypedDict, a JSON schema, choices, a
         regular expression or a Lark grammar; `reply.parsed` is the object. `response_format` is OpenAI's way
