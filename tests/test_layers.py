@@ -23,6 +23,7 @@ FLOORS = [  # from the ground up
     ["checkpoint", "harmony"],
     ["engine", "forms", "sandbox", "testing"],
     ["tools"],
+    ["documents"],
     ["generation"],
     ["chat", "log", "many", "page"],
     ["views"],

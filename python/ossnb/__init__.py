@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .default import set_default_model as set_default_model
     from .default import sliders as sliders
     from .default import stream as stream
+    from .documents.citations import Citation as Citation
+    from .documents.library import Documents as Documents
     from .generation.aio import AsyncStream as AsyncStream
     from .generation.figures import Stats as Stats
     from .generation.frame import to_frame as to_frame
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
 _LAZY = {
     "AsyncStream": "generation.aio",
     "Chat": "chat",
+    "Citation": "documents.citations",
     "Config": "checkpoint.config",
+    "Documents": "documents.library",
     "Event": "generation.record",
     "Message": "harmony.messages",
     "Model": "model",

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
+from .documents.library import documents_of
 from .errors import Busy
 from .forms.form import Form
 from .generation.aio import AsyncStream
@@ -115,6 +116,8 @@ class Chat:
         self.model = model
         self.instructions = instructions
         self.effort = DEFAULT_EFFORT if effort is None else effort
+        if "docs" in options:
+            options["docs"] = documents_of(options["docs"])  # read once, and not for each turn
         self.options = options  # tools and sampling settings, as keywords
         self.messages: list[Message | Mapping[str, Any]] = []
         self._turns: list[weakref.ref[_Turn]] = []

@@ -178,6 +178,7 @@ class Log:
             "messages": messages_to_json(question.messages),
             "instructions": question.instructions,
             "tools": list(question.tools),
+            **({} if question.docs is None else {"documents": question.docs.to_dict()}),
         }
         texts = [at, reply.model, _last_words(question), reply.text, json.dumps(asked), reply.to_json()]
         row = [text.encode(errors="replace").decode() for text in texts]  # a folder's name may hold any bytes

@@ -30,6 +30,7 @@ from .generation.drafts import Drafts
 from .generation.keywords import takes
 from .generation.loop import Request
 from .generation.question import DEFAULT_EFFORT, QUESTION_DEFAULTS, Question, QuestionOptions, as_token_ids
+from .generation.reading import reading, said_and_told
 from .generation.record import Look, Origin, Reply
 from .generation.rounds import Rounds
 from .generation.stream import Course, Stream
@@ -183,6 +184,7 @@ class Model(Asking, AskingMany):
         prompt = self.prompt_tokens(asked)
         begun = self.token_ids(question.begun) if question.begun else []
         self.check_context(len(prompt) + len(begun))
+        asked, cite, of_docs = reading(asked, self.context)
         request = Request(
             dataclasses.replace(asked, sampling=question.sampling.with_seed()),
             prompt,
@@ -193,9 +195,10 @@ class Model(Asking, AskingMany):
             precision=self.precision,
             device=self.device,
             kv=self.kv,
-            notes=notes,
+            notes=(*notes, *of_docs),
             origin=self._origin,
             drafts=self.drafts,
+            cite=cite,
         )
 
         def ended(reply: Reply) -> None:
@@ -205,7 +208,7 @@ class Model(Asking, AskingMany):
             finally:
                 log.keep(question, reply)
 
-        way = Rounds if question.toolkit.carries_out else Course
+        way = Rounds if question.toolkit.carries_out or cite is not None else Course
         return Stream(way(self.scheduler, request, ended))
 
     def _within_context(self, question: Question) -> tuple[Question, tuple[str, ...]]:
@@ -246,11 +249,12 @@ class Model(Asking, AskingMany):
         return self._rendered(question, question.messages)
 
     def _rendered(self, question: Question, messages: Sequence[Message]) -> list[int]:
+        said, tools = said_and_told(question, messages, self.context)
         return render(
-            messages,
+            said,
             instructions=question.instructions,
             effort=question.effort or DEFAULT_EFFORT,
-            tools=question.tools,
+            tools=tools,
             form="" if question.form is None else question.form.told,
         )
 

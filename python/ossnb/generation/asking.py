@@ -52,6 +52,9 @@ class Asking:
         function of a ToolCall that returns True, False or why not. What goes wrong in a call goes to the
         model as its result.
 
+        `docs` are files, folders, tables, or Documents of them: small ones go whole into the prompt, others
+        the model searches. `reply.citations` are the places that the answer cites.
+
         `schema` holds the answer to a pydantic model, a dataclass, a TypedDict, a JSON schema, choices, a
         regular expression or a Lark grammar; `reply.parsed` is the object. `response_format` is OpenAI's way
         to write it.

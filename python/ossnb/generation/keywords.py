@@ -28,6 +28,7 @@ PEER_NAMES = {
         "guided_json",
         "grammar",
     ),
+    "docs": ("documents", "files", "attachments", "fragments"),
     "max_rounds": ("max_steps", "max_turns", "max_iterations", "max_tool_calls", "max_prediction_rounds"),
     "max_tokens": (
         "max_new_tokens",
@@ -56,6 +57,7 @@ ELSEWHERE = {
     "instructions": "generate(..., instructions=...) and chat(instructions=...) take it",
     "effort": "generate(..., effort=...) and chat(effort=...) take it",
     "tools": "generate(..., tools=...) and chat(tools=...) take them",
+    "docs": "generate(..., docs=[...]) and chat(docs=[...]) take them",
     "max_rounds": "generate(..., tools=[...], max_rounds=...) takes it",
     "schema": "generate(..., schema=...) and chat(schema=...) take it",
     "response_format": "generate(..., response_format=...) and chat(response_format=...) take it",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..checkpoint.config import Config
+from ..documents.citations import Citation
 from ..engine.feed import Feed
 from ..errors import CheckpointError
 from ..forms.held import Held
@@ -45,6 +46,7 @@ class Request:
     notes: tuple[str, ...] = ()  # about the prompt
     origin: Origin = field(default_factory=Origin)
     drafts: Drafts = field(default_factory=Drafts)
+    cite: Callable[[str], list[Citation]] | None = None  # finds what a text cites, where there are documents
 
     @property
     def sampling(self) -> Sampling:

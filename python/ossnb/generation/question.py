@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from ..documents.library import Documents, documents_of
 from ..forms.form import Form, form_of
 from ..harmony.messages import Message, Prompt, as_messages
 from ..harmony.prompt import call_names, check_effort, plain_tools
@@ -33,6 +34,7 @@ class QuestionOptions(SamplingOptions, total=False):
     """The keywords of a question, as callers write them; instructions and effort are not among them."""
 
     tools: Sequence[AnyTool] | None
+    docs: Any
     schema: Any
     response_format: Mapping[str, Any] | None
     run_tools: bool | None
@@ -77,9 +79,9 @@ class Question:
     `messages` become Message objects. `prompt` is text, or token ids that are rendered already; it replaces
     messages, instructions and tools. `effort` None reads the answer as raw text. `begun` are the tokens of
     the reply that are written already. `tools` become plain JSON schemas; those that came as functions are in
-    `toolkit`, with the limits of their calls. `form` is what `schema` asks for. `overflow` "drop_oldest"
-    leaves out the oldest turns of a conversation that outgrew its context, and a note says so; "error" raises
-    ContextFull. A ValueError names the fault.
+    `toolkit`, with the limits of their calls. `form` is what `schema` asks for. `docs` are documents to read.
+    `overflow` "drop_oldest" leaves out the oldest turns of a conversation that outgrew its context, and a
+    note says so; "error" raises ContextFull. A ValueError names the fault.
     """
 
     messages: tuple[Message, ...] = ()
@@ -88,6 +90,7 @@ class Question:
     tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     toolkit: Toolkit = field(default_factory=Toolkit, hash=False)
     form: Form | None = None
+    docs: Documents | None = field(default=None, hash=False)
     sampling: Sampling = field(default_factory=Sampling)
     prompt: str | tuple[int, ...] | None = None
     begun: tuple[int, ...] = ()
@@ -118,21 +121,25 @@ class Question:
         else:  # they are schemas already
             names = {name for tool in tools if not isinstance(tool, Tool) for name in call_names(tool)}
             live = tuple(tool for tool in self.toolkit.tools if names.issuperset(tool.names))
-        if self.toolkit.timeout != Toolkit().timeout and not live:
+        docs = documents_of(self.docs)
+        if self.toolkit.timeout != Toolkit().timeout and not live and docs is None:
             raise ValueError(
                 "timeout is the time of one call of a tool, and tools has none that is carried out; "
                 "asyncio.timeout around agenerate(...) ends an answer"
             )
         schemas = plain_tools(tool.definition if isinstance(tool, Tool) else tool for tool in tools)
+        if docs is not None and "browser" in {tool.get("name") for tool in schemas}:
+            raise ValueError("docs bring the model's browser with them, and tools has another one: give one")
         return {
             "messages": tuple(as_messages(self.messages)),
             "tools": schemas,
             "toolkit": replace(self.toolkit, tools=live),
             "form": form_of(self.form),
+            "docs": docs,
         }
 
     def _checked_prompt(self, prompt: str | Iterable[int]) -> dict[str, Any]:
-        for name in ("messages", "instructions", "tools", "form"):
+        for name in ("messages", "instructions", "tools", "form", "docs"):
             if getattr(self, name):
                 raise ValueError(f"a question has {name} or a prompt that is rendered already, got both")
         if self.effort is not None:

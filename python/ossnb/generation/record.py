@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checkpoint.config import Config
+from ..documents.citations import Citation
 from ..engine.kept import Kept
 from ..errors import Unparsed
 from ..forms.form import Form
@@ -28,11 +29,22 @@ from ..version import __version__
 from .figures import Stats, TokenLogprob
 from .sampling import Sampling, SamplingOptions
 
-__all__ = ["Event", "FinishReason", "Kind", "Message", "Reply", "Stats", "Step", "TokenLogprob", "ToolCall"]
+__all__ = [
+    "Citation",
+    "Event",
+    "FinishReason",
+    "Kind",
+    "Message",
+    "Reply",
+    "Stats",
+    "Step",
+    "TokenLogprob",
+    "ToolCall",
+]
 
 FORMAT, VERSION = "ossnb reply", 1  # of replies as JSON
 
-Kind = Literal["progress", "reasoning", "answer", "tool_call", "tool_result", "note", "done"]
+Kind = Literal["progress", "reasoning", "answer", "tool_call", "tool_result", "citation", "note", "done"]
 
 FinishReason = Literal[
     "stop",  # the model ended its turn, or a token id of `stop` came
@@ -153,13 +165,15 @@ class Reply:
 
     Where functions were called, `steps` has each call with its result, and `tool_calls` only those that still
     want one. Text, reasoning, messages, notes and stats are those of all rounds. The tokens are those of the
-    last round, and `prompt_tokens` ends with the earlier rounds and the results.
+    last round, and `prompt_tokens` ends with the earlier rounds and the results. `citations` are the places
+    of documents that the text cites.
     """
 
     text: str
     reasoning: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -338,6 +352,7 @@ class Reply:
             **({} if self.kv == "float32" else {"kv": self.kv}),
             **({} if self.form is None else {"form": self.form.to_dict()}),
             **({"steps": [step.to_dict() for step in self.steps]} if self.steps else {}),
+            **({"citations": [one.to_dict() for one in self.citations]} if self.citations else {}),
         }
         if settings_only:
             return settings
@@ -403,6 +418,7 @@ class Reply:
             )
         seed, settings, stats = fields.any("seed"), fields.object("sampling"), fields.object("stats")
         steps = list(fields.objects("steps")) if "steps" in fields else []
+        cited = list(fields.objects("citations")) if "citations" in fields else []
         form = fields.object("form") if "form" in fields else None
         calls, logprobs = list(fields.objects("tool_calls")), list(fields.objects("logprobs"))
         reply = cls(
@@ -410,6 +426,7 @@ class Reply:
             reasoning=fields.text("reasoning"),
             tool_calls=[ToolCall.parse(call.text("recipient"), call.text("raw")) for call in calls],
             steps=[Step.read(step) for step in steps],
+            citations=[Citation.read(one) for one in cited],
             messages=messages_from_json(fields.any("messages")),
             tokens=fields.integers("tokens"),
             logprobs=[TokenLogprob.read(logprob) for logprob in logprobs],
@@ -429,7 +446,16 @@ class Reply:
         )
         for call in calls:
             call.skip("name", "arguments")  # they follow from the rest
-        parts = (fields, settings, stats, *([] if form is None else [form]), *calls, *steps, *logprobs)
+        parts = (
+            fields,
+            settings,
+            stats,
+            *([] if form is None else [form]),
+            *calls,
+            *steps,
+            *cited,
+            *logprobs,
+        )
         unknown = [name for part in parts for name in part.unread()]
         notes = (f"{name} comes from a newer ossnb and was left out" for name in unknown)
         return replace(reply, notes=(*reply.notes, *notes))
@@ -474,11 +500,11 @@ class Event:
     ['2', ' +', ' ', '2', ' =', ' ', '4', '.']
 
     `kind` tells what `text` is: a further bit of "reasoning" or "answer", a whole "tool_call" (parsed in
-    `tool_call`), the "tool_result" of a function that was called (with its Step in `step`), a "note" about an
-    oddity. "progress" comes while a long prompt is read: `fraction` is 0 to 1, and `text` says how long it
-    takes, where that is long. "done" comes at the end, with `reply`. `token` is the id that completed the
-    text, or None. The answer events, joined, are the reply's text; the reasoning events, joined, are its
-    reasoning.
+    `tool_call`), the "tool_result" of a tool that was called (with its Step in `step`), a "citation" that the
+    answer has completed (in `citation`), a "note" about an oddity. "progress" comes while a long prompt is
+    read: `fraction` is 0 to 1, and `text` says how long it takes, where that is long. "done" comes at the
+    end, with `reply`. `token` is the id that completed the text, or None. The answer events, joined, are the
+    reply's text; the reasoning events, joined, are its reasoning.
     """
 
     kind: Kind
@@ -487,5 +513,6 @@ class Event:
     logprob: TokenLogprob | None = None
     tool_call: ToolCall | None = None
     step: Step | None = None
+    citation: Citation | None = None
     fraction: float | None = None
     reply: Reply | None = None

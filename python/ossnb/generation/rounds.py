@@ -59,6 +59,8 @@ class Rounds:
         self._steps: list[Step] = []
         self._open_calls: list[ToolCall] = []  # of the last of them, for the caller
         self._notes: tuple[str, ...] = ()
+        self._answer = ""  # the text so far
+        self._n_cited = 0  # citations in it that were told
         self._is_cancelled = self._wants_answer = False
         self._course = Course(scheduler, request, None)
 
@@ -100,9 +102,11 @@ class Rounds:
         rounds = self._rounds
         if self._is_in_round:
             rounds, messages, open_calls = [*rounds, last], [*messages, *last.messages], last.tool_calls
+        text = "\n\n".join(one.text for one in rounds if one.text)
         return replace(
             last,
-            text="\n\n".join(one.text for one in rounds if one.text),
+            text=text,
+            citations=self._first.cite(text) if self._first.cite is not None else [],
             reasoning="\n\n".join(one.reasoning for one in rounds if one.reasoning),
             tool_calls=list(open_calls),
             steps=list(self._steps),
@@ -174,6 +178,17 @@ class Rounds:
             if event.text and seen.pop(event.kind, False):
                 event = replace(event, text="\n\n" + event.text)
             yield event
+            if event.kind == "answer":
+                yield from self._cited(event.text)
+
+    def _cited(self, text: str) -> Iterator[Event]:
+        """Tell of each citation that a further bit of the answer completes."""
+        self._answer += text
+        if self._first.cite is None or "】" not in text:
+            return
+        found = self._first.cite(self._answer)
+        yield from (Event("citation", one.mark, citation=one) for one in found[self._n_cited :])
+        self._n_cited = len(found)
 
     def _keep(self, last: Reply) -> None:
         self._rounds.append(last)

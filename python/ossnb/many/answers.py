@@ -204,6 +204,8 @@ class Answers:
             [question.instructions, question.effort, list(question.tools), settings],
             [self._model.fingerprint, self._model.precision, self._model.kv],
         ]
+        if question.docs is not None:
+            content.append(question.docs.to_dict())
         if question.form is not None:
             content.append([question.form.to_dict()])
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)

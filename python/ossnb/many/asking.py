@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, Unpack
 
+from ..documents.library import documents_of
 from ..engine.scheduler import Scheduler
 from ..engine.score import read_ahead
 from ..forms.form import form_of
@@ -115,6 +116,8 @@ class AskingMany:
         """
         if "tools" in options:
             options["tools"] = ready_tools(options["tools"])  # once, and not for each row
+        if "docs" in options:
+            options["docs"] = documents_of(options["docs"])
         if "schema" in options:
             options["schema"] = form_of(options["schema"])
 

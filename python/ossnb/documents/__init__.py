@@ -1,0 +1,1 @@
+"""Documents that a model may read: files, folders, tables; whole in its prompt, or searched."""

@@ -1,0 +1,181 @@
+"""The passages of documents, and which of them fit a query best: BM25, in NumPy."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import store
+from .document import Document, Text
+from .terms import terms
+
+K1, B = 1.2, 0.75  # of BM25: how soon more of a word counts no more, and how much a long passage loses
+MIN_LINES, MOST_LINES = 12, 80  # of a passage, broken where the text breaks
+MIN_CHARS, MOST_CHARS = 600, 2000
+_HEADING = re.compile(r"#{1,6} |(?:async )?def |class |function |export |\[(?:code|text)\]$|={3,}$|-{3,}$")
+
+
+class Hit(NamedTuple):
+    """A passage: the document by its number, the lines (first and last, counted from 0), and its score."""
+
+    document: int
+    first: int
+    last: int
+    score: float
+
+
+class Passages(NamedTuple):
+    """The passages of one document, with how often each of its terms is in them."""
+
+    first: NDArray[np.int32]  # [passages] lines
+    last: NDArray[np.int32]
+    n_terms: NDArray[np.int32]
+    words: tuple[str, ...]  # the document's terms
+    passage: NDArray[np.int32]  # [postings]
+    word: NDArray[np.int32]
+    times: NDArray[np.int32]
+
+
+class Index:
+    """All passages of some documents.
+
+    >>> documents = [Document("a.txt", Text.of("red apples\\ngreen pears"), "")]
+    >>> [(hit.first, hit.last) for hit in Index(documents).search("apple", 3)]
+    [(0, 1)]
+    """
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.is_kept = True  # what was made is there for the next process
+        found = [self._passages(one) for one in documents]
+        numbers: dict[str, int] = {}
+        starts = np.cumsum([0, *(len(one.first) for one in found)])
+        of_words = [
+            np.fromiter((numbers.setdefault(w, len(numbers)) for w in one.words), np.int32, len(one.words))
+            for one in found
+        ]
+        passage = [one.passage + start for one, start in zip(found, starts[:-1], strict=True)]
+        word = [of[one.word] for one, of in zip(found, of_words, strict=True)]
+        self._numbers = numbers
+        self._document = np.repeat(np.arange(len(found)), [len(one.first) for one in found])
+        self._first, self._last = _joined([one.first for one in found]), _joined([one.last for one in found])
+        order = np.argsort(words := _joined(word), kind="stable")
+        self._passage = _joined(passage)[order]
+        self._count = _joined([one.times for one in found])[order]
+        self._begins = np.searchsorted(words[order], np.arange(len(numbers) + 1))
+        n_terms = _joined([one.n_terms for one in found]).astype(np.float64)
+        mean = n_terms.mean() if len(n_terms) and n_terms.any() else 1.0
+        self._norm = K1 * (1 - B + B * n_terms / mean)
+
+    @property
+    def n_passages(self) -> int:
+        """How many passages there are."""
+        return len(self._first)
+
+    def search(self, query: str, most: int) -> list[Hit]:
+        """Return the passages that fit best, the best one first; equal ones in the documents' order."""
+        scores = np.zeros(self.n_passages)
+        for term, times in Counter(terms(query)).items():
+            number = self._numbers.get(term)
+            if number is None:
+                continue
+            part = slice(self._begins[number], self._begins[number + 1])
+            at, count = self._passage[part], self._count[part]
+            weight = np.log1p((self.n_passages - len(at) + 0.5) / (len(at) + 0.5))
+            scores[at] += times * weight * count * (K1 + 1) / (count + self._norm[at])
+        best = np.argsort(-scores, kind="stable")[:most]
+        return [
+            Hit(int(self._document[i]), int(self._first[i]), int(self._last[i]), float(scores[i]))
+            for i in best
+            if scores[i] > 0
+        ]
+
+    def _passages(self, document: Document) -> Passages:
+        name = f"{document.digest}.{store.VERSION}.index.kept"
+        kept = _read(store.get(name)) if document.digest else None
+        n_lines = len(document.text.lines)
+        if kept is not None and (not len(kept.last) or int(kept.last[-1]) < n_lines):
+            return kept
+        made = make_passages(document.text)
+        if document.digest:
+            self.is_kept &= store.put(name, _write(made))
+        return made
+
+
+def make_passages(text: Text) -> Passages:
+    """Cut a text into passages, and count their terms."""
+    words: dict[str, int] = {}
+    bounds = [*passages(text)]
+    n_terms: list[int] = []
+    postings: list[tuple[int, int, int]] = []
+    for n, (first, last) in enumerate(bounds):
+        counts = Counter(terms("\n".join(text.lines[first : last + 1])))
+        n_terms.append(sum(counts.values()))
+        postings += [(n, words.setdefault(term, len(words)), times) for term, times in counts.items()]
+    table = np.array(postings, np.int32).reshape(-1, 3)
+    lines = np.array(bounds, np.int32).reshape(-1, 2)
+    return Passages(
+        lines[:, 0],
+        lines[:, 1],
+        np.array(n_terms, np.int32),
+        tuple(words),
+        table[:, 0],
+        table[:, 1],
+        table[:, 2],
+    )
+
+
+def passages(text: Text) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last line of each passage; it ends at a heading, a blank line or a page's end
+    where there is one."""
+    begins = {line for line, _ in text.places} if len(text.places) < len(text.lines) // 2 else set()
+    first = n_chars = 0
+    for n, line in enumerate(text.lines):
+        n_lines = n - first
+        is_long = n_lines >= MIN_LINES or n_chars >= MIN_CHARS
+        is_break = not line.strip() or _HEADING.match(line) is not None
+        is_full = n_lines >= MOST_LINES or n_chars + len(line) > MOST_CHARS
+        if n_lines and (is_full or n in begins or (is_long and is_break)):
+            yield first, n - 1
+            first, n_chars = n, 0
+        n_chars += len(line) + 1
+    if first < len(text.lines):
+        yield first, len(text.lines) - 1
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, np.int32)
+
+
+def _write(made: Passages) -> bytes:
+    file = io.BytesIO()
+    arrays = {name: value for name, value in made._asdict().items() if name != "words"}
+    np.savez(file, words=np.frombuffer("\n".join(made.words).encode(), np.uint8), **arrays)
+    return file.getvalue()
+
+
+def _read(content: bytes | None) -> Passages | None:
+    """Read kept passages; None where they do not fit together."""
+    if content is None:
+        return None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            words = bytes(arrays["words"]).decode()
+            found = Passages(
+                **{name: arrays[name] for name in Passages._fields if name != "words"},
+                words=tuple(words.split("\n")) if words else (),
+            )
+    except Exception:  # whatever a file may hold that has the right checksum
+        return None
+    n, n_words = len(found.first), len(found.words)
+    fits = (
+        len(found.last) == len(found.n_terms) == n
+        and len(found.passage) == len(found.word) == len(found.times)
+        and (not len(found.word) or (int(found.word.max()) < n_words and int(found.passage.max()) < n))
+    )
+    return found if fits else None

@@ -1,0 +1,111 @@
+"""What a page of the web shows, as text: its lines know the lines of the file they came from."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from .document import Text, clean_line
+
+_HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "head", "iframe", "object"})
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
+_BLOCKS = frozenset(
+    re.findall(
+        r"\w+",
+        "address article aside blockquote caption dd details dialog div dl dt fieldset figcaption figure "
+        "footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tr ul",
+    )
+)
+_BODY = _BLOCKS | {"body"}
+_HEADINGS = {f"h{n}": "#" * n + " " for n in range(1, 7)}
+
+
+def page_text(html: str) -> Text:
+    """Return the text that a page shows.
+
+    >>> page_text("<h1>A</h1><script>x()</script><p>b<br>c").lines
+    ('# A', 'b', 'c')
+    """
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    reader.end_line()
+    places = tuple((n, f"line {line}") for n, line in enumerate(reader.numbers))
+    return Text(tuple(reader.lines), places)
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.lines: list[str] = []
+        self.numbers: list[int] = []  # of each line, in the file
+        self._words: list[str] = []
+        self._at = 1
+        self._hidden: list[str] = []  # open elements that no page shows
+        self._n_pre = 0
+        self._in_title = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "title":
+            self._in_title = True
+        if tag in _BODY and self._hidden[:1] == ["head"]:  # whose end may be left out
+            self._hidden.clear()
+        if self._hidden or tag in _HIDDEN or ("hidden" in dict(attrs) and tag not in _VOID):
+            if tag in _HIDDEN or tag == (self._hidden or [tag])[0]:
+                self._hidden.append(tag)
+            return
+        if tag == "br" or tag in _BLOCKS:
+            self.end_line()
+        if tag in _HEADINGS:
+            self._add(_HEADINGS[tag])
+        elif tag == "li":
+            self._add("* ")
+        elif tag in ("td", "th") and self._words:
+            self._add(" | ")
+        elif tag == "img" and (told := dict(attrs).get("alt")):
+            self._add(f"[image: {told}]")
+        self._n_pre += tag == "pre"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "title" and self._in_title:
+            self._in_title = False
+            self.end_line()
+        if self._hidden:
+            if tag == self._hidden[-1]:
+                self._hidden.pop()
+            return
+        if tag in _BLOCKS:
+            self.end_line()
+        self._n_pre -= tag == "pre" and self._n_pre > 0
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title and self._hidden == ["head"]:
+            self._add(data)
+            return
+        if self._hidden:
+            return
+        if not self._n_pre:
+            self._add(data)
+            return
+        line, _ = self.getpos()
+        for n, part in enumerate(data.split("\n")):
+            if n:
+                self.end_line()
+            self._at = line + n
+            self._words.append(part)
+
+    def _add(self, text: str) -> None:
+        if not any(word.strip() for word in self._words):
+            self._at = self.getpos()[0] + text[: len(text) - len(text.lstrip())].count("\n")
+        self._words.append(text)
+
+    def end_line(self) -> None:
+        """End the line of text that is being written."""
+        text = "".join(self._words)
+        self._words = []
+        text = text.rstrip() if self._n_pre else " ".join(text.split())
+        if text.strip(" #*|"):
+            self.lines.append(clean_line(text))
+            self.numbers.append(self._at)
