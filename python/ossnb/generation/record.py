@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..checkpoint.config import Config
 from ..documents.citations import Citation
+from ..documents.links import cited_markdown
 from ..engine.kept import Kept
 from ..errors import Unparsed
 from ..forms.form import Form
@@ -22,7 +23,6 @@ from ..harmony.prompt import EFFORTS, answer_header, end_of_thought
 from ..harmony.tokenizer import well_formed
 from ..system.arguments import integer, number
 from ..system.fields import Fields
-from ..system.markdown import safe_markdown
 from ..system.text import counted, shown_value
 from ..tools.step import Step
 from ..version import __version__
@@ -465,7 +465,7 @@ class Reply:
 
     def _repr_markdown_(self) -> str | None:
         """The answer for a notebook that shows a reply; None, and so the repr, where it is empty."""
-        return safe_markdown(self.text) if self.text.strip() else None
+        return cited_markdown(self.text, self.citations) if self.text.strip() else None
 
     def __repr__(self) -> str:
         speed = f"{counted(self.stats.n_new_tokens, 'token')}, {self.stats.decode_tok_s:.1f} tok/s"

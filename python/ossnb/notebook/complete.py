@@ -6,6 +6,7 @@ from typing import Any
 
 from ..harmony.prompt import EFFORTS
 from .first_line import without_head
+from .mentions import begun_name
 from .options import FLAGS, MODELS, SUBCOMMANDS
 
 
@@ -57,9 +58,11 @@ def make_matcher(names: Callable[[str], Iterable[str]]) -> Callable[..., Any]:
 
     @context_matcher()  # type: ignore[untyped-decorator]
     def oss_matcher(context: Any) -> dict[str, Any]:
-        first = not without_head(context.full_text.split("\n")[: context.cursor_line])
+        above = without_head(context.full_text.split("\n")[: context.cursor_line])
         line = context.text_until_cursor
-        found = candidates(line, names) if first or not line.lstrip().startswith("%%") else None
+        found = candidates(line, names) if not above or not line.lstrip().startswith("%%") else None
+        if above and re.match(r"\s*%%oss(\s|$)", above[0]) and (begun := begun_name(line)) is not None:
+            found = begun, sorted(name for name in names("@") if name.startswith(begun))
         if not found:
             return {"completions": []}
         fragment, options = found

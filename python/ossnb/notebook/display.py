@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TextIO
 
-from ..generation.record import Event, Reply
+from ..documents.links import cited_markdown, without_open_mark
+from ..generation.record import Citation, Event, Reply
 from ..harmony.messages import ToolCall
 from ..page.figures import stats_line
 from ..page.limiter import RateLimiter
 from ..page.output import QUIET, RUNNING_TEXT, Output, has_front_end
-from ..page.safe import code_blocks, safe_markdown
+from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
 from ..system.text import counted, shown
@@ -70,6 +71,7 @@ class CellView:
         self._reasoning_parts: list[str] = []
         self._answer_parts: list[str] = []
         self._calls: list[ToolCall] = []
+        self._cited: list[Citation] = []
         self._n_done = [0, 0, 0]  # of the thinking, the answer and the calls: what earlier outputs show
         self._n_steps = 0  # calls of functions that outputs show
         self._n_reasoning_tokens = 0
@@ -85,6 +87,8 @@ class CellView:
             self._on_reasoning(event)
         elif event.kind in ("answer", "tool_call"):
             self._on_answer(event)
+        elif event.citation is not None:
+            self._cited.append(event.citation)
         elif event.step is not None:
             self._on_step(event.step)
 
@@ -94,6 +98,7 @@ class CellView:
         self._fold()
         for step in reply.steps[self._n_steps :]:
             self._on_step(step)
+        self._cited = list(reply.citations)
         _, n_answer, n_calls = self._n_done
         self._answer_parts = [reply.text[n_answer:]]
         self._calls = list(reply.tool_calls)[n_calls:]
@@ -189,7 +194,9 @@ class CellView:
     ) -> None:
         """Draw the answer as it is now, with the record that the notebook keeps of it."""
         text = "".join(self._answer_parts)
-        markdown = [safe_markdown(text)] if text else []
+        if not is_last:
+            text = without_open_mark(text)
+        markdown = [cited_markdown(text, self._cited)] if text else []
         plain = [text] if text else []
         for call in self._calls:
             markdown.append(running(call))
@@ -259,6 +266,12 @@ def _why_empty(reply: Reply) -> str:
     }.get(reply.finish_reason, "an empty answer")
 
 
+def _cited_place(citation: Citation) -> str:
+    if citation.is_valid:
+        return f"{citation.document}, {citation.place}"
+    return f"invented: {citation.problem}"
+
+
 # ---- a terminal --------------------------------------------------------------------------------------------
 
 
@@ -292,6 +305,9 @@ class TerminalView:
         if rest := reply.text[self._n_answer :]:
             self._begin("answer")
             self._write(rest)
+        for mark, place in {one.mark: _cited_place(one) for one in reply.citations}.items():
+            self._begin("citation " + mark)
+            self._write(f"{mark} {place}", dim=True)
         self._begin("stats")
         self._out.write(self._dim(stats_line(reply, note)) + "\n")
         self._out.flush()

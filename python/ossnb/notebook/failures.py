@@ -37,7 +37,7 @@ class Failure:
         return (
             "This notebook cell failed. Say in one or two sentences why, then give the whole cell, repaired, "
             "in one block of Python code.\n\n"
-            f"The cell:\n\n{_fenced(source, 'python')}\n\nThe error:\n\n{_fenced(report, 'text')}"
+            f"The cell:\n\n{fenced(source, 'python')}\n\nThe error:\n\n{fenced(report, 'text')}"
         )
 
 
@@ -101,7 +101,12 @@ def _bounded(text: str, n_chars: int) -> str:
     return f"{text[:half]}\n... {len(text) - 2 * half:,} characters left out ...\n{text[-half:]}"
 
 
-def _fenced(text: str, language: str) -> str:
+def fenced(text: str, language: str) -> str:
+    """Return a text as a block of code, in a fence that is longer than any in it.
+
+    >>> fenced("1 + 1", "python")
+    '```python\\n1 + 1\\n```'
+    """
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

@@ -11,7 +11,10 @@ _OPENING = re.compile(r"\{\{(\{\{|(?=\{))?")
 
 
 def interpolate(
-    text: str, evaluate: Callable[[str], Any], tell: Callable[[str], object] = lambda note: None
+    text: str,
+    evaluate: Callable[[str], Any],
+    tell: Callable[[str], object] = lambda note: None,
+    keep: Callable[[str, str], object] = lambda expression, value: None,
 ) -> str:
     """Replace every `{{expr}}` in `text` by `str(evaluate(expr))`.
 
@@ -20,7 +23,8 @@ def interpolate(
 
     `{{{{` writes a literal `{{`; the first of three braces is text, as in `\\frac{{{n}}}{2}`. An expression
     ends on its own line; a `{{` without a `}}` on its line is text. Inserted text is not read again. A
-    ValueError names an expression that fails. `tell` hears of a value whose text is not all of it.
+    ValueError names an expression that fails. `tell` hears of a value whose text is not all of it, and
+    `keep` of each expression with its text.
     """
     done: list[str] = []
     start = 0
@@ -34,6 +38,7 @@ def interpolate(
             start -= 1
         elif expression := _expression(text, start):
             done.append(_value(expression, evaluate, tell))
+            keep(expression.strip(), done[-1])
             start += len(expression) + 2
         else:
             done.append("{{")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -42,7 +42,9 @@ from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
 from .first_line import as_cell_magic
 from .functions import function_names, schema_named, tools_named
+from .given import documents_named, show_given
 from .interpolate import caller_evaluator, interpolate
+from .mentions import Inserted, last_cell, mentioned, names, with_inserted
 from .next_cell import as_cell, choose
 from .options import (
     SUBCOMMANDS,
@@ -67,6 +69,7 @@ class Asked:
     prompt: str
     options: CellOptions
     place: str | None = None
+    inserted: tuple[Inserted, ...] = ()  # what went into it by name
 
 
 @magics_class
@@ -96,12 +99,11 @@ class OssMagics(Magics):
         else:
             with usage_errors():
                 options = parse_cell_line(line, self._insert)
-                as_it_stands = options.raw or options.map is not None
-                prompt = cell.strip("\n") if as_it_stands else self._insert(cell.strip("\n"))
+                prompt, inserted = self._prompt(cell.strip("\n"), options)
                 if not prompt.strip():
                     raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
             with busy_in_one_line():
-                self._ask(Asked(prompt, options), cell_defaults(options.raw))
+                self._ask(Asked(prompt, options, inserted=inserted), cell_defaults(options.raw))
 
     def after_cell(self, result: Any) -> None:
         """Remember the failure of a cell, for `%oss fix`; what a model runs in a cell is none."""
@@ -109,11 +111,23 @@ class OssMagics(Magics):
             return
         self._failure = failure_of(result, self.shell) or self._failure
 
-    def _insert(self, text: str) -> str:
+    def _prompt(self, text: str, options: CellOptions) -> tuple[str, tuple[Inserted, ...]]:
+        """Return the prompt of a cell, and what went into it by name."""
+        if options.raw or options.map is not None or not text.strip():
+            return text, ()
+        given: list[Inserted] = []
+        text, below = mentioned(text, self.shell.user_ns, self.shell.user_ns_hidden)
+        text = self._insert(text, lambda name, value: given.append(Inserted(name, value)))
+        if options.context is not None:
+            below += last_cell(self.shell, self._failure)
+        return with_inserted(text, below), (*given, *below)
+
+    def _insert(self, text: str, keep: Callable[[str, str], object] = lambda name, value: None) -> str:
         return interpolate(
             text,
             caller_evaluator(self.shell.user_global_ns, self.shell.user_ns),
             lambda note: _say(f"note: {note}"),
+            keep,
         )
 
     # ---- %%oss ---------------------------------------------------------------------------------------------
@@ -133,6 +147,12 @@ class OssMagics(Magics):
         if options.schema is not None:
             with usage_errors():
                 settings["schema"] = schema_named(options.schema, self.shell.user_ns)
+        if options.docs:
+            with usage_errors():
+                settings["docs"] = documents_named(options.docs, self.shell.user_ns)
+        if asked.inserted or options.docs:
+            context = self._model(options.model).context
+            show_given(asked.inserted, settings.get("docs"), context, is_page=has_front_end(self.shell))
         if options.n is not None:
             self._several(asked, options.n, Question.of(asked.prompt, **settings))
             return
@@ -144,7 +164,7 @@ class OssMagics(Magics):
             request = self._request()
             place = asked.place or self._places.next(request, options.chat)
             turn = conversation.begin(asked.prompt, place, repeats=bool(request), **settings)
-            asked = Asked(asked.prompt, options, turn.place)
+            asked = replace(asked, place=turn.place)
             self.shell.push({"_chat": conversation.chat}, interactive=False)  # type: ignore[no-untyped-call]
             stream = turn.stream
         else:
@@ -285,7 +305,7 @@ class OssMagics(Magics):
         options = again_options(self._asked.options, line, self._insert)
         defaults = cell_defaults(options.raw)
         defaults.pop("seed", None)  # the same seed would give the same answer
-        self._ask(Asked(self._asked.prompt, options, self._asked.place), defaults)
+        self._ask(replace(self._asked, options=options), defaults)
 
     def _fix(self, line: str) -> None:
         if self._failure is None:
@@ -406,8 +426,8 @@ class OssMagics(Magics):
         """The values that the completion offers for a flag beside its fixed ones."""
         if flag == "--tool":
             return function_names(self.shell.user_ns)
-        if flag == "--give":
-            return [name for name in self.shell.user_ns if not name.startswith("_")]
+        if flag in ("--doc", "--give", "@"):
+            return names(self.shell.user_ns, self.shell.user_ns_hidden)
         return list(self.chats if flag == "--chat" else self.models if flag == "--model" else ())
 
 

@@ -33,13 +33,14 @@ _EXAMPLES = (
   %%oss table << --map df                ask for each row of the frame df
   %%oss --tool weather,calculate         let the model call these functions of the notebook
   %%oss --tool python --give df          let the model run Python, with a copy of df
+  %%oss --doc report.pdf,notes/,df       let the model read files, folders and tables
   %%oss --schema Row                     hold the answer to this type, JSON schema or list of choices
 
 The prompt is the text below the %%oss line. {{expr}} in it inserts a value of the notebook, and {{{{
-writes {{. All other text stays unchanged. With --map, {column} inserts the row's value, and {{ writes {.
-The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning, _oss.stats. An interrupt of the kernel
-stops the model and keeps its text so far. A chat cell that runs again, edited or not, replaces its turn
-and drops the later turns. `%oss help` lists the small commands:
+writes {{. @name tells of a variable below the text. All other text stays unchanged. With --map, {column}
+inserts the row's value, and {{ writes {. The reply is in `_oss`, `_` and Out[n]: str(_oss), _oss.reasoning,
+_oss.stats. An interrupt of the kernel stops the model and keeps its text so far. A chat cell that runs
+again, edited or not, replaces its turn and drops the later turns. `%oss help` lists the small commands:
 """
     + f"{', '.join(SUBCOMMANDS)}."
 )
@@ -128,6 +129,12 @@ FLAGS = (
         "hold the answer to this variable: a type, a JSON schema, choices, a compiled regular expression",
         metavar="NAME",
     ),
+    Flag(
+        "--doc",
+        "files, folders and variables that the model may read, with commas between; you may repeat the flag",
+        metavar="NAMES",
+    ),
+    Flag("--context", "last: tell the model the source and the output of the last cell", values=("last",)),
     Flag("--approve", "ask before each call of a function", metavar=""),
     Flag(
         "--drop-oldest", "leave out the oldest turns of a conversation that outgrew the context", metavar=""
@@ -154,7 +161,10 @@ _TYPED = {
 }
 _SPACES = "\u00a0\u2007\u202f\u3000"  # that do not break a line
 _INSERTED = re.compile(r"\{\{.*?\}\}")
-_CHATTY = {"chat", "effort", "instructions", "tool", "give", "yes", "approve", "drop_oldest", "schema"}
+_CHATTY = {
+    *("chat", "effort", "instructions", "tool", "give", "yes", "approve", "drop_oldest", "schema"),
+    *("doc", "context"),
+}
 _SAMPLING = (
     "temperature",
     "top_p",
@@ -183,6 +193,8 @@ class CellOptions:
     tools: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     schema: str | None = None
+    docs: tuple[str, ...] = ()
+    context: str | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -207,7 +219,7 @@ def _parser() -> _Parser:
             parser.add_argument(
                 flag.name,
                 *(["--tools"] if flag.name == "--tool" else []),
-                action="append" if flag.name in ("--stop", "--tool", "--give") else "store",
+                action="append" if flag.name in ("--stop", "--tool", "--give", "--doc") else "store",
                 type=flag.kind,
                 metavar=flag.metavar,
                 help=flag.meaning,
@@ -267,10 +279,12 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
         settings["approve"] = yes
     if "drop_oldest" in given:
         settings["overflow"] = "drop_oldest"
-    flags = {
-        key: given[key] for key in ("model", "chat", "raw", "code", "n", "map", "schema") if key in given
-    }
-    return CellOptions(settings, out=out, tools=tools, given=_given_names(given, tools), **flags)
+    if (context := given.get("context")) not in (None, "last"):
+        raise ValueError(f"--context takes last, the cell that ran last, got {context!r}")
+    names = ("model", "chat", "raw", "code", "n", "map", "schema", "context")
+    flags = {key: given[key] for key in names if key in given}
+    docs = tuple(given.get("doc", ()))
+    return CellOptions(settings, out=out, tools=tools, given=_given_names(given, tools), docs=docs, **flags)
 
 
 def check_typing(line: str) -> None:
@@ -305,6 +319,8 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
         raise ValueError(
             "%oss again asks where the question was asked first: it takes no --chat and no --raw"
         )
+    if more.context is not None:
+        raise ValueError("%oss again asks the same words, and --context would add to them")
     if first.chat is not None and "instructions" in more.settings:
         raise ValueError(f"the chat {first.chat!r} keeps its instructions; `%oss reset {first.chat}` ends it")
     _check_raw(first.raw, more.settings)
@@ -322,6 +338,7 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
         tools=more.tools or first.tools,
         given=more.given or first.given,
         schema=more.schema or first.schema,
+        docs=more.docs or first.docs,
     )
 
 
@@ -336,6 +353,8 @@ def _check_several(given: Mapping[str, Any]) -> None:
         return
     if len(several) == 2:
         raise ValueError("--map asks once for each row, and --n several times; give one of them")
+    if "map" in given and "context" in given:
+        raise ValueError("--context tells of a cell below the prompt, and --map asks with the rows alone")
     if single := {"chat", "raw", "code"} & given.keys():
         raise ValueError(f"--{several[0]} writes several answers, and --{min(single)} takes one")
     if "n" in given and not 1 <= given["n"] <= MOST:

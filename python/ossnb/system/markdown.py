@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _FENCE = re.compile(
@@ -38,8 +38,7 @@ _MACROS = (
     r"texttip|unicode|url)(?![a-zA-Z])"
 )
 _BACKSLASH = r"&(?:\#0*92|\#[xX]0*5[cC]|bsol);?"  # as Markdown and HTML may write it
-_INLINE = re.compile(
-    r"""
+_PATTERN = r"""
       (?P<code>(?P<ticks>`+)(?P<code_text>(?!`)[^\n]{1,1000}?(?<!`))(?P=ticks)(?!`))
     | (?P<ticks_alone>`+)
     | (?P<display>\$\$(?P<display_text>.{1,1000}?)\$\$)
@@ -52,13 +51,14 @@ _INLINE = re.compile(
     | (?P<math>\$(?P<math_text>(?![\s$])[^$\n`]{1,1000}(?<![\s\\]))\$(?!\d))
     | (?P<dollar>\\?\$)
     | (?P<auto><(?P<address>https?://[^\s<>"'`\\]{1,400})>)
+    | (?P<cite>CITE)
     | (?P<less>\\?<)
     | (?P<image>!(?=\[))
     | (?P<open>\[)
     | (?P<link>\](?=\(\s{0,9}(?P<target>\S{0,400})|:\s{0,9}(?P<definition>\S{0,400})))
-    """.replace("MACROS", _MACROS).replace("BACKSLASH", _BACKSLASH),
-    re.VERBOSE | re.DOTALL,
-)
+    """.replace("MACROS", _MACROS).replace("BACKSLASH", _BACKSLASH)
+_INLINE = re.compile(_PATTERN.replace("CITE", "(?!)"), re.VERBOSE | re.DOTALL)
+_CITING = re.compile(_PATTERN.replace("CITE", r"【[^【】\n]{0,400}】"), re.VERBOSE | re.DOTALL)
 _MACRO = re.compile(rf"\\({_MACROS})")
 # Markdown turns `\$` into `$`, which MathJax then finds; but not across tags.
 _DOLLAR, _ALONE = "<span>&#36;</span>", "<span>&#92;</span>"
@@ -72,10 +72,11 @@ _AN_ITEM = re.compile(rf"^{_ITEM}", re.MULTILINE)
 _OTHER_BLOCK = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]|>|[=-][= \t-]*$|\*[ *]*$|\[[^\]]*\]:)|\$\$|\|", re.MULTILINE
 )
+Cite = Callable[[str], str | None]
 _ACTIVE = re.compile(r"<|\](?=[(:])|!(?=\[)")  # what starts HTML, a link, a link's definition or an image
 
 
-def safe_markdown(text: str) -> str:
+def safe_markdown(text: str, cite: Cite | None = None) -> str:
     r"""Return Markdown that shows `text` as its writer meant it; a page can run and fetch nothing in it.
 
     >>> safe_markdown("Use `<b>` or <script>")
@@ -83,8 +84,9 @@ def safe_markdown(text: str) -> str:
 
     Raw HTML is shown as text, images become links, links keep only http, https and mailto targets, `\( \)`
     and `\[ \]` become the `$` that notebooks typeset, and a `$` that is no formula stays a dollar sign.
+    `cite` returns safe Markdown in the place of a citation, 【...】, or None where it stays as it is.
     """
-    return "\n".join(_blocks(text))
+    return "\n".join(_blocks(text, cite))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def _shown(language: str) -> str:
     return language if _LANGUAGE.fullmatch(language) and language not in _DRAWN else ""
 
 
-def _blocks(text: str) -> Iterator[str]:
+def _blocks(text: str, cite: Cite | None) -> Iterator[str]:
     """Yield prose, made safe, and the lines of fenced blocks."""
     prose: list[str] = []
     for kind, line, _ in _scan(text):
@@ -159,14 +161,14 @@ def _blocks(text: str) -> Iterator[str]:
             prose.append(line)
             continue
         if prose:  # and a blank line, since some renderers would let the paragraph swallow the fence
-            yield _directed("\n".join(prose).rstrip() + "\n")
+            yield _directed("\n".join(prose).rstrip() + "\n", cite)
             prose = []
         yield line
     if prose:
-        yield _directed("\n".join(prose))
+        yield _directed("\n".join(prose), cite)
 
 
-def _directed(prose: str) -> str:
+def _directed(prose: str, cite: Cite | None) -> str:
     """Make prose safe; a paragraph runs from right to left if its first letter is of such a script.
 
     An indented line follows the paragraph that it belongs to; a line without letters follows the line above.
@@ -183,9 +185,9 @@ def _directed(prose: str) -> str:
         else:
             parts.append((direction, paragraph))
     return "".join(
-        _safe_prose(text)
+        _safe_prose(text, cite)
         if direction == "ltr"
-        else f'<div dir="rtl">\n\n{_on_the_right(_safe_prose(text).strip())}\n\n</div>\n'
+        else f'<div dir="rtl">\n\n{_on_the_right(_safe_prose(text, cite).strip())}\n\n</div>\n'
         for direction, text in parts
     )
 
@@ -214,13 +216,14 @@ def _in_span(paragraph: re.Match[str], most: int) -> str:
     )
 
 
-def _safe_prose(text: str) -> str:
+def _safe_prose(text: str, cite: Cite | None) -> str:
     text = _QUOTED_FENCE.sub(lambda found: found["lead"] + _shown(_language(found["info"])), text)
     last_close = max((found.start() for found in re.finditer(r"(?<!\\)\]", text)), default=-1)
-    return _INLINE.sub(lambda match: _safe_inline(match, last_close), text)
+    pattern = _INLINE if cite is None else _CITING
+    return pattern.sub(lambda match: _safe_inline(match, last_close, cite), text)
 
 
-def _safe_inline(match: re.Match[str], last_close: int) -> str:
+def _safe_inline(match: re.Match[str], last_close: int, cite: Cite | None) -> str:
     found = match[0]
     kind = next(name for name in _KINDS if match[name] is not None)
     if kind == "code":
@@ -240,6 +243,9 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
         return "&#93;" if unsafe else found
     if kind == "open":  # never closed: some renderers would look for its end in the code that follows
         return "&#91;" if match.start() > last_close else found
+    if kind == "cite":
+        shown = None if cite is None else cite(found)
+        return f"【{_safe_prose(found[1:-1], None)}】" if shown is None else shown
     if kind == "macro":  # no formula here, but a renderer may find one
         name = found.lstrip("\\")
         return _ALONE * ((len(found) - len(name) + 1) // 2) + name
@@ -248,7 +254,7 @@ def _safe_inline(match: re.Match[str], last_close: int) -> str:
 
 _KINDS = (
     "code", "ticks_alone", "display", "bracket", "paren", "environment", "macro", "backslash", "escape",
-    "math", "dollar", "auto", "less", "image", "open", "link",
+    "math", "dollar", "auto", "cite", "less", "image", "open", "link",
 )  # fmt: skip
 
 
