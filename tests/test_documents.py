@@ -18,6 +18,7 @@ import pytest
 
 import papers
 from ossnb import Documents
+from ossnb.command.cli import main
 from ossnb.documents import files, office, store
 
 
@@ -579,3 +580,12 @@ def test_passages_end_where_the_text_does():
     assert docs.search("two")[0][1] == "lines 32-63"
     assert docs.index().n_passages == 2
     assert Documents({"a": "x" * 100_000}).index().n_passages == 1
+
+
+def test_the_command_shows_and_clears_what_is_kept(here, capsys):
+    put(here / "a.txt", "red apples")
+    Documents("a.txt").search("apple")
+    assert main(["cache"]) == 0
+    assert "of documents that were read, in " in capsys.readouterr().out
+    assert main(["cache", "--clear"]) == 0
+    assert store.files() == []

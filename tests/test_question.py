@@ -258,7 +258,7 @@ PEERS_AT_GENERATE = [
     ("precision", "load(..., precision="),
     ("on_end", "stream(..., on_end=...) takes it"),
     ("temprature", "; did you mean temperature? The settings are"),
-    ("mirostat", ". The settings are prompt_or_messages, instructions, effort, tools, schema"),
+    ("mirostat", ". The settings are prompt_or_messages, instructions, effort, tools, docs, schema"),
 ]
 
 

@@ -70,18 +70,24 @@ def _models(args: argparse.Namespace) -> int:
 
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--clear", action="store_true", help="remove all copies")
+    parser.add_argument("--clear", action="store_true", help="remove all of it")
 
 
 def _cache(args: argparse.Namespace) -> int:
     from ..checkpoint import packed as derived
+    from ..documents import store
     from ..system.progress import size_text
 
     if args.clear:
         print_result(f"{size_text(derived.clear())} removed from {derived.folder()}")
+        if n_bytes := store.clear():
+            print_result(f"{size_text(n_bytes)} removed from {store.folder()}")
         return 0
     for path in derived.files():
         print_result(f"{size_text(path.stat().st_size):>9}  {path.name}")
+    if kept := store.files():
+        size = size_text(sum(path.stat().st_size for path in kept))
+        print_result(f"{size:>9}  of documents that were read, in {store.folder()}")
     used, allowed = size_text(derived.used_bytes()), size_text(derived.limit())
     print_result(f"{used:>9}  of at most {allowed} in {derived.folder()}")
     return 0
@@ -95,7 +101,7 @@ COMMANDS = (
     Command(
         "cache",
         _cache,
-        "show the packed copies of weights that were made on this machine, or remove them",
+        "show what was made on this machine, packed weights and indexes of documents, or remove it",
         _add_cache,
         "They are made again when needed. OSSNB_CACHE names their folder, OSSNB_CACHE_LIMIT its size.",
     ),

@@ -116,7 +116,7 @@ def view_tokens(context: int) -> int:
 class Browser(Tool):
     """The browser of one answer: the pages that were shown so far, each a display with its number.
 
-    >>> documents = [Document("a.txt", Text.of("The sky is green."), "")]
+    >>> documents = [Document.of("a.txt", "The sky is green.")]
     >>> browser = Browser(documents, lambda: Index(documents), context=4096)
     >>> print(browser.call("open", {"id": "a.txt"}).text)
     [0] a.txt (a.txt)

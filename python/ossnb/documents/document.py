@@ -45,8 +45,9 @@ class Text:
         return cls(tuple(map(clean_line, lines)))
 
     @classmethod
-    def of_parts(cls, parts: Iterable[tuple[str, str]]) -> Text:
-        """Join parts, each a place's name and its text; a part without text is left out.
+    def of_parts(cls, parts: Iterable[tuple[str, str]], *, gap: bool = False) -> Text:
+        """Join parts, each a place's name and its text; one without text is left out. A `gap` is a blank line
+        between them.
 
         >>> Text.of_parts([("page 1", "a\\nb"), ("page 2", ""), ("page 3", "c")]).places
         ((0, 'page 1'), (2, 'page 3'))
@@ -56,6 +57,7 @@ class Text:
         for name, text in parts:
             found = cls.of(text).lines
             if found:
+                lines += [""] * (gap and bool(lines))
                 places.append((len(lines), name))
                 lines += found
         return cls(tuple(lines), tuple(places))
@@ -97,10 +99,20 @@ class Document:
     given: str = ""
     is_extracted: bool = field(default=False, compare=False)  # its text took some work to get
 
+    @classmethod
+    def of(cls, name: str, text: str) -> Document:
+        """Make a document of a text.
+
+        >>> Document.of("sky", "It is green.").text.lines
+        ('It is green.',)
+        """
+        lines = Text.of(text)
+        return cls(safe_name(name), lines, digest_of("value", *lines.lines), given=name)
+
     def place(self, first: int, last: int) -> str:
         """Name the place of lines, counted from 0, as a reader finds it.
 
-        >>> Document("a.txt", Text.of("a\\nb\\nc"), "").place(0, 1)
+        >>> Document.of("a.txt", "a\\nb\\nc").place(0, 1)
         'lines 1-2'
         """
         if not self.text.places:
@@ -113,7 +125,7 @@ class Document:
     def size(self) -> str:
         """How much it is, in its own units.
 
-        >>> Document("a.txt", Text.of("a\\nb\\nc"), "").size
+        >>> Document.of("a.txt", "a\\nb\\nc").size
         '3 lines'
         """
         kinds = {name.rpartition(" ")[0] for _, name in self.text.places}
@@ -139,7 +151,7 @@ def digest_of(*parts: bytes | str) -> str:
     """Return the hash of what a document is made of.
 
     >>> digest_of("text", b"a")[:8]
-    '2b95a0bd'
+    '459ca25d'
     """
     found = hashlib.sha256()
     for part in parts:

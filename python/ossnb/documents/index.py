@@ -45,7 +45,7 @@ class Passages(NamedTuple):
 class Index:
     """All passages of some documents.
 
-    >>> documents = [Document("a.txt", Text.of("red apples\\ngreen pears"), "")]
+    >>> documents = [Document.of("a.txt", "red apples\\ngreen pears")]
     >>> [(hit.first, hit.last) for hit in Index(documents).search("apple", 3)]
     [(0, 1)]
     """

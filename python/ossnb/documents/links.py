@@ -17,7 +17,7 @@ def cited_markdown(text: str, citations: Iterable[Citation]) -> str:
     """Return Markdown that shows a text as `safe_markdown` does, with links in the place of its citations.
 
     >>> cited_markdown("Green【0†L2】.", [Citation("【0†L2】", 5, "sky", None, "line 3", "green")])
-    'Green (sky, line 3).'
+    'Green (sky&#44; line 3).'
 
     A link leads to the file, from the folder of the kernel. A mark that the model invented stays, and says
     so. Marks that no citation knows stay as they are, and so does code.

@@ -77,7 +77,8 @@ def read_pptx(data: bytes) -> Text:
 
     def read(file: io.BytesIO) -> Text:
         slides = pptx.Presentation(file).slides
-        return Text.of_parts((f"slide {n}", _slide_text(slide)) for n, slide in enumerate(slides, 1))
+        told = ((f"slide {n}", _slide_text(slide)) for n, slide in enumerate(slides, 1))
+        return Text.of_parts(told, gap=True)
 
     return _read("presentation", data, read)
 
@@ -115,7 +116,7 @@ def _slide_text(slide: Any) -> str:
     texts = [*_shape_texts(slide.shapes)]
     if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None and frame.text:
         texts.append(f"[notes]\n{frame.text}")
-    return "\n".join(texts) + "\n "
+    return "\n".join(texts)
 
 
 def _shape_texts(shapes: Any) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Page:
 def document_page(number: int, document: Document) -> Page:
     """Return a document as a page.
 
-    >>> document_page(0, Document("a.txt", Text.of("one"), "")).lines
+    >>> document_page(0, Document.of("a.txt", "one")).lines
     ('one',)
     """
     lines, begins = wrapped(document.text.lines)
@@ -88,7 +88,7 @@ def wrapped(lines: Sequence[str], width: int = WIDTH) -> tuple[tuple[str, ...], 
 def display(cursor: int, page: Page, first: int, stop: int) -> str:
     """Return what the model reads of a page.
 
-    >>> print(display(0, document_page(0, Document("b/a.txt", Text.of("one\\ntwo"), "")), 0, 2))
+    >>> print(display(0, document_page(0, Document.of("b/a.txt", "one\\ntwo")), 0, 2))
     [0] a.txt (b/a.txt)
     **viewing lines [0 - 1] of 1**
     <BLANKLINE>

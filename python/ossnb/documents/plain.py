@@ -70,7 +70,7 @@ def read_notebook(data: bytes) -> Text:
     if not isinstance(cells, list):
         raise Unreadable("it is no notebook of format 4: it has no list of cells")
     parts = ((f"cell {n}", _cell_text(cell)) for n, cell in enumerate(cells, 1) if isinstance(cell, dict))
-    return Text.of_parts(parts)
+    return Text.of_parts(parts, gap=True)
 
 
 def _cell_text(cell: Mapping[str, Any]) -> str:
@@ -85,7 +85,7 @@ def _cell_text(cell: Mapping[str, Any]) -> str:
     if not source and not shown:
         return ""
     told = "".join(f"\n[output]\n{text.rstrip()}" for text in shown if text.strip())
-    return f"[{kind}]\n{source}{told}\n "  # the blank stands between this cell and the next
+    return f"[{kind}]\n{source}{told}"
 
 
 def _output_texts(output: Mapping[str, Any]) -> Iterator[str]:

@@ -35,7 +35,7 @@ def table_text(table: Any) -> Text:
 
     All of a table is `table.to_csv()` or `table.write_csv()`, in a file or as a text.
     """
-    return Text.of_parts(_parts(table))
+    return Text.of_parts(_parts(table), gap=True)
 
 
 def _parts(table: Any) -> Iterator[tuple[str, str]]:
@@ -56,12 +56,12 @@ def _parts(table: Any) -> Iterator[tuple[str, str]]:
     ]
     if len(columns) > len(told):
         lines.append(f"... and {len(columns) - len(told):,} columns more")
-    schema = "\n".join([f"{size}, a {kind} of {library}", "", "# Columns", *lines, "", " "])
+    schema = "\n".join([f"{size}, a {kind} of {library}", "", "# Columns", *lines])
     yield "the columns", schema
     few = table.iloc[:, :MOST_COLUMNS] if library == "pandas" else table[:, :MOST_COLUMNS]
     n_shown = min(N_ROWS, n_rows)
     heading = f"# The first {_counted(n_shown, 'row')}" if n_shown < n_rows else "# All rows"
-    yield "the first rows", f"{heading}\n{_rows(few.head(N_ROWS), library, told)}\n "
+    yield "the first rows", f"{heading}\n{_rows(few.head(N_ROWS), library, told)}"
     if n_rows and n_columns:
         yield "the figures", f"# Figures of the columns\n{_figures(few, library)}"
 
