@@ -19,7 +19,7 @@ import pytest
 import papers
 from ossnb import Documents
 from ossnb.command.cli import main
-from ossnb.documents import files, office, store
+from ossnb.documents import files, index, office, store
 
 
 @pytest.fixture(autouse=True)
@@ -529,6 +529,37 @@ def test_the_cache_stays_within_its_size(monkeypatch, cache):
     assert store.get("1.kept") is None
     assert store.clear() > 0
     assert store.files() == []
+
+
+def test_a_long_index_tells_how_far_it_is_and_goes_on_after_an_interrupt(here, monkeypatch, cache):
+    monkeypatch.setattr(index, "TELL_FROM_CHARS", 20)
+    shown = []
+
+    class Line:
+        def __init__(self, text, total):
+            shown.append(text)
+
+        def update(self, done):
+            shown.append(done)
+            if len(shown) == 2:
+                raise KeyboardInterrupt
+
+        def close(self):
+            shown.append("closed")
+
+    monkeypatch.setattr(index, "start_progress", Line)
+    docs = Documents({f"d{n}": f"interrupted words {n}" for n in range(4)})
+    with pytest.raises(KeyboardInterrupt):
+        docs.index()
+    assert shown == ["making the index of 4 documents, once", 20, "closed"]
+    assert len(list(cache.glob("*.index.kept"))) == 1
+    assert docs.search("interrupted")
+    assert shown[3:] == ["making the index of 4 documents, once", 40, 60, 80, "closed"]
+    shown.clear()
+    assert Documents({**{f"d{n}": f"interrupted words {n}" for n in range(4)}, "e": "x"}).search(
+        "interrupted"
+    )
+    assert shown == [], "what is kept needs no line"
 
 
 def test_threads_share_an_index():

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..system.progress import start_progress
+from ..system.text import counted
 from . import store
 from .document import Document, Text
 from .terms import terms
@@ -18,6 +20,7 @@ from .terms import terms
 K1, B = 1.2, 0.75  # of BM25: how soon more of a word counts no more, and how much a long passage loses
 MIN_LINES, MOST_LINES = 12, 80  # of a passage, broken where the text breaks
 MIN_CHARS, MOST_CHARS = 600, 2000
+TELL_FROM_CHARS = 4_000_000  # some seconds of work
 _HEADING = re.compile(r"#{1,6} |(?:async )?def |class |function |export |\[(?:code|text)\]$|={3,}$|-{3,}$")
 
 
@@ -52,7 +55,7 @@ class Index:
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self.is_kept = True  # what was made is there for the next process
-        found = [self._passages(one) for one in documents]
+        found = self._all_passages(documents)
         numbers: dict[str, int] = {}
         starts = np.cumsum([0, *(len(one.first) for one in found)])
         of_words = [
@@ -95,16 +98,39 @@ class Index:
             if scores[i] > 0
         ]
 
-    def _passages(self, document: Document) -> Passages:
-        name = f"{document.digest}.{store.VERSION}.index.kept"
-        kept = _read(store.get(name)) if document.digest else None
-        n_lines = len(document.text.lines)
-        if kept is not None and (not len(kept.last) or int(kept.last[-1]) < n_lines):
-            return kept
+    def _all_passages(self, documents: Sequence[Document]) -> list[Passages]:
+        """Return the passages of all documents; an interrupt keeps those that are made."""
+        n_left, progress, found = sum(one.text.n_chars for one in documents), None, list[Passages]()
+        total = n_left
+        try:
+            for document in documents:
+                kept = _kept(document)
+                if kept is None and progress is None and n_left > TELL_FROM_CHARS:
+                    text = f"making the index of {counted(len(documents), 'document')}, once"
+                    progress = start_progress(text, total)
+                found.append(self._made(document) if kept is None else kept)
+                n_left -= document.text.n_chars
+                if progress is not None:
+                    progress.update(total - n_left)
+        finally:
+            if progress is not None:
+                progress.close()
+        return found
+
+    def _made(self, document: Document) -> Passages:
         made = make_passages(document.text)
-        if document.digest:
-            self.is_kept &= store.put(name, _write(made))
+        self.is_kept &= store.put(_name(document), _write(made))
         return made
+
+
+def _name(document: Document) -> str:
+    return f"{document.digest}.{store.VERSION}.index.kept"
+
+
+def _kept(document: Document) -> Passages | None:
+    kept = _read(store.get(_name(document)))
+    fits = kept is not None and (not len(kept.last) or int(kept.last[-1]) < len(document.text.lines))
+    return kept if fits else None
 
 
 def make_passages(text: Text) -> Passages:
