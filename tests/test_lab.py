@@ -465,6 +465,44 @@ def test_a_reader_may_open_the_thinking_while_the_answer_is_written(lab):
         assert cell.locator("details pre").is_visible()
 
 
+GIVEN = [
+    "import time, ossnb\nfrom pathlib import Path\nfrom fakes import scripted_model\n"
+    "Path('notes').mkdir(exist_ok=True)\n"
+    "n = Path('notes/sky.md').write_text('# Sky\\n\\nThe sky is <b>green</b>.\\n')\n"
+    "text = '<script>alert(1)</script> ' * 20\n"
+    "model = scripted_model('<|channel|>final<|message|>It is green【0†L2】, not red【7†L1】. '"
+    " + 'one two three ' * 80)\n"
+    "model.engine.core.before_forward = lambda n: time.sleep(0.03)\n"
+    "ossnb.set_default_model(model)",
+    "%%oss --doc notes/sky.md\nWhat color is it? Look at @text, too.",
+]
+
+
+def test_citations_are_links_and_what_was_given_is_folded(lab):
+    with lab.open("given", GIVEN) as notebook:
+        notebook.run(0)
+        notebook.run(1, wait=False)
+        cell = notebook.cell(1)
+        cell.locator("summary").click()
+        cell.locator(".jp-RenderedMarkdown").get_by_text("It is green").wait_for()
+        notebook.wait_ran(1)
+        assert cell.locator("details").evaluate("fold => fold.open"), "it stays open while the answer grows"
+        assert cell.locator("summary").inner_text().startswith("given · text ")
+        assert "<script>alert(1)</script>" in cell.locator("details pre").inner_text()
+        shown = cell.locator(".jp-RenderedMarkdown")
+        link = shown.get_by_role("link", name="notes/sky.md, line 3")
+        assert link.get_attribute("title") == "The sky is <b>green</b>."
+        assert "not red【7†L1】 (invented: there is no page 7)" in shown.inner_text()
+        assert_harmless(notebook)
+        for theme in ("Dark", "Light"):
+            notebook.theme(theme)
+            notebook.picture(f"given_{theme.lower()}", cell)
+            contrast, where = cell.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
+            assert contrast > 3, (theme, where)
+        link.click()
+        notebook.page.locator(".lm-TabBar-tabLabel", has_text="sky.md").wait_for()
+
+
 SOURCES = "() => jupyterapp.shell.currentWidget.content.widgets.map(w => w.model.sharedModel.getSource())"
 RAN = (
     "() => jupyterapp.shell.currentWidget.content.widgets.filter(w => w.model.executionCount !== null).length"
