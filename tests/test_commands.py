@@ -206,7 +206,7 @@ def test_every_command_is_in_the_help(shell, capsys):
         ("%oss again --te", ["--temperature"]),
         ("%oss fix --effort h", ["high"]),
         ("%oss history ", ["tutor"]),
-        ("%%oss --co", ["--code"]),
+        ("%%oss --co", ["--context", "--code"]),
     ],
 )
 def test_completion_knows_the_commands(shell, capsys, text, expected):
