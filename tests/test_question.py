@@ -86,7 +86,7 @@ def test_a_changed_one_is_checked_again():
         ({"tools": {"name": "f"}}, "tools must be a list of functions or dicts, got dict"),
         (
             {"tools": ["f"]},
-            "a tool must be a function, or a dict with 'name', 'description' and 'parameters', got 'f'",
+            "a tool named by a text is one of python, python:here, got 'f'",
         ),
         ({"tools": [{"name": "a b"}]}, "a tool's name must be letters, digits, _ and -, got 'a b'"),
         ({"sampling": {"seed": 7}}, "sampling must be a Sampling, got dict; write Sampling(temperature=0.5)"),
@@ -323,7 +323,7 @@ def test_the_table_is_sound():
     n_peers = sum(map(len, PEER_NAMES.values()))
     assert n_peers == len(RENAMED), "a name stands for one of ours"
     assert not RENAMED.keys() & ADVICE.keys()
-    ours = {*QUESTION_DEFAULTS, "instructions", "effort", "context", "threads", "precision"}
+    ours = {*QUESTION_DEFAULTS, "instructions", "effort", "context", "threads", "precision", "kv"}
     assert PEER_NAMES.keys() <= ours
     assert not {*RENAMED, *ADVICE} & ours, "a name of ours is no other's"
     for door, name in AT_DOOR:
