@@ -367,6 +367,8 @@ def _tool_names(given: Mapping[str, Any]) -> tuple[str, ...]:
     for name in names:
         if name not in NAMED and not all(map(_is_name, name.split("."))):
             raise ValueError(f"--tool takes names of functions, with commas between, got {name!r}")
+    if set(NAMED) <= set(names):
+        raise ValueError("--tool takes python, in a kernel of its own, or python:here, in yours; give one")
     if "approve" in given and not names:
         raise ValueError("--approve asks before calls of functions, and --tool names none")
     if "yes" in given and "python:here" not in names:

@@ -66,7 +66,9 @@ class Kernel:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         self._context = zmq.Context()
-        self.close = weakref.finalize(self, _end, self._process, self._folder, self._context, os.getpid())
+        self._sockets: list[Any] = []
+        zeromq = self._sockets, self._context
+        self.close = weakref.finalize(self, _end, self._process, self._folder, *zeromq, os.getpid())
         try:
             self.report = self._read_report()
             self._shell = self._socket(zmq.DEALER, "shell")
@@ -173,6 +175,7 @@ class Kernel:
 
     def _socket(self, kind: int, name: str) -> Any:
         socket = self._context.socket(kind)
+        self._sockets.append(socket)
         socket.linger = 0
         socket.rcvhwm = 0
         socket.maxmsgsize = MOST_MESSAGE
@@ -265,11 +268,15 @@ def _private_folder() -> Path:
     )
 
 
-def _end(process: subprocess.Popen[bytes], folder: Path, context: Any, owner: int) -> None:
+def _end(
+    process: subprocess.Popen[bytes], folder: Path, sockets: list[Any], context: Any, owner: int
+) -> None:
     """End a kernel and remove its folder; in a forked child, leave both to the parent."""
     if os.getpid() != owner:
         return
-    context.destroy(linger=0)
+    for socket in sockets:  # one that is open, and that only the collector knows, would keep the context
+        socket.close(linger=0)
+    context.term()
     with contextlib.suppress(OSError, ValueError):
         assert process.stdin is not None
         process.stdin.close()

@@ -5,8 +5,8 @@ Nothing walls it off. So each snippet is shown whole, and runs when the user say
 
 from __future__ import annotations
 
-import _thread
 import contextlib
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -91,8 +91,9 @@ class _Snippet:
 
     def stop(self, why: str) -> None:
         self._why = self._why or why
-        if self._is_running:
-            _thread.interrupt_main()
+        main = threading.main_thread().ident
+        if self._is_running and main is not None:
+            signal.pthread_kill(main, signal.SIGINT)  # which also ends a wait in the system
 
 
 def _shell() -> Any:
