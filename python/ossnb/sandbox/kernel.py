@@ -43,8 +43,8 @@ class KernelEnded(RuntimeError):
 class Kernel:
     """A kernel that has been started.
 
-    >>> kernel = Kernel(memory=2_000_000_000)  # doctest: +SKIP
-    >>> kernel.run("6 * 7").text  # doctest: +SKIP
+    >>> kernel = Kernel(memory=2_000_000_000)  # starts a process  # doctest: +SKIP
+    >>> kernel.run("6 * 7").text  # starts a process  # doctest: +SKIP
     '42'
 
     It ends with `close`, when nobody holds it any more, and with this process. `report` says which walls
