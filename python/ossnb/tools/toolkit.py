@@ -66,7 +66,8 @@ class Calls:
     """The calls of one answer, in order.
 
     >>> def add(a: int, b: int): return a + b
-    >>> Calls(Toolkit((ossnb.tool(add),)), ["add"]).carry_out(ToolCall.parse("functions.add", '{"a": 1}')).error
+    >>> calls = Calls(Toolkit((ossnb.tool(add),)), ["add"])
+    >>> calls.carry_out(ToolCall.parse("functions.add", '{"a": 1}')).error
     'the arguments of add do not fit: b: Field required'
 
     `names` are those of all calls that the model was told of; those without a Tool are the caller's to carry
