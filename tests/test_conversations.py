@@ -9,7 +9,8 @@ from markdown_it import MarkdownIt
 
 import ossnb
 from fakes import scripted_model
-from ossnb.notebook.restore import find_notebook, read_notebook
+from ossnb.notebook.restore import read_notebook
+from ossnb.saved.notebook import find_notebook
 from shells import NotebookPage, fails, ipython, run, shell, texts
 from test_display import ATTACKS, Tags, assert_inert
 
@@ -295,13 +296,16 @@ def test_a_chat_goes_on_with_the_model_there_is(shell, page, restart, tmp_path, 
 def test_the_notebook_is_found_where_the_front_end_tells(tmp_path):
     path = tmp_path / "n.ipynb"
     path.write_text("{}")
-    assert find_notebook({}, {"JPY_SESSION_NAME": str(path)}) == path
-    assert find_notebook({"__vsc_ipynb_file__": str(path)}, {"JPY_SESSION_NAME": "elsewhere.ipynb"}) == path
+    assert find_notebook({}, {"JPY_SESSION_NAME": str(path)}, "restore") == path
+    assert (
+        find_notebook({"__vsc_ipynb_file__": str(path)}, {"JPY_SESSION_NAME": "elsewhere.ipynb"}, "restore")
+        == path
+    )
     with pytest.raises(ValueError, match=r"gone\.ipynb is not there \(any more\); give the path"):
-        find_notebook({}, {"JPY_SESSION_NAME": str(tmp_path / "gone.ipynb")})
+        find_notebook({}, {"JPY_SESSION_NAME": str(tmp_path / "gone.ipynb")}, "restore")
     for environment in ({}, {"JPY_SESSION_NAME": "Console 1"}):
         with pytest.raises(ValueError, match=r"does not tell its notebook; give the path: `%oss restore"):
-            find_notebook({}, environment)
+            find_notebook({}, environment, "restore")
 
 
 @pytest.mark.parametrize(

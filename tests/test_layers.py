@@ -25,7 +25,7 @@ FLOORS = [  # from the ground up
     ["tools"],
     ["documents"],
     ["generation"],
-    ["chat", "log", "many", "page"],
+    ["chat", "log", "many", "page", "saved"],
     ["views"],
     ["model"],
     ["loader"],

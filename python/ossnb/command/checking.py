@@ -22,7 +22,17 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help=MODEL_NAMES)
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help=f"{MODEL_NAMES}; or a saved notebook, FILE.ipynb, whose answers are checked",
+    )
+    parser.add_argument(
+        "--with",
+        dest="with_model",
+        metavar="MODEL",
+        help="the model that checks a notebook (default: the one that its record names, if it is here)",
+    )
     add_threads(parser)
     add_json(parser, "the checks")
 
@@ -31,6 +41,11 @@ def _verify(args: argparse.Namespace) -> int:
     from .. import log
     from . import verify
 
+    if args.model.endswith(".ipynb"):
+        with log.paused():
+            return _verify_notebook(args)
+    if args.with_model is not None:
+        raise UsageError("--with names the model that checks a notebook; a model needs none")
     marks = {True: "ok    ", False: "FAILED", None: "--    "}
     checks = []
     with log.paused():
@@ -45,6 +60,31 @@ def _verify(args: argparse.Namespace) -> int:
         n_passed = sum(check.passed is True for check in checks)
         print(f"{n_passed} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
     return FAILED if failed else 0
+
+
+def _verify_notebook(args: argparse.Namespace) -> int:
+    from ..saved.notebook import answers, read_json
+    from ..saved.verify import summary
+    from ..saved.verify import verify as verify_answers
+    from ..system.files import expand_user
+    from .verify import model_finder
+
+    try:
+        found = list(answers(read_json(expand_user(args.model, "the notebook"))))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    verdicts = []
+    try:
+        for verdict in verify_answers(found, model_finder(args.with_model, args.threads)):
+            verdicts.append(verdict)
+            if not args.json:
+                print_result(verdict.text)
+    finally:  # of an interrupt, too
+        if args.json:
+            print(json.dumps({"answers": len(found), "verdicts": [v.to_dict() for v in verdicts]}, indent=1))
+        else:
+            print_result(summary(verdicts, len(found)))
+    return FAILED if any(verdict.state != "identical" for verdict in verdicts) else 0
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
@@ -106,9 +146,9 @@ COMMANDS = (
     Command(
         "verify",
         _verify,
-        "check a model's files, its prompts and, for gpt-oss-20b, published answers",
+        "check a model's files, prompts and, for gpt-oss-20b, published answers; or a notebook's answers",
         _add_verify,
-        "example:\n  ossnb verify 20b",
+        "examples:\n  ossnb verify 20b\n  ossnb verify lesson.ipynb",
     ),
     Command(
         "bench",

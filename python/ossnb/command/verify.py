@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ..checkpoint import local
 from ..checkpoint.config import Config
 from ..errors import CheckpointError
 from ..harmony.messages import Message
 from ..harmony.prompt import render
 from ..harmony.tokenizer import prompt_hash
-from ..loader import load
+from ..loader import PRECISIONS, load
 from ..model import Model
+from ..saved.record import Facts
+from ..system.text import shown
 
 # The published tokens come from a reference in bfloat16, where logits from 16 to 32 lie 1/8 apart: a token
 # within four such steps of our best is a near-tie that rounding may have decided. A wrong model misses more.
@@ -114,6 +117,33 @@ def verify(source: str | Path, threads: int | None = None) -> Iterator[Check]:
         return
     for golden, ids in zip(GOLDENS, prompts, strict=True):
         yield check_golden(golden, golden_gaps(model, ids, golden.greedy))
+
+
+def model_finder(given: str | None, threads: int | None = None) -> Callable[[Facts], Model]:
+    """Return what finds the model for an answer of a notebook: `given`, or the one that its record names.
+
+    >>> model_finder("demo")({"model": "20b", "precision": "exact"}).source
+    'demo'
+
+    A notebook is of anybody. So a model that only the record names is loaded where it is on this machine, by
+    its name, and is never downloaded or taken from a folder; a ValueError says so.
+    """
+    loaded: dict[tuple[str, str], Model] = {}
+
+    def find(facts: Facts) -> Model:
+        name, precision = str(facts["model"]), str(facts["precision"])
+        if given is None and name not in {
+            one.name for one in local.models() if one.is_complete or one.kind == "embedded"
+        }:
+            raise ValueError(
+                f"its model {shown(name)} is not among those of this machine; --with MODEL names one for it"
+            )
+        key = given or name, precision if precision in PRECISIONS else "exact"
+        if key not in loaded:
+            loaded[key] = load(key[0], precision=key[1], threads=threads)
+        return loaded[key]
+
+    return find
 
 
 def known_as(config: Config) -> str | None:

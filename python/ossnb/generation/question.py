@@ -140,12 +140,15 @@ class Question:
 
     def _checked_prompt(self, prompt: str | Iterable[int]) -> dict[str, Any]:
         for name in ("messages", "instructions", "tools", "form", "docs"):
+        for name in ("messages", "instructions", "tools"):
             if getattr(self, name):
                 raise ValueError(f"a question has {name} or a prompt that is rendered already, got both")
         if self.effort is not None:
             check_effort(self.effort)
+        elif self.form is not None:
+            raise ValueError("a question has a form or a prompt of raw text, got both; give an effort too")
         if not isinstance(prompt, str):
-            return {"prompt": as_token_ids(prompt), "tools": ()}
+            return {"prompt": as_token_ids(prompt), "tools": (), "form": form_of(self.form)}
         if self.effort is not None:
             raise ValueError(
                 f"a prompt of text is continued as it stands, with effort=None, got {self.effort!r}; "

@@ -31,6 +31,9 @@ LINE_HELP = """\
                           make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate;
                           FILE keeps what it has read beyond the end of the kernel
 %oss keep [FILE]          write what the model has read into FILE, or the file of %oss load --cache, now
+%oss verify [FILE.ipynb] [--live]
+                          write the answers of the saved notebook again: each is identical, or says why not;
+                          --live calls the tools again; else their results are those of the record
 %oss status               show the model, its memory and the conversations
 %oss help                 show this help
 %%oss --help              show how to ask the model, and the FLAGS; %oss again and %oss fix take them too"""

@@ -16,7 +16,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .. import default, loader
+from .. import default, loader, log
 from ..errors import Interrupted
 from ..generation.question import Question
 from ..generation.record import Reply
@@ -29,12 +29,13 @@ from ..page.defaults import cell_defaults, set_cell_defaults, settings_text
 from ..page.output import has_front_end
 from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
+from ..saved.notebook import find_notebook
 from ..system.files import expand_user
 from ..system.notices import set_notice_display
 from ..system.progress import TerminalProgress, set_progress_factory, size_text
 from ..system.text import counted
 from ..tools.named import tool_named
-from . import history, restore
+from . import history, restore, verification
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
 from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
@@ -261,6 +262,7 @@ class OssMagics(Magics):
         """Put the reply where a result would be, without the display hook's printing, and end its turn."""
         self._name(reply, out)
         note, record = turn.end(reply) if turn is not None else ("", {})
+        record |= verification.record(reply)
         self._last = reply, note, record
         return note, record
 
@@ -285,6 +287,7 @@ class OssMagics(Magics):
             "restore": self._restore,
             "keep": self._keep_cache,
             "show": self._show,
+            "verify": self._verify,
         }
         with usage_errors():
             if name in ("", "help", "-h", "--help") or wants_help(rest):
@@ -370,7 +373,7 @@ class OssMagics(Magics):
             path = (
                 expand_user(given, "the notebook")
                 if given
-                else restore.find_notebook(self.shell.user_ns, os.environ)
+                else find_notebook(self.shell.user_ns, os.environ, "restore")
             )
             found, problems = restore.read_notebook(path)
         except ValueError as error:
@@ -391,6 +394,14 @@ class OssMagics(Magics):
                 chat.messages = [message for turn in saved.turns for message in turn.messages]
                 self.chats[name] = Conversation(name, chat, {t.place: t.messages[0] for t in saved.turns})
         _say("\n".join([*lines, *(problem.text(live) for problem in problems)]))
+
+    def _verify(self, words: list[str]) -> None:
+        """Write the answers of a saved notebook again and compare."""
+        path, live = verification.words(words)
+        path = path or find_notebook(self.shell.user_ns, os.environ, "verify")
+        functions = self.shell.user_ns if live else None
+        with log.paused():
+            verification.run(path, lambda facts: self._model_named(str(facts["model"])), functions, _say)
 
     def _model_named(self, source: str) -> Model:
         """The model of that name among those at hand, else the default model; no model is downloaded."""

@@ -20,7 +20,7 @@ MODELS = ("demo", "20b", "120b")
 MOST = 12  # answers side by side
 SUBCOMMANDS = (
     "again", "code", "defaults", "effort", "fix", "help", "history", "keep", "load", "reset", "restore",
-    "show", "status",
+    "show", "status", "verify",
 )  # fmt: skip
 _EXAMPLES = (
     """examples:

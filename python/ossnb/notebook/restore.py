@@ -7,8 +7,6 @@ there. So a conversation is followed from its latest turn back to its beginning,
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,8 @@ from typing import Any
 
 from ..generation.record import check_version
 from ..harmony.messages import Message, messages_from_json
-from ..system.files import read_file
+from ..saved.notebook import read_json
 from .conversations import history_id
-
-MAX_BYTES = 500_000_000  # a larger file is no notebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +74,6 @@ class Problem:
         return f"left out: {self.where}: {self.why}"
 
 
-def find_notebook(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
-    """Return the notebook that this kernel belongs to, as far as the front end tells.
-
-    VS Code puts the path into a variable, Jupyter's server into JPY_SESSION_NAME. Without one, a ValueError
-    asks you for the path.
-    """
-    told = variables.get("__vsc_ipynb_file__") or environment.get("JPY_SESSION_NAME")
-    if isinstance(told, str) and told.endswith(".ipynb"):
-        if os.path.isfile(path := Path(told)):
-            return path
-        raise ValueError(f"{told} is not there (any more); give the path: `%oss restore NOTEBOOK.ipynb`")
-    raise ValueError(
-        "this front end does not tell its notebook; give the path: `%oss restore NOTEBOOK.ipynb`"
-    )
-
-
 def read_notebook(path: Path) -> tuple[dict[str, Saved], list[Problem]]:
     """Return the conversations of a notebook by name, and the parts that could not be read.
 
@@ -101,7 +81,7 @@ def read_notebook(path: Path) -> tuple[dict[str, Saved], list[Problem]]:
     """
     found: dict[str, list[SavedTurn]] = {}
     problems: list[Problem] = []
-    for where, metadata in _answers(_read_json(path)):
+    for where, metadata in _answers(read_json(path)):
         if metadata.get("finish_reason") == "unfinished":
             chat = metadata["chat"]
             name = chat.get("name") if isinstance(chat, dict) else None
@@ -113,20 +93,6 @@ def read_notebook(path: Path) -> tuple[dict[str, Saved], list[Problem]]:
         except ValueError as error:
             problems.append(Problem(where, str(error)))
     return {name: _follow(turns) for name, turns in found.items()}, problems
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        notebook = json.loads(read_file(path, MAX_BYTES).decode())
-    except FileNotFoundError:
-        raise ValueError(f"there is no notebook {path}; the path is taken from {Path.cwd()}") from None
-    except OSError as error:
-        raise ValueError(f"{path} is not a notebook: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a notebook: it must be a JSON file ({error})") from None
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        raise ValueError(f"{path} is not a notebook of format 4: it has no list of cells")
-    return notebook
 
 
 def _answers(notebook: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

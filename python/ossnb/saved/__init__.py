@@ -1,0 +1,1 @@
+"""Answers as a saved notebook has them: what their metadata hold, and whether they come again."""
