@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import zlib
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import numpy as np
 
 from ossnb import _core
 from ossnb.checkpoint.config import Config
+from ossnb.generation.question import Question
 from ossnb.harmony.tokenizer import CALL, RETURN, Tokenizer
 from ossnb.model import Model
 
@@ -156,12 +158,23 @@ class Core:
         return Step([chooser.choose(row) for chooser, row in zip(choosers, logits, strict=True)], 1000)
 
 
-def model_of(core: Core, context: int = 4096) -> Model:
+class FreeModel(Model):
+    """A model that may break the rules of harmony, as a script may."""
+
+    def ask(self, question, **more):
+        if not isinstance(question, Question):
+            return super().ask(question, **more)
+        sampling = dataclasses.replace(question.sampling, keep_rules=False)
+        return super().ask(dataclasses.replace(question, sampling=sampling), **more)
+
+
+def model_of(core: Core, context: int = 4096, keeps_rules: bool = False) -> Model:
     config = Config(num_hidden_layers=2, vocab_size=core.n_vocab)
-    return Model(core, config, source="fake", revision="r1", context=context)
+    kind = Model if keeps_rules else FreeModel
+    return kind(core, config, source="fake", revision="r1", context=context)
 
 
-def scripted_model(script: str | list[int], context: int = 4096) -> Model:
+def scripted_model(script: str | list[int], context: int = 4096, keeps_rules: bool = False) -> Model:
     """A model that writes `script` after every prompt, whatever the settings, and then <|return|>."""
     ids = Tokenizer().encode(script, special=True) if isinstance(script, str) else list(script)
 
@@ -171,7 +184,7 @@ def scripted_model(script: str | list[int], context: int = 4096) -> Model:
         row[ids[written] if written < len(ids) else RETURN] = 1000
         return row
 
-    return model_of(Core(logits_after, 201088), context)
+    return model_of(Core(logits_after, 201088), context, keeps_rules)
 
 
 def model_of_rounds(*scripts: str, context: int = 8192) -> Model:

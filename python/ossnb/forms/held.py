@@ -68,6 +68,11 @@ class Held:
         """Return a bit for each token that may come next; None where each may."""
         return None if self._matcher is None else self._matcher.mask(self._n_vocab)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the next token is held."""
+        return self._matcher is not None
+
     def only_one(self) -> int | None:
         """Return the token that must come next, if there is only one."""
         return None if self._matcher is None else self._matcher.only_one()

@@ -37,14 +37,15 @@ class Ahead:
         has_form = request.question.form is not None  # a mask depends on the tokens before it
         if sampling.drafts is not False and not sampling.has_penalties and not has_form:
             self._drafter = Drafter(request.drafts, always=sampling.drafts is True)
-        self._ready: deque[tuple[int, _core.Choice]] = deque()  # (drafted token that was right, choice after)
+        # (position, drafted token that was right, choice after)
+        self._ready: deque[tuple[int, int, _core.Choice]] = deque()
         self._n_sure = 0  # tokens that are read or being read and are no draft
 
     def read(self, feed: Feed) -> Iterator[Progress]:
         """Have a feed read, as Ride.read does; it takes no pass where a draft was right."""
         self._n_sure = feed.at + len(feed.tokens)
         if self._has_ready(feed):
-            self.choices, self.seconds, self.n_bytes = [self._ready.popleft()[1]], 0.0, 0
+            self.choices, self.seconds, self.n_bytes = [self._ready.popleft()[2]], 0.0, 0
             self._generation.n_accepted += 1
             return
         self._ready.clear()
@@ -63,9 +64,9 @@ class Ahead:
         self.ride.leave(self._n_sure)
 
     def _has_ready(self, feed: Feed) -> bool:
-        if not self._ready or [*feed.tokens] != [self._ready[0][0]]:
+        if not self._ready or (feed.at, *feed.tokens) != self._ready[0][:2]:
             return False
-        return self._generation.on_logits is None or self._ready[0][1].logits is not None
+        return self._generation.on_logits is None or self._ready[0][2].logits is not None
 
     def _draft(self, feed: Feed) -> list[int]:
         if self._drafter is None or feed.at == 0:
@@ -82,8 +83,9 @@ class Ahead:
         if not draft:
             return
         self._generation.n_drafted += len(draft)
-        for token, before, choice in zip(draft, self.ride.choices, self.ride.choices[1:], strict=False):
+        pairs = zip(draft, self.ride.choices, self.ride.choices[1:], strict=False)
+        for at, (token, before, choice) in enumerate(pairs, self._n_sure):
             if token != before.token:
                 break
-            self._ready.append((token, choice))
+            self._ready.append((at, token, choice))
         self._drafter.learn(len(draft), len(self._ready))

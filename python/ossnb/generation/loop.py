@@ -17,11 +17,12 @@ from ..documents.citations import Citation
 from ..engine.feed import Feed
 from ..errors import CheckpointError
 from ..forms.held import Held
+from ..harmony.legal import Turn, recipients
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece, Place
 from ..harmony.prompt import answer_header, end_of_thought
 from ..harmony.stops import StopStrings
-from ..harmony.tokenizer import ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
+from ..harmony.tokenizer import CALL, ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
 from ..system.text import counted
 from .drafts import Drafts
 from .loops import found_loop
@@ -128,9 +129,15 @@ class Generation:
         self._reasoning: list[str] = []
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[TokenLogprob] = []
-        form = request.question.form
-        has_tools = bool(request.question.tools)
-        self._held = None if form is None else Held(form, request.config.vocab_size, has_tools=has_tools)
+        form, n_vocab = request.question.form, request.config.vocab_size
+        is_harmony = request.effort is not None and n_vocab > CALL
+        tools = recipients(request.prompt) if is_harmony else ()
+        self._held = None if form is None else Held(form, n_vocab, has_tools=bool(tools))
+        self._turn = (
+            Turn(tools, n_vocab, self.stop_ids) if is_harmony and request.sampling.keep_rules else None
+        )
+        self._draws_again = False  # the last choice broke the rules
+        self._n_broken = 0  # choices that did
         self._n_decoded = self._decode_bytes = 0
         self._decode_s = 0.0
         self._n_reasoning = 0  # tokens of thoughts
@@ -161,6 +168,9 @@ class Generation:
         """Return the next feed; None once the generation has ended."""
         if self.finish_reason is not None:
             return None
+        if self._draws_again and self._turn is not None:
+            at = len(self._tokens)
+            return Feed(at - 1, self._tokens[-1:], (self.chooser(at, self._turn.mask()),))
         begun = self._begun if self._n_read == 0 else []
         tokens = [*self._tokens[self._n_read :], *begun]
         mask = None
@@ -189,7 +199,8 @@ class Generation:
             self._decode_s += seconds
             self._decode_bytes += n_bytes
             self._n_decoded += 1
-        if self.finish_reason is None:
+        self._draws_again = self.finish_reason is None and not self._may_be(choices[0])
+        if self.finish_reason is None and not self._draws_again:
             yield from self._append(choices[0])
             if self.finish_reason is None and (note := self._why_enough()) is not None:
                 yield from self._end_thought(note)
@@ -279,6 +290,21 @@ class Generation:
         yield from self._put(tokens)
         yield Event("note", note)
 
+    def _may_be(self, choice: _core.Choice) -> bool:
+        """Whether a choice keeps the rules of a turn, or is the best that there is. It is made without them
+        and drawn again where it breaks one, so no choice that keeps them depends on them, nor does its
+        probability."""
+        if self._turn is None or self._held_here or self._draws_again or not choice.is_finite:
+            return True
+        may_be = self._turn.may_be(choice.token)
+        self._n_broken += not may_be
+        return may_be
+
+    @property
+    def _held_here(self) -> bool:
+        """Whether the next token is held to the question's form."""
+        return self._held is not None and self._held.is_here
+
     def _append(self, choice: _core.Choice) -> Iterator[Event]:
         token = choice.token
         if not choice.is_finite:
@@ -318,6 +344,8 @@ class Generation:
         if token in self.stop_ids and not ends_message:
             return []
         logprob = self._logprobs[-1] if self._logprobs else None
+        if self._turn is not None:
+            self._turn.take(token)
         pieces = self._reader.push(token)
         if self._held is not None:
             self._held.see(token, self._reader.place)
@@ -351,6 +379,11 @@ class Generation:
 
     # ---- the end -----------------------------------------------------------------------------------------
 
+    @property
+    def _told_broken(self) -> tuple[str, ...]:
+        what = counted(self._n_broken, "token")
+        return (f"{what} broke the rules of harmony and came anew",) if self._n_broken else ()
+
     @functools.cached_property
     def _prompt_sha256(self) -> str:
         return prompt_hash(self._request.prompt)
@@ -370,7 +403,7 @@ class Generation:
             tokens=self._tokens[n_prompt:],
             logprobs=list(self._logprobs),
             finish_reason=self.finish_reason or "unfinished",
-            notes=(*self._reader.notes, *self._notes),
+            notes=(*self._reader.notes, *self._notes, *self._told_broken),
             stats=Stats(
                 n_prompt_tokens=n_prompt,
                 n_cached_tokens=min(self.n_cached, n_prompt),

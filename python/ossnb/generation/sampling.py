@@ -36,6 +36,7 @@ class SamplingOptions(TypedDict, total=False):
     logprobs: int | bool | None
     max_reasoning_tokens: int | None
     end_loops: bool | None
+    keep_rules: bool | None
     drafts: bool | None
 
 
@@ -48,6 +49,8 @@ class Sampling:
 
     `max_reasoning_tokens` ends a thought after so many tokens, and the answer follows; 0 writes none.
     `end_loops` ends a thought that writes the same tokens again and again, at least 6 times and 384 tokens.
+    `keep_rules` draws a token again that would break the rules of harmony: a header that is none, a tool that
+    the prompt does not tell of, a mark inside a text. A token that keeps them is the same with and without.
     `temperature` 0 is greedy, and so is one below 1e-38. `stop` takes strings, which act on the answer's
     text, and token ids. `logprobs` n asks for the probability of every token, and for the n likeliest tokens
     of its step; True is 1. `seed` None means that a seed is drawn (`with_seed`). `drafts` lets the engine
@@ -70,6 +73,7 @@ class Sampling:
     logprobs: int = 0
     max_reasoning_tokens: int | None = None
     end_loops: bool = True
+    keep_rules: bool = True
     drafts: bool | None = None
 
     def __post_init__(self) -> None:
@@ -92,7 +96,8 @@ class Sampling:
             "max_reasoning_tokens": None
             if self.max_reasoning_tokens is None
             else integer("max_reasoning_tokens", self.max_reasoning_tokens, 0),
-            "end_loops": _end_loops(self.end_loops),
+            "end_loops": _yes_or_no("end_loops", self.end_loops),
+            "keep_rules": _yes_or_no("keep_rules", self.keep_rules),
             "drafts": _drafts(self.drafts),
         }
         for name, value in checked.items():
@@ -196,10 +201,10 @@ def _penalty(name: str, value: Any) -> float:
     return number(name, value, "in [-2, 2]", lambda x: -2 <= x <= 2)
 
 
-def _end_loops(value: Any) -> bool:
+def _yes_or_no(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"end_loops must be True or False, got {shown_value(value)}")
+    raise ValueError(f"{name} must be True or False, got {shown_value(value)}")
 
 
 def _drafts(value: Any) -> bool | None:
