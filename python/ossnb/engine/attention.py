@@ -63,26 +63,49 @@ def each_head(
     `inputs` [T, D] is the residual stream before the layer, from position 0. A row adds up to 1 less the
     share of the head's sink. Sliding layers see the last `sliding_window` tokens.
     """
-    prefix = f"model.layers.{layer}."
-    scale = as_float32(tensors[prefix + "input_layernorm.weight"])
-    normed = rms_norm(inputs, scale, config.rms_norm_eps)
-
-    def project(name: str, x: Floats) -> Floats:
-        weight, bias = (
-            as_float32(tensors[f"{prefix}self_attn.{name}.{part}"]) for part in ("weight", "bias")
-        )
-        return np.asarray(x @ weight.T + bias).reshape(len(x), -1, config.head_dim).transpose(1, 0, 2)
-
+    looks = Heads(tensors, config, layer)
     n = len(inputs)
     angles = rotation_angles(config, n)
-    queries = rotated(project("q_proj", normed[start:]), angles[start:], config)
-    keys = rotated(project("k_proj", normed), angles, config)
-    group = config.num_attention_heads // config.num_key_value_heads
-    window = config.sliding_window if config.layer_types[layer] == SLIDING else n
-    unseen = unseen_keys(n, window)[start:]
-    sinks = as_float32(tensors[prefix + "self_attn.sinks"])
+    queries, keys = looks.queries(inputs[start:], angles[start:]), looks.keys(inputs, angles)
+    unseen = unseen_keys(n, looks.window or n)[start:]
     for head in range(config.num_attention_heads) if heads is None else heads:
-        yield np.asarray(one_head(queries[head], keys[head // group], sinks[head], unseen), np.float32)
+        sink = looks.sinks[head]
+        yield np.asarray(one_head(queries[head], keys[head // looks.group], sink, unseen), np.float32)
+
+
+class Heads:
+    """What a layer's heads look with: queries and keys from its input, in float32.
+
+    >>> looks = Heads(model.tensors, model.config, 0)
+    >>> looks.keys(np.zeros((3, 192), np.float32), rotation_angles(model.config, 3)).shape
+    (2, 3, 32)
+
+    `window` is how many tokens a sliding layer sees, None for all. `group` heads share a head of keys.
+    """
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], config: Config, layer: int) -> None:
+        self._tensors, self._config = tensors, config
+        self._prefix = f"model.layers.{layer}."
+        self.group = config.num_attention_heads // config.num_key_value_heads
+        self.window = config.sliding_window if config.layer_types[layer] == SLIDING else None
+        self.sinks = as_float32(tensors[self._prefix + "self_attn.sinks"])
+
+    def queries(self, inputs: Floats, angles: Floats) -> Floats:
+        """Return the queries [heads, T, Dh] of rows of the residual stream [T, D] at these angles."""
+        return rotated(self._project("q_proj", inputs), angles, self._config)
+
+    def keys(self, inputs: Floats, angles: Floats) -> Floats:
+        """Return the keys [heads of keys, T, Dh] of rows of the residual stream [T, D] at these angles."""
+        return rotated(self._project("k_proj", inputs), angles, self._config)
+
+    def _project(self, name: str, inputs: Floats) -> Floats:
+        scale = as_float32(self._tensors[self._prefix + "input_layernorm.weight"])
+        normed = rms_norm(inputs, scale, self._config.rms_norm_eps)
+        weight, bias = (
+            as_float32(self._tensors[f"{self._prefix}self_attn.{name}.{part}"]) for part in ("weight", "bias")
+        )
+        projected = np.asarray(normed @ weight.T + bias)
+        return projected.reshape(len(inputs), -1, self._config.head_dim).transpose(1, 0, 2)
 
 
 def unseen_keys(n: int, window: int) -> NDArray[np.bool_]:

@@ -81,6 +81,7 @@ class Look(Protocol):
     def attention(self, layer: int, head: int | None) -> Any: ...
     def logit_lens(self, layers: Iterable[int] | None, n_top: int) -> Any: ...
     def answers_after(self, ns: Iterable[int] | None) -> Any: ...
+    def sources(self, layers: Iterable[int] | None, named: Mapping[str, str] | None) -> Any: ...
 
 
 class Author(Protocol):
@@ -190,6 +191,7 @@ class Reply:
     device: str = ""
     kv: str = "float32"
     form: Form | None = None
+    named: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # texts in the prompt
     origin: Origin = field(default_factory=Origin, repr=False, compare=False)
 
     @property
@@ -275,6 +277,19 @@ class Reply:
         Returns a LogitLens (views/lens.py). RuntimeError as for `inspect`.
         """
         return self._look().logit_lens(layers, n_top)
+
+    def sources(self, layers: Iterable[int] | None = None, named: Mapping[str, str] | None = None) -> Any:
+        """Show which parts of the prompt the reply's tokens attended to: instructions, turns, variables.
+
+        >>> round(reply.sources().share("question"), 2)
+        0.13
+
+        `named` gives names to texts of the prompt, as {"df": str(df)}; what a cell's `{{expr}}` inserted has
+        its name already. `layers` None takes all. Returns Sources (views/sources.py), with the shares for
+        each layer, head and token. The whole prompt is read again, a long one several times.
+        ValueError for other values, RuntimeError as for `inspect`.
+        """
+        return self._look().sources(layers, named)
 
     def branch(self, at: int, text: str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Reply:
         """Write `text` (or token ids) in place of token `at` and what follows, and let the model go on.

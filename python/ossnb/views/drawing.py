@@ -115,11 +115,10 @@ def bar(share: float, colour: str) -> Html:
     return Html.of("span", fill, style=track)
 
 
-def bar_table(heads: Sequence[str], rows: Sequence[BarRow]) -> Html:
-    """A table of tokens: rank, text, and shares with their bars; `heads` are those of the shares' columns."""
-    lead = [
-        Html.of("th", text, style=f"{_CELL};font-weight:normal;text-align:left") for text in ("rank", "token")
-    ]
+def bar_table(heads: Sequence[str], rows: Sequence[BarRow], names: Sequence[str] = ("rank", "token")) -> Html:
+    """A table of tokens: rank, text, and shares with their bars; `heads` are those of the shares' columns, and
+    `names` those of the first two."""
+    lead = [Html.of("th", text, style=f"{_CELL};font-weight:normal;text-align:left") for text in names]
     ends = [Html.of("th", text, style=f"{_CELL};font-weight:normal;text-align:right") for text in heads]
     lines = [Html.joined([*lead, *ends]), *(row.cells() for row in rows)]
     body = Html.joined(Html.of("tr", line, style=_ROWS) for line in lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..generation.record import Reply
 from .answers import AnswersAfter
@@ -10,6 +10,7 @@ from .attention import Attention
 from .experts import Experts
 from .inspection import Inspection
 from .lens import LogitLens
+from .sources import Sources
 
 
 class Look:
@@ -41,3 +42,7 @@ class Look:
     def answers_after(self, ns: Iterable[int] | None) -> AnswersAfter:
         """Show the answers after parts of the thought; see Reply.answers_after."""
         return AnswersAfter.read(self.reply, ns)
+
+    def sources(self, layers: Iterable[int] | None, named: Mapping[str, str] | None) -> Sources:
+        """Show which parts of the prompt the answer looked at; see Reply.sources."""
+        return Sources.read(self.reply, layers, named)
