@@ -52,6 +52,7 @@ SLOW = {
     "test_magic",
     "test_many",
     "test_many_stateful",
+    "test_mcp",
     "test_notebook_app",
     "test_notebooks",
     "test_other_machines",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 import ossnb
-from fakes import scripted_model
 from ossnb.engine import spread as spreading
 from ossnb.engine.spread import spread
 from ossnb.harmony.messages import Message, tool_result
@@ -14,7 +15,7 @@ from ossnb.harmony.parts import parts_of
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.testing import write_random_checkpoint
-from test_views import is_escaped
+from test_views import assert_inert
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -129,9 +130,7 @@ def test_parts_of_a_conversation_with_tools():
         "question",
         "begin of the answer",
     ]
-    assert [(a.stop, b.start) for a, b in zip(parts, parts[1:], strict=False)] == [
-        (part.start, part.start) for part in parts[1:]
-    ]
+    assert [(a.stop, b.start) for a, b in pairwise(parts)] == [(part.start, part.start) for part in parts[1:]]
     assert (parts[0].start, parts[-1].stop) == (0, len(prompt))
     text = Tokenizer().decode(prompt[parts[2].start : parts[2].stop])
     assert "type weather" in text
@@ -147,24 +146,23 @@ def test_a_prompt_without_messages_is_one_part(model):
 def test_the_view_is_escaped_and_says_what_attention_cannot(model, tmp_path):
     reply = model.generate(f"Say {HOSTILE}", seed=1, max_tokens=5)
     sources = reply.sources(named={"<b>bold</b>\x1b[2J": HOSTILE})
-    page = sources._repr_html_()
+    page = sources.bundle()["text/html"]
     assert HOSTILE not in page
     assert "<b>bold" not in page
     assert "\x1b" not in page + repr(sources)
-    assert is_escaped(page)
+    assert_inert(page)
     for text in (page, repr(sources)):
         assert "It does not say why the model wrote them" in text
     sources.to_html(tmp_path / "sources.html")
     assert "What the answer looked at" in (tmp_path / "sources.html").read_text()
     sources.hides_special = True
-    assert len(sources._repr_html_()) < len(page)
+    assert len(sources.bundle()["text/html"]) < len(page)
 
 
 def test_replies_without_a_model_or_tokens_have_no_sources(reply):
     with pytest.raises(RuntimeError, match="needs the model that wrote the reply"):
         ossnb.Reply.from_dict(reply.to_dict()).sources()
     with pytest.raises(ValueError, match="no tokens to look at"):
-        scripted_model("x")  # a model is at hand
         ossnb.Reply("").sources()
     with pytest.raises(ValueError, match="layers must be integers in"):
         reply.sources([9])

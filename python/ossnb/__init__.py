@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .notebook import unload_ipython_extension as unload_ipython_extension
     from .tools.function import tool as tool
     from .tools.python import python as python
+    from .tools.mcp_server import mcp as mcp
     from .tools.step import Step as Step
     from .views.compare import compare as compare
 
@@ -70,6 +71,7 @@ _LAZY = {
     "default_model": "default",
     "generate": "default",
     "load": "loader",
+    "mcp": "tools.mcp_server",
     "load_ipython_extension": "notebook",
     "python": "tools.python",
     "set_default_model": "default",

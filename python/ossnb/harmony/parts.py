@@ -12,16 +12,12 @@ from .tokenizer import FIRST_SPECIAL, START, Tokenizer, token_bytes
 
 PartKind = Literal["system", "instructions", "tools", "form", "turn", "question", "result", "named", "text"]
 
-_HEADINGS: dict[str, PartKind] = {
-    "# Instructions": "instructions",
-    "# Tools": "tools",
-    "# Response Formats": "form",
-}
+_HEADINGS: dict[str, PartKind] = {"# Tools": "tools", "# Response Formats": "form"}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a prompt's tokens, `start` to `stop` (exclusive): what it is, and its name for a reader."""
+    """A stretch of a prompt's tokens, `start` to `stop` (exclusive): its kind, and its name for a reader."""
 
     start: int
     stop: int
@@ -88,9 +84,9 @@ def _of_developer(prompt: Sequence[int], start: int, stop: int) -> list[Part]:
     marks: list[tuple[int, PartKind]] = [(0, "instructions")]
     for heading, kind in _HEADINGS.items():
         at = text.rfind(f"\n\n{heading}\n".encode())
-        if kind != "instructions" and at > 0:
+        if at > 0:
             marks.append((at, kind))
-        elif kind != "instructions" and f"<|message|>{heading}\n".encode() in text:
+        elif f"<|message|>{heading}\n".encode() in text:
             marks[0] = (0, kind)
     places = [*(start + _token_at(prompt[start:stop], at) for at, _ in sorted(marks)), stop]
     kinds = [kind for _, kind in sorted(marks)]
@@ -120,6 +116,6 @@ def _with_named(parts: list[Part], prompt: Sequence[int], named: Mapping[str, st
             stop = part.start + _token_at(tokens, at + len(sought) - 1) + 1
             cut = [(part.start, start, part.kind, part.name), (start, stop, "named", name)]
             cut.append((stop, part.stop, part.kind, part.name))
-            parts[i : i + 1] = [Part(a, b, kind, word) for a, b, kind, word in cut if a < b]  # type: ignore[arg-type]
+            parts[i : i + 1] = [Part(a, b, kind, word) for a, b, kind, word in cut if a < b]
             break
     return parts

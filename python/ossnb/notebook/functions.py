@@ -8,6 +8,8 @@ from ..forms.form import Form, form_of
 from ..generation.question import ready_tools
 from ..tools.named import NAMED, tool_named
 from ..tools.tool import Tool
+from ..tools.function import Function
+from ..tools.tool import Toolbox
 from .options import suggestion
 
 
@@ -44,6 +46,9 @@ def function_names(variables: Mapping[str, Any]) -> list[str]:
             for name, value in variables.items()
             if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, Tool))
         ),
+        name
+        for name, value in variables.items()
+        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, Function | Toolbox))
     ]
 
 

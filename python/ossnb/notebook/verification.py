@@ -12,7 +12,7 @@ from ..saved.record import Facts, record_of
 from ..saved.verify import Live, Verdict, Writer, summary, verify
 from ..system.files import expand_user
 from ..tools.step import Step
-from ..tools.tool import Tool
+from ..tools.tool import Tool, Toolbox
 from ..tools.toolkit import Calls, Toolkit
 from .functions import functions_named
 from .options import suggestion
@@ -80,7 +80,9 @@ def _caller(variables: Mapping[str, Any]) -> Live:
     """Return what calls a tool of the notebook anew, by the name and the arguments of a step."""
 
     def call(step: Step) -> Step:
-        tools: list[Any] = functions_named([step.name], variables)
+        boxes = [value for value in variables.values() if isinstance(value, Toolbox)]
+        boxed = [tool for box in boxes for tool in box.tools if step.name in tool.names]
+        tools: list[Any] = boxed or functions_named([step.name], variables)
         ready = tuple(tool for tool in tools if isinstance(tool, Tool))
         return Calls(Toolkit(ready), [name for tool in ready for name in tool.names]).carry_out(step.call)
 

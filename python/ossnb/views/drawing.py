@@ -116,8 +116,8 @@ def bar(share: float, colour: str) -> Html:
 
 
 def bar_table(heads: Sequence[str], rows: Sequence[BarRow], names: Sequence[str] = ("rank", "token")) -> Html:
-    """A table of tokens: rank, text, and shares with their bars; `heads` are those of the shares' columns, and
-    `names` those of the first two."""
+    """A table of tokens: rank, text, and shares with their bars; `heads` are those of the shares' columns,
+    and `names` those of the first two."""
     lead = [Html.of("th", text, style=f"{_CELL};font-weight:normal;text-align:left") for text in names]
     ends = [Html.of("th", text, style=f"{_CELL};font-weight:normal;text-align:right") for text in heads]
     lines = [Html.joined([*lead, *ends]), *(row.cells() for row in rows)]

@@ -14,7 +14,7 @@ from ..engine.trace import check_layers
 from ..generation.record import Reply
 from ..harmony.parts import Part, parts_of
 from ..system.arguments import integer
-from ..system.text import counted, shown_value
+from ..system.text import counted, shown, shown_value
 from .drawing import SHARE, BarRow, bar_table, legend, note, ramp, scale_labels
 from .markup import Html, marked, percent
 from .panel import Panel
@@ -23,9 +23,9 @@ from .strip import MAX_TOKENS, token_strip
 OWN = "the answer itself"
 SINK = "no token (sinks)"
 CAVEAT = (
-    "Attention says where the layers looked while they read the answer's tokens. It does not say why the model "
-    "wrote them: a layer may look and take nothing, and layers carry on what others have read. Marks and the "
-    "first tokens get much of it everywhere."
+    "Attention says where the layers looked while they read the answer's tokens. It does not say why the "
+    "model wrote them: a layer may look and take nothing, and layers carry on what others have read. Marks "
+    "and the first tokens get much of it everywhere."
 )
 
 
@@ -60,7 +60,7 @@ class Sources(Panel):
         model = reply.origin.model
         chosen = [*dict.fromkeys(check_layers(layers, model.config.num_hidden_layers))]
         prompt = list(reply.prompt_tokens)
-        parts = parts_of(prompt, {**reply.named, **_checked(named)})
+        parts = parts_of(prompt, {shown(n): text for n, text in {**reply.named, **_checked(named)}.items()})
         tokens = [*prompt, *reply.tokens]
         bounds = [part.start for part in parts] + [len(prompt), len(tokens)]
         key = ("sources", tuple(chosen), tuple(bounds), token_key(tokens))
