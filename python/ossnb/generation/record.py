@@ -282,7 +282,7 @@ class Reply:
         """Show which parts of the prompt the reply's tokens attended to: instructions, turns, variables.
 
         >>> round(reply.sources().share("question"), 2)
-        0.13
+        0.15
 
         `named` gives names to texts of the prompt, as {"df": str(df)}; what a cell's `{{expr}}` inserted has
         its name already. `layers` None takes all. Returns Sources (views/sources.py), with the shares for

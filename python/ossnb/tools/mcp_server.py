@@ -22,6 +22,7 @@ from ..system.arguments import number
 from ..system.notices import tell
 from ..system.text import counted, shown, shown_value
 from .outcome import cut
+from .program import program
 from .servers import Connection
 from .signature import BadArguments
 from .tool import Result, Tool, Toolbox
@@ -220,10 +221,8 @@ def mcp(
     def connect(log: Any) -> Any:
         if address is not None:
             return library.Client(address)
-        stdio: Any = importlib.import_module("mcp.client.stdio")
         place = None if cwd is None else os.fspath(cwd)
-        program = library.StdioServerParameters(command=words[0], args=words[1:], env=given, cwd=place)
-        return library.Client(stdio.stdio_client(program, errlog=log))
+        return library.Client(program(words, given, place, log))
 
     prefix = _prefix(name, words, address)
     connection = Connection(prefix, connect, timeout)
