@@ -15,7 +15,7 @@ from ..errors import CheckpointError
 from ..harmony.messages import Message
 from ..harmony.prompt import render
 from ..harmony.tokenizer import prompt_hash
-from ..loader import PRECISIONS, load
+from ..loader import KV_FORMATS, PRECISIONS, load
 from ..model import Model
 from ..saved.record import Facts
 from ..system.text import shown
@@ -128,7 +128,7 @@ def model_finder(given: str | None, threads: int | None = None) -> Callable[[Fac
     A notebook is of anybody. So a model that only the record names is loaded where it is on this machine, by
     its name, and is never downloaded or taken from a folder; a ValueError says so.
     """
-    loaded: dict[tuple[str, str], Model] = {}
+    loaded: dict[tuple[str, str, str], Model] = {}
 
     def find(facts: Facts) -> Model:
         name, precision = str(facts["model"]), str(facts["precision"])
@@ -138,9 +138,14 @@ def model_finder(given: str | None, threads: int | None = None) -> Callable[[Fac
             raise ValueError(
                 f"its model {shown(name)} is not among those of this machine; --with MODEL names one for it"
             )
-        key = given or name, precision if precision in PRECISIONS else "exact"
+        kv = str(facts.get("kv"))
+        key = (
+            given or name,
+            precision if precision in PRECISIONS else "exact",
+            kv if kv in KV_FORMATS else "float32",
+        )
         if key not in loaded:
-            loaded[key] = load(key[0], precision=key[1], threads=threads)
+            loaded[key] = load(key[0], precision=key[1], kv=key[2], threads=threads)
         return loaded[key]
 
     return find

@@ -102,7 +102,7 @@ class Record:
     form: Form | None
     steps: tuple[Step, ...]
     finish_reason: str
-    facts: Facts  # model, fingerprint, revision, precision, device, ossnb
+    facts: Facts  # model, fingerprint, revision, precision, device, kv, ossnb
 
     @classmethod
     def read(cls, metadata: Mapping[str, Any]) -> Record:
@@ -171,5 +171,6 @@ def _facts(fields: Fields, metadata: Mapping[str, Any]) -> Facts:
         "revision": fields.optional_text("revision"),
         "precision": fields.text("precision"),
         "device": fields.text("device"),
+        "kv": fields.text("kv") if "kv" in fields else "float32",
         "ossnb": str(metadata.get("ossnb", "")),
     }

@@ -42,6 +42,8 @@ class Writer(Protocol):
 
     @property
     def device(self) -> str: ...
+    @property
+    def kv(self) -> str: ...
     def ask(self, question: Question) -> Stream: ...
 
 
@@ -165,9 +167,14 @@ def differences(facts: Facts, model: Writer) -> list[str]:
         "revision": model.revision,
         "precision": model.precision,
         "device": model.device,
+        "kv": model.kv,
         "ossnb": __version__,
     }
-    words = {"fingerprint": "the weights are others", "ossnb": "the version of ossnb"}
+    words = {
+        "fingerprint": "the weights are others",
+        "kv": "the format of keys and values",
+        "ossnb": "the version of ossnb",
+    }
     found = []
     for name, now in ours.items():
         if name not in facts or facts[name] == now:
