@@ -68,9 +68,10 @@ def run(
         for verdict in verify(found, model_for, live):
             verdicts.append(verdict)
             say(verdict.text)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         with interrupts_held():
             say(f"stopped; {summary(verdicts, len(found))}")
+        stop._render_traceback_ = list  # type: ignore[attr-defined]  # the line says all
         raise
     say(summary(verdicts, len(found)))
     return verdicts

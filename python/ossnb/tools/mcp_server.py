@@ -21,6 +21,7 @@ from ..harmony.prompt import read_tool, render
 from ..system.arguments import number
 from ..system.notices import tell
 from ..system.text import counted, shown, shown_value
+from .address import at_address
 from .outcome import cut
 from .program import program
 from .servers import Connection
@@ -220,7 +221,8 @@ def mcp(
 
     def connect(log: Any) -> Any:
         if address is not None:
-            return library.Client(address)
+            host = urllib.parse.urlsplit(address).hostname or ""
+            return at_address(library, address, is_here=_is_here(host))
         place = None if cwd is None else os.fspath(cwd)
         return library.Client(program(words, given, place, log))
 
