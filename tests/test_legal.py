@@ -143,7 +143,7 @@ def test_a_header_that_is_none_comes_anew():
     model = torn_model("Hello", "<|channel|>final<|message|>Hi<|return|>")
     reply = model.generate("Hi", seed=1)
     assert reply.tokens[:4] == ids_of("<|channel|>final<|message|>Hello"), "in a text, Hello is legal"
-    assert reply.notes == ("1 token broke the rules of harmony and came anew",)
+    assert reply.notes == ("3 tokens broke the rules of harmony and came anew",)
     free = torn_model("Hello", "<|channel|>final<|message|>Hi<|return|>").generate(
         "Hi", seed=1, keep_rules=False, max_tokens=1
     )
