@@ -18,6 +18,7 @@ import numpy as np
 from ossnb import _core
 from ossnb.checkpoint.config import Config
 from ossnb.generation.question import Question
+from ossnb.harmony.legal import Turn, recipients
 from ossnb.harmony.tokenizer import CALL, RETURN, Tokenizer
 from ossnb.model import Model
 
@@ -158,23 +159,44 @@ class Core:
         return Step([chooser.choose(row) for chooser, row in zip(choosers, logits, strict=True)], 1000)
 
 
-class FreeModel(Model):
-    """A model that may break the rules of harmony, as a script may."""
+class ScriptedModel(Model):
+    """A model of scripts, which may break the rules of harmony: then it is asked without them."""
+
+    scripts: list[list[int]]
 
     def ask(self, question, **more):
-        if not isinstance(question, Question):
-            return super().ask(question, **more)
-        sampling = dataclasses.replace(question.sampling, keep_rules=False)
-        return super().ask(dataclasses.replace(question, sampling=sampling), **more)
+        if isinstance(question, Question) and question.prompt is None and not self._keep_rules(question):
+            sampling = dataclasses.replace(question.sampling, keep_rules=False)
+            question = dataclasses.replace(question, sampling=sampling)
+        return super().ask(question, **more)
+
+    def _keep_rules(self, question):
+        try:
+            tools = recipients(self.prompt_tokens(question))
+        except ValueError:  # of which ask tells
+            return True
+        return all(_is_legal(script, tools) for script in self.scripts)
 
 
-def model_of(core: Core, context: int = 4096, keeps_rules: bool = False) -> Model:
+def _is_legal(script, tools):
+    turn = Turn(tools, 201088)
+    for token in [*script, RETURN] if script and script[-1] not in (RETURN, CALL) else script:
+        if not turn.may_be(token):
+            return False
+        turn.take(token)
+    return True
+
+
+def model_of(core: Core, context: int = 4096, scripts: list[list[int]] | None = None) -> Model:
     config = Config(num_hidden_layers=2, vocab_size=core.n_vocab)
-    kind = Model if keeps_rules else FreeModel
-    return kind(core, config, source="fake", revision="r1", context=context)
+    kind = Model if scripts is None else ScriptedModel
+    model = kind(core, config, source="fake", revision="r1", context=context)
+    if scripts is not None:
+        model.scripts = scripts
+    return model
 
 
-def scripted_model(script: str | list[int], context: int = 4096, keeps_rules: bool = False) -> Model:
+def scripted_model(script: str | list[int], context: int = 4096) -> Model:
     """A model that writes `script` after every prompt, whatever the settings, and then <|return|>."""
     ids = Tokenizer().encode(script, special=True) if isinstance(script, str) else list(script)
 
@@ -184,7 +206,7 @@ def scripted_model(script: str | list[int], context: int = 4096, keeps_rules: bo
         row[ids[written] if written < len(ids) else RETURN] = 1000
         return row
 
-    return model_of(Core(logits_after, 201088), context, keeps_rules)
+    return model_of(Core(logits_after, 201088), context, [ids])
 
 
 def model_of_rounds(*scripts: str, context: int = 8192) -> Model:
@@ -203,7 +225,7 @@ def model_of_rounds(*scripts: str, context: int = 8192) -> Model:
         row[ids[written] if written < len(ids) else RETURN] = 1000
         return row
 
-    return model_of(Core(logits_after, 201088), context)
+    return model_of(Core(logits_after, 201088), context, rounds)
 
 
 def random_model(n_vocab: int = 300, context: int = 4096) -> Model:

@@ -136,7 +136,7 @@ def torn_model(wrong, then):
             row[ids[written] if written < len(ids) else RETURN] = logit
         return row
 
-    return model_of(Core(logits_after, 201088), keeps_rules=True)
+    return model_of(Core(logits_after, 201088))
 
 
 def test_a_header_that_is_none_comes_anew():
@@ -199,12 +199,12 @@ def test_a_hot_model_keeps_the_rules_and_its_reply_has_no_oddities():
 
 
 def test_raw_text_knows_no_rules():
-    reply = scripted_model("Hello", keeps_rules=True).complete("Hi", max_tokens=1, temperature=0)
+    reply = scripted_model("Hello").complete("Hi", max_tokens=1, temperature=0)
     assert reply.text == "Hello"
 
 
 def test_a_token_written_by_somebody_else_is_taken_as_it_is():
-    model = scripted_model("<|channel|>final<|message|>Hi<|return|>", keeps_rules=True)
+    model = scripted_model("<|channel|>final<|message|>Hi<|return|>")
     reply = model.generate("Hi", seed=1)
     branch = reply.branch(0, [START, CHANNEL, MESSAGE], max_tokens=5)
     assert branch.tokens[:3] == [START, CHANNEL, MESSAGE]

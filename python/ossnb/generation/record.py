@@ -191,7 +191,7 @@ class Reply:
     device: str = ""
     kv: str = "float32"
     form: Form | None = None
-    named: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # texts in the prompt
+    named: dict[str, str] = field(default_factory=dict, repr=False, compare=False)  # texts in the prompt
     origin: Origin = field(default_factory=Origin, repr=False, compare=False)
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -270,7 +270,8 @@ class OssMagics(Magics):
 
     def _keep(self, reply: Reply, out: str | None, turn: Turn | None) -> tuple[str, dict[str, Any]]:
         """Put the reply where a result would be, without the display hook's printing, and end its turn."""
-        self._name(replace(reply, named=dict(self._inserted)), out)
+        reply.named.update(self._inserted)
+        self._name(reply, out)
         note, record = turn.end(reply) if turn is not None else ("", {})
         record |= verification.record(reply)
         self._last = reply, note, record

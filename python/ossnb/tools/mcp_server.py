@@ -202,7 +202,7 @@ def mcp(
     """Start an MCP server, or connect to one, and return its tools for `tools=[...]`.
 
     >>> weather = ossnb.mcp("python weather.py", only=["forecast"])  # starts a program  # doctest: +SKIP
-    >>> reply = model.generate("Rain in Rome?", tools=[weather])     # doctest: +SKIP
+    >>> reply = model.generate("Rain in Rome?", tools=[weather])  # calls it  # doctest: +SKIP
 
     `server` is a command, as one text or as a list of words, or an address such as "http://127.0.0.1:8000/mcp".
     Addresses of other machines need `any_address=True`. `only` names the tools to take; a line says how many
