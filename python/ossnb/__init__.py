@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from .notebook import load_ipython_extension as load_ipython_extension
     from .notebook import unload_ipython_extension as unload_ipython_extension
     from .tools.function import tool as tool
-    from .tools.python import python as python
     from .tools.mcp_server import mcp as mcp
+    from .tools.python import python as python
     from .tools.step import Step as Step
     from .views.compare import compare as compare
 

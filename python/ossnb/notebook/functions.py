@@ -7,9 +7,7 @@ from typing import Any
 from ..forms.form import Form, form_of
 from ..generation.question import ready_tools
 from ..tools.named import NAMED, tool_named
-from ..tools.tool import Tool
-from ..tools.function import Function
-from ..tools.tool import Toolbox
+from ..tools.tool import Tool, Toolbox
 from .options import suggestion
 
 
@@ -44,11 +42,8 @@ def function_names(variables: Mapping[str, Any]) -> list[str]:
         *(
             name
             for name, value in variables.items()
-            if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, Tool))
+            if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, Tool | Toolbox))
         ),
-        name
-        for name, value in variables.items()
-        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, Function | Toolbox))
     ]
 
 

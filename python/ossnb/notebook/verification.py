@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..generation.record import Reply
+from ..harmony.messages import call_channel, full_name
 from ..saved.notebook import answers, read_json
 from ..saved.record import Facts, record_of
 from ..saved.verify import Live, Verdict, Writer, summary, verify
@@ -14,7 +15,7 @@ from ..system.files import expand_user
 from ..tools.step import Step
 from ..tools.tool import Tool, Toolbox
 from ..tools.toolkit import Calls, Toolkit
-from .functions import functions_named
+from .functions import tools_named
 from .options import suggestion
 from .stopping import interrupts_held
 
@@ -78,12 +79,17 @@ def run(
 
 
 def _caller(variables: Mapping[str, Any]) -> Live:
-    """Return what calls a tool of the notebook anew, by the name and the arguments of a step."""
+    """Return what calls a tool of the notebook anew, by the name and the arguments of a step.
+
+    What a model ran in python hangs on all that ran before it, so these results stay those of the record.
+    """
 
     def call(step: Step) -> Step:
+        if call_channel(full_name(step.name)) == "analysis":  # a tool that the model was trained on
+            return step
         boxes = [value for value in variables.values() if isinstance(value, Toolbox)]
         boxed = [tool for box in boxes for tool in box.tools if step.name in tool.names]
-        tools: list[Any] = boxed or functions_named([step.name], variables)
+        tools: list[Any] = boxed or tools_named([step.name], variables)
         ready = tuple(tool for tool in tools if isinstance(tool, Tool))
         return Calls(Toolkit(ready), [name for tool in ready for name in tool.names]).carry_out(step.call)
 
