@@ -139,8 +139,7 @@ class Question:
         }
 
     def _checked_prompt(self, prompt: str | Iterable[int]) -> dict[str, Any]:
-        for name in ("messages", "instructions", "tools", "form", "docs"):
-        for name in ("messages", "instructions", "tools"):
+        for name in ("messages", "instructions", "tools", "docs"):
             if getattr(self, name):
                 raise ValueError(f"a question has {name} or a prompt that is rendered already, got both")
         if self.effort is not None:

@@ -88,13 +88,11 @@ class OssMagics(Magics):
         self._last: tuple[Reply, str, dict[str, Any]] | None = None  # with its note and its chat's record
         self._failure: Failure | None = earlier_failure(shell)
         self._n_open = 0  # answers that are being written
-        self._inserted: dict[str, str] = {}  # what the cell's {{expr}} inserted, for reply.sources()
 
     @no_var_expand
     @line_cell_magic
     def oss(self, line: str, cell: str | None = None) -> None:
         """Ask the model (`%%oss`), or look after it (`%oss`)."""
-        self._inserted = {}
         if cell is None:
             self._command(line)
         elif wants_help(line):
@@ -126,17 +124,9 @@ class OssMagics(Magics):
         return with_inserted(text, below), (*given, *below)
 
     def _insert(self, text: str, keep: Callable[[str, str], object] = lambda name, value: None) -> str:
-    def _insert(self, text: str) -> str:
-        evaluate = caller_evaluator(self.shell.user_global_ns, self.shell.user_ns)
-
-        def remembered(expression: str) -> Any:
-            value = evaluate(expression)
-            self._inserted[expression] = str(value)
-            return value
-
         return interpolate(
             text,
-            remembered,
+            caller_evaluator(self.shell.user_global_ns, self.shell.user_ns),
             lambda note: _say(f"note: {note}"),
             keep,
         )
@@ -270,7 +260,8 @@ class OssMagics(Magics):
 
     def _keep(self, reply: Reply, out: str | None, turn: Turn | None) -> tuple[str, dict[str, Any]]:
         """Put the reply where a result would be, without the display hook's printing, and end its turn."""
-        reply.named.update(self._inserted)
+        inserted = () if self._asked is None else self._asked.inserted
+        reply.named.update((one.name, one.text) for one in inserted)
         self._name(reply, out)
         note, record = turn.end(reply) if turn is not None else ("", {})
         record |= verification.record(reply)
