@@ -165,12 +165,18 @@ class ScriptedModel(Model):
     scripts: list[list[int]]
 
     def ask(self, question, **more):
-        if isinstance(question, Question) and question.prompt is None and not self._keep_rules(question):
+        if isinstance(question, Question) and not self._keep_rules(question):
             sampling = dataclasses.replace(question.sampling, keep_rules=False)
             question = dataclasses.replace(question, sampling=sampling)
         return super().ask(question, **more)
 
     def _keep_rules(self, question):
+        if (
+            question.begun
+        ):  # a branch has other words than the script, which then begins again within a message
+            return False
+        if question.prompt is not None:
+            return True
         try:
             tools = recipients(self.prompt_tokens(question))
         except ValueError:  # of which ask tells

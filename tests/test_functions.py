@@ -342,7 +342,7 @@ spaced.__name__ = "two words"
         (Shop(), r"a Shop has no name for the model to call"),
         (min, r"tool 'min': its parameters cannot be read .* wrap it in a function of your own"),
         (3, r"a tool must be a function, or a dict with 'name', .*, got 3"),
-        ("weather", r"a tool must be a function, or a dict .*, got 'weather'"),
+        ("weather", r"a tool named by a text is one of python, python:here, got 'weather'"),
         (None, r"a tool must be a function, or a dict .*, got None"),
     ],
 )

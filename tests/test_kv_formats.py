@@ -171,7 +171,7 @@ def test_a_reply_says_how_they_were_kept():
     assert "kv" not in replies["float32"].to_dict(settings_only=True)
     assert replies["int8"].to_dict(settings_only=True)["kv"] == "int8"
     assert ossnb.to_frame(list(replies.values()))["kv"].tolist() == ["float32", "int8"]
-    assert "int8" in ossnb.compare(*replies.values()).to_html()
+    assert "int8" in ossnb.compare(list(replies.values())).html()
 
 
 def test_kept_keys_of_another_format_are_refused(tmp_path):

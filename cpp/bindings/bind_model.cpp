@@ -81,9 +81,11 @@ class BoundModel {
       const py::gil_scoped_acquire locked;
       return PyErr_CheckSignals() != 0;
     };
-    const DeviceOptions options = {
-        .precision = precision_from(precision), .kv = kv_format_from(kv), .n_threads = threads, .isa = isa,
-        .poll = is_interrupted};
+    const DeviceOptions options = {.precision = precision_from(precision),
+                                   .kv = kv_format_from(kv),
+                                   .n_threads = threads,
+                                   .isa = isa,
+                                   .poll = is_interrupted};
     const Weights::Find find = [this](const std::string& name) {
       const py::gil_scoped_acquire locked;
       return tensor_from(tensors_, name);

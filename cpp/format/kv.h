@@ -1,5 +1,5 @@
-// The formats of kept keys and values. Attention computes in float32 with the numbers that they are rounded to
-// when they are stored, so the written order of its sums is that of every format.
+// The formats of kept keys and values. Attention computes in float32 with the numbers that they are rounded
+// to when they are stored, so the written order of its sums is that of every format.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,9 @@ struct KvPart {
   constexpr std::size_t number_bytes() const {
     return format == KvFormat::float32 ? 4 : format == KvFormat::bf16 ? 2 : 1;
   }
-  constexpr std::size_t scales_at() const { return static_cast<std::size_t>(tokens) * width * number_bytes(); }
+  constexpr std::size_t scales_at() const {
+    return static_cast<std::size_t>(tokens) * width * number_bytes();
+  }
   constexpr std::size_t bytes() const {
     return scales_at() + (format == KvFormat::int8 ? tokens * sizeof(float) : 0);
   }

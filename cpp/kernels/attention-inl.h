@@ -89,8 +89,9 @@ static inline float soften(float* w, int base, int from, int to, bf16 sink_bits)
   return total + lane[0];
 }
 
-// Kept numbers as floats: n of them, or n rows of `width` numbers whose scales are one for each row, or one for
-// each lane. Plain loops, which the compiler turns into the level's instructions: each number is rounded alone.
+// Kept numbers as floats: n of them, or n rows of `width` numbers whose scales are one for each row, or one
+// for each lane. Plain loops, which the compiler turns into the level's instructions: each number is rounded
+// alone.
 static inline void widen(const bf16* from, int n, float* to) {
   for (int i = 0; i < n; ++i) to[i] = bf16_to_f32(from[i]);
 }
@@ -112,9 +113,9 @@ struct Attention {
   const AttendArgs& a;
   const int base = a.first(0) / kKeyTile * kKeyTile;  // position of a row's first score
   const std::size_t stride = attend_row_floats(a.first(0), a.last + a.n_queries - 1);
-  const std::size_t q_heads = static_cast<std::size_t>(a.n_heads) * stride;  // from query to query
-  const int width = a.n_heads * a.head_dim;                                  // of a query's output
-  float* const pieces = a.scratch + a.n_queries * q_heads;                   // [n_queries, G, Dh]
+  const std::size_t q_heads = static_cast<std::size_t>(a.n_heads) * stride;       // from query to query
+  const int width = a.n_heads * a.head_dim;                                       // of a query's output
+  float* const pieces = a.scratch + a.n_queries * q_heads;                        // [n_queries, G, Dh]
   float* const widened = pieces + static_cast<std::size_t>(a.n_queries) * width;  // a part of a block
 
   float* row(int query, int head) const { return a.scratch + query * q_heads + head * stride; }

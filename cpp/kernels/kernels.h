@@ -36,12 +36,12 @@ struct AttendArgs {
   const float* q;      // [n_queries] rows of [G, Dh], rotated
   std::size_t stride;  // floats from one query's row to the next, of q and out
   int n_queries;
-  int n_heads;                 // G
-  int head_dim;                // Dh, a multiple of 16
-  KvFormat format;             // of keys and values
+  int n_heads;                     // G
+  int head_dim;                    // Dh, a multiple of 16
+  KvFormat format;                 // of keys and values
   const std::byte* const* keys;    // per block a KvPart: [block_tokens / 16, Dh, 16]
   const std::byte* const* values;  // per block a KvPart: [block_tokens, Dh]
-  int block_tokens;            // a multiple of 16
+  int block_tokens;                // a multiple of 16
   int last, window;
   float scale;        // of the scores
   const bf16* sinks;  // [G]
@@ -57,11 +57,12 @@ constexpr std::size_t attend_row_floats(int first, int last) {
   return static_cast<std::size_t>(last / kKeyTile - first / kKeyTile + 2) * kKeyTile;
 }
 
-// Room for a row of scores and for one piece of the output, for each query and head, and for a part of a block
-// as floats. `first` is the first key that the first query sees, `last` the last query's position.
+// Room for a row of scores and for one piece of the output, for each query and head, and for a part of a
+// block as floats. `first` is the first key that the first query sees, `last` the last query's position.
 constexpr std::size_t attend_scratch_floats(int n_queries, int n_heads, KvPart part, int first, int last) {
   const std::size_t widened = part.format == KvFormat::float32 ? 0 : part.tokens * part.width;
-  return static_cast<std::size_t>(n_queries) * n_heads * (attend_row_floats(first, last) + part.width) + widened;
+  return static_cast<std::size_t>(n_queries) * n_heads * (attend_row_floats(first, last) + part.width) +
+         widened;
 }
 
 // Products with quantised activations.

@@ -307,7 +307,8 @@ float kept(const AttendArgs& a, const std::byte* part, std::size_t at, int slot)
 float key(const AttendArgs& a, int j, int d) {
   const int slot = j % a.block_tokens;
   return kept(a, a.keys[j / a.block_tokens],
-              (static_cast<std::size_t>(slot / kKeyTile) * a.head_dim + d) * kKeyTile + slot % kKeyTile, slot);
+              (static_cast<std::size_t>(slot / kKeyTile) * a.head_dim + d) * kKeyTile + slot % kKeyTile,
+              slot);
 }
 
 float value(const AttendArgs& a, int j, int d) {

@@ -106,19 +106,22 @@ Work bf12_of_one_token(const Table& level) {
 
 Work attend(const Table& level) {
   constexpr int kHeads = 8, kHeadDim = 64, kQueries = 4, kKeys = 512;
+  constexpr KvPart kPart{KvFormat::float32, kKeys, kHeadDim};
   Random random(5);
   return {
       2.0 * kQueries * kHeads * kHeadDim * kKeys,
       [=, &level, q = random.floats(kQueries * kHeads * kHeadDim), keys = random.floats(kKeys * kHeadDim),
        values = random.floats(kKeys * kHeadDim), sinks = random.bf16s(kHeads),
-       scratch = std::vector<float>(kernels::attend_scratch_floats(kQueries, kHeads, kHeadDim, 0, kKeys - 1)),
+       scratch = std::vector<float>(kernels::attend_scratch_floats(kQueries, kHeads, kPart, 0, kKeys - 1)),
        out = std::vector<float>(kQueries * kHeads * kHeadDim)]() mutable {
-        const float *k = keys.data(), *v = values.data();
+        const auto *k = reinterpret_cast<const std::byte*>(keys.data()),
+                   *v = reinterpret_cast<const std::byte*>(values.data());
         level.attend({.q = q.data(),
                       .stride = kHeads * kHeadDim,
                       .n_queries = kQueries,
                       .n_heads = kHeads,
                       .head_dim = kHeadDim,
+                      .format = kPart.format,
                       .keys = &k,
                       .values = &v,
                       .block_tokens = kKeys,

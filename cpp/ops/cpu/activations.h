@@ -68,11 +68,11 @@ struct Scratch {
 
 struct Activations {
   const Batch* batch = nullptr;
-  int T = 0;                                // current rows: the batch's, in the end only the wanted ones
-  std::vector<std::int32_t> row;            // [T] their places in the batch
+  int T = 0;                                    // current rows: the batch's, in the end only the wanted ones
+  std::vector<std::int32_t> row;                // [T] their places in the batch
   std::vector<std::vector<std::byte*>> blocks;  // of each sequence: its keys and values
-  std::vector<int> last_position;           // of each sequence
-  std::uint64_t n_bytes = 0;                // of weights, keys and values that were read
+  std::vector<int> last_position;               // of each sequence
+  std::uint64_t n_bytes = 0;                    // of weights, keys and values that were read
 
   Rows<float> cos, sin;                          // [T, Dh/2]
   Rows<float> x;                                 // [T, D] the residual stream

@@ -69,21 +69,22 @@ void attend_together(const CpuContext& cpu, Activations& a, int layer, const Que
     s.values[b] = blocks[b] + layout.values(layer, head);
   }
   float* q = a.q.row(run.row) + static_cast<std::size_t>(head) * G * Dh;
-  cpu.k.attend({.q = q,
-                .stride = a.q.width(),
-                .n_queries = run.n,
-                .n_heads = G,
-                .head_dim = Dh,
-                .format = layout.part.format,
-                .keys = s.keys.data(),
-                .values = s.values.data(),
-                .block_tokens = kBlockTokens,
-                .last = position,
-                .window = c.layer_is_sliding[layer] ? c.sliding_window : last + 1,
-                .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
-                .sinks = cpu.w.layers[layer].sinks + head * G,
-                .scratch = s.attend.reserve(kernels::attend_scratch_floats(run.n, G, layout.part, first, last)),
-                .out = q});
+  cpu.k.attend(
+      {.q = q,
+       .stride = a.q.width(),
+       .n_queries = run.n,
+       .n_heads = G,
+       .head_dim = Dh,
+       .format = layout.part.format,
+       .keys = s.keys.data(),
+       .values = s.values.data(),
+       .block_tokens = kBlockTokens,
+       .last = position,
+       .window = c.layer_is_sliding[layer] ? c.sliding_window : last + 1,
+       .scale = 1.0f / std::sqrt(static_cast<float>(Dh)),
+       .sinks = cpu.w.layers[layer].sinks + head * G,
+       .scratch = s.attend.reserve(kernels::attend_scratch_floats(run.n, G, layout.part, first, last)),
+       .out = q});
 }
 
 }  // namespace
