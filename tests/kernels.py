@@ -140,7 +140,8 @@ class Kernel:
 
 @contextlib.contextmanager
 def running_kernel(tmp_path_factory, shape=SHAPE, **variables):
-    """A kernel whose default model is a random one, loaded: it writes until it is stopped."""
+    """A kernel whose default model is a random one, loaded: it writes until it is stopped. Its cells do
+    without the rules of a turn, by which it would think for ever."""
     folder = write_random_checkpoint(tmp_path_factory.mktemp("model") / "random", shape=shape, seed=1)
     env = dict(os.environ, OSSNB_MODEL=str(folder), **variables)
     env["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
@@ -149,7 +150,10 @@ def running_kernel(tmp_path_factory, shape=SHAPE, **variables):
         patch.setenv("JUPYTER_PREFER_ENV_PATH", "1")  # this environment's kernel, not one of the user's
         kernel = Kernel(env)
     try:
-        loaded = kernel.run("import ossnb\nossnb.default_model()")
+        loaded = kernel.run(
+            "import ossnb\nossnb.default_model()\n"
+            "from ossnb.page.defaults import set_cell_defaults as _set\n_set({'keep_rules': False})"
+        )
         assert loaded.reply["status"] == "ok", loaded.reply
         yield kernel
     finally:
