@@ -370,12 +370,12 @@ def test_a_page_without_a_kernel_has_every_picture(lab):
         notebook.run_all()
         wait_for_panels(notebook)
         # A live view stands in for its picture; the lens has a picture alone.
-        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block", "none"]
+        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block", "none", "none"]
         assert "widgets" not in notebook.save().metadata
         notebook.shut_down()
         notebook.load()
         notebook.cell(LENS).locator("table").wait_for()
-        assert notebook.page.evaluate(PICTURES) == ["block"] * 6
+        assert notebook.page.evaluate(PICTURES) == ["block"] * 7
         assert notebook.cell(INSPECT).locator("span[title*=entropy]").count() > 5
         assert notebook.cell(EXPERTS).locator("svg rect title").count() > 5
         assert notebook.cell(SLIDERS).get_by_text("would now be unlikely").is_visible()
