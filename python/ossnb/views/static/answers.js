@@ -69,13 +69,7 @@ function render({ model, el }) {
     // The place at the token, or the last one before it.
     select(Math.max(0, answers.filter(({ n }) => n <= at + 1).length - 1));
   });
-  strip.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step === undefined) return;
-    select(model.get("selected") + step);
-    event.preventDefault();
-    event.stopPropagation();
-  });
+  onArrows(strip, (step) => select(model.get("selected") + step));
   return follow(model, root, { selected: paint });
 }
 

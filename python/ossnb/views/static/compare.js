@@ -83,13 +83,7 @@ function render({ model, el }) {
     const { part } = /** @type {HTMLElement} */ (event.target).dataset;
     if (part !== undefined) select(Number(part));
   });
-  root.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step === undefined) return;
-    select(model.get("selected") + step);
-    event.preventDefault();
-    event.stopPropagation();
-  });
+  onArrows(root, (step) => select(model.get("selected") + step));
   return follow(model, root, { selected: paint });
 }
 

@@ -245,6 +245,21 @@ function reveal(area, part) {
 }
 
 /**
+ * Let the keys left and right move within an element, and nothing around it.
+ * @param {HTMLElement} element
+ * @param {(step: number) => void} move by -1 or 1
+ */
+function onArrows(element, move) {
+  element.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step === undefined) return;
+    move(step);
+    event.preventDefault();
+    event.stopPropagation();
+  });
+}
+
+/**
  * Make a row of tokens of which hovering and the keys left and right select one, from `first` on. A click holds
  * the selection, so that the pointer can leave for what is shown of the token; another click lets it go.
  * @param {Model} model
@@ -306,13 +321,7 @@ function makeStrip(model, label, first = 0) {
     select(at);
     paintMark();
   });
-  element.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step === undefined) return;
-    move(step);
-    event.preventDefault();
-    event.stopPropagation();
-  });
+  onArrows(element, move);
   return { element, spans, move, mark };
 }
 
