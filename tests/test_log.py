@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -301,6 +302,21 @@ def test_several_threads_write_one_log(file):
     entries = log.Log(file).entries()
     assert sorted(entry.asked for entry in entries) == [f"question {i}" for i in range(8)]
     assert len({entry.id for entry in entries}) == 8
+
+
+def test_several_threads_make_one_log(tmp_path):
+    for i in range(20):
+        new = log.Log(tmp_path / f"{i}.sqlite")
+        all_here = threading.Barrier(8)
+
+        def make(new=new, all_here=all_here):
+            all_here.wait(timeout=60)
+            new.make()
+
+        with ThreadPoolExecutor(8) as pool:
+            for made in [pool.submit(make) for _ in range(8)]:
+                made.result()
+        assert new.count() == 0
 
 
 def test_measurements_are_no_conversations(file):

@@ -32,7 +32,7 @@ VERSION = 1  # of the tables
 PATIENCE_S = 10.0  # while others write: each takes milliseconds
 _APPLICATION_ID = 0x6F73736E  # "ossn", in the header of the file
 _LONGEST_PATH = 10_000
-_TABLE = """CREATE TABLE IF NOT EXISTS replies (
+_TABLE = """CREATE TABLE replies (
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL,  -- UTC
     model TEXT NOT NULL,
@@ -260,6 +260,8 @@ class Log:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     def _check_tables(self, database: sqlite3.Connection, make: bool) -> None:
+        # One transaction, so that a file that another is making is seen before that or after it, never between.
+        database.execute("BEGIN IMMEDIATE" if make else "BEGIN")
         (owner,) = database.execute("PRAGMA application_id").fetchone()
         (version,) = database.execute("PRAGMA user_version").fetchone()
         (n_tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -270,7 +272,6 @@ class Log:
         if not n_tables:
             if not make:
                 raise LogError(f"there is no log in {self._name} yet; `ossnb log on` begins one")
-            database.execute("BEGIN IMMEDIATE")
             database.execute(_TABLE)
             database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             database.execute(f"PRAGMA user_version = {VERSION}")
