@@ -38,10 +38,12 @@ SLOW = {
     "test_fork",
     "test_forms",
     "test_given",
+    "test_headers",
     "test_hub_server",
     "test_import",
     "test_inserted",
     "test_interrupts",
+    "test_kept",
     "test_kernel",
     "test_kv_formats",
     "test_lab",
@@ -55,10 +57,12 @@ SLOW = {
     "test_many",
     "test_many_stateful",
     "test_mcp",
+    "test_next_cell",
     "test_notebook_app",
     "test_notebooks",
     "test_other_machines",
     "test_overflow",
+    "test_prefix",
     "test_python_tool",
     "test_quality",
     "test_readme",
@@ -66,10 +70,12 @@ SLOW = {
     "test_rounds",
     "test_sandbox",
     "test_saved",
+    "test_scheduler",
     "test_screen",
     "test_setup",
     "test_several",
     "test_sources",
+    "test_step",
     "test_talk",
     "test_testing",
     "test_thought",
@@ -98,6 +104,11 @@ if "OSSNB_CORE" in os.environ:
 
 def pytest_report_header():
     return f"engine: {os.environ['OSSNB_CORE']}" if "OSSNB_CORE" in os.environ else None
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not even import slow files for `pytest -m quick`: that takes longer than many tests."""
+    return True if config.option.markexpr == "quick" and collection_path.stem in SLOW else None
 
 
 def pytest_collection_modifyitems(items):

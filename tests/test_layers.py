@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -47,6 +48,11 @@ USES_CORE = {
 
 CPP_FLOORS = ["base", "format words", "kernels data", "choice", "ops", "model", "bindings"]
 CPP_FLOOR = {room: floor for floor, rooms in enumerate(CPP_FLOORS) for room in rooms.split()}
+
+
+@cache
+def imports_of(path: Path) -> set[tuple[str, ...]]:
+    return Imports(path).found
 
 
 class Imports(ast.NodeVisitor):
@@ -109,7 +115,7 @@ FOLDERS = sorted({path.parent for path in FILES} - {PACKAGE})
 def test_python_imports_only_what_lies_below(path):
     room = module_of(path)[0]
     assert room in FLOOR, f"{room} has no place in FLOORS: give it one, here and in docs/ARCHITECTURE.md"
-    for imported, *_ in Imports(path).found:
+    for imported, *_ in imports_of(path):
         if imported == "_core":
             assert room in USES_CORE, f"{room} must not import _core"
         elif imported != room or path.parent == PACKAGE:
@@ -119,7 +125,7 @@ def test_python_imports_only_what_lies_below(path):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_within_a_folder_there_is_no_circle(folder):
-    graph = {module_of(path): Imports(path).found for path in folder.glob("*.py")}
+    graph = {module_of(path): imports_of(path) for path in folder.glob("*.py")}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -128,7 +134,7 @@ def test_within_a_folder_there_is_no_circle(folder):
 
 def test_every_place_is_taken():
     assert {module_of(path)[0] for path in FILES} == set(FLOOR)
-    assert {module_of(path)[0] for path in FILES if ("_core",) in Imports(path).found} == USES_CORE
+    assert {module_of(path)[0] for path in FILES if ("_core",) in imports_of(path)} == USES_CORE
 
 
 def test_the_reader_of_imports_sees_them(tmp_path, monkeypatch):
