@@ -238,14 +238,17 @@ def test_q8_matmul(isa, k):
 @pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize("k", WIDTHS)
 def test_q6_matmul(isa, k):
-    for n_rows in (1, 16, 17, 70):
+    for n_rows, n_tokens in [(1, 1), (16, 2), (17, 3), (70, 1), (33, 4), (5, 5), (20, 8), (18, 17)]:
         rng = rng_of(20, k, n_rows)
         w = bf16(rng, (n_rows, k))
         w[0, :32] = np.where(rng.random(32) < 0.5, 0x3F80, 0xBF80)  # every code at its end
         tiles = kernels.q6_pack("reference", w)
         np.testing.assert_array_equal(kernels.q6_pack(isa, w), tiles)
-        q = kernels.quantize("reference", 1, activations(rng, 1, k))
-        same_bits(kernels.q6_matmul(isa, tiles, k, q), kernels.q6_matmul("reference", tiles, k, q))
+        q = kernels.quantize("reference", 1, activations(rng, n_tokens, k))
+        rows = rng.permutation(n_tokens).astype(np.int32)
+        got = kernels.q6_matmul(isa, tiles, k, q, rows)
+        same_bits(got, kernels.q6_matmul("reference", tiles, k, q, rows))
+        same_bits(got[-1:], kernels.q6_matmul(isa, tiles, k, q, rows[-1:]))  # alone or together
 
 
 @pytest.mark.parametrize("isa", ["reference", *LEVELS])
@@ -254,9 +257,12 @@ def test_q6_matmul_of_the_largest_integers(isa):
     signs = np.where(rng_of(21).random((16, 96)) < 0.5, -1, 1).astype(np.float32)
     signs[:2] = [[1], [-1]]
     w = (signs.view(np.uint32) >> 16).astype(np.uint16)
-    for x in (np.ones((1, 96), np.float32), -np.ones((1, 96), np.float32), signs[5:6]):
-        got = kernels.q6_matmul(isa, kernels.q6_pack(isa, w), 96, kernels.quantize(isa, 1, x))
-        np.testing.assert_allclose(got, signs @ x[0], rtol=5e-3, atol=0.2)
+    x = np.concatenate([np.ones((1, 96), np.float32), -np.ones((1, 96), np.float32), signs[5:6]])
+    for rows in ([0], [1], [2], [0, 1, 2]):
+        got = kernels.q6_matmul(
+            isa, kernels.q6_pack(isa, w), 96, kernels.quantize(isa, 1, x), np.array(rows, np.int32)
+        )
+        np.testing.assert_allclose(got, x[rows] @ signs.T, rtol=5e-3, atol=0.2)
 
 
 def test_q8_matmul_is_int8_grade():

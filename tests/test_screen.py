@@ -213,21 +213,25 @@ def test_requests_for_the_whole_distribution_get_it(tmp_path, monkeypatch, optio
     assert got.stats.decode_bytes >= got.stats.n_decode_steps * 3001 * 96 * 2  # all of lm_head, each time
 
 
-def test_two_rows_share_the_screen_and_more_read_all_of_lm_head(opened):
-    model = model_with(opened)
-    samplers = [sampler_of(model, t, seed) for seed, t in enumerate((0, 1.0, 0.7, 1.3))]
-    ids = np.array([5, 6, 7, 8], np.int32)
-    logits = model.logits([(model.sequence(), ids, 4)])
+def test_rows_share_the_screen_unless_one_reads_all_of_lm_head(opened):
+    model, n_most = model_with(opened), 21
+    samplers = [sampler_of(model, (0, 1.0, 0.7, 1.3)[i % 4], seed=i) for i in range(n_most)]
+    ids = np.arange(5, 5 + n_most, dtype=np.int32)
+    logits = model.logits([(model.sequence(), ids, n_most)])
     expected = [s.sample(row, i)[0] for i, (s, row) in enumerate(zip(samplers, logits, strict=True))]
-    n_bytes = []
-    for n in (1, 2, 3, 4):
-        choosers = [_core.Chooser(samplers[i], i) for i in range(4 - n, 4)]
-        step = model.step([(model.sequence(), ids, n)], choosers)
-        assert [choice.token for choice in step.choices] == expected[4 - n :]
-        n_bytes.append(step.n_bytes)
+
+    def step(n, **last):
+        choosers = [_core.Chooser(samplers[i], i) for i in range(n_most - n, n_most)]
+        if last:
+            choosers[-1] = _core.Chooser(samplers[-1], n_most - 1, **last)
+        done = model.step([(model.sequence(), ids, n)], choosers)
+        assert [choice.token for choice in done.choices] == expected[n_most - n :]
+        return done.n_bytes
+
     lm_head = 3001 * 96 * 2
-    assert n_bytes[1] - n_bytes[0] < 0.2 * lm_head
-    assert n_bytes[3] == n_bytes[2] > n_bytes[1] + 0.2 * lm_head
+    n_bytes = [step(n) for n in (1, 2, 3, 9, n_most)]
+    assert max(n_bytes) - n_bytes[0] < 0.2 * lm_head  # what is rescored for each row
+    assert step(n_most, n_top=1) > n_bytes[-1] + 0.2 * lm_head
 
 
 def test_a_cancelled_screen_leaves_the_sequence_as_it_was(opened):

@@ -150,14 +150,17 @@ Floats q8_matmul(const std::string& isa, const Bytes& tiles, int n_rows, int k, 
   return y;
 }
 
-// quantized: one row
-Floats q6_matmul(const std::string& isa, const Bytes& tiles, int k, const Bytes& quantized) {
-  require(tiles.shape(1) == static_cast<py::ssize_t>(q6_tile_bytes(k)) && quantized.shape(0) == 1 &&
+Floats q6_matmul(const std::string& isa, const Bytes& tiles, int k, const Bytes& quantized,
+                 const Ints& rows) {
+  require(tiles.shape(1) == static_cast<py::ssize_t>(q6_tile_bytes(k)) &&
               quantized.shape(1) == static_cast<py::ssize_t>(QuantLayout(k, Terms::one).bytes),
           "expected tiles from q6_pack() and activations from quantize()");
-  Floats y(tiles.shape(0) * kQ8Rows);
+  const auto n_rows = static_cast<int>(tiles.shape(0)) * kQ8Rows;
+  Floats y({rows.shape(0), static_cast<py::ssize_t>(n_rows)});
+  Buffer<std::uint8_t> scratch(kernels::scratch_bytes(k));
   kernels::choose(isa.c_str())
-      .q6_matmul(tiles.data(), static_cast<int>(y.size()), k, quantized.data(), y.mutable_data());
+      .q6_matmul(tiles.data(), n_rows, k, {quantized.data(), rows.data(), static_cast<int>(rows.size())},
+                 y.mutable_data(), n_rows, scratch.data());
   return y;
 }
 

@@ -9,7 +9,7 @@
 
 namespace ossnb {
 
-// Q6: six bits a weight, to approximate one token's products before lm_head itself is read. A tile has 16
+// Q6: six bits a weight, to approximate products before lm_head itself is read. A tile has 16
 // rows, group after group, so that a tile is one stream. Codes are lifted by 32. A group has first their
 // lower four bits [4, 16 rows, 4], word q of Q8 in the lower halves of the bytes and word q + 4 in the upper
 // ones. Then come their upper two bits [2, 16 rows, 4], words 0..3 from the lowest bits of the first, words

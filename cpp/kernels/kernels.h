@@ -99,9 +99,10 @@ struct Table {
   // activations of one term. scratch as for MXFP4.
   void (*q8_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y, std::size_t y_stride,
                     std::uint8_t* scratch);
-  // The same for Q6 and one token, a row of QuantLayout. y has room for whole tiles.
+  // The same for Q6. A row of y has room for whole tiles.
   void (*q6_pack)(const bf16* w, int n_rows, int k, std::uint8_t* tile);
-  void (*q6_matmul)(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y);
+  void (*q6_matmul)(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y, std::size_t y_stride,
+                    std::uint8_t* scratch);
   // y = (x / rms(x)) * w
   void (*rms_norm)(const float* x, const bf16* w, float eps, int n, float* y);
   // out[i] = (up + 1) * gate * sigmoid(alpha * gate), gate = min(h[2i], limit), up = clamp(h[2i+1], +-limit).

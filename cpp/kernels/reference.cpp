@@ -249,20 +249,24 @@ int q6_code(const std::uint8_t* group, int r, int j) {
   return (upper << 4 | low) - kQ6Lift;
 }
 
-void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
+void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x, float* y, std::size_t y_stride,
+               std::uint8_t*) {
   const QuantLayout layout(k, Terms::one);
-  const auto* x_scale = reinterpret_cast<const float*>(x + layout.scale_offset);
-  for (int r = 0; r < n_rows; ++r) {
-    const std::uint8_t* tile = tiles + r / kQ8Rows * q6_tile_bytes(k);
-    float sum = 0;
-    for (int g = 0; g < layout.n_groups; ++g) {
-      const std::uint8_t* group = tile + static_cast<std::size_t>(g) * kQ6Group;
-      const bf16 scale = reinterpret_cast<const bf16*>(group + kQ6Codes)[r % kQ8Rows];
-      std::int32_t dot = 0;
-      for (int j = 0; j < kGroup; ++j) dot += q6_code(group, r % kQ8Rows, j) * stored(x, g, j, layout);
-      sum = std::fma(static_cast<float>(dot), bf16_to_f32(scale) * x_scale[g], sum);
+  for (int t = 0; t < x.n; ++t) {
+    const std::uint8_t* xt = x.row(t, layout.bytes);
+    const auto* x_scale = reinterpret_cast<const float*>(xt + layout.scale_offset);
+    for (int r = 0; r < n_rows; ++r) {
+      const std::uint8_t* tile = tiles + r / kQ8Rows * q6_tile_bytes(k);
+      float sum = 0;
+      for (int g = 0; g < layout.n_groups; ++g) {
+        const std::uint8_t* group = tile + static_cast<std::size_t>(g) * kQ6Group;
+        const bf16 scale = reinterpret_cast<const bf16*>(group + kQ6Codes)[r % kQ8Rows];
+        std::int32_t dot = 0;
+        for (int j = 0; j < kGroup; ++j) dot += q6_code(group, r % kQ8Rows, j) * stored(xt, g, j, layout);
+        sum = std::fma(static_cast<float>(dot), bf16_to_f32(scale) * x_scale[g], sum);
+      }
+      y[t * y_stride + r] = sum;
     }
-    y[r] = sum;
   }
 }
 

@@ -340,7 +340,7 @@ class kernels(metaclass=_Bound):
     def q6_pack(isa: str, w: NDArray[np.uint16]) -> NDArray[np.uint8]: ...
     @staticmethod
     def q6_matmul(
-        isa: str, tiles: NDArray[np.uint8], k: int, x: NDArray[np.uint8]
+        isa: str, tiles: NDArray[np.uint8], k: int, x: NDArray[np.uint8], rows: NDArray[np.int32]
     ) -> NDArray[np.float32]: ...
     @staticmethod
     def q8_matmul(

@@ -237,9 +237,9 @@ Case q8_matmul(int k, int n_rows, int n_tokens) {
           }};
 }
 
-Case q6_matmul(int k, int n_rows) {
-  return {text("q6_matmul", {k, n_rows}), [=](const Table& level) {
-            Random random(8000003ull * k + n_rows);
+Case q6_matmul(int k, int n_rows, int n_tokens) {
+  return {text("q6_matmul", {k, n_rows, n_tokens}), [=](const Table& level) {
+            Random random(8000003ull * k + 1009 * n_rows + n_tokens);
             const std::vector<bf16> w = random.bf16s(static_cast<std::size_t>(n_rows) * k);
             const std::size_t tile = q6_tile_bytes(k);
             const int n_tiles = (n_rows + kQ8Rows - 1) / kQ8Rows;
@@ -251,10 +251,18 @@ Case q6_matmul(int k, int n_rows) {
             }
             const AtPageEnd<std::uint8_t> mapped(tiles);
             const std::vector<std::uint8_t> x =
-                quantized(kernels::reference(), Terms::one, activations(random, 1, k), k);
-            std::vector<float> y = untouched(n_tiles * kQ8Rows + 3);
-            level.q6_matmul(mapped.data(), n_rows, k, x.data(), y.data());
-            Bits bits = bits_of({y.begin(), y.begin() + n_rows});
+                quantized(kernels::reference(), Terms::one, activations(random, n_tokens, k), k);
+            const std::vector<std::int32_t> rows = shuffled(random, n_tokens);
+            const std::size_t y_stride = n_tiles * kQ8Rows + 3;
+            std::vector<float> y = untouched(n_tokens * y_stride);
+            std::vector<std::uint8_t> scratch(kernels::scratch_bytes(k));
+            level.q6_matmul(mapped.data(), n_rows, k, {x.data(), rows.data(), n_tokens}, y.data(), y_stride,
+                            scratch.data());
+            Bits bits;
+            for (int t = 0; t < n_tokens; ++t) {
+              const Bits of_token = bits_of({y.begin() + t * y_stride, y.begin() + t * y_stride + n_rows});
+              bits.insert(bits.end(), of_token.begin(), of_token.end());
+            }
             bits.insert(bits.end(), tiles.begin(), tiles.end());
             return bits;
           }};
@@ -369,10 +377,9 @@ std::vector<Case> all_cases() {
     }
     for (const auto& [rows, tokens] : {std::pair{1, 1}, {16, 1}, {17, 2}, {31, 3}, {48, 5}, {32, 12}})
       cases.push_back(q8_matmul(k, rows, tokens));
-    for (const int rows : {1, 16, 35}) {
-      cases.push_back(q8_pack(k, rows));
-      cases.push_back(q6_matmul(k, rows));
-    }
+    for (const int rows : {1, 16, 35}) cases.push_back(q8_pack(k, rows));
+    for (const auto& [rows, tokens] : {std::pair{1, 1}, {16, 2}, {35, 1}, {17, 3}, {5, 8}, {33, 17}})
+      cases.push_back(q6_matmul(k, rows, tokens));
   }
   for (const int n : {16, 64, 2880}) {
     for (const float scale : {1e-6f, 1.0f, 1e4f}) cases.push_back(rms_norm(n, scale));

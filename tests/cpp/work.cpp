@@ -74,11 +74,14 @@ Work q8(const Table& level) {
           }};
 }
 
-Work q6_of_one_token(const Table& level) {
+Work q6(const Table& level, int n_tokens) {
   const auto tiles = packed_tiles(7, q6_tile_bytes(kWidth), level.q6_pack);
-  return {1.0 * kRows * kWidth,
-          [=, &level, q = quantized_tokens(level, Terms::one), y = std::vector<float>(kRows)]() mutable {
-            level.q6_matmul(tiles.data(), kRows, kWidth, q.data(), y.data());
+  return {1.0 * kRows * kWidth * n_tokens,
+          [=, &level, q = quantized_tokens(level, Terms::one), index = in_order(),
+           y = std::vector<float>(kRows * n_tokens),
+           scratch = std::vector<std::uint8_t>(kernels::scratch_bytes(kWidth))]() mutable {
+            level.q6_matmul(tiles.data(), kRows, kWidth, {q.data(), index.data(), n_tokens}, y.data(), kRows,
+                            scratch.data());
           }};
 }
 
@@ -143,7 +146,8 @@ bool work(const char* level, const char* kernel, int rounds) {
   if (name == "mxfp4_exact") work = mxfp4(table, Terms::three);
   if (name == "mxfp4_fast") work = mxfp4(table, Terms::one);
   if (name == "q8") work = q8(table);
-  if (name == "q6") work = q6_of_one_token(table);
+  if (name == "q6") work = q6(table, kTokens);
+  if (name == "q6_one") work = q6(table, 1);
   if (name == "bf16") work = bf16_dense(table);
   if (name == "bf12") work = bf12_of_one_token(table);
   if (name == "attend") work = attend(table);

@@ -270,44 +270,48 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
   }
 }
 
-// Q6: as above, for one token.
-static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const std::uint8_t* x, float* y) {
+// Q6: as above.
+constexpr int kQ6Tokens = 4;
+#include "kernels/q6-inl.h"
+
+template <int N>
+static void q6_tile(const std::uint8_t* tile, int n_groups, const Q6Inputs* inputs, bool brings, float* y,
+                    std::size_t y_stride) {
   const uint8x16_t nibble = vdupq_n_u8(15), upper = vdupq_n_u8(48);
   const int8x16_t lift = vdupq_n_s8(kQ6Lift);
-  const auto* units = reinterpret_cast<const float*>(x + layout.scale_offset);
-  V sum = V::zero();
-  for (int g = 0; g < layout.n_groups; ++g) {
-    const std::uint8_t* words = tile + static_cast<std::size_t>(g) * kQ6Group;
-    for (int line = 0; line < kQ6Group; line += 64) __builtin_prefetch(words + line + 4096);
-    int32x4_t dot[4];
-    for (int h = 0; h < 4; ++h) dot[h] = vdupq_n_s32(0);
-    for (int q = 0; q < 4; ++q) {
-      std::int32_t even_x, odd_x;
-      std::memcpy(&even_x, x + g * 16 + 4 * q, 4);
-      std::memcpy(&odd_x, x + layout.half_stride + g * 16 + 4 * q, 4);
-      const int8x16_t shift = vdupq_n_s8(static_cast<std::int8_t>(4 - 2 * q));
-      const auto code = [&](uint8x16_t low, const std::uint8_t* two) {
-        const uint8x16_t moved = vandq_u8(vshlq_u8(vld1q_u8(two), shift), upper);
-        return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, moved)), lift);
-      };
-      for (int h = 0; h < 4; ++h) {
-        const uint8x16_t low = vld1q_u8(words + q * 64 + 16 * h);
-        const int8x16_t even = code(vandq_u8(low, nibble), words + 4 * 64 + 16 * h);
-        const int8x16_t odd = code(vshrq_n_u8(low, 4), words + 5 * 64 + 16 * h);
-        dot[h] = dot4(dot[h], even, vreinterpretq_s8_s32(vdupq_n_s32(even_x)));
-        dot[h] = dot4(dot[h], odd, vreinterpretq_s8_s32(vdupq_n_s32(odd_x)));
+  V sum[N];
+  for (int t = 0; t < N; ++t) sum[t] = V::zero();
+  for (int g = 0; g < n_groups; ++g, tile += kQ6Group, inputs += N) {
+    if (brings) {
+      for (int line = 0; line < kQ6Group; line += 64) __builtin_prefetch(tile + line + 4096);
+    }
+    int32x4_t dot[N][4];
+    for (int h = 0; h < 4; ++h) {  // a quarter of the rows
+      for (int t = 0; t < N; ++t) dot[t][h] = vdupq_n_s32(0);
+      for (int q = 0; q < 4; ++q) {
+        const int8x16_t shift = vdupq_n_s8(static_cast<std::int8_t>(4 - 2 * q));
+        const auto code = [&](uint8x16_t low, const std::uint8_t* two) {
+          const uint8x16_t moved = vandq_u8(vshlq_u8(vld1q_u8(two), shift), upper);
+          return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, moved)), lift);
+        };
+        const uint8x16_t low = vld1q_u8(tile + q * 64 + 16 * h);
+        const int8x16_t even = code(vandq_u8(low, nibble), tile + 4 * 64 + 16 * h);
+        const int8x16_t odd = code(vshrq_n_u8(low, 4), tile + 5 * 64 + 16 * h);
+        for (int t = 0; t < N; ++t) {
+          const std::int32_t* words = inputs[t].words + 2 * q;
+          dot[t][h] = dot4(dot[t][h], even, vreinterpretq_s8_s32(vdupq_n_s32(words[0])));
+          dot[t][h] = dot4(dot[t][h], odd, vreinterpretq_s8_s32(vdupq_n_s32(words[1])));
+        }
       }
     }
-    const V d = {vcvtq_f32_s32(dot[0]), vcvtq_f32_s32(dot[1]), vcvtq_f32_s32(dot[2]), vcvtq_f32_s32(dot[3])};
-    sum = V::fma(d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes)), V::set1(units[g])),
-                 sum);
+    const V ws = V::load_bf16(reinterpret_cast<const bf16*>(tile + kQ6Codes));
+    for (int t = 0; t < N; ++t) {
+      const V d = {vcvtq_f32_s32(dot[t][0]), vcvtq_f32_s32(dot[t][1]), vcvtq_f32_s32(dot[t][2]),
+                   vcvtq_f32_s32(dot[t][3])};
+      sum[t] = V::fma(d, V::mul(ws, V::set1(inputs[t].unit)), sum[t]);
+    }
   }
-  V::store(y, sum);
-}
-
-static void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
-  const QuantLayout layout(k, Terms::one);
-  for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q6_tile_bytes(k)) q6_tile(tiles, layout, x, y + r);
+  for (int t = 0; t < N; ++t) V::store(y + t * y_stride, sum[t]);
 }
 
 // Accumulators are named one by one: in an array the compiler keeps them in memory.

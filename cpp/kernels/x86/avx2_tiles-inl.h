@@ -136,54 +136,77 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
   }
 }
 
-// Q6: codes lifted by 32 are at most 63.
-static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const std::uint8_t* x, float* y) {
+constexpr int kQ6Tokens = 6;
+#include "kernels/q6-inl.h"
+
+// Codes lifted by 32 are at most 63. With several tokens one half of the sixteen rows comes after the other:
+// then the sums of eight tokens fit the registers, and a code is formed once for all of them.
+template <int N>
+[[gnu::noinline]] static void q6_tile(const std::uint8_t* tile, int n_groups, const Q6Inputs* inputs,
+                                      bool brings, float* y, std::size_t y_stride) {
+  constexpr int kTogether = N <= 2 ? 2 : 1;  // halves
   const __m256i nibble = _mm256_set1_epi8(15), upper = _mm256_set1_epi8(48);
-  const auto* lifts = reinterpret_cast<const std::int32_t*>(x + layout.sum_offset);
-  const auto* units = reinterpret_cast<const float*>(x + layout.scale_offset);
-  V sum = V::zero();
-  for (int g = 0; g < layout.n_groups; ++g) {
-    const auto* words = reinterpret_cast<const __m256i*>(tile + static_cast<std::size_t>(g) * kQ6Group);
-    for (int line = 0; line < kQ6Group; line += 64)
-      __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(words) + line + 4096);
-    __m256i dot[2];
-    dot[0] = dot[1] = _mm256_set1_epi32(kQ6Lift * lifts[g]);
-    // The upper two bits of word q, in place.
-    const auto upper_bits = [&]<int q>(__m256i four) {
-      const __m256i moved = q == 0   ? _mm256_slli_epi16(four, 4)
-                            : q == 1 ? _mm256_slli_epi16(four, 2)
-                            : q == 2 ? four
-                                     : _mm256_srli_epi16(four, 2);
-      return _mm256_and_si256(moved, upper);
-    };
+  __m256 sum[2][N];
+  for (int t = 0; t < N; ++t) sum[0][t] = sum[1][t] = _mm256_setzero_ps();
+  const auto halves = [&]<int first>(const __m256i* words, const Q6Inputs* in) {
+    __m256i dot[kTogether][N];
+#pragma GCC unroll 8
+    for (int t = 0; t < N; ++t) {
+      for (int i = 0; i < kTogether; ++i) dot[i][t] = _mm256_set1_epi32(in[t].lift);
+    }
     const auto word = [&]<int q>() {  // words q and q + 4
-      const __m256i even_x = broadcast4(x + g * 16 + 4 * q);
-      const __m256i odd_x = broadcast4(x + layout.half_stride + g * 16 + 4 * q);
+      const auto upper_bits = [&](__m256i four) {
+        const __m256i moved = q == 0   ? _mm256_slli_epi16(four, 4)
+                              : q == 1 ? _mm256_slli_epi16(four, 2)
+                              : q == 2 ? four
+                                       : _mm256_srli_epi16(four, 2);
+        return _mm256_and_si256(moved, upper);
+      };
 #pragma GCC unroll 2
-      for (int i = 0; i < 2; ++i) {
-        const __m256i low = _mm256_loadu_si256(words + 2 * q + i);
-        const __m256i even =
-            _mm256_or_si256(_mm256_and_si256(low, nibble),
-                            upper_bits.template operator()<q>(_mm256_loadu_si256(words + 8 + i)));
-        const __m256i odd =
-            _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(low, 4), nibble),
-                            upper_bits.template operator()<q>(_mm256_loadu_si256(words + 10 + i)));
-        dot[i] = add_pair(dot[i], even, even_x, odd, odd_x);
+      for (int i = 0; i < kTogether; ++i) {
+        const __m256i* at = words + first + i;
+        const __m256i low = _mm256_loadu_si256(at + 2 * q);
+        __m256i even = _mm256_or_si256(_mm256_and_si256(low, nibble), upper_bits(_mm256_loadu_si256(at + 8)));
+        __m256i odd = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(low, 4), nibble),
+                                      upper_bits(_mm256_loadu_si256(at + 10)));
+        pin(even);
+        pin(odd);
+#pragma GCC unroll 8
+        for (int t = 0; t < N; ++t) {
+          const __m256i even_x = _mm256_set1_epi32(in[t].words[2 * q]);
+          const __m256i odd_x = _mm256_set1_epi32(in[t].words[2 * q + 1]);
+          dot[i][t] = add_pair(dot[i][t], even, even_x, odd, odd_x);
+          pin(dot[i][t]);
+        }
       }
     };
     word.template operator()<0>();
     word.template operator()<1>();
     word.template operator()<2>();
     word.template operator()<3>();
-    const V d = {_mm256_cvtepi32_ps(dot[0]), _mm256_cvtepi32_ps(dot[1])};
-    sum = V::fma(
-        d, V::mul(V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes / 32)), V::set1(units[g])),
-        sum);
+    const auto* scales = reinterpret_cast<const bf16*>(words + kQ6Codes / 32);
+#pragma GCC unroll 2
+    for (int i = 0; i < kTogether; ++i) {
+      const __m256 ws = V::widen(scales + 8 * (first + i));
+#pragma GCC unroll 8
+      for (int t = 0; t < N; ++t) {
+        __m256& to = sum[first + i][t];
+        to =
+            _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[i][t]), _mm256_mul_ps(ws, _mm256_set1_ps(in[t].unit)), to);
+      }
+    }
+  };
+  for (int g = 0; g < n_groups; ++g, tile += kQ6Group, inputs += N) {
+    if (brings) {
+      for (int line = 0; line < kQ6Group; line += 64) __builtin_prefetch(tile + line + 4096);
+    }
+    const auto* words = reinterpret_cast<const __m256i*>(tile);
+    halves.template operator()<0>(words, inputs);
+    if constexpr (kTogether == 1) {
+      const Q6Inputs* again = inputs;
+      asm volatile("" : "+r"(again));  // else what the first half read would be kept in memory, spread out
+      halves.template operator()<1>(words, again);
+    }
   }
-  V::store(y, sum);
-}
-
-static void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
-  const QuantLayout layout(k, Terms::one);
-  for (int r = 0; r < n_rows; r += kTileRows, tiles += q6_tile_bytes(k)) q6_tile(tiles, layout, x, y + r);
+  for (int t = 0; t < N; ++t) V::store(y + t * y_stride, {sum[0][t], sum[1][t]});
 }

@@ -434,44 +434,50 @@ static void q8_matmul(const std::uint8_t* tiles, int n_rows, int k, QuantRows x,
   if (r < n_rows) q8_tokens<1>(tiles, k, layout, x, y + r, y_stride, mask(n_rows - r));
 }
 
-// Q6: a word of sixteen rows fills a register.
-static void q6_tile(const std::uint8_t* tile, const QuantLayout& layout, const std::uint8_t* x, float* y) {
+constexpr int kQ6Tokens = 8;
+#include "kernels/q6-inl.h"
+
+// A word of sixteen rows fills a register.
+template <int N>
+[[gnu::noinline]] static void q6_tile(const std::uint8_t* tile, int n_groups, const Q6Inputs* inputs,
+                                      bool brings, float* y, std::size_t y_stride) {
   const __m512i nibble = _mm512_set1_epi8(15), upper = _mm512_set1_epi8(48);
-  const auto* lifts = reinterpret_cast<const std::int32_t*>(x + layout.sum_offset);
-  const auto* units = reinterpret_cast<const float*>(x + layout.scale_offset);
-  __m512 sum = _mm512_setzero_ps();
-  for (int g = 0; g < layout.n_groups; ++g) {
-    const std::uint8_t* words = tile + static_cast<std::size_t>(g) * kQ6Group;
-    for (int line = 0; line < kQ6Group; line += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(words) + line + 2048, _MM_HINT_T0);
+  __m512 sum[N];
+  for (int t = 0; t < N; ++t) sum[t] = _mm512_setzero_ps();
+  for (int g = 0; g < n_groups; ++g, tile += kQ6Group, inputs += N) {
+    if (brings) {
+      for (int line = 0; line < kQ6Group; line += 64)
+        _mm_prefetch(reinterpret_cast<const char*>(tile) + line + 2048, _MM_HINT_T0);
+    }
     // Two bits further down for each word; a word's own are bits 4 and 5 of its byte.
-    __m512i even_upper = _mm512_loadu_si512(words + 4 * 64), odd_upper = _mm512_loadu_si512(words + 5 * 64);
+    __m512i even_upper = _mm512_loadu_si512(tile + 4 * 64), odd_upper = _mm512_loadu_si512(tile + 5 * 64);
     even_upper = _mm512_rol_epi32(even_upper, 4);
     odd_upper = _mm512_rol_epi32(odd_upper, 4);
-    __m512i dot = _mm512_set1_epi32(kQ6Lift * lifts[g]);
+    __m512i dot[N];
+    for (int t = 0; t < N; ++t) dot[t] = _mm512_set1_epi32(inputs[t].lift);
 #pragma GCC unroll 4
     for (int q = 0; q < 4; ++q) {
-      std::int32_t even_x, odd_x;
-      std::memcpy(&even_x, x + g * 16 + 4 * q, 4);
-      std::memcpy(&odd_x, x + layout.half_stride + g * 16 + 4 * q, 4);
-      const __m512i low = _mm512_loadu_si512(words + q * 64);
+      const __m512i low = _mm512_loadu_si512(tile + q * 64);
       const auto code = [&](__m512i four, __m512i two) {
         return _mm512_or_si512(_mm512_and_si512(four, nibble), _mm512_and_si512(two, upper));
       };
-      dot = dpbusd(dot, code(low, even_upper), _mm512_set1_epi32(even_x));
-      dot = dpbusd(dot, code(_mm512_srli_epi16(low, 4), odd_upper), _mm512_set1_epi32(odd_x));
+      const __m512i even = code(low, even_upper), odd = code(_mm512_srli_epi16(low, 4), odd_upper);
+#pragma GCC unroll 8
+      for (int t = 0; t < N; ++t) {
+        dot[t] = dpbusd(dot[t], even, _mm512_set1_epi32(inputs[t].words[2 * q]));
+        dot[t] = dpbusd(dot[t], odd, _mm512_set1_epi32(inputs[t].words[2 * q + 1]));
+      }
       even_upper = _mm512_ror_epi32(even_upper, 2);
       odd_upper = _mm512_ror_epi32(odd_upper, 2);
     }
-    const V ws = V::load_bf16(reinterpret_cast<const bf16*>(words + kQ6Codes));
-    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_mul_ps(ws.v, _mm512_set1_ps(units[g])), sum);
+    const V ws = V::load_bf16(reinterpret_cast<const bf16*>(tile + kQ6Codes));
+#pragma GCC unroll 8
+    for (int t = 0; t < N; ++t) {
+      const __m512 scale = _mm512_mul_ps(ws.v, _mm512_set1_ps(inputs[t].unit));
+      sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[t]), scale, sum[t]);
+    }
   }
-  _mm512_storeu_ps(y, sum);
-}
-
-static void q6_matmul(const std::uint8_t* tiles, int n_rows, int k, const std::uint8_t* x, float* y) {
-  const QuantLayout layout(k, Terms::one);
-  for (int r = 0; r < n_rows; r += kQ8Rows, tiles += q6_tile_bytes(k)) q6_tile(tiles, layout, x, y + r);
+  for (int t = 0; t < N; ++t) _mm512_storeu_ps(y + t * y_stride, sum[t]);
 }
 
 using Bytes = __m512i;

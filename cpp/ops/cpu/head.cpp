@@ -10,12 +10,6 @@ namespace {
 
 constexpr int kBlock = 256;  // rows of lm_head that a task multiplies
 
-// The screen reads 0.81 bytes a weight, lm_head as stored 2, and each once for all rows. But the screen's
-// products take one row at a time, and each row's race reads some hundred rows of lm_head more; the products
-// of lm_head serve all rows at once. Where no cache holds a block of the screen, two rows read 1.6 bytes a
-// weight, and a third would lose.
-constexpr int kMostScreened = 2;
-
 // A mask that allows at most one token in this many takes the allowed rows alone. That is 2 / 24 bytes for
 // each weight of lm_head, a tenth of the screen's bytes. Scattered rows are read at a third of the speed of a
 // stream at worst, so this is faster by far. With many more allowed rows, bounds leave fewer rows to read.
@@ -43,8 +37,9 @@ std::vector<Head::Way> Head::ways_of(const std::vector<Chooser>& choosers) const
   std::vector<Way> ways;
   ways.reserve(choosers.size());
   for (const Chooser& chooser : choosers) ways.push_back(way_of(chooser));
-  const bool reads_all = std::count(ways.begin(), ways.end(), Way::all) > 0;
-  if (reads_all || std::count(ways.begin(), ways.end(), Way::screen) > kMostScreened) {
+  // Where lm_head is read for one row, the others need no screen. Else the screen, which is a third of its
+  // bytes and integers, pays for any number of rows.
+  if (std::count(ways.begin(), ways.end(), Way::all) > 0) {
     std::replace(ways.begin(), ways.end(), Way::screen, Way::all);
   }
   return ways;
@@ -70,21 +65,21 @@ void Head::multiply_all(const Rows<float>& normed, float* logits) {
 }
 
 // The logits of a few tokens, bit for bit those of multiply_all().
-void Head::multiply_rows(const float* normed, const std::int32_t* rows, int n, float* logits) {
-  constexpr int kRows = 32;  // a task's
+void Head::multiply_rows(const float* normed, const std::int32_t* rows, int n, float* logits) const {
   const int D = cpu_.c.hidden_size;
-  const auto some = [&](int task, int) {
-    for (int i = task * kRows; i < std::min(n, (task + 1) * kRows); ++i) {
-      cpu_.k.bf16_matmul(cpu_.w.lm_head + static_cast<std::size_t>(rows[i]) * D, 1, D, normed, D, 1,
-                         logits + i, 1);
-    }
-  };
-  if (n <= kRows) {
-    some(0, 0);  // not worth waking a thread
-  } else {
-    cpu_.pool.parallel_for(n_blocks(n, kRows), some);
+  for (int i = 0; i < n; ++i) {
+    cpu_.k.bf16_matmul(cpu_.w.lm_head + static_cast<std::size_t>(rows[i]) * D, 1, D, normed, D, 1, logits + i,
+                       1);
   }
-  n_bytes_ += static_cast<std::uint64_t>(n) * D * sizeof(bf16);
+}
+
+void Head::share_rows(const float* normed, const std::int32_t* rows, int n, float* logits) const {
+  constexpr int kRows = 32;                                       // a task's
+  if (n <= kRows) return multiply_rows(normed, rows, n, logits);  // not worth waking a thread
+  cpu_.pool.parallel_for(n_blocks(n, kRows), [&](int task, int) {
+    const int first = task * kRows;
+    multiply_rows(normed, rows + first, std::min(kRows, n - first), logits + first);
+  });
 }
 
 std::uint64_t Head::logits(const Rows<float>& x, float* logits) {
@@ -127,7 +122,8 @@ Choice Head::choose_the_only(const Chooser& chooser) const {
 Choice Head::choose_among_few(const float* normed, const Chooser& chooser) {
   const std::vector<std::int32_t> tokens = chooser.mask->tokens();
   std::vector<float> few(tokens.size()), logits(cpu_.c.vocab_size, -std::numeric_limits<float>::infinity());
-  multiply_rows(normed, tokens.data(), static_cast<int>(tokens.size()), few.data());
+  share_rows(normed, tokens.data(), static_cast<int>(tokens.size()), few.data());
+  n_bytes_ += tokens.size() * cpu_.c.hidden_size * sizeof(bf16);
   for (std::size_t i = 0; i < tokens.size(); ++i) logits[tokens[i]] = few[i];
   return choose_from(logits.data(), chooser);
 }
@@ -148,18 +144,35 @@ std::vector<int> Head::choose_by_screen(const std::vector<int>& rows, const std:
                                         Choice* choices) {
   if (rows.empty()) return {};
   const int n = static_cast<int>(rows.size());
+  scratch_.resize(cpu_.pool.size());
   screens_.resize(std::max<std::size_t>(screens_.size(), n));
-  quant_.shape(n, screen_layout_.bytes);
-  for (int i = 0; i < n; ++i) prepare_screen(normed_.row(rows[i]), quant_.row(i), screens_[i]);
-  multiply_screens(n);
+  quant_.shape(normed_.n(), screen_layout_.bytes);
+  approx_.shape(n, static_cast<std::size_t>(n_blocks(cpu_.c.vocab_size, kQ8Rows)) * kQ8Rows);
+  cpu_.pool.parallel_for(n, [&](int i, int) {
+    screens_[i].approx = approx_.row(i);
+    prepare_screen(normed_.row(rows[i]), quant_.row(rows[i]), screens_[i]);
+  });
+  multiply_screens(rows);
+  std::vector<std::optional<std::int32_t>> winners(n);
+  std::vector<std::uint64_t> n_rescored(n);
+  const auto run = [&](int i, auto multiply) {
+    winners[i] =
+        race(screens_[i], choosers[rows[i]], [&](const std::int32_t* tokens, int n_tokens, float* logits) {
+          n_rescored[i] += n_tokens;
+          multiply(normed_.row(rows[i]), tokens, n_tokens, logits);
+        });
+  };
+  // One race shares its products among the threads; several races share the threads.
+  if (n == 1) {
+    run(0, [&](auto... args) { share_rows(args...); });
+  } else {
+    cpu_.pool.parallel_for(n, [&](int i, int) { run(i, [&](auto... args) { multiply_rows(args...); }); });
+  }
   std::vector<int> unsure;
   for (int i = 0; i < n; ++i) {
-    const float* normed = normed_.row(rows[i]);
-    const Rescore rescore = [&](const std::int32_t* tokens, int n_tokens, float* logits) {
-      multiply_rows(normed, tokens, n_tokens, logits);
-    };
-    if (const auto token = race(screens_[i], choosers[rows[i]], rescore)) {
-      choices[rows[i]].token = *token;
+    n_bytes_ += n_rescored[i] * cpu_.c.hidden_size * sizeof(bf16);
+    if (winners[i]) {
+      choices[rows[i]].token = *winners[i];
     } else {
       unsure.push_back(rows[i]);
     }
@@ -184,19 +197,17 @@ void Head::prepare_screen(const float* normed, std::uint8_t* quant, Screen& scre
   screen.x_lost = std::sqrt(lost);
   screen.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
   screen.norms = packed_.q6_norms;
-  screen.approx.resize(static_cast<std::size_t>(n_blocks(cpu_.c.vocab_size, kQ8Rows)) * kQ8Rows);
 }
 
-// A block of tiles comes from memory once; the second row finds it in a cache.
-void Head::multiply_screens(int n) {
-  const int D = cpu_.c.hidden_size, V = cpu_.c.vocab_size;
+void Head::multiply_screens(const std::vector<int>& rows) {
+  const int D = cpu_.c.hidden_size, V = cpu_.c.vocab_size, n = static_cast<int>(rows.size());
+  const int most = std::min(kBlock, cpu_.task_rows(n));
   const std::size_t tile_bytes = q6_tile_bytes(D);
-  cpu_.pool.parallel_for(n_blocks(V, kBlock), [&](int i, int) {
-    const int row = i * kBlock;
-    const std::uint8_t* tiles = packed_.q6 + row / kQ8Rows * tile_bytes;
-    for (int s = 0; s < n; ++s) {
-      cpu_.k.q6_matmul(tiles, std::min(kBlock, V - row), D, quant_.row(s), screens_[s].approx.data() + row);
-    }
+  cpu_.pool.parallel_for(n_blocks(V, most), [&](int i, int worker) {
+    const int row = i * most;
+    cpu_.k.q6_matmul(packed_.q6 + row / kQ8Rows * tile_bytes, std::min(most, V - row), D,
+                     {quant_.data(), rows.data(), n}, approx_.data() + row, approx_.width(),
+                     scratch_[worker].reserve(kernels::scratch_bytes(D)));
   });
   n_bytes_ += n_blocks(V, kQ8Rows) * tile_bytes + static_cast<std::uint64_t>(V) * 2 * sizeof(float);
 }

@@ -30,7 +30,9 @@ class Head {
 
   void norm(const Rows<float>& x);
   void multiply_all(const Rows<float>& normed, float* logits);
-  void multiply_rows(const float* normed, const std::int32_t* rows, int n, float* logits);
+  // Logits of a few tokens, by one thread or by all.
+  void multiply_rows(const float* normed, const std::int32_t* rows, int n, float* logits) const;
+  void share_rows(const float* normed, const std::int32_t* rows, int n, float* logits) const;
   Choice choose_the_only(const Chooser& chooser) const;
   Choice choose_among_few(const float* normed, const Chooser& chooser);
   void choose_from_all(const std::vector<int>& rows, const std::vector<Chooser>& choosers, Choice* choices);
@@ -38,7 +40,7 @@ class Head {
   std::vector<int> choose_by_screen(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
                                     Choice* choices);
   void prepare_screen(const float* normed, std::uint8_t* quant, Screen& screen) const;
-  void multiply_screens(int n);
+  void multiply_screens(const std::vector<int>& rows);
 
   const CpuContext& cpu_;
   const Packed packed_;
@@ -46,8 +48,10 @@ class Head {
 
   Rows<float> normed_, some_;    // [n, D] rows after the last norm; the rows that need all logits
   Rows<float> logits_;           // [n of some_, V]
-  Rows<std::uint8_t> quant_;     // [n] rows of screen_layout_
+  Rows<std::uint8_t> quant_;     // [n] rows of screen_layout_, where they are screened
+  Rows<float> approx_;           // [n of screens_, V rounded up to whole tiles]
   std::vector<Screen> screens_;  // of each row that is screened
+  std::vector<Buffer<std::uint8_t>> scratch_;  // of each worker
   std::uint64_t n_bytes_ = 0;
 };
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <vector>
 
 #include "choice/choice.h"
 
@@ -18,7 +17,7 @@ namespace ossnb {
 //   32).
 // A NaN bounds nothing. Write each comparison so that a NaN keeps its row in the race.
 struct Screen {
-  std::vector<float> approx;      // [V, rounded up to whole tiles]
+  float* approx = nullptr;        // [V]
   const float* norms = nullptr;   // [V, 2] |w - q| and |q| (Packed::q6_norms)
   double x_norm = 0, x_lost = 0;  // |x| and |x - z|
   double gamma = 0;
