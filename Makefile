@@ -49,7 +49,7 @@ pictures: $(STAMP)-test  ## take the pictures of docs/img anew, in JupyterLab an
 docs: $(STAMP)-docs  ## build the site from docs/ and the docstrings, with the notebooks executed
 	$(RUN) tools/build_docs.py
 
-arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aarch64-linux-gnu qemu-user)
+arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aarch64-linux-gnu qemu-user libsimde-dev)
 	$(RUN) -m pytest -v tests/test_other_machines.py $(ARGS)
 
 sanitize: $(STAMP)-test  ## run the engine under the address, undefined-behaviour and thread sanitizers

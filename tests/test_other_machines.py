@@ -1,7 +1,8 @@
-"""The kernels and a tiny model on processors that are not this one: Arm, and x86 from before AVX.
+"""The kernels and a tiny model on processors that are not this one: Arm, x86 before AVX, AVX-512, AMX.
 
 tests/cpp/ is built for this machine and, by Debian's cross compiler, for Arm; QEMU runs it on each processor.
-Results are compared bit by bit: within a machine by the program itself, between machines by hashes.
+QEMU knows no AVX-512. So a third build has the instructions of every x86 level emulated in C++. Results are
+compared bit by bit: within a machine by the program itself, between machines by hashes.
 """
 
 import fcntl
@@ -26,6 +27,7 @@ CROSS = [
     "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
     "-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++",
 ]
+OPTIONS = {"native": [], "aarch64": CROSS, "emulated": ["-DOSSNB_EMULATE=ON"]}
 PACKAGES = {"aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu", "objdump": "binutils"}
 
 ARM = [("cortex-a53", "reference neon"), ("max", "reference neon neon_dot")]
@@ -49,14 +51,13 @@ def run(*command, **env):
 
 @cache
 def program(machine):
-    """Path of compare_levels for "native" or "aarch64"; built by one test process while others wait."""
+    """Path of compare_levels of one of OPTIONS; built by one test process while others wait."""
     need("cmake", "ninja", *(["aarch64-linux-gnu-g++"] if machine == "aarch64" else []))
     folder = BUILD / machine
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        options = ["-DOSSNB_BUILD_PYTHON=OFF", "-DOSSNB_BUILD_TESTS=ON"]
-        options += CROSS if machine == "aarch64" else []
+        options = ["-DOSSNB_BUILD_PYTHON=OFF", "-DOSSNB_BUILD_TESTS=ON", *OPTIONS[machine]]
         run("cmake", "-G", "Ninja", "-S", str(ROOT), "-B", str(folder), *options)
         run("cmake", "--build", str(folder), "--parallel", "2")
     return str(folder / "compare_levels")
@@ -67,6 +68,17 @@ def emulated(machine, cpu):
     emulator = f"qemu-{platform.machine() if machine == 'native' else machine}"
     need(emulator)
     return [emulator, "-cpu", cpu, program(machine)]
+
+
+@cache
+def every_x86_level():
+    """The command line of a compare_levels that has every x86 level, whatever this machine has."""
+    if "avx2" not in _core.isa_levels():
+        pytest.skip("AVX2 is emulated nowhere: the other levels are, on top of it")
+    probe = ["c++", "-fsyntax-only", "-x", "c++", "-include", "simde/simde-common.h", os.devnull]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("SIMDe is not here (Debian and Ubuntu: apt install libsimde-dev)")
+    return [program("emulated")]
 
 
 def compare(command):
@@ -117,6 +129,19 @@ def test_kernels_on_older_x86(cpu, levels):
     assert (got["levels"], got["chosen"]) == (levels, levels.split()[-1])
     assert got["passed"] >= 200 * levels.count("avx2")
     assert got["reference"] == here()["reference"]
+
+
+@on_x86
+def test_kernels_of_every_x86_level():
+    got = compare(every_x86_level())
+    assert got["levels"] == "reference avx2 avxvnni avx512 avx512vnni amx"
+    assert got["passed"] >= 200 * 5
+    assert got["reference"] == here()["reference"]
+
+
+@on_x86
+def test_a_model_gives_the_same_logits_on_every_x86_level():
+    assert forward_hashes(every_x86_level()) == forward_here()
 
 
 @pytest.mark.parametrize("cpu", [cpu for cpu, _ in ARM])

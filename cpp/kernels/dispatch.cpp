@@ -41,19 +41,25 @@ bool has_amx() { return false; }
 #endif
 
 std::vector<Feature> cpu_features() {
+#if defined(OSSNB_EMULATE)
+  constexpr bool kAll = true;  // by tests/cpp/emulated
+#else
+  constexpr bool kAll = false;
+#endif
+  const auto feature = [](const char* name, bool present) { return Feature{name, kAll || present}; };
   __builtin_cpu_init();
   // __builtin_cpu_supports asks the operating system too. It reports no register that the system does not
   // save.
-  return {{"avx2", __builtin_cpu_supports("avx2") != 0},
-          {"fma", __builtin_cpu_supports("fma") != 0},
-          {"avxvnni", has_avxvnni()},
-          {"avx512f", __builtin_cpu_supports("avx512f") != 0},
-          {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
-          {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
-          {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
-          {"avx512vnni", __builtin_cpu_supports("avx512vnni") != 0},
-          {"avx512vbmi", __builtin_cpu_supports("avx512vbmi") != 0},
-          {"amx", has_amx()}};
+  return {feature("avx2", __builtin_cpu_supports("avx2") != 0),
+          feature("fma", __builtin_cpu_supports("fma") != 0),
+          feature("avxvnni", has_avxvnni()),
+          feature("avx512f", __builtin_cpu_supports("avx512f") != 0),
+          feature("avx512bw", __builtin_cpu_supports("avx512bw") != 0),
+          feature("avx512dq", __builtin_cpu_supports("avx512dq") != 0),
+          feature("avx512vl", __builtin_cpu_supports("avx512vl") != 0),
+          feature("avx512vnni", __builtin_cpu_supports("avx512vnni") != 0),
+          feature("avx512vbmi", __builtin_cpu_supports("avx512vbmi") != 0),
+          feature("amx", has_amx())};
 }
 #elif defined(__aarch64__) && defined(__linux__)
 std::vector<Feature> cpu_features() {

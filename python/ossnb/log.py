@@ -260,7 +260,7 @@ class Log:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     def _check_tables(self, database: sqlite3.Connection, make: bool) -> None:
-        # One transaction, so that a file that another is making is seen before that or after it, never between.
+        # One transaction: a file that another is making is seen before that or after it, never between.
         database.execute("BEGIN IMMEDIATE" if make else "BEGIN")
         (owner,) = database.execute("PRAGMA application_id").fetchone()
         (version,) = database.execute("PRAGMA user_version").fetchone()
