@@ -81,8 +81,7 @@ class Form:
             if self.kind == "json":
                 return json.loads(text)
         except (ValueError, RecursionError) as error:  # pydantic's is one
-            why = " ".join(str(error).split())
-            raise Unparsed(f"the answer does not fit its schema ({shown(why, 300)})", text) from None
+            raise Unparsed(f"the answer does not fit its schema ({shown(_why(error), 300)})", text) from None
         if self.kind == "choices":
             if text not in self.content:
                 raise Unparsed("the answer is none of the choices", text)
@@ -212,6 +211,19 @@ def _of_type(kind: Any) -> Form:
     about = schema.pop("description", "")
     _, after = json_grammar(closed(schema), checks_after=True)
     return Form("json", schema, name, about, after, source=kind)
+
+
+def _why(error: Exception) -> str:
+    """Say what is wrong with an answer: pydantic's faults with their fields, without its address."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    found = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(map(str, fault["loc"]))
+        found.append(" ".join(f"{place}: {fault['msg']}".removeprefix(": ").split()))
+    return "; ".join(found)
 
 
 def _name_of(name: Any) -> str:
