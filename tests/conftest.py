@@ -33,6 +33,7 @@ SLOW = {
     "test_docstrings",
     "test_documents",
     "test_drafts",
+    "test_embeddings",
     "test_few_rows",
     "test_first_line",
     "test_fork",

@@ -1,12 +1,12 @@
-"""The passages of documents, and which of them fit a query best: BM25, in NumPy."""
+"""The passages of documents, and which of them fit a query best: BM25, in NumPy, and vectors."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,16 @@ from ..system.progress import start_progress
 from ..system.text import counted
 from . import store
 from .document import Document, Text
+from .embedding import Embedding
 from .terms import terms
 
 K1, B = 1.2, 0.75  # of BM25: how soon more of a word counts no more, and how much a long passage loses
 MIN_LINES, MOST_LINES = 12, 80  # of a passage, broken where the text breaks
 MIN_CHARS, MOST_CHARS = 600, 2000
 TELL_FROM_CHARS = 4_000_000  # some seconds of work
+RANK_SHIFT = 60  # of the fusion of two rankings: how little the first places count more than the next
+MOST_RANKED = 100  # places of a ranking that the fusion looks at
+_Made = TypeVar("_Made")
 _HEADING = re.compile(r"#{1,6} |(?:async )?def |class |function |export |\[(?:code|text)\]$|={3,}$|-{3,}$")
 
 
@@ -51,11 +55,17 @@ class Index:
     >>> documents = [Document.of("a.txt", "red apples\\ngreen pears")]
     >>> [(hit.first, hit.last) for hit in Index(documents).search("apple", 3)]
     [(0, 1)]
+
+    With an `embedding` passages rank by their words and by their meaning, and both rankings are fused.
     """
 
-    def __init__(self, documents: Sequence[Document]) -> None:
+    def __init__(self, documents: Sequence[Document], embedding: Embedding | None = None) -> None:
         self.is_kept = True  # what was made is there for the next process
-        found = self._all_passages(documents)
+        found = self._each(
+            documents, "index", lambda n: _kept(documents[n]), lambda n: self._made(documents[n])
+        )
+        self._embedding = embedding
+        self._vectors = None if embedding is None else self._all_vectors(documents, found, embedding)
         numbers: dict[str, int] = {}
         starts = np.cumsum([0, *(len(one.first) for one in found)])
         of_words = [
@@ -82,6 +92,17 @@ class Index:
 
     def search(self, query: str, most: int) -> list[Hit]:
         """Return the passages that fit best, the best one first; equal ones in the documents' order."""
+        scores = self._word_scores(query)
+        if self._embedding is not None and self._vectors is not None:
+            scores = fused([scores, self._vectors @ self._embedding.vectors([query])[0]])
+        best = np.argsort(-scores, kind="stable")[:most]
+        return [
+            Hit(int(self._document[i]), int(self._first[i]), int(self._last[i]), float(scores[i]))
+            for i in best
+            if scores[i] > 0
+        ]
+
+    def _word_scores(self, query: str) -> NDArray[np.float64]:
         scores = np.zeros(self.n_passages)
         for term, times in Counter(terms(query)).items():
             number = self._numbers.get(term)
@@ -91,24 +112,28 @@ class Index:
             at, count = self._passage[part], self._count[part]
             weight = np.log1p((self.n_passages - len(at) + 0.5) / (len(at) + 0.5))
             scores[at] += times * weight * count * (K1 + 1) / (count + self._norm[at])
-        best = np.argsort(-scores, kind="stable")[:most]
-        return [
-            Hit(int(self._document[i]), int(self._first[i]), int(self._last[i]), float(scores[i]))
-            for i in best
-            if scores[i] > 0
-        ]
+        return scores
 
-    def _all_passages(self, documents: Sequence[Document]) -> list[Passages]:
-        """Return the passages of all documents; an interrupt keeps those that are made."""
-        n_left, progress, found = sum(one.text.n_chars for one in documents), None, list[Passages]()
+    def _each(
+        self,
+        documents: Sequence[Document],
+        what: str,
+        kept: Callable[[int], _Made | None],
+        make: Callable[[int], _Made],
+    ) -> list[_Made]:
+        """Return what is kept of each document, by number, and make the rest.
+
+        An interrupt keeps what is made.
+        """
+        n_left, progress, found = sum(one.text.n_chars for one in documents), None, list[_Made]()
         total = n_left
         try:
-            for document in documents:
-                kept = _kept(document)
-                if kept is None and progress is None and n_left > TELL_FROM_CHARS:
-                    text = f"making the index of {counted(len(documents), 'document')}, once"
+            for n, document in enumerate(documents):
+                one = kept(n)
+                if one is None and progress is None and n_left > TELL_FROM_CHARS:
+                    text = f"making the {what} of {counted(len(documents), 'document')}, once"
                     progress = start_progress(text, total)
-                found.append(self._made(document) if kept is None else kept)
+                found.append(make(n) if one is None else one)
                 n_left -= document.text.n_chars
                 if progress is not None:
                     progress.update(total - n_left)
@@ -117,10 +142,38 @@ class Index:
                 progress.close()
         return found
 
+    def _all_vectors(
+        self, documents: Sequence[Document], found: Sequence[Passages], embedding: Embedding
+    ) -> NDArray[np.float32]:
+        def make(n: int) -> NDArray[np.float32]:
+            bounds, lines = zip(found[n].first, found[n].last, strict=True), documents[n].text.lines
+            vectors = embedding.vectors(["\n".join(lines[first : last + 1]) for first, last in bounds])
+            self.is_kept &= embedding.keep(documents[n].digest, vectors)
+            return vectors
+
+        def kept(n: int) -> NDArray[np.float32] | None:
+            return embedding.kept(documents[n].digest, len(found[n].first))
+
+        return _joined(self._each(documents, "vectors", kept, make))
+
     def _made(self, document: Document) -> Passages:
         made = make_passages(document.text)
         self.is_kept &= store.put(_name(document), _write(made))
         return made
+
+
+def fused(rankings: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """Fuse several scores of the same passages into one: what counts is the place that each gives a passage.
+
+    >>> int(fused([np.array([9.0, 1.0, 0.0]), np.array([0.0, 0.3, 0.2])]).argmax())
+    1
+    """
+    found = np.zeros(len(rankings[0]))
+    for scores in rankings:
+        order = np.argsort(-scores, kind="stable")[:MOST_RANKED]
+        order = order[scores[order] > 0]
+        found[order] += 1 / (RANK_SHIFT + 1 + np.arange(len(order)))
+    return found
 
 
 def _name(document: Document) -> str:

@@ -16,6 +16,7 @@ from ..system.text import counted, shown_value
 from . import store
 from .browser import DEFINITION, NAME, Browser
 from .document import Document, Text, digest_of, safe_name, unique_names
+from .embedding import Embedding, embedding_of
 from .files import Found, Reader, left_out_text, read_path
 from .index import Index
 from .results import list_page
@@ -64,16 +65,28 @@ class Documents:
     `items` are paths, DataFrames of pandas or polars, and dicts of names with texts or DataFrames. A folder
     is all of its files that can be read. `reader` is a function of a path that returns a file's text, or None
     for the usual way. `whole` is how many tokens of documents may go whole into a prompt (default: half of
-    the context, at most 16,384); 0 has all of them searched. What was read stays as it is: make new Documents
-    when files have changed. A ValueError says what cannot be read.
+    the context, at most 16,384); 0 has all of them searched. `embeddings` is the folder of a model of static
+    embeddings (model2vec), with which passages are found by their meaning too. Documents among the items
+    bring their `whole` and `embeddings` with them. What was read stays as it is: make new Documents when
+    files have changed. A ValueError says what cannot be read, a CheckpointError what is wrong with the
+    folder.
     """
 
-    def __init__(self, items: Any, *, reader: Reader | None = None, whole: int | None = None) -> None:
+    def __init__(
+        self,
+        items: Any,
+        *,
+        reader: Reader | None = None,
+        whole: int | None = None,
+        embeddings: str | os.PathLike[str] | Embedding | None = None,
+    ) -> None:
         if reader is not None and not callable(reader):
             raise ValueError(f"reader must be a function of a path, got {shown_value(reader)}")
-        self.whole = None if whole is None else integer("whole", whole, 0)
+        listed = _listed(items)
+        self.whole = _brought("whole", listed) if whole is None else integer("whole", whole, 0)
+        self.embeddings = _brought("embeddings", listed) if embeddings is None else embedding_of(embeddings)
         found = Found()
-        for item in _listed(items):
+        for item in listed:
             _read(item, found, reader)
         if not found.documents:
             raise ValueError("docs names no document; give files, folders or tables, as in docs=['notes.md']")
@@ -108,7 +121,7 @@ class Documents:
         """Return the index of all passages, made at the first call."""
         with self._lock:
             if self._made_index is None:
-                self._made_index = _index_of(self.documents)
+                self._made_index = _index_of(self.documents, self.embeddings)
             return self._made_index
 
     def search(self, query: str, n: int = 5) -> list[tuple[str, str, str]]:
@@ -222,7 +235,8 @@ class Documents:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Documents):
             return NotImplemented
-        return self.documents == other.documents and self.whole == other.whole
+        same = self.documents == other.documents and self.whole == other.whole
+        return same and _digest(self.embeddings) == _digest(other.embeddings)
 
     def __hash__(self) -> int:
         return hash(tuple(document.digest for document in self.documents))
@@ -250,13 +264,29 @@ _recent: dict[tuple[str, ...], Index] = {}  # each cell reads its documents anew
 _MOST_RECENT = 4
 
 
-def _index_of(documents: tuple[Document, ...]) -> Index:
-    key = tuple(document.digest for document in documents)
-    index = _recent.pop(key, None) or Index(documents)
+def _index_of(documents: tuple[Document, ...], embedding: Embedding | None) -> Index:
+    key = (_digest(embedding), *(document.digest for document in documents))
+    index = _recent.pop(key, None) or Index(documents, embedding)
     _recent[key] = index
     while len(_recent) > _MOST_RECENT:
         _recent.pop(next(iter(_recent)), None)
     return index
+
+
+def _digest(embedding: Embedding | None) -> str:
+    return "" if embedding is None else embedding.digest
+
+
+def _brought(name: str, items: Iterable[Any]) -> Any:
+    """Return a setting that Documents among the items have; a ValueError where they differ in it."""
+    found = [getattr(item, name) for item in items if isinstance(item, Documents)]
+    found = [one for one in found if one is not None]
+    if len({one.digest if isinstance(one, Embedding) else one for one in found}) > 1:
+        raise ValueError(
+            f"the Documents in docs have different {name} ({', '.join(map(shown_value, found))}); say which "
+            f"holds, as in Documents(..., {name}=...)"
+        )
+    return found[0] if found else None
 
 
 _MADE = frozenset({"_lock", "_made_index", "_plans"})

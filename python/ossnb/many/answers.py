@@ -206,6 +206,8 @@ class Answers:
         ]
         if question.docs is not None:
             content.append(question.docs.to_dict())
+            if question.docs.embeddings is not None:
+                content.append([question.docs.embeddings.digest])
         if question.form is not None:
             content.append([question.form.to_dict()])
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
