@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 
@@ -221,6 +222,102 @@ def test_live_tools_run_and_are_compared(tools, shell, capsys):
 def test_a_changed_result_of_a_tool_is_told(tools, shell, capsys):
     path = changed(tools, lambda record, *_: record["steps"][0].update(result="rain"))
     assert "the record of weather's result is not what the model read" in verified(shell, path, capsys)[1]
+
+
+# ---- documents ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked_of_documents(shell, monkeypatch, tmp_path):
+    """A notebook with an answer about two files, one of them in a folder, and a variable."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/sky.md").write_text("The sky over Zorn is green.\n")
+    (tmp_path / "rules.txt").write_text("Be kind.\n")
+    ossnb.set_default_model(scripted_model("<|channel|>final<|message|>Green."))
+    page = NotebookPage(shell, monkeypatch)
+    assert page.run("a", "text = 'some words'").success
+    assert page.run("b", "%%oss --doc notes,rules.txt,text --seed 1\nWhat color?").success
+    return page.save(tmp_path / "n.ipynb")
+
+
+def test_metadata_have_the_hashes_of_documents(asked_of_documents, tmp_path):
+    (metadata,) = [one.metadata for one in answers(read_json(asked_of_documents))]
+    sky, rules, text = metadata["documents"]
+    assert sky == {
+        "name": "notes/sky.md",
+        "path": str(tmp_path / "notes/sky.md"),
+        "sha256": hashlib.sha256(b"The sky over Zorn is green.\n").hexdigest(),
+        "size": 28,
+    }
+    assert (rules["name"], rules["size"]) == ("rules.txt", 9)
+    assert text == {
+        "name": "text",
+        "path": None,
+        "sha256": hashlib.sha256(b"some words").hexdigest(),
+        "size": 10,
+    }
+
+
+def test_a_document_that_changed_is_the_reason(asked_of_documents, shell, capsys, tmp_path):
+    assert len(verified(shell, asked_of_documents, capsys)) == 3, "no note where all is the same"
+    (tmp_path / "notes/sky.md").write_text("The sky over Zorn is blue.\n")
+    (tmp_path / "rules.txt").unlink()
+    lines = verified(shell, asked_of_documents, capsys)
+    assert lines[1].startswith("identical   cell 2: ")
+    assert "the document notes/sky.md changed (its sha256 was " in lines[2]
+    assert "the document rules.txt cannot be read any more (No such file or directory)" in lines[3]
+    lines = verified(shell, asked_of_documents, capsys, "--live")
+    assert lines[1].startswith(
+        "DIVERGED    cell 2: at token 0: the document notes/sky.md changed (its sha256 was "
+    )
+
+
+def test_a_document_that_moved_with_its_notebook_is_found(asked_of_documents, shell, capsys, tmp_path):
+    def moved(record, *_):
+        record["documents"][0]["path"] = "/gone/notes/sky.md"
+
+    assert len(verified(shell, changed(asked_of_documents, moved), capsys)) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"sha256": "x"}, "a document's sha256 must have 64 hexadecimal digits, got 'x'"),
+        ({"size": -1}, "size must be"),
+        ({"path": "/dev/zero", "name": "/dev/zero"}, "cannot be read any more (it is no plain file)"),
+        ({"path": "a\0b", "name": "../n.ipynb"}, "the document ../n.ipynb cannot be read any more (embedded"),
+        ({"path": ".", "name": "/etc/hosts\x1b[2J"}, "cannot be read any more (Is a directory)"),
+    ],
+    ids=str,
+)
+def test_damaged_records_of_documents_end_in_a_sentence(asked_of_documents, shell, capsys, change, why):
+    path = changed(asked_of_documents, lambda record, *_: record["documents"][0].update(change))
+    lines = verified(shell, path, capsys)
+    assert why in "".join(lines)
+    assert "\x1b" not in "".join(lines)
+
+
+def test_a_reply_keeps_its_documents(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sky.md").write_text("Green.")
+    model = scripted_model("<|channel|>final<|message|>Green.")
+    reply = model.generate("?", docs=["sky.md", {"rules": "Be kind."}], seed=1)
+    assert [(one.name, one.size) for one in reply.documents] == [("sky.md", 6), ("rules", 8)]
+    assert [one.change() for one in reply.documents] == ["", ""]
+    again = ossnb.Reply.from_json(reply.to_json())
+    assert again == reply
+    assert again.documents == reply.documents
+    assert "documents" not in model.generate("?", seed=1).to_dict()
+
+
+def test_the_sources_of_an_answer_name_whole_documents():
+    docs = ossnb.Documents({"sky": "The sky over Zorn is green.", "rules": "Be kind."})
+    model = ossnb.load("demo")
+    reply = model.generate("What is 17 + 25?", docs=docs, temperature=0, max_tokens=40)
+    parts = [part.name for part in reply.sources().parts]
+    assert "sky" in parts
+    assert "rules" in parts
 
 
 # ---- what ends an answer -----------------------------------------------------------------------------------

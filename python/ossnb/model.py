@@ -184,9 +184,9 @@ class Model(Asking, AskingMany):
         prompt = self.prompt_tokens(asked)
         begun = self.token_ids(question.begun) if question.begun else []
         self.check_context(len(prompt) + len(begun))
-        asked, cite, of_docs = reading(asked, self.context)
+        read = reading(asked, self.context)
         request = Request(
-            dataclasses.replace(asked, sampling=question.sampling.with_seed()),
+            dataclasses.replace(read.question, sampling=question.sampling.with_seed()),
             prompt,
             context=self.context,
             config=self.config,
@@ -195,10 +195,12 @@ class Model(Asking, AskingMany):
             precision=self.precision,
             device=self.device,
             kv=self.kv,
-            notes=(*notes, *of_docs),
+            notes=(*notes, *read.notes),
             origin=self._origin,
             drafts=self.drafts,
-            cite=cite,
+            cite=read.cite,
+            documents=read.documents,
+            named=read.named,
         )
 
         def ended(reply: Reply) -> None:
@@ -208,7 +210,7 @@ class Model(Asking, AskingMany):
             finally:
                 log.keep(question, reply)
 
-        way = Rounds if question.toolkit.carries_out or cite is not None else Course
+        way = Rounds if question.toolkit.carries_out or read.cite is not None else Course
         return Stream(way(self.scheduler, request, ended))
 
     def _within_context(self, question: Question) -> tuple[Question, tuple[str, ...]]:

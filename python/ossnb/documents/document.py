@@ -89,12 +89,15 @@ class Document:
     """A document with its name, which no other document of a question has.
 
     `path` is the file it was read from; None for a table or a text. `digest` is the hash of what it was made
-    of: the file's bytes, and how they were read. `given` is the item that it came with: a folder is one.
+    of: the file's bytes, and how they were read. `sha256` and `size_bytes` are those of the bytes alone.
+    `given` is the item that it came with: a folder is one.
     """
 
     name: str
     text: Text
     digest: str
+    sha256: str
+    size_bytes: int
     path: str | None = None
     given: str = ""
     is_extracted: bool = field(default=False, compare=False)  # its text took some work to get
@@ -106,8 +109,14 @@ class Document:
         >>> Document.of("sky", "It is green.").text.lines
         ('It is green.',)
         """
-        lines = Text.of(text)
-        return cls(safe_name(name), lines, digest_of("value", *lines.lines), given=name)
+        return cls.of_value(name, Text.of(text))
+
+    @classmethod
+    def of_value(cls, name: str, text: Text) -> Document:
+        """Make a document of a text in lines that was read from no file."""
+        data = "\n".join(text.lines).encode("utf-8", "surrogatepass")
+        digest, sha256 = digest_of("value", *text.lines), hashlib.sha256(data).hexdigest()
+        return cls(safe_name(name), text, digest, sha256, len(data), given=name)
 
     def place(self, first: int, last: int) -> str:
         """Name the place of lines, counted from 0, as a reader finds it.

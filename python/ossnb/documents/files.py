@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -213,9 +214,11 @@ def left_out_text(left_out: dict[str, list[str]]) -> str:
 def _read_file(
     path: Path, name: str, given: str, found: Found, reader: Reader | None, root: str | None = None
 ) -> Document:
-    data = _stable_bytes(path, root)
+    data = stable_bytes(path, root)
+    sha256 = hashlib.sha256(data).hexdigest()
     if reader is not None and (text := _by_users_reader(reader, path)) is not None:
-        return Document(name, text, digest_of("reader", *text.lines), str(path.absolute()), given)
+        digest = digest_of("reader", *text.lines)
+        return Document(name, text, digest, sha256, len(data), str(path.absolute()), given)
     kind = _kind(path, data)
     digest = digest_of(kind.name, str(store.VERSION), data)
     text = _kept_text(digest) if kind.is_extracted else None
@@ -225,7 +228,7 @@ def _read_file(
             found.is_kept &= store.put(f"{digest}.text.kept", _as_json(text))
     if text.is_empty:
         raise Unreadable("it has no text")
-    return Document(name, text, digest, str(path.absolute()), given, kind.is_extracted)
+    return Document(name, text, digest, sha256, len(data), str(path.absolute()), given, kind.is_extracted)
 
 
 def _kind(path: Path, data: bytes) -> Kind:
@@ -248,7 +251,7 @@ def _by_users_reader(reader: Reader, path: Path) -> Text | None:
     return None if text is None else Text.of(text)
 
 
-def _stable_bytes(path: Path, root: str | None) -> bytes:
+def stable_bytes(path: Path, root: str | None) -> bytes:
     """Return a file's bytes as they were at one moment; Unreadable for one that always changes."""
     for attempt in range(_ATTEMPTS):
         if attempt:

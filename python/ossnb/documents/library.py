@@ -15,11 +15,12 @@ from ..system.arguments import integer
 from ..system.text import counted, shown_value
 from . import store
 from .browser import DEFINITION, NAME, Browser
-from .document import Document, Text, digest_of, safe_name, unique_names
+from .document import Document, Text, safe_name, unique_names
 from .embedding import Embedding, embedding_of
 from .files import Found, Reader, left_out_text, read_path
 from .index import Index
 from .results import list_page
+from .state import DocumentState
 from .tables import is_table, table_text
 
 WHOLE_SHARE = 2  # documents that go in whole take at most one part in so many of the context,
@@ -53,6 +54,15 @@ class Plan:
     def n_tokens(self) -> int:
         """How many tokens the documents take in the prompt."""
         return sum(part.n_tokens for part in self.parts)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What the prompt shows of each whole document, by its name."""
+        calls = [message.tool_call for message in self.messages[::2]]
+        shown = [message.content for message in self.messages[1::2]]
+        return {
+            call.arguments["id"]: text for call, text in zip(calls, shown, strict=True) if call is not None
+        }
 
 
 class Documents:
@@ -251,9 +261,9 @@ class Documents:
         self.__dict__.update(state)
         self._begin()
 
-    def to_dict(self) -> list[dict[str, str]]:
-        """Return the documents' names and hashes, as a log keeps them; their text is not among it."""
-        return [{"name": document.name, "sha256": document.digest} for document in self.documents]
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return the documents' names, files, hashes and sizes, as a log keeps them, without their text."""
+        return [DocumentState.of(document).to_dict() for document in self.documents]
 
     def __repr__(self) -> str:
         names = ", ".join(self.names[:5]) + (", ..." if len(self) > 5 else "")
@@ -346,4 +356,4 @@ def _named(name: Any, value: Any) -> Document:
         )
     if text.is_empty:
         raise ValueError(f"the document {shown_value(name)} has no text")
-    return Document(safe_name(name), text, digest_of("value", *text.lines), None, name)
+    return Document.of_value(name, text)

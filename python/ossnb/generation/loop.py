@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..checkpoint.config import Config
 from ..documents.citations import Citation
+from ..documents.state import DocumentState
 from ..engine.feed import Feed
 from ..errors import CheckpointError
 from ..forms.held import Held
@@ -48,6 +49,8 @@ class Request:
     origin: Origin = field(default_factory=Origin)
     drafts: Drafts = field(default_factory=Drafts)
     cite: Callable[[str], list[Citation]] | None = None  # finds what a text cites, where there are documents
+    documents: tuple[DocumentState, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)  # texts in the prompt
 
     @property
     def sampling(self) -> Sampling:

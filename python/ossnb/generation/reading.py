@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..documents.citations import Citation
+from ..documents.state import MOST_KEPT, DocumentState
 from ..harmony.messages import Message
 from .question import Question
 
@@ -14,11 +16,14 @@ Cite = Callable[[str], list[Citation]]  # a text → what it cites
 
 
 class Reading(NamedTuple):
-    """A question with the browser among its tools, what finds the citations of its answer, and notes."""
+    """A question with the browser among its tools, and what its answer has of the documents: what finds the
+    citations, notes, the documents' states, and what the prompt shows of each."""
 
     question: Question
-    cite: Cite | None
-    notes: tuple[str, ...]
+    cite: Cite | None = None
+    notes: tuple[str, ...] = ()
+    documents: tuple[DocumentState, ...] = ()
+    named: Mapping[str, str] = MappingProxyType({})
 
 
 def said_and_told(
@@ -40,7 +45,7 @@ def reading(question: Question, context: int) -> Reading:
     """Give a question about documents its browser; another one stays as it is."""
     docs = question.docs
     if docs is None:
-        return Reading(question, None, ())
+        return Reading(question)
     browser = docs.browser(context, question.messages)
     live = (*question.toolkit.tools, browser) if question.toolkit.run else ()
     asked = replace(
@@ -49,4 +54,5 @@ def reading(question: Question, context: int) -> Reading:
         tools=(*question.tools, docs.definition),
         toolkit=replace(question.toolkit, tools=live),
     )
-    return Reading(asked, browser.citations, docs.plan(context).notes)
+    plan, states = docs.plan(context), tuple(map(DocumentState.of, docs.documents[:MOST_KEPT]))
+    return Reading(asked, browser.citations, plan.notes, states, plan.named)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..checkpoint.config import Config
 from ..documents.citations import Citation
 from ..documents.links import cited_markdown
+from ..documents.state import DocumentState
 from ..engine.kept import Kept
 from ..errors import Unparsed
 from ..forms.form import Form
@@ -31,6 +32,7 @@ from .sampling import Sampling, SamplingOptions
 
 __all__ = [
     "Citation",
+    "DocumentState",
     "Event",
     "FinishReason",
     "Kind",
@@ -167,7 +169,7 @@ class Reply:
     Where functions were called, `steps` has each call with its result, and `tool_calls` only those that still
     want one. Text, reasoning, messages, notes and stats are those of all rounds. The tokens are those of the
     last round, and `prompt_tokens` ends with the earlier rounds and the results. `citations` are the places
-    of documents that the text cites.
+    of documents that the text cites, and `documents` the name, sha256 and size of each document.
     """
 
     text: str
@@ -175,6 +177,7 @@ class Reply:
     tool_calls: list[ToolCall] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
+    documents: list[DocumentState] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -368,6 +371,7 @@ class Reply:
             **({} if self.form is None else {"form": self.form.to_dict()}),
             **({"steps": [step.to_dict() for step in self.steps]} if self.steps else {}),
             **({"citations": [one.to_dict() for one in self.citations]} if self.citations else {}),
+            **({"documents": [one.to_dict() for one in self.documents]} if self.documents else {}),
         }
         if settings_only:
             return settings
@@ -434,6 +438,7 @@ class Reply:
         seed, settings, stats = fields.any("seed"), fields.object("sampling"), fields.object("stats")
         steps = list(fields.objects("steps")) if "steps" in fields else []
         cited = list(fields.objects("citations")) if "citations" in fields else []
+        documents = list(fields.objects("documents")) if "documents" in fields else []
         form = fields.object("form") if "form" in fields else None
         calls, logprobs = list(fields.objects("tool_calls")), list(fields.objects("logprobs"))
         reply = cls(
@@ -442,6 +447,7 @@ class Reply:
             tool_calls=[ToolCall.parse(call.text("recipient"), call.text("raw")) for call in calls],
             steps=[Step.read(step) for step in steps],
             citations=[Citation.read(one) for one in cited],
+            documents=[DocumentState.read(one) for one in documents],
             messages=messages_from_json(fields.any("messages")),
             tokens=fields.integers("tokens"),
             logprobs=[TokenLogprob.read(logprob) for logprob in logprobs],
@@ -469,6 +475,7 @@ class Reply:
             *calls,
             *steps,
             *cited,
+            *documents,
             *logprobs,
         )
         unknown = [name for part in parts for name in part.unread()]

@@ -107,6 +107,8 @@ class Rounds:
             last,
             text=text,
             citations=self._first.cite(text) if self._first.cite is not None else [],
+            documents=list(self._first.documents),
+            named=dict(self._first.named),
             reasoning="\n\n".join(one.reasoning for one in rounds if one.reasoning),
             tool_calls=list(open_calls),
             steps=list(self._steps),

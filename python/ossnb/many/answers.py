@@ -205,7 +205,8 @@ class Answers:
             [self._model.fingerprint, self._model.precision, self._model.kv],
         ]
         if question.docs is not None:
-            content.append(question.docs.to_dict())
+            documents = question.docs.documents
+            content.append([{"name": one.name, "sha256": one.digest} for one in documents])
             if question.docs.embeddings is not None:
                 content.append([question.docs.embeddings.digest])
         if question.form is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..documents.state import DocumentState
 from ..forms.form import Form
 from ..generation.record import Reply, check_version
 from ..generation.sampling import Sampling, SamplingOptions
@@ -92,8 +93,8 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An answer that can be written again: the settings, all tokens, the rounds, the steps, and the facts
-    that the text depends on."""
+    """An answer that can be written again: the settings, all tokens, the rounds, the steps, the documents,
+    and the facts that the text depends on."""
 
     tokens: list[int]
     n_asked: int
@@ -101,6 +102,7 @@ class Record:
     effort: str | None
     form: Form | None
     steps: tuple[Step, ...]
+    documents: tuple[DocumentState, ...]
     finish_reason: str
     facts: Facts  # model, fingerprint, revision, precision, device, kv, ossnb
 
@@ -123,6 +125,9 @@ class Record:
             effort=fields.one_of("effort", (None, *EFFORTS)),
             form=Form.read(fields.object("form")) if "form" in fields else None,
             steps=tuple(Step.read(step) for step in fields.objects("steps")) if "steps" in fields else (),
+            documents=tuple(map(DocumentState.read, fields.objects("documents")))
+            if "documents" in fields
+            else (),
             finish_reason=fields.text("finish_reason"),
             facts=_facts(fields, metadata),
         )

@@ -1,7 +1,8 @@
 """Write saved answers again, and compare: bit-identical, or diverged at which token, and why.
 
 The notebook's own code is never run, and its file is read only. Each round of an answer is written again from
-the tokens before it, which have the results of tools in them.
+the tokens before it, which have documents and the results of tools in them. A document whose file has changed
+is told.
 """
 
 from __future__ import annotations
@@ -135,7 +136,11 @@ def _verdict(answer: SavedAnswer, model_for: Callable[[Facts], Writer], live: Li
     reasons = differences(record.facts, model)
     if (changed := _changed_result(record, live)) is not None:
         return Verdict(answer.where, "diverged", *changed)
-    n_done, texts, notes = 0, list[str](), list[str]()
+    notes = [why for document in record.documents if (why := document.change())]
+    if notes and live is not None:
+        return Verdict(answer.where, "diverged", why="; ".join(notes[:_MOST_CHANGES]))
+    notes[_MOST_CHANGES:] = []
+    n_done, texts = 0, list[str]()
     for one in record.rounds():
         written = _written_again(record, one, model)
         notes += written.notes
@@ -149,6 +154,7 @@ def _verdict(answer: SavedAnswer, model_for: Callable[[Facts], Writer], live: Li
     return Verdict(answer.where, "identical", n_done, notes=tuple(notes))
 
 
+_MOST_CHANGES = 5  # of documents, that a verdict tells
 _NO_REASON = (
     "model, precision, device and version are those of the record, so the record was changed, or this "
     "machine computes wrongly"
