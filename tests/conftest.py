@@ -42,6 +42,7 @@ SLOW = {
     "test_headers",
     "test_hub_server",
     "test_import",
+    "test_injections",
     "test_inserted",
     "test_interrupts",
     "test_kept",

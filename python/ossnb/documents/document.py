@@ -10,11 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..harmony.tokenizer import well_formed
-from ..system.text import counted, shown
+from ..system.text import counted, one_line, shown
 
 MOST_NAME = 120  # characters
-# What drives a terminal or hides text, but for tabs. A line ends nowhere but at its newline.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff]")
+# What drives a terminal, turns text around or hides it, but for tabs. A line ends nowhere but at its newline.
+# Joiners stay, since scripts and emoji are written with them, and so does one selector of a variant: many in
+# a row spell out a text that nobody sees.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
+    r"|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
+)
 _MARKS = str.maketrans({"【": "〖", "】": "〗"})  # that only the browser's own displays may have
 
 
@@ -74,7 +79,8 @@ class Text:
 
 
 def clean_line(line: str) -> str:
-    r"""Return a line as it may be shown: without control characters, and with other brackets for 【 and 】.
+    r"""Return a line as it may be shown: without control characters and what nobody sees, and with other
+    brackets for 【 and 】.
 
     >>> clean_line("a\x1b[2J 【1†L1】")
     'a[2J 〖1†L1〗'
@@ -149,8 +155,7 @@ def safe_name(name: str) -> str:
     >>> safe_name("a\n【0†b】.txt")
     'a\\n〖0‡b〗.txt'
     """
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in well_formed(name))
-    plain = plain.translate(_MARKS).replace("†", "‡")
+    plain = one_line(well_formed(name)).translate(_MARKS).replace("†", "‡")
     if len(plain) <= MOST_NAME:
         return plain
     return plain[: MOST_NAME // 2] + "…" + plain[-(MOST_NAME // 2) :]

@@ -28,13 +28,28 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" + "s" * (number != 1)
 
 
+def one_line(text: str) -> str:
+    r"""Return a text on one line, escaped where it is not printable, or has selectors of variants, by which a
+    text can be written that nobody sees.
+
+    >>> one_line("a\n\x1b[2Jb")
+    'a\\n\\x1b[2Jb'
+    """
+    return "".join(
+        c
+        if c.isprintable() and not "\U000e0100" <= c <= "\U000e01ef"
+        else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
 def shown(name: str, n_chars: int = NAME_CHARS) -> str:
     r"""Return a name as a message shows it: on one line, escaped where it is not printable, and cut.
 
     >>> shown("a\n\x1b[2Jb"), shown("x" * 500, n_chars=3)
     ('a\\n\\x1b[2Jb', 'xxx… (500 characters)')
     """
-    begin = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[:n_chars])
+    begin = one_line(name[:n_chars])
     return begin if len(name) <= n_chars else f"{begin}… ({len(name):,} characters)"
 
 
