@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import struct
 import sys
 import time
@@ -88,7 +89,11 @@ if __name__ == "__main__":
         time.sleep(60)
     if "--broken" in sys.argv:
         sys.exit("no licence found")
+    if "--stubborn" in sys.argv:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "--port" in sys.argv:
         server.run("streamable-http", port=int(sys.argv[sys.argv.index("--port") + 1]))
     else:
         server.run()
+    if "--stubborn" in sys.argv:
+        time.sleep(600)  # in spite of the end of its input

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -179,22 +180,84 @@ def test_a_closed_server_is_gone_and_starts_again_with_a_call():
     assert called(server, "add", '{"a": 1}').result == "2"
     pid = pid_of(server)
     del server
-    import gc
-
     gc.collect()
     wait_until(lambda: not is_alive(pid), 20)
 
 
-def test_the_end_of_the_process_ends_its_servers(tmp_path):
-    code = (
-        "import ossnb, sys\nfrom ossnb.harmony.messages import ToolCall\n"
-        f"s = ossnb.mcp({COMMAND!r}, name='ex', timeout={START_S})\n"
-        "t = next(t for t in s.tools if t.name == 'ex_process')\n"
-        "print(t.bind(ToolCall.parse('functions.ex_process', '{}'))().text)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
+def test_a_closed_model_leaves_the_server_to_whoever_has_it(program):
+    pid = pid_of(program)
+    model = model_of_rounds(call_of("{}", "ex_process"), ANSWER)
+    assert model.generate("?", tools=[program], seed=1).steps[0].result == str(pid)
+    model.close()
+    assert pid_of(program) == pid, "another model may use it"
+
+
+def test_a_server_that_nobody_keeps_ends_though_its_model_and_reply_stay():
+    model = model_of_rounds(call_of("{}", "ex_process"), ANSWER)
+    reply = model.generate("?", tools=[ossnb.mcp(COMMAND, name="ex", timeout=START_S)], seed=1)
+    pid = int(reply.steps[0].result)
+    gc.collect()
+    wait_until(lambda: not is_alive(pid), 20)
+    assert reply.text == "Sunny."
+    assert model.source
+
+
+def test_a_server_lives_as_long_as_a_tool_or_a_chat_of_it():
+    server = ossnb.mcp(COMMAND, name="ex", timeout=START_S)
+    pid, tool = pid_of(server), server.tools[0]
+    chat = model_of_rounds(ANSWER).chat(tools=[server])
+    del server
+    gc.collect()
+    assert is_alive(pid)
+    del chat
+    gc.collect()
+    assert is_alive(pid), "a tool of it is kept"
+    assert tool.bind(ToolCall.parse("functions.ex_add", '{"a": 1}'))().text == "2"
+    del tool
+    gc.collect()
+    wait_until(lambda: not is_alive(pid), 20)
+
+
+START = (
+    "import ossnb, os, signal, sys, threading, time\nfrom ossnb.harmony.messages import ToolCall\n"
+    f"s = ossnb.mcp({COMMAND!r} + sys.argv[1:], name='ex', timeout={START_S})\n"
+    "def call(name, raw='{}'):\n"
+    "    tool = next(t for t in s.tools if t.name == f'ex_{name}')\n"
+    "    return tool.bind(ToolCall.parse(f'functions.ex_{name}', raw))().text\n"
+    "print(call('process'), flush=True)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("raise LookupError('no')", 1),
+        (
+            "wait = 'hang', '{\"seconds\": 99}'\n"
+            "threading.Thread(target=call, args=wait, daemon=True).start()\ntime.sleep(1)",
+            0,
+        ),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    ],
+    ids=["end", "exit", "error", "in a call", "SIGTERM", "SIGKILL"],
+)
+def test_the_end_of_the_process_ends_its_servers(end, code):
+    done = subprocess.run([sys.executable, "-c", START + end], capture_output=True, text=True, timeout=200)
+    assert done.returncode == code, done.stderr
     wait_until(lambda: not is_alive(int(done.stdout)), 20)
+
+
+def test_a_server_that_ignores_its_end_is_killed_at_the_end_of_the_process():
+    arguments = [sys.executable, "-c", START + "print(time.monotonic())", "--stubborn"]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=200)
+    ended = time.monotonic()
+    assert done.returncode == 0, done.stderr
+    pid, began = done.stdout.split()
+    assert not is_alive(int(pid)), "nothing is left behind"
+    assert ended - float(began) < 30
 
 
 def test_a_forked_child_has_a_server_of_its_own(program):
