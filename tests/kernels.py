@@ -37,10 +37,13 @@ class Ran:
         return [message["msg_type"] for _, message in self.messages]
 
     def shown(self):
-        """The outputs as a saved notebook has them: (data, metadata) by display id, in order."""
+        """The outputs as a saved notebook has them: (data, metadata) by display id, in order; views of
+        widgets, which have none, are left out."""
         outputs = {}
         for _, message in self.messages:
             content = message["content"]
+            if WIDGET in content.get("data", ()):
+                continue
             if message["msg_type"] == "display_data":
                 outputs[content["transient"]["display_id"]] = (content["data"], content["metadata"])
             elif message["msg_type"] == "update_display_data":

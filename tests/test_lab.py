@@ -574,6 +574,79 @@ def test_sliders_and_stop_are_heard_while_a_cell_runs(slow):
     assert slow.cell(3).inner_text().strip() == "heard"
 
 
+# ---- the user's word ---------------------------------------------------------------------------------------
+
+ASKS = [
+    "import ossnb\nfrom fakes import model_of_rounds\nfrom ossnb.views import approval\n"
+    "approval.SEEN_S = 200  # however busy the machine is\n"
+    "call = '<|channel|>analysis to=python code<|message|>{}<|call|>'.format\n"
+    "ossnb.set_default_model(model_of_rounds(call('x += 1\\nprint(\"<b>\", x)'), call('x = 100'),\n"
+    "                                        '<|channel|>final<|message|>Done.'))\n"
+    "x = 1",
+    "%%oss --tool python:here --seed 1\nGo.",
+]
+
+
+def test_a_call_runs_after_a_click_and_is_refused_by_a_key(lab):
+    with lab.open("asks", ASKS) as notebook:
+        notebook.run(0)
+        notebook.run(1, wait=False)
+        cell = notebook.cell(1)
+        button(cell, "Run").wait_for()
+        assert cell.locator("[role=group] pre").inner_text() == 'x += 1\nprint("<b>", x)'
+        button(cell, "Run").click()  # too early: it has only just come
+        notebook.page.wait_for_timeout(700)
+        for theme in ("Dark", "Light"):
+            notebook.theme(theme)
+            notebook.picture(f"approval_{theme.lower()}", cell)
+            contrast, where = cell.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
+            assert contrast > 3, (theme, where)
+            if axe := axe_script():
+                assert find_serious(notebook.page, axe, OUTPUTS)[0] == [], theme
+        button(cell, "Run").click()
+        live = cell.locator(".ossnb-view")
+        live.get_by_text("You said yes").first.wait_for()
+        button(cell, "Don't run").wait_for()
+        notebook.page.wait_for_timeout(700)
+        button(cell, "Don't run").focus()
+        notebook.page.keyboard.press("n")
+        notebook.wait_ran(1)
+        assert notebook.page.evaluate("() => document.activeElement.textContent") == (
+            "✗ You said no: it did not run"
+        )
+        assert notebook.kernel("print(x, [step.error for step in _oss.steps])") == (
+            "2 [None, 'the user declined this call']"
+        )
+        assert_harmless(notebook)
+        notebook.save()
+        notebook.shut_down()
+        notebook.load()
+        for words in ("You said yes: it ran", "You said no: it did not run"):
+            notebook.cell(1).locator("summary", has_text=words).wait_for()
+        assert notebook.errors == []
+
+
+def test_a_page_loaded_again_does_not_hang_the_kernel_that_asks(lab):
+    """The buttons are gone with the page that ran the cell; what it saved says what to do."""
+    with lab.open("asks_again", ASKS) as notebook:
+        notebook.run(0)
+        notebook.run(1, wait=False)
+        button(notebook.cell(1), "Run").wait_for()
+        notebook.save()
+        notebook.load()
+        notebook.cell(1).get_by_text("An interrupt of the kernel means no.").wait_for()
+        notebook.page.wait_for_function(CONNECTED)
+        notebook.command("notebook:interrupt-kernel")
+        notebook.wait_ready()
+        assert notebook.kernel("print(x, _oss.finish_reason, _oss.steps[0].error)") == (
+            "1 interrupted the user declined this call, by an interrupt, and it did not begin"
+        )
+
+
+CONNECTED = """() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.connectionStatus ===
+  'connected'"""
+
+
 # ---- answers in an Output ----------------------------------------------------------------------------------
 
 IN_WIDGET = [

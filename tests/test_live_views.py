@@ -197,8 +197,8 @@ class PageOfAView:
             widget, "send", lambda content, buffers=None: self.answers.append((content, buffers))
         )
 
-    def ask(self):
-        message = {"method": "custom", "content": {"type": "ask"}}
+    def ask(self, number="1"):
+        message = {"method": "custom", "content": {"type": "ask", "id": number}}
         self.widget.comm.handle_msg({"content": {"data": message}, "buffers": []})
 
 
@@ -248,6 +248,13 @@ def test_a_page_that_asks_gets_the_module_and_the_values_and_then_what_changes(v
     assert "module" not in content
 
 
+def test_a_question_that_is_put_again_is_answered_once(view, monkeypatch):
+    page = PageOfAView(view.widget, monkeypatch)
+    for number in ("1", "1", "2"):
+        page.ask(number)
+    assert len(page.answers) == 2, "one for each page"
+
+
 def test_bytes_travel_as_bytes(view, monkeypatch):
     live = ossnb.sliders("Hi", model=view.reply.origin.model, reply=view.reply).controls.view
     page = PageOfAView(live, monkeypatch)
@@ -265,7 +272,7 @@ def test_one_branch_at_a_time(view):
 
 
 def test_the_code_makes_text_nodes_and_fetches_nothing():
-    assert len(MODULES) == 6
+    assert len(MODULES) == 7
     for name in MODULES:
         code = re.sub(r"^\s*(//|/?\*).*$", "", module(name), flags=re.MULTILINE)
         for risky in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):

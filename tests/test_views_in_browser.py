@@ -19,7 +19,10 @@ import pytest
 import ossnb
 from fakes import random_model, scripted_model
 from lab import CHROMIUM, FLAGS, axe_script, find_serious, need_browser
+from ossnb.harmony.messages import ToolCall
 from ossnb.testing import write_random_checkpoint
+from ossnb.tools.approval import Asked
+from ossnb.views.approval import Approval
 from ossnb.views.live import module
 from ossnb.views.markup import marked, percent
 from ossnb.views.sliders import Sliders
@@ -397,3 +400,52 @@ def test_a_page_of_its_own_is_live_fetches_nothing_and_runs_nothing_else(tmp_pat
         page.locator("[role=group]").first.wait_for()
         assert told == []
         browser.close()
+
+
+# ---- the question whether a call may run -------------------------------------------------------------------
+
+
+def test_a_question_is_decided_by_its_keys_and_not_at_once(browse):
+    panel = Approval(Asked.about(ToolCall.parse("python", EVIL)))
+    seen = browse(
+        "approval",
+        panel.widget,
+        """
+      const code = el.querySelector("pre"), group = el.querySelector("[role=group]");
+      const [run, not] = el.querySelectorAll("button");
+      seen.begin = [group.getAttribute("aria-label"), run.textContent, not.textContent, code.textContent];
+      run.click(); run.focus(); key("y");
+      seen.early = sent.length;
+      const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+      await wait(700);
+      seen.told = el.querySelector("[role=status]").textContent;
+      for (const element of [run, not, code]) for (const name of ["y", "n", "Escape", "Enter", "x"]) {
+        element.focus(); key(name);
+      }
+      run.click(); not.click();
+      run.dispatchEvent(new KeyboardEvent("keydown", { key: "y", repeat: true, bubbles: true }));
+      run.dispatchEvent(new KeyboardEvent("keydown", { key: "y", ctrlKey: true, bubbles: true }));
+      seen.sent = sent.map(({ runs }) => runs);
+      run.focus();
+      values.words = "You said yes";
+      model.set("state", "runs");
+      run.click();
+      seen.late = sent.length;
+      seen.focus = document.activeElement.localName;
+      seen.folded = !el.querySelector("details").open;
+      await wait(200);
+      seen.end = [el.querySelector("summary").textContent, el.querySelector("[role=status]").textContent];
+      model.set("state", "typed");
+      seen.typed = el.querySelectorAll("pre, button, summary").length;
+    """,
+    )
+    assert seen["begin"] == ["Run this code?", "Run", "Don't run", EVIL]
+    assert seen["early"] == 0
+    assert seen["told"] == "A call waits for your word. Run this code?"
+    # Enter on a button is the button's own.
+    assert seen["sent"] == [True, False, False] * 2 + [True, False, False, True] + [True, False]
+    assert seen["late"] == len(seen["sent"])
+    assert (seen["focus"], seen["folded"]) == ("summary", True)
+    assert seen["end"] == ["You said yes", "You said yes"]
+    assert (seen["typed"], seen["hits"], seen["left"], seen["listeners"]) == (0, 0, 0, 0)
+    assert not {"script", "img", "svg", "a"} & set(seen["elements"])

@@ -34,7 +34,9 @@ from ..system.files import expand_user
 from ..system.notices import set_notice_display
 from ..system.progress import TerminalProgress, set_progress_factory, size_text
 from ..system.text import counted
+from ..tools.approval import set_page_asker
 from ..tools.named import tool_named
+from ..views.approval import ask_on_page
 from . import history, restore, verification
 from .commands import LINE_HELP, block_number, one_word, parse_load_line, restored_text, status_lines
 from .complete import make_matcher
@@ -462,6 +464,7 @@ def register(shell: InteractiveShell, resumes: bool = False) -> None:
     if has_front_end(shell):
         set_progress_factory(NotebookProgress)
         set_notice_display(show_notice)
+        set_page_asker(ask_on_page)
     last = _removed.pop("last", None)
     magics = last if last is not None and resumes and last.shell is shell else OssMagics(shell)
     shell.register_magics(magics)
@@ -480,6 +483,7 @@ def unregister(shell: InteractiveShell) -> None:
     shell.events.unregister("post_run_cell", magics.after_cell)
     set_progress_factory(TerminalProgress)
     set_notice_display(None)
+    set_page_asker(None)
     for kind in ("line", "cell"):
         del shell.magics_manager.magics[kind]["oss"]
     shell.input_transformers_cleanup.remove(as_cell_magic)

@@ -29,12 +29,19 @@ def summary(step: Step) -> str:
 
 
 def running(call: ToolCall) -> str:
-    """Return a call that has no result yet, in Markdown in which nothing is markup; code keeps its lines."""
+    """Return a call that has no result yet, in Markdown in which nothing is markup.
+
+    Code is folded, as it is in the step that follows; within it keeps its lines.
+    """
     if is_code(call):
+        line = shown(" ".join(call.raw.split()), N_SUMMARY)
         lines = "<br>".join(
             as_entities(line).replace("  ", "&nbsp; ") for line in code_of(call.raw).split("\n")
         )
-        return f"Runs <code>{lines}</code>"
+        summary = (
+            f'<summary style="cursor:pointer">{as_entities(f"{shown(call.name)} {line} · called")}</summary>'
+        )
+        return f'<details style="{QUIET}">{summary}<code>{lines}</code></details>'
     return f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..harmony.messages import ToolCall
 from ..system.arguments import integer
 from ..system.text import shown_value
-from .approval import Approve, check_approve, refusal
+from .approval import Approve, InterruptedQuestion, check_approve, refusal
 from .outcome import MOST_CHARS, as_result, cut
 from .signature import BadArguments
 from .step import Step
@@ -98,6 +98,7 @@ class Calls:
             result = self._try(name, call, is_over, most_chars)
         except (KeyboardInterrupt, Stopped) as stop:
             why = "the user stopped this call; a function that was running is left behind in its thread"
+            why = str(stop) if isinstance(stop, InterruptedQuestion) else why
             step = Step(call, _told(why), time.monotonic() - began, why, note)
             raise StepStopped(step, is_interrupt=isinstance(stop, KeyboardInterrupt)) from None
         step = Step(
@@ -121,7 +122,7 @@ class Calls:
             self._check_circle(name, call)
             bound = tool.bind(replace(call, name=name))
             approve: Approve | None = toolkit.approve or ("ask" if tool.asks else None)
-            if (why := refusal(approve, call)) is not None:
+            if (why := refusal(approve, call, is_over)) is not None:
                 raise _Refused(why)
             work = (Here if tool.runs_here else Work)(bound, name, lambda value: as_result(value, most_chars))
             result: Result = work.wait(toolkit.timeout, is_over)

@@ -29,6 +29,7 @@ class LiveView(anywidget.AnyWidget):
 
     def __init__(self, **values: Any) -> None:
         self._carries_all = self._is_seen = False
+        self._answered: set[str] = set()  # pages put a question again
         super().__init__(**values)
         self.on_msg(self._answer)
         self.observe(lambda change: self._tell([change["name"]]), self._asked())
@@ -49,8 +50,9 @@ class LiveView(anywidget.AnyWidget):
         return list(self.traits(asked=True))
 
     def _answer(self, widget: Any, content: Any, buffers: Any) -> None:
-        if content.get("type") == "ask":
+        if content.get("type") == "ask" and (number := str(content.get("id"))) not in self._answered:
             self._is_seen = True
+            self._answered.add(number)
             self._tell(self._asked(), module=module(self.script))
 
     def _tell(self, names: list[str], **more: str) -> None:
@@ -124,6 +126,18 @@ class AnswersView(LiveView):
 
     label = t.Unicode().tag(sync=True)
     answers: t.List[Any] = t.List().tag(sync=True, asked=True)
+
+
+class ApprovalView(LiveView):
+    """A question with two buttons; once it is decided, `words` say how."""
+
+    script = "approval"
+
+    question = t.Unicode().tag(sync=True)
+    text = t.Unicode().tag(sync=True)
+    is_code = t.Bool().tag(sync=True)
+    state = t.Unicode("open").tag(sync=True)  # or how it ended; nothing is shown of a "typed" one
+    words = t.Unicode().tag(sync=True)
 
 
 class DistributionView(LiveView):

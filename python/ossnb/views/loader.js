@@ -48,9 +48,14 @@ function overlaid(model) {
   };
 }
 
+const FIRST_MS = 250;
+
 /** @param {{model: Model, el: HTMLElement}} view */
 async function render({ model, el }) {
   const seen = overlaid(model);
+  const id = String(Math.random()); // of the question
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let again;
   /** @type {(answer: Answer, buffers: DataView[]) => void} */
   let hear = () => {};
   const source = await new Promise((resolve) => {
@@ -60,8 +65,15 @@ async function render({ model, el }) {
       if (answer.module !== undefined) resolve(answer.module);
     };
     model.on("msg:custom", hear);
-    model.send({ type: "ask" });
+    // JupyterLab needs a moment until its messages reach a kernel that runs a cell. So the question is put again,
+    // after longer and longer times; the kernel answers it once.
+    const ask = (/** @type {number} */ ms) => {
+      model.send({ type: "ask", id });
+      again = setTimeout(() => el.isConnected && ask(2 * ms), ms);
+    };
+    ask(FIRST_MS);
   });
+  clearTimeout(again);
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const { default: view } = await import(address);
   URL.revokeObjectURL(address);
