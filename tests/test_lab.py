@@ -24,8 +24,9 @@ PANELS = [
     "reply.logit_lens()[:16]",
     f"ossnb.compare([reply, *(model.generate({PROMPT!r}, seed=seed) for seed in (1, 2))])",
     "scrubber = model.generate('What is 17 + 25?', temperature=0).answers_after()\nscrubber",
+    "sources = reply.sources()\nsources",
 ]
-INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS, COMPARE, ANSWERS = range(1, 8)
+INSPECT, EXPERTS, SLIDERS, ATTENTION, LENS, COMPARE, ANSWERS, LOOKED = range(1, 9)
 
 EVIL = (
     "<script>window.hits=1</script><img src=x onerror='window.hits=1'><svg onload='window.hits=1'></svg> "
@@ -106,7 +107,7 @@ def panels(lab):
 
 
 def wait_for_panels(notebook):
-    for index in (INSPECT, EXPERTS, ATTENTION, COMPARE):
+    for index in (INSPECT, EXPERTS, ATTENTION, COMPARE, LOOKED):
         notebook.cell(index).locator("[role=group]").first.wait_for()
     button(notebook.cell(SLIDERS), "Generate").wait_for()
 
@@ -176,6 +177,7 @@ def test_the_heat_map_is_of_the_selected_token(panels):
         "logit_lens": LENS,
         "compare": COMPARE,
         "answers": ANSWERS,
+        "sources": LOOKED,
     }
     for name, index in named.items():
         panels.picture(name, panels.cell(index))
@@ -200,6 +202,34 @@ def test_a_scrubber_goes_over_the_thought_by_keys_and_by_clicks(panels):
     wait_facts(panels, ANSWERS, f"stopped after {n} token")
     assert shown.text_content() == text
     assert (("another answer (") in cell.locator("[aria-live]").text_content()) is not own
+
+
+def test_the_sources_of_a_token_in_a_head_are_those_of_python(panels):
+    """Nothing is chosen at first; then a token by keys, a layer and a head."""
+    cell = panels.cell(LOOKED)
+    ask = "print([round(float(x), 6) for x in {}])"
+    assert_shares(cell, ast.literal_eval(panels.kernel(ask.format("sources.shares"))))
+    strip = cell.get_by_role("group", name="tokens of the answer")
+    strip.focus()
+    for _ in range(3):
+        panels.page.keyboard.press("ArrowRight")
+    wait_facts(panels, LOOKED, "token 3 ")
+    assert_shares(cell, ast.literal_eval(panels.kernel(ask.format("sources.by_token[3]"))))
+    cell.get_by_label("layer").select_option("2")
+    cell.get_by_label("head").select_option("5")
+    head = "reply.attention(layer=2, head=5).weights[3]"
+    one = f"[{head}[p.start:p.stop].sum() for p in sources.parts]"
+    assert_shares(cell, ast.literal_eval(panels.kernel(ask.format(one))))
+    button(cell, "Whole answer").click()
+    wait_facts(panels, LOOKED, "the whole answer looked")
+    assert_shares(cell, ast.literal_eval(panels.kernel(ask.format("sources.by_head[2, 5]"))))
+
+
+def assert_shares(cell, shares):
+    texts = cell.locator(".ossnb-view .ossnb-number").all_inner_texts()[:-1]
+    assert [float(text.strip("<%").rstrip(" %")) / 100 for text in texts] == pytest.approx(
+        shares, rel=0.01, abs=2e-5
+    )
 
 
 # ---- the sliders -------------------------------------------------------------------------------------------
@@ -370,12 +400,12 @@ def test_a_page_without_a_kernel_has_every_picture(lab):
         notebook.run_all()
         wait_for_panels(notebook)
         # A live view stands in for its picture; the lens has a picture alone.
-        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block", "none", "none"]
+        assert notebook.page.evaluate(PICTURES) == ["none"] * 4 + ["block", "none", "none", "none"]
         assert "widgets" not in notebook.save().metadata
         notebook.shut_down()
         notebook.load()
         notebook.cell(LENS).locator("table").wait_for()
-        assert notebook.page.evaluate(PICTURES) == ["block"] * 7
+        assert notebook.page.evaluate(PICTURES) == ["block"] * 8
         assert notebook.cell(INSPECT).locator("span[title*=entropy]").count() > 5
         assert notebook.cell(EXPERTS).locator("svg rect title").count() > 5
         assert notebook.cell(SLIDERS).get_by_text("would now be unlikely").is_visible()
@@ -503,6 +533,43 @@ def test_citations_are_links_and_what_was_given_is_folded(lab):
         notebook.page.locator(".lm-TabBar-tabLabel", has_text="sky.md").wait_for()
 
 
+STEPS = [
+    "import ossnb\nfrom fakes import model_of_rounds\n"
+    "def get_weather(city: str):\n    'Tell the weather.'\n"
+    "    if city == 'Rome':\n        raise LookupError('the station is closed')\n"
+    "    return {'weather': 'sunny', 'degrees': 21}\n"
+    "call = ('<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>'\n"
+    '  \'{{"city": "{}"}}<|call|>\')\n'
+    "code = ('<|channel|>analysis to=python code<|message|>from PIL import Image, ImageDraw\\n'\n"
+    '    \'image = Image.new("RGB", (300, 90), "white")\\npen = ImageDraw.Draw(image)\\n\'\n'
+    "    'for n in range(10):\\n    pen.rectangle((30 * n, 85 - 8 * n, 30 * n + 20, 85), \"steelblue\")\\n'\n"
+    "    'print(f\"{21:>8} degrees\")\\nimage<|call|>')\n"
+    "ossnb.set_default_model(model_of_rounds(\n"
+    "    '<|channel|>analysis<|message|>I look.<|end|><|start|>assistant' + call.format('Paris'),\n"
+    "    call.format('Rome'), code, '<|channel|>final<|message|>It is **sunny** in Paris.'))",
+    "%%oss --tool get_weather,python:here --yes --seed 1\nWhat is the weather?",
+]
+
+
+def test_steps_can_be_read_folded_and_open_in_both_themes(lab):
+    with lab.open("steps", STEPS) as notebook:
+        notebook.run(0, 1)
+        cell = notebook.cell(1)
+        notebook.page.wait_for_timeout(500)
+        assert cell.locator("details > summary").count() == 4
+        assert cell.locator("details[open] img").is_visible()
+        notebook.picture("steps", cell)
+        cell.locator("details").evaluate_all("all => all.forEach(one => { one.open = true })")
+        for theme in ("Dark", "Light"):
+            notebook.theme(theme)
+            contrast, where = cell.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
+            assert contrast > 3, (theme, where)
+            notebook.picture(f"steps_{theme.lower()}", cell)
+        notebook.page.set_viewport_size({"width": NARROW, "height": 1000})
+        notebook.page.wait_for_timeout(500)
+        assert cell.evaluate(CUT) == []
+
+
 SOURCES = "() => jupyterapp.shell.currentWidget.content.widgets.map(w => w.model.sharedModel.getSource())"
 RAN = (
     "() => jupyterapp.shell.currentWidget.content.widgets.filter(w => w.model.executionCount !== null).length"
@@ -598,7 +665,7 @@ def test_a_call_runs_after_a_click_and_is_refused_by_a_key(lab):
         notebook.page.wait_for_timeout(700)
         for theme in ("Dark", "Light"):
             notebook.theme(theme)
-            notebook.picture(f"approval_{theme.lower()}", cell)
+            notebook.picture("approval" if theme == "Light" else "approval_dark", cell)
             contrast, where = cell.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
             assert contrast > 3, (theme, where)
             if axe := axe_script():

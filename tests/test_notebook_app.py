@@ -37,5 +37,5 @@ def test_keys_move_a_slider_in_command_mode(panels):
 
 
 def test_live_views_stand_in_for_their_pictures(panels):
-    assert panels.page.evaluate(PICTURES) == ["none"] * 4 + ["block", "none", "none"]
+    assert panels.page.evaluate(PICTURES) == ["none"] * 4 + ["block", "none", "none", "none"]
     assert panels.external == []

@@ -56,6 +56,30 @@ def test_shares_are_those_of_the_whole_matrices(reply, layers):
     )
 
 
+def test_the_live_view_has_every_token_in_every_head(model, reply, monkeypatch):
+    """Parts of one name are together there; a long answer has the means alone."""
+    sources = reply.sources([0, 2])
+    view, n_names = sources.widget, len(dict.fromkeys(part.name for part in sources.parts))
+    n = len(reply.tokens)
+    each = np.frombuffer(view.each, "<f4").reshape(2, 8, n, n_names)
+    shares = np.frombuffer(view.shares, "<f4").reshape(n, n_names)
+    np.testing.assert_allclose(each.mean(axis=(0, 1)), shares, atol=1e-6)
+    np.testing.assert_allclose(shares.mean(axis=0), [share for *_, share in sources.rows()], atol=1e-6)
+    question = next(part for part in sources.parts if part.name == "question")
+    weights = reply.attention(2, head=5).weights[:, question.start : question.stop].sum(axis=1)
+    np.testing.assert_allclose(each[1, 5, :, view.names.index("question")], weights, atol=1e-6)
+    assert view.layers == [0, 2]
+    assert [view.names[at] for at in (view.places[0], view.places[-1])] == [
+        "system message",
+        "begin of the answer",
+    ]
+    assert len(view.heat) == 4 * len(reply.prompt_tokens) == 4 * len(view.prompt)
+    monkeypatch.setattr(spreading, "MOST_EACH", 1000)
+    view = reply.sources([1]).widget
+    assert (view.layers, view.each) == ([], b"")
+    assert len(view.shares) == 4 * n * n_names
+
+
 def test_small_memory_takes_more_readings_and_gives_the_same(tmp_path, monkeypatch):
     """Sliding layers, several blocks of tokens, and parts that a window does not see."""
     shape = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 4, "sliding_window": 24}

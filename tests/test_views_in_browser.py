@@ -19,6 +19,7 @@ import pytest
 import ossnb
 from fakes import random_model, scripted_model
 from lab import CHROMIUM, FLAGS, axe_script, find_serious, need_browser
+from ossnb.engine import spread
 from ossnb.harmony.messages import ToolCall
 from ossnb.testing import write_random_checkpoint
 from ossnb.tools.approval import Asked
@@ -400,6 +401,34 @@ def test_a_page_of_its_own_is_live_fetches_nothing_and_runs_nothing_else(tmp_pat
         page.locator("[role=group]").first.wait_for()
         assert told == []
         browser.close()
+
+
+def test_sources_without_single_heads_go_from_token_to_token(browse, monkeypatch):
+    monkeypatch.setattr(spread, "MOST_EACH", 0)
+    model = ossnb.load("demo")
+    reply = model.generate(EVIL, seed=1, max_tokens=12)
+    sources = reply.sources()
+    seen = browse(
+        "sources",
+        sources.widget,
+        """
+      const facts = () => el.querySelector("[aria-live]").textContent;
+      seen.selects = el.querySelectorAll("select").length;
+      seen.whole = [facts(), el.querySelector("button").getAttribute("aria-pressed")];
+      el.querySelector("[aria-label^='tokens of the answer']").focus();
+      key("ArrowRight"); key("ArrowRight");
+      seen.one = [facts(), el.querySelector("button").getAttribute("aria-pressed")];
+      el.querySelector("button").click();
+      seen.again = facts();
+    """,
+    )
+    name, share = max(sources.rows(), key=lambda row: row[2])[::2]
+    assert seen["selects"] == 0
+    assert seen["whole"] == [f"the whole answer looked most at {name}: {percent(share)}", "true"]
+    assert seen["one"][0].startswith("token 2 ")
+    assert (seen["one"][1], seen["again"]) == ("false", seen["whole"][0])
+    assert (seen["hits"], seen["hidden"], seen["left"], seen["listeners"]) == (0, "none", 0, 0)
+    assert not {"script", "img", "svg", "a"} & set(seen["elements"])
 
 
 # ---- the question whether a call may run -------------------------------------------------------------------

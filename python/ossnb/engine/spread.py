@@ -18,6 +18,9 @@ from ..checkpoint.config import Config
 from .attention import Floats, Heads, one_head, rotation_angles
 
 MOST_BYTES = 512 << 20  # of keys and inputs that are kept in one reading
+MOST_EACH = (
+    16 << 20
+)  # bytes of the shares of each token in each head: 24 layers, 64 heads, 400 tokens, 6 spans
 MOST_WEIGHTS = 4 << 20  # of one head that are at hand at a time: 32 MB with what comes of them
 
 Blocks = Callable[[], Iterator[Mapping[str, NDArray[Any]]]]  # one reading, as Model.trace_blocks has it
@@ -28,12 +31,14 @@ class Spread:
     """Shares of attention. With the sinks' part, which no token gets, they add up to 1.
 
     `by_token` [T, K] is the mean of all heads, `by_head` [L, heads, K] the mean of all T tokens, and `heat`
-    [start] that of all for each single token before `start`.
+    [start] that of all for each single token before `start`. `each` [L, heads, T, K] is no mean; it has no
+    layers where it would take more than MOST_EACH bytes.
     """
 
     by_token: NDArray[np.float32]
     by_head: NDArray[np.float32]
     heat: NDArray[np.float32]
+    each: NDArray[np.float32]
 
 
 def spread(
@@ -54,6 +59,8 @@ def spread(
     by_token = np.zeros((n_rows, len(bounds) - 1))
     by_head = np.zeros((len(layers), n_heads, len(bounds) - 1))
     heat = np.zeros(start)
+    n_bytes = 4 * len(layers) * n_heads * by_token.size
+    each = np.zeros((len(layers) if n_bytes <= MOST_EACH else 0, n_heads, *by_token.shape), np.float32)
     angles = rotation_angles(config, n)
     places = {layer: i for i, layer in enumerate(layers)}
     for group in _groups(config, layers, n, start):
@@ -70,12 +77,15 @@ def spread(
                 sums = _sums(weights, first, bounds)
                 by_token[rows] += sums
                 by_head[places[layer], head] += sums.sum(axis=0)
+                if len(each):
+                    each[places[layer], head, rows] = sums
                 heat[first:] += weights[:, : start - first].sum(axis=0)
     n_all = len(layers) * n_heads
     return Spread(
         (by_token / n_all).astype(np.float32),
         (by_head / n_rows).astype(np.float32),
         (heat / (n_all * n_rows)).astype(np.float32),
+        each,
     )
 
 

@@ -80,9 +80,9 @@ def summary(texts: Sequence[tuple[Inserted, int]], parts: Sequence[Part]) -> str
 
 def bundle(line: str, texts: Sequence[tuple[Inserted, int]], parts: Sequence[Part]) -> dict[str, str]:
     """Return what was given as an output: a folded line in a page, the line alone in plain text."""
-    block = f"{RUNNING_TEXT};margin:0.3em 0 0 1em"
+    block = f"{RUNNING_TEXT};margin:0.3em 0 0 1em;font-family:var(--jp-code-font-family,monospace)"
     shown_texts = [
-        f"<div>{html.escape(one.name)} · {counted(n, 'token')}</div>"
+        f'<div style="margin:0.5em 0 0 1em">{html.escape(one.name)} · {counted(n, "token")}</div>'
         f'<pre dir="auto" style="{block}">{html.escape(_cut(one.text))}</pre>'
         for one, n in texts
     ]

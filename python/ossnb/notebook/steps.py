@@ -51,13 +51,12 @@ def bundle(step: Step) -> dict[str, str]:
     call = code_of(step.call.raw) if is_code(step.call) else step.call.raw
     parts = [call, step.result, *([f"note: {step.note}"] if step.note else [])]
     block = f"{RUNNING_TEXT};margin:0.3em 0 0 1em"
-    fonts = [
-        f"{block};font-family:var(--jp-code-font-family,monospace)" if is_code(step.call) else block,
-        block,
-    ]
+    # What code prints stands in columns, too. A line at its side parts a result from the call.
+    font = f"{block};font-family:var(--jp-code-font-family,monospace)" if is_code(step.call) else block
+    result = f"{font};border-left:2px solid rgba(128,128,128,0.5);padding-left:0.6em"
     texts = [
         f'<pre dir="auto" style="{style}">{html.escape(part)}</pre>'
-        for part, style in zip(parts, [*fonts, block], strict=False)
+        for part, style in zip(parts, [font, result, block], strict=False)
     ]
     texts[2:2] = [_picture(data) for data in step.pictures]
     opened = " open" if step.pictures else ""  # a picture is there to be seen

@@ -128,6 +128,31 @@ class AnswersView(LiveView):
     answers: t.List[Any] = t.List().tag(sync=True, asked=True)
 
 
+class SourcesView(LiveView):
+    """The shares of attention of an answer's T tokens for the N names of its prompt's parts.
+
+    Bytes are float32: `shares` [T, N] is the mean of all layers and heads, `each` [layers, n_heads, T, N] is
+    none; `layers` is empty where `each` would be too large. `heat` is the mean for each token of `prompt`;
+    `places` says which name it has.
+    """
+
+    script = "sources"
+
+    label = t.Unicode().tag(sync=True)
+    caveat = t.Unicode().tag(sync=True)
+    prompt = t.List(t.Unicode()).tag(sync=True, asked=True)
+    prompt_special = t.List(t.Int()).tag(sync=True, asked=True)
+    n_before = t.Int(0).tag(sync=True)  # tokens of the prompt before these
+    places = t.List(t.Int()).tag(sync=True, asked=True)
+    heat = t.Bytes().tag(sync=True, asked=True)
+    names = t.List(t.Unicode()).tag(sync=True)
+    sizes = t.List(t.Int()).tag(sync=True)  # in tokens
+    layers = t.List(t.Int()).tag(sync=True)
+    n_heads = t.Int().tag(sync=True)
+    shares = t.Bytes().tag(sync=True, asked=True)
+    each = t.Bytes().tag(sync=True, asked=True)
+
+
 class ApprovalView(LiveView):
     """A question with two buttons; once it is decided, `words` say how."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
@@ -15,10 +16,10 @@ from ..generation.record import Reply
 from ..harmony.parts import Part, parts_of
 from ..system.arguments import integer
 from ..system.text import counted, shown, shown_value
-from .drawing import SHARE, BarRow, bar_table, legend, note, ramp, scale_labels
+from .drawing import SHARE, BarRow, bar_table, legend, note, ramp, scale_labels, scrolling
 from .markup import Html, marked, percent
 from .panel import Panel
-from .strip import MAX_TOKENS, token_strip
+from .strip import MAX_TOKENS, token_strip, token_traits
 
 OWN = "the answer itself"
 SINK = "no token (sinks)"
@@ -39,17 +40,22 @@ class Sources(Panel):
     `parts` are K spans of the prompt's tokens, and at last the answer itself. `shares` [K] is the mean over
     all tokens, layers and heads, `by_token` [T, K] that over layers and heads, and `by_head` [L, heads, K]
     that over the T tokens of the reply; `layers` [L] names the layers. `heat` has the mean for each token of
-    the prompt. What is missing to 1 went to the heads' sinks. All are float32.
+    the prompt. What is missing to 1 went to the heads' sinks. All are float32. The live view shows the shares
+    for all of the answer or a token of it, in all layers and heads or in one.
     """
 
     title = "What the answer looked at"
 
-    def __init__(self, tokens: list[int], parts: list[Part], layers: list[int], found: Spread) -> None:
+    def __init__(
+        self, tokens: list[int], answer: list[int], parts: list[Part], layers: list[int], found: Spread
+    ) -> None:
         super().__init__()
         self.tokens = tokens  # of the prompt
+        self.answer = answer
         self.parts = parts
         self.layers = np.asarray(layers, np.int32)
         self.by_token, self.by_head, self.heat = found.by_token, found.by_head, found.heat
+        self._each = found.each
 
     @classmethod
     def read(
@@ -74,10 +80,9 @@ class Sources(Panel):
                 len(prompt),
                 bounds,
             )
-            arrays = {"by_token": found.by_token, "by_head": found.by_head, "heat": found.heat}
-            kept = model.kept.put(key, arrays)
+            kept = model.kept.put(key, {field.name: getattr(found, field.name) for field in fields(found)})
         parts = [*parts, Part(len(prompt), len(tokens), "text", OWN)]
-        return cls(prompt, parts, chosen, Spread(kept["by_token"], kept["by_head"], kept["heat"]))
+        return cls(prompt, list(reply.tokens), parts, chosen, Spread(**kept))
 
     @property
     def shares(self) -> NDArray[np.float32]:
@@ -105,9 +110,11 @@ class Sources(Panel):
 
     def rows(self) -> list[tuple[str, int, float]]:
         """List (name, number of tokens, share) in the order of the prompt, parts of one name together."""
-        names = dict.fromkeys(part.name for part in self.parts)
-        sizes = {name: sum(p.stop - p.start for p in self.parts if p.name == name) for name in names}
-        return [(name, sizes[name], self.share(name)) for name in names]
+        sizes = {name: sum(p.stop - p.start for p in self.parts if p.name == name) for name in self._names()}
+        return [(name, n, self.share(name)) for name, n in sizes.items()]
+
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(part.name for part in self.parts))
 
     def plain(self) -> str:
         """The shares as text."""
@@ -128,7 +135,7 @@ class Sources(Panel):
             for name, n, share in self.rows()
         ]
         bars.append(BarRow("", SINK, [(self.sinks, percent(self.sinks), SHARE)]))
-        table = bar_table(["of the attention", "for each of its tokens"], bars, ("tokens", "part"))
+        table = bar_table(["of the attention", "for each token"], bars, ("tokens", "part"))
         first = max(0, len(self.tokens) - MAX_TOKENS)
         heat = self.heat[first:]
         top = float(heat.max()) if len(heat) else 0.0
@@ -141,11 +148,50 @@ class Sources(Panel):
             hides_special=self.hides_special,
         )
         scale = ramp((SHARE, SHARE), *scale_labels(top))
-        lines = [note(self._head()), table, strip, legend(scale, "of the attention"), note(CAVEAT)]
+        lines = [
+            note(self._head()),
+            scrolling(table, "shares"),
+            strip,
+            legend(scale, "of the attention"),
+            note(CAVEAT),
+        ]
         if first:
             left = percent(self.heat[:first].sum())
             lines.insert(2, note(f"{first:,} tokens before these, with {left}, are not shown"))
         return Html.joined(lines)
+
+    def make_widget(self) -> Any:
+        """Make the live view."""
+        from .live import SourcesView
+
+        answer, first = token_traits(self.answer), max(0, len(self.tokens) - MAX_TOKENS)
+        prompt = token_traits(self.tokens[first:])
+        names, n_shown = self._names(), len(answer["tokens"])
+        place = {at: names.index(p.name) for p in self.parts for at in range(p.start, p.stop)}
+        return SourcesView(
+            twin=self._id,
+            label=self._head(),
+            caveat=CAVEAT,
+            **answer,
+            prompt=prompt["tokens"],
+            prompt_special=prompt["special"],
+            n_before=first,
+            places=[place.get(at, 0) for at in range(first, len(self.tokens))],
+            heat=self.heat[first:].astype("<f4").tobytes(),
+            names=[marked(name) for name in names],
+            sizes=[n for _, n, _ in self.rows()],
+            layers=self.layers.tolist() if len(self._each) else [],
+            n_heads=self._each.shape[1],
+            shares=self._by_name(self.by_token[:n_shown]),
+            each=self._by_name(self._each[:, :, :n_shown]),
+        )
+
+    def _by_name(self, shares: NDArray[np.float32]) -> bytes:
+        """Add up the shares [..., K] of parts of one name; float32 [..., names], row after row."""
+        found = [
+            shares[..., [part.name == name for part in self.parts]].sum(axis=-1) for name in self._names()
+        ]
+        return np.stack(found, axis=-1).astype("<f4").tobytes()
 
     def _head(self) -> str:
         n_heads = self.by_head.shape[1]
