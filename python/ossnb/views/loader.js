@@ -56,6 +56,7 @@ async function render({ model, el }) {
   const id = String(Math.random()); // of the question
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let again;
+  let wasThere = false;
   /** @type {(answer: Answer, buffers: DataView[]) => void} */
   let hear = () => {};
   const source = await new Promise((resolve) => {
@@ -69,7 +70,8 @@ async function render({ model, el }) {
     // after longer and longer times; the kernel answers it once.
     const ask = (/** @type {number} */ ms) => {
       model.send({ type: "ask", id });
-      again = setTimeout(() => el.isConnected && ask(2 * ms), ms);
+      wasThere ||= el.isConnected; // a busy page takes its time to place the view
+      again = setTimeout(() => (el.isConnected || !wasThere) && ask(2 * ms), ms);
     };
     ask(FIRST_MS);
   });
