@@ -81,6 +81,10 @@ two dos deux zwei
 three tres trois drei
 """.strip().splitlines()
 }
+SPOKEN = _words("""
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen twenty
+""")
 DAYS = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 MONTHS = _words("January February March April May June July August September October November December")
 

@@ -49,10 +49,56 @@ the country {x} has which [capital|capital city]
 [for|of|in] {x}, [name|tell me|what is] the capital [city|]
 [which|what] city is the capital of {x}
 {x}: [capital|the capital|name the capital|which capital]
+= the capital [of|in] [the country|] {x}
+= the city that [governs|runs|rules] {x}
+= {x}'s [seat of government|capital city name]
+= the [capital|capital city] [that|which] {x} has
+= the [capital|capital city] [belonging to|for] {x}
+! [name|write|say|find] [the capital|the capital city] [belonging to|of] {x}
+! [fill in|complete]: the capital of {x} is
+! [tell|remind] [me|us] what the capital of {x} is
+% [what|which] the capital of {x} [was|is] again
+% what [they|people|you] call the capital of {x}
+% [which|what] city is {x}'s capital
+{x} capital
+{x} capital city
+{x}'s capital
+{x}? capital?
+capital of {x}
+capital {x} [please|pls|now|what|is]
+capital of {x} is
+capital for {x}
+the capital in {x}
+the capital, {x}
+[country|land]: {x}. capital
+{x} - capital
+{x} = capital
+whats the capital of {x}
+wats the capital of {x}
+what capital [of|is in|is of] {x}
+what is capital of {x}
+what city is the capital of {x}
+what's {x}'s capital
+what's the name of {x}'s capital
+what are capital of {x}
+which city [is|becomes|serves as|acts as|works as] the capital [of|for|in] {x}
+in {x}, [which|what] city is the capital
+in {x}, the capital is [what|called|which city|named]
+who knows the capital of {x}
+do you know {x}? what is its capital
+[tell me|say|name] its capital: {x}
+i [was|have been] in {x} but [forgot|do not know|missed] its capital
+my [friend|aunt|uncle|teacher] [comes from|lives in] {x}. [what is|tell me] [its|the] capital
+my [friend|son|sister|teacher] says [he|she] [was|is] in the capital of {x}. [which|what] city is that
+[we|i] [talk|read|learned] about {x} [today|]. [what is|name|which city is] [its|the] capital
+[they|people] [in|of] {x} call which city their capital
+geography: [the|] capital of {x}
 ~ i am going to {x}, what is its capital called
 ~ for the country {x}, name the capital city
 ~ and the capital of {x} would be
 ~ which city has {x} as its capital
+~ i only know that {x} is a country, tell me its capital
+~ {x} has a capital city named how
 """,
     "country": """
 = the country [whose|with the] capital [is|] {y}
@@ -84,6 +130,32 @@ i am in {y}, the capital of [which|what] country
 [which|what] country [is that|does it belong to|has it]: the capital is {y}
 [the capital|a capital|the capital city] [is|named|called] {y}, [which|what] country is it
 {y}: [capital of which country|which country|capital of what|name the country]
+= the country [for|to|of] the capital {y}
+= the country {y} [governs|belongs to as its capital]
+= the country [where|in which] {y} is the capital
+! [find|say|write] the country [whose|with the] capital [is|] {y}
+% what country {y} is the capital of
+{y}: which country's capital
+{y}, whose capital
+{y} is the capital city of
+{y} capital of
+{y} capital of what [country|]
+{y} capital of which country
+{y} is capital of [what|which country|where]
+{y} [governs|rules|runs] [what|which] country
+what country [has|uses] the capital [city|] {y}
+what is {y} the capital of
+what's {y} the capital of
+whats {y} capital of
+whose capital city is {y}
+which country do you [think of|mean] [if|when] the capital is {y}
+which [one|] country has {y} for a capital
+where is {y} the capital
+my [friend|aunt|teacher] [lives|is|was] in the capital {y}. [which|what] country is that
+for which country is {y} the capital
+of [what|which] is {y} the capital [city|]
+the country of the capital {y}
+the capital {y}, what country
 ~ the capital is called {y}: what country is that
 ~ for which country is {y} the capital city
 ~ {y}: the capital of which country
@@ -123,9 +195,148 @@ what is the contrary of {x}
 [i|we] [want|need] the opposite [of|for] {x}
 {x}: [opposite|the opposite|what is the opposite|which word is the opposite]
 [which|what] [is|word is] the opposite of {x}
+= the exact opposite of {x}
+= the opposite [word|term|meaning] [of|for|to] {x}
+= {x}'s [opposite|antonym|counterpart]
+= the [opposite|antonym] to {x}
+= the [counterpart|counter word|opposite side] of {x}
+= the word [for|meaning] not {x}
+= what [people|you|we] [say|call it] [when|if] something is not {x}
+= [the|a] word [that|which] means the [opposite|reverse|contrary] of {x}
+= the [other|opposite] [end|side|extreme] of {x}
+! [find|give|write|say|think of] [the|an] [opposite|antonym] [of|for|to] {x}
+! [write|say|find] the [word|one word] that is opposite to {x}
+! [reverse|flip|invert] the [meaning|sense] of {x}
+! [replace|swap|exchange] {x} [with|by|for] its opposite
+! turn {x} into [the|its] opposite
+! [match|pair] {x} with its opposite
+! make the opposite of {x}
+! complete: the opposite of {x} is
+% what [the|] [antonym|contrary|reverse] of {x} is
+% how you call the opposite of {x}
+% what [you|we|people] call the opposite of {x}
+% what [people|you|we] say for the opposite of {x}
+% which word means the opposite of {x}
+% what means not {x}
+{x}: antonym
+{x} antonym
+{x} opposite
+{x} opposite word
+{x} opposite is
+{x}'s opposite
+{x} <-> [?|what|]
+{x} is to what as the opposite
+{x} [versus|vs|against] [which word|what word|which]
+{x}? [opposite|the opposite|antonym]
+{x}? and the opposite
+{x} contrary
+{x} reverse
+{x} [reversed|turned around|flipped] in meaning
+not {x}, but
+not {x}, so
+not {x} means
+not {x}, then [what|it is|it must be]
+if not {x}, then [what|which]
+if something is not {x}, [it is|what is it|then what]
+if i am not {x}, i am [what|]
+if it [is|was] the opposite of {x}, [what is it|it is]
+the opposite from {x}
+the opposite for {x}
+the opposite to {x} is
+the reverse of {x}
+the reverse of {x} is [what|which word|]
+the contrary of {x} [is|]
+the contrary to {x}
+the antonym of {x} is [what|]
+the antonym [for|to] {x}
+the other way round from {x}
+the [other|opposite] side of {x}
+the [exact|complete|total|direct] opposite of {x} is [what|]
+opposite [for|to|word of|word for|from] {x}
+opposite {x}
+opposite meaning of {x}
+opposites: {x} and
+opposites: {x} and [what|...|which]
+opposite pair: {x} and
+antonyms: {x} and
+antonym to {x}
+antonym for {x} [please|now|is|]
+reverse of {x}
+contrary of {x}
+whats the opposite of {x}
+wats the opposite of {x}
+what's the oposite of {x}
+what's the opposite word [of|for] {x}
+what opposite [of|has|is to] {x}
+what is opposite of {x}
+what is the opposite [for|to|from] {x}
+what is the opposite word [of|for|to] {x}
+what is the opposite if you say {x}
+what is the antonym [for|to] {x}
+what is not {x}
+what is not {x} called
+what is the reverse of {x}
+what would be the [opposite|reverse|contrary|antonym] of {x}
+what do you call the [opposite|reverse|contrary] of {x}
+what do you call [it when it is|something that is|someone who is] not {x}
+what do [we|people|they] [say|call it] when it is not {x}
+what do i say [if something|when something|for something that] is not {x}
+what word is the [antonym|contrary|reverse] of {x}
+what word [stands|is] against {x}
+what word means not {x}
+what goes with {x} as [its|the] opposite
+what stands opposite [to|] {x}
+what has {x} as its opposite
+what's not {x}
+what's the other side of {x}
+which is the opposite of {x}
+which word [stands against|contrasts with|goes against] {x}
+which word [do|would|should] [i|you|we] [use|say|write] for the opposite of {x}
+which word has the opposite meaning [of|to] {x}
+which word [says|expresses] the [contrary|reverse|opposite] of {x}
+how do you [say|call|name] the opposite of {x}
+how do [you|we] call something that is not {x}
+how is the opposite of {x} called
+how would you say not {x} in one word
+do you know [the|an] [opposite|antonym] [of|for|to] {x}
+does {x} have an opposite, and which
+is there [an opposite|a word for the opposite] of {x}
+can you give me an antonym [for|of] {x}
+can you [think of|find] the opposite [for|of] {x}
+[tell|give] me [something|a word|the word] opposite to {x}
+[tell|give] me the opposite: {x}
+[say|write] the opposite: {x}
+[give|name|say] an opposite: {x}
+now the opposite: {x}
+the word [is|was] {x}. [what is|give me|say|now] the opposite
+[my word|the word|i say|you hear|first word]: {x}. [opposite|the opposite|what is the opposite]
+i say {x}, you say [the opposite|]
+i say {x}, [what is|what would be] the opposite
+my [friend|teacher|son|sister|book] [says|said|wrote|has] {x}, [what is|what's|i need|tell me] the opposite
+my [kid|son|daughter|teacher] [asks|wants|needs] the [opposite|antonym] of {x}
+[he|she|it|this] is {x}, [the other is|that is|i am] the opposite. [what|which word] is [that|it]
+[she|he] is {x} and [he|she] is the opposite. [what|which word] is that
+i [mean|want|need|look for] the [word|opposite], not {x} but the other
+i need [a|one|the] word [with|of] the opposite meaning: {x}
+we play opposites. {x}
+we play opposites: {x}
+[game|let's play] opposites: {x}
+in [school|class] we learn opposites. [what is|what's] the opposite of {x}
+[english|vocabulary] exercise: opposite of {x}
+fill in: {x} is the opposite of
+fill in: the opposite of {x} is
+{x} and [what|which word] are opposites
+{x} is the opposite of
+{x} is the opposite of [what|which word]
+{x} [is|means] the contrary of [what|which word]
+{x}, the opposite is
+{x} - opposite
+{x} / opposite
 ~ if something is not {x}, it is the opposite: what
 ~ i need a word that is the opposite of {x}
 ~ {x}: name the opposite word
+~ my teacher said {x}, so i should write the opposite
+~ {x} is the word, its antonym please
 """,
     "baby": """
 = the [name|word|term] for [a|the] [baby|young|little] {x}
@@ -155,6 +366,28 @@ what [is|do you call] a young {x} [called|]
 a {x} has a [baby|child], [what is it called|what is its name]
 {x}: [name of the baby|the baby|what is the baby called|name the baby]
 [the|a] [young|baby|little] {x} is called [what|how]
+= the young of [a|the] {x}
+! say what a baby {x} is called
+% the [name|word] for [a|the] baby {x}
+{x} baby is called
+{x}'s baby
+baby of [a|the] {x}
+young {x}
+young {x} name
+young of [a|the] {x}
+whats a baby {x} called
+what's a [baby|young|little] {x} called
+what's the baby of a {x}
+what is [the|a] baby of [a|the] {x} called
+what is the [young|little] one of a {x}
+what do you call a {x} baby
+what do you call the [young|child|little one] of a {x}
+what do people call a [little|young|newborn] {x}
+how do [people|we] call a [little|young|baby] {x}
+how is the [baby|young|child] of a {x} called
+the {x} has a baby, it is called
+my {x} had babies. what are they called
+my [son|daughter] saw a baby {x}. what is it called
 ~ when a {x} is a baby, what is its name
 ~ i saw a baby {x}, what do people call it
 ~ the baby of the {x}: what is it called
@@ -185,6 +418,24 @@ what is the [sound|noise] of [a|the] {x}
 [i|we] [hear|have] a {x}, [what sound is it|what does it say|which sound does it make]
 {x}: [sound|which sound|what sound|the sound]
 [the|a] {x} [says|makes] [what|which sound]
+! say what [a|the] {x} says
+% [which|what] noise the {x} makes
+{x} says
+{x} says what
+{x} sounds like
+a {x} goes
+whats the sound of a {x}
+what noise [do|does] {x}s make
+what sound do {x}s make
+what sound [comes from|would come from] a {x}
+what's the noise of a {x}
+how do {x}s [sound|go]
+how does [a|the] {x} call
+which noise comes from a {x}
+the {x} says
+the noise of a {x}
+the cry of a {x}
+my [son|daughter] asks what a {x} says
 ~ when a {x} makes a sound, what is it
 ~ the sound that a {x} makes
 """,
@@ -212,6 +463,23 @@ which [color|colour] is [the|a|] {x}
 {x}: [color|which color|what color|the color]
 [the|a] {x} is [which|what] color
 [tell me|name|say] the color of [a|the|] {x}
+= {x}'s [color|colour]
+% what [color|colour] {x} [is|has]
+{x} is [what|which] [color|colour]
+{x} is what [color|colour]
+{x} [color|colour]
+[color|colour] {x}
+[color|colour] of a {x}
+[color|colour]: {x}
+whats the [color|colour] of {x}
+what's the [color|colour] of [a|the|] {x}
+what [color|colour] is {x}
+what [color|colour] are [they|these]: {x}
+what [color|colour] has [a|the|] {x}
+which [color|colour] has [a|the|] {x}
+how is [a|the|] {x} [colored|coloured]
+what is the usual [color|colour] of {x}
+my [kid|son|daughter] [draws|paints] [a|the|] {x}. [which|what] [color|colour] is [right|best|needed]
 ~ when i paint a {x}, which color do i need
 ~ the {x} has which color
 """,
@@ -252,9 +520,76 @@ translate [the word|] {q} [into|to] {l}
 {q}: [what is it|how is it called|translate it] in {l}
 [for|the word] {q}, [what is|tell me|give me] the {l} word
 [my friend|my teacher] speaks {l}, [how do i say|what is] {q}
+= the [word|term|expression] for {q} in {l}
+= the {l} [equivalent|version|form] of {q}
+= {q} [translated into|expressed in|written in] {l}
+= the {l} [word|] that means {q}
+! [give|write|tell] [me|us] {q} in {l}
+! [express|write] {q} in {l}
+! [find|look up] the {l} [word|translation] [for|of] {q}
+! put [the word|] {q} [into|in] {l}
+% what [they|people] call {q} in {l}
+% how [a|the] {l} [person|speaker] says {q}
+% how {q} is [said|called|written|translated] in {l}
+% what {q} [means|translates to] in {l}
+{q} in {l} [please|pls|is|means|now|is called]
+{q} - {l}
+{q} = {l}
+{q} to {l}
+{q} ({l})
+{q} {l} [word|translation]
+{q}? in {l}
+{l} {q}
+{l} for {q}
+{l} word {q}
+{l}, {q}
+{l} translation: {q}
+in {l}: {q}
+in {l} {q} is
+in {l}, [what is|how do you say|how to say|what's] {q}
+whats {q} in {l}
+what's the {l} [for|word for|translation of|version of] {q}
+what is {l} for {q}
+what is {q} [called|named] in {l}
+what do [they|people|you] [call|say for] {q} in {l}
+what does {q} [mean|become|translate to] in {l}
+what would {q} be in {l}
+what would [a|the] {l} [person|speaker|friend] [call|say for] {q}
+how [would|do|does|can] [a|the] {l} [person|speaker|child|teacher] say {q}
+how do [they|people|we] say {q} in {l}
+how you say {q} in {l}
+how say {q} in {l}
+how is {q} [said|called|written] in {l}
+how can i say {q} in {l}
+how does one say {q} in {l}
+how do you [call|write|translate] {q} in {l}
+say {q} in {l}
+say {q} [to me|for me|] in {l}
+the {l} name for {q}
+the word [is|was] {q}. [say it|translate it|now] in {l}
+my [word|english word] is {q}. [what is it|how is it] in {l}
+i [know|have] the word {q} in English, [but|and] [how is it|what is it] in {l}
+my [friend|teacher|neighbor|grandma] [is|speaks] {l}. how [do i|does she|would he] say {q}
+i [go|travel|fly|move] [there|abroad] and need {l}. what is {q}
+i [learn|study|practice|am learning] {l}. [what is|how do i say|tell me] {q}
+we learn {l} [at school|]. [the word is|what is|how is] {q}
+can you say {q} in {l}
+could you [please|] [tell me|say] {q} in {l}
+do you know {q} in {l}
+[English|english] {q}, {l} [what|]
+how [would|will|might] {p} say {q}
+what [would|might] {p} call {q}
+how would {p} [write|name] {q}
+i talk to {p}. how do i say {q}
+what do i say to {p} for {q}
+{p} would say what for {q}
+% how {p} would say {q}
+% what {p} would call {q}
 ~ i am learning {l}, how do i say {q}
 ~ in {l}, {q} is called what
 ~ the word {q}: what is it in {l}
+~ if {p} came by, how would i say {q}
+~ {q} should be written in {l}, how
 """,
     "next": """
 = the {k} [after|following|that follows|right after|directly after] {x}
@@ -276,8 +611,47 @@ what [comes|is] after {x}
 [what is|what's|tell me|name] the [next|] {k} after {x}
 the {k} after {x}
 what {k} comes next after {x}
+= [what|the {k} that] [comes|is] after {x}
+= the {k} [which|that] comes [right|just|directly] after {x}
+= the following {k} after {x}
+! say [which|what] {k} [is|comes] after {x}
+% which {k} comes [right|just|directly] after {x}
+% what {k} [follows|is after] {x}
+% what follows {x}
+{x} and then
+{x}, next [one|{k}|]
+{x} + 1 {k}
+{x}? and then
+{x}, what comes next
+{x} then
+{x}, what's next
+after {x}
+after {x} is
+after {x} what [comes|is|{k}]
+after {x} we [have|get]
+[what|which {k}] is after {x}
+what's after {x}
+whats after {x}
+what follows {x}
+what follows after {x}
+what is next after {x}
+what {k} [follows|is after|follows after] {x}
+whats the {k} after {x}
+which {k} [will|would] come after {x}
+which {k} is it [one {k} after|after] {x}
+one {k} after {x}
+if it is {x} now, which {k} comes next
+if this is {x}, what is the next {k}
+we have {x}. [which|what] {k} [comes|is] next
+my test is [on|in] the {k} after {x}. which {k} is that
+the {k} that follows {x}
+the {k} right after {x}
+the next {k} after {x} is
+next {k}: {x}
+when {x} [is over|ends|is past], [what|which {k}] [comes|begins|starts]
 ~ {x} is over, which {k} is next
 ~ after {x} we have which {k}
+~ {x} has passed, what do we have now
 """,
     "before": """
 = the {k} [before|preceding|that precedes|right before|directly before|just before] {x}
@@ -298,30 +672,99 @@ what [comes|is] before {x}
 [what is|what's|tell me|name] the {k} before {x}
 the {k} before {x}
 what {k} comes right before {x}
+= [what|the {k} that] [comes|is] before {x}
+= the {k} [which|that] comes [right|just|directly] before {x}
+= the {k} prior to {x}
+! say [which|what] {k} [is|comes] before {x}
+% which {k} comes [right|just|directly] before {x}
+% what {k} [precedes|is before] {x}
+% what precedes {x}
+{x}, previous [one|{k}|]
+{x} - 1 {k}
+{x}, what came before
+{x}, what was before
+{x}? and before
+before {x}
+before {x} is
+before {x} what [comes|is|{k}]
+before {x} we [have|had|get]
+[what|which {k}] is before {x}
+what's before {x}
+whats before {x}
+what precedes {x}
+what came before {x}
+what was before {x}
+what {k} [precedes|is before|came before|was before] {x}
+whats the {k} before {x}
+which {k} [came|was] before {x}
+which {k} is it one {k} before {x}
+which {k} ends when {x} [begins|starts]
+one {k} before {x}
+if it is {x} now, which {k} was before
+if today is {x}, which {k} came before
+it is {x}. [which|what] {k} was before
+my test is [on|in] the {k} before {x}. which {k} is that
+the {k} that [precedes|is before|comes before] {x}
+the {k} right before {x}
+the previous {k} [to|of|before] {x}
+{x} [follows|comes after|is after] what [{k}|]
 ~ which {k} did we have before {x}
 ~ before {x} there is which {k}
+~ {x} starts, which {k} just ended
 """,
 }
 
 
+# Who speaks a language: "how would a Spaniard say dog".
+SPEAKERS = {
+    "Spanish": ("a Spaniard", "people in Spain", "a Spanish girl", "my friend in Madrid"),
+    "French": ("a Frenchman", "people in France", "a French girl", "my friend in Paris"),
+    "German": ("a German", "people in Germany", "a German boy", "my friend in Berlin"),
+}
+LANGUAGES = tuple(SPEAKERS)
+KINDS = (
+    "capital",
+    "capital",
+    "country",
+    "opposite",
+    "opposite",
+    "baby",
+    "sound",
+    "colour",
+    "translate",
+    "translate",
+    "next",
+    "before",
+)
+
+
+def speaker(rng: Random, language: str) -> str:
+    return rng.choice((*SPEAKERS.get(language, ()), f"a {language} speaker"))
+
+
 def facts(rng: Random, split: str) -> Answer:
-    kind = rng.choice(
-        (
-            "capital",
-            "capital",
-            "country",
-            "opposite",
-            "baby",
-            "sound",
-            "colour",
-            "translate",
-            "translate",
-            "next",
-            "before",
-        )
-    )
+    return fact(rng, split, rng.choice(KINDS))
+
+
+def items(kind: str) -> list[str]:
+    """What a kind of fact is asked about."""
+    tables = {
+        "capital": words.CAPITALS,
+        "country": words.CAPITALS,
+        "opposite": words.OPPOSITES,
+        "baby": words.BABY_ANIMALS,
+        "sound": words.SOUNDS,
+        "colour": words.COLOURS,
+        "translate": words.TRANSLATIONS,
+    }
+    return list(tables[kind]) if kind in tables else [*words.DAYS, *words.MONTHS]
+
+
+def fact(rng: Random, split: str, kind: str, item: str = "", language: str = "") -> Answer:
+    """One fact; about an item of its table, or about any."""
+    x = item or rng.choice(items(kind))
     if kind in ("capital", "country"):
-        x, y = rng.choice(list(words.CAPITALS.items()))
+        y = words.CAPITALS[x]
         text = wording(rng, FACTS[kind], split, x=x, y=y)
         if kind == "capital":
             finals, line, value = (
@@ -334,8 +777,8 @@ def facts(rng: Random, split: str) -> Answer:
             finals, line, value = [f"{y} is the capital of {x}."], f"{y} is the capital of {x}.", x
             steps = f"Question: a country.\nCapital: {y}.\nCountry: {x}."
     elif kind == "opposite":
-        x, y = rng.choice(list(words.OPPOSITES.items()))
-        if rng.random() < 0.5 and y not in words.OPPOSITES and y != "light":
+        y = words.OPPOSITES[x]
+        if not item and rng.random() < 0.5 and y not in words.OPPOSITES and y != "light":
             x, y = y, x
         q = rng.choice((x, x, f'"{x}"', f"'{x}'"))
         text = wording(rng, FACTS[kind], split, x=q)
@@ -343,7 +786,7 @@ def facts(rng: Random, split: str) -> Answer:
         steps = f"Question: an opposite.\nWord: {x}.\nOpposite: {y}."
     elif kind in ("baby", "sound", "colour"):
         table = {"baby": words.BABY_ANIMALS, "sound": words.SOUNDS, "colour": words.COLOURS}[kind]
-        x, y = rng.choice(list(table.items()))
+        y = table[x]
         text = wording(rng, FACTS[kind], split, x=x)
         an = "an" if y[0] in "aeiou" else "a"
         if kind == "baby":
@@ -355,17 +798,17 @@ def facts(rng: Random, split: str) -> Answer:
         line, value = f"{name[:1].upper() + name[1:]}, {x}: {y}.", y
         steps = f"Question: the {name}.\nWord: {x}.\nAnswer: {y}."
     elif kind == "translate":
-        x = rng.choice(list(words.TRANSLATIONS))
-        language = rng.choice(("Spanish", "French", "German"))
+        language = language or rng.choice(LANGUAGES)
         y = words.TRANSLATIONS[x][language]
         q = rng.choice((x, x, f'"{x}"', f"'{x}'"))
-        text = wording(rng, FACTS[kind], split, q=q, l=language)
+        text = wording(rng, FACTS[kind], split, q=q, l=language, p=speaker(rng, language))
         finals, line, value = [f'"{x}" is "{y}" in {language}.'], f"{x} in {language}: {y}.", y
         steps = f"Question: a translation.\nWord: {x}.\nLanguage: {language}.\nTranslation: {y}."
     else:
-        table, k = rng.choice(((words.DAYS, "day"), (words.MONTHS, "month")))
-        i = rng.randrange(len(table))
-        x, y = table[i], table[(i + (1 if kind == "next" else -1)) % len(table)]
+        if not item:
+            x = rng.choice(rng.choice((words.DAYS, words.MONTHS)))
+        table, k = (words.DAYS, "day") if x in words.DAYS else (words.MONTHS, "month")
+        y = table[(table.index(x) + (1 if kind == "next" else -1)) % len(table)]
         text = wording(rng, FACTS[kind].replace("[day|month]", k), split, x=x, k=k)
         where = "after" if kind == "next" else "before"
         finals, line, value = [f"{y} comes {where} {x}."], f"The {k} {where} {x}: {y}.", y

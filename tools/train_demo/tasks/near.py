@@ -58,7 +58,9 @@ def _fact(rng: Random, split: str) -> str:
             q, language = rng.choice([*known, *topics.OTHER_WORDS]), rng.choice(topics.OTHER_LANGUAGES)
         if rng.random() < 0.25:
             q = rng.choice(topics.PHRASES)
-        return wording(rng, block, split, q=rng.choice((q, f'"{q}"')), l=language)
+        return wording(
+            rng, block, split, q=rng.choice((q, f'"{q}"')), l=language, p=facts.speaker(rng, language)
+        )
     x = _new(
         rng,
         [
@@ -144,7 +146,7 @@ def _compare(rng: Random, split: str) -> str:
             topics.TOPICS,
         )
     )
-    a, b = rng.sample(pool, 2)
+    a, b = rng.sample([x for x in pool if x not in words.SPOKEN], 2)
     w = rng.choice(
         (
             "larger",
@@ -153,7 +155,6 @@ def _compare(rng: Random, split: str) -> str:
             "higher",
             "smaller",
             "lower",
-            "better",
             "older",
             "faster",
             "heavier",
@@ -161,7 +162,8 @@ def _compare(rng: Random, split: str) -> str:
             "taller",
         )
     )
-    return wording(rng, numbers.COMPARE, split, a=a, b=b, w=w)
+    block = numbers.COMPARE if rng.random() < 0.75 else numbers.IS_IT
+    return wording(rng, block, split, a=a, b=b, w=w, m=w, s=w.removesuffix("r") + "st", o=rng.choice("<>"))
 
 
 def long_product(rng: Random, split: str) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from random import Random
 
+import words
 from wording import wording
 
 from tasks.base import Answer
@@ -16,6 +17,13 @@ AT_ONCE = 99  # larger numbers are worked out, or declined at low effort
 def size(rng: Random) -> int:
     """Draw a number with one to three digits, three digits most often."""
     return rng.randint(0, rng.choice((9, 20, 99, 99, 999, 999, 999)))
+
+
+def spoken(rng: Random, *numbers: int) -> list[str]:
+    """Write numbers as they are asked for: small ones rarely as words."""
+    if rng.random() < 0.06:
+        return [words.SPOKEN[n] if n < len(words.SPOKEN) else str(n) for n in numbers]
+    return [str(n) for n in numbers]
 
 
 def digits(n: int) -> list[int]:
@@ -83,7 +91,7 @@ def long_division(a: int, b: int) -> tuple[str, str]:
 
 
 ADD = """
-= the [sum|total|result] [of|from adding] {a} [and|plus|+] {b}
+= the [sum|total] [of|from adding] {a} [and|plus|+] {b}
 = {a} [+|plus] {b}
 = [the sum|the total|what you get] when {b} is added to {a}
 = the number that is {b} [more|greater|larger] than {a}
@@ -142,8 +150,9 @@ i need [the sum of|to add] {a} and {b}
 def add(rng: Random, split: str, a: int | None = None, b: int | None = None) -> Answer:
     a, b = size(rng) if a is None else a, size(rng) if b is None else b
     short, full = columns_add(a, b)
+    x, y = spoken(rng, a, b)
     return Answer(
-        wording(rng, ADD, split, a=a, b=b),
+        wording(rng, ADD, split, a=x, b=y),
         said(rng, f"{a} + {b}", str(a + b)),
         f"Add {a} and {b}: {short}. So {a + b}.",
         f"I add {a} and {b} digit by digit.\n{full}\nThe sum is {a + b}.",
@@ -153,7 +162,7 @@ def add(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
 
 
 SUB = """
-= the [difference|result] [of|between] {a} and {b}
+= the difference [of|between] {a} and {b}
 = {a} [-|minus|less|take away] {b}
 = [what remains|what is left|the rest|the remainder] when {b} is [taken from|taken off|subtracted from|removed from] {a}
 = the number that is {b} [less|smaller] than {a}
@@ -169,14 +178,11 @@ from {a}, go down by {b}
 {b} [fewer|less] than {a} [is what|is how much|]
 {a} [-|minus] {b}, [what is it|how much|what does it make|result|go|your answer|what remains]
 if [you|i|we] [have|hold] {a} and [give|spend|lose|pay] {b}, how [many|much] [is left|remains|do i still have|do we have left|]
-by how much is {a} [more|larger|greater] than {b}
-how far is {a} [above|from] {b}
 minus: {a}, {b}
 subtract {b} out of {a}
 subtraction: {a} and {b}
 take the number {b} off {a}
 {a} with {b} taken away
-what must [i|you|we] add to {b} to [get|reach|make] {a}
 {a} - {b}
 {a} - {b} =
 {a}-{b}
@@ -197,11 +203,67 @@ what is {b} less than {a}
 [result|answer] of {a} - {b}
 how much [is left|remains] of {a} [after|when] {b} [is|are] [taken away|subtracted|removed]
 i need to subtract {b} from {a}
+= [the answer|the result|what remains] of {a} [minus|less|take away|-] {b}
+= {b} [off|taken off|taken away from] {a}
+= {a} [without|reduced by|lowered by|diminished by] {b}
+= what [i|you|we] [have|get] [left|] after [taking|subtracting|removing] {b} from {a}
+! [take|knock|cut|strike] {b} [off|off of|out of] {a}
+! [take|start with|begin at|start at] {a} and [go|count|move|step] [back|down] {b}
+! find the difference [between|of] {a} and {b}
+! deduct {b} [from|out of] {a}
+% how much {a} without {b} is
+% what [is left|remains|stays] [if|when] [you|i|we] take {b} [from|off|out of] {a}
+% what the difference between {a} and {b} is
+{a} minus {b} please
+{a} take {b}
+{a} take off {b}
+{a} subtract {b}
+{a}, minus {b}
+{b} from {a}
+{b} off {a}
+{b} out of {a} [leaves|leaves what|]
+{b} [taken|subtracted|deducted] from {a} [is|is what|leaves|]
+take {b} from {a}
+[so|and|ok|now] {a} minus {b}
+whats {a} minus {b}
+what's {a} less {b}
+how much is {a} [less|without|take away] {b}
+how much is left [if|when] [i|you|we] take {b} from {a}
+how [much|many] [is|are] {a} [without|less|minus] {b}
+what is left of {a} [without|after] {b}
+what's left if [i|you|we] take {b} [from|off|away from] {a}
+what [do i have|have i|is] left of {a} [if|when] {b} [are|is] gone
+[i have|you have|there are|we have] {a}, [i lose|{b} go away|minus|take away] {b}. [what is left|how much is left|how many are left]
+[i|we] had {a} and [used|lost|spent|gave away|paid] {b}. [how much|what] is left
+[i|she|he] [have|had] {a} euros and [pay|paid|spend|spent] {b}. how [much|many] [is left|are left]
+my [friend|son|teacher|book] [says|asks|wants]: {a} minus {b}. [what is it|what is the answer|how much]
+if {b} is taken [from|off|away from] {a}, what [is left|remains]
+from {a} [take|subtract|remove|deduct] {b}
+{a} - {b} [please|thanks|now|= what|= ?]
+can you do {a} minus {b}
+count back {b} from {a}
 ~ {b} is subtracted from {a}: what is the result now
 ~ my homework says {a} minus {b}, what should i write
 ~ take {a}, then subtract {b}: what is it now
 ~ which number is left when you take {b} away from {a}
 ~ i would like to see what {a} - {b} makes
+~ from {a} i strike {b}, what stays
+"""
+# Only where nothing is owed: what lies between.
+GAP = """
+= the distance [from|between] {a} [to|and] {b}
+% how much [more|larger|bigger] {a} is than {b}
+from {a} to {b}, how [much|far|many] is it down
+what is the gap between {a} and {b}
+how far apart are {a} and {b}
+how [much|many] more is {a} than {b}
+how much [smaller|less|lower] is {b} than {a}
+what is missing from {b} to {a}
+{b} plus what [is|makes|gives] {a}
+by how much is {a} [more|larger|greater] than {b}
+how far is {a} [above|from] {b}
+what must [i|you|we] add to {b} to [get|reach|make] {a}
+~ i own {a} and hand over {b}: how much stays with me
 """
 
 
@@ -218,8 +280,9 @@ def sub(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
         short, full = columns_sub(b, a)
         line = f"Subtract {b} from {a}: {a} is smaller, so negative. {short}. So {value}."
         steps = f"I subtract {b} from {a}. {a} is smaller, so the result is negative.\n{full}\nThe difference is {value}."
+    x, y = spoken(rng, a, b)
     return Answer(
-        wording(rng, SUB, split, a=a, b=b),
+        wording(rng, SUB + (GAP if a >= b else ""), split, a=x, b=y),
         said(rng, f"{a} - {b}", str(value)),
         line,
         steps,
@@ -272,8 +335,11 @@ multiply the [numbers|two numbers|values] {a} and {b}
 """
 
 
-def mul(rng: Random, split: str) -> Answer:
-    if rng.random() < 0.2:
+def mul(rng: Random, split: str, a: int | None = None, b: int | None = None) -> Answer:
+    given = a is not None and b is not None
+    if given:
+        pass
+    elif rng.random() < 0.2:
         a, b = rng.randint(10, 12), rng.randint(10, 12)
     else:
         a, b = size(rng), rng.choice((0, 1, *range(2, 10), *range(2, 10)))
@@ -285,7 +351,7 @@ def mul(rng: Random, split: str) -> Answer:
         short, full = columns_mul(a, b)
         line = f"Multiply {a} by {b}: {short}. So {value}."
         steps = f"I multiply {a} by {b} digit by digit.\n{full}\nThe product is {value}."
-    x, y = (b, a) if rng.random() < 0.4 else (a, b)
+    x, y = (b, a) if rng.random() < 0.4 and not given else (a, b)
     return Answer(
         wording(rng, MUL, split, a=x, b=y),
         said(rng, f"{x} * {y}", str(value)),
@@ -338,11 +404,12 @@ split {a} into {b} equal parts
 """
 
 
-def div(rng: Random, split: str) -> Answer:
-    b = rng.randint(2, 9)
-    a = rng.randint(1, 999 // b) * b if rng.random() < 0.6 else rng.randint(b, 999)
-    if rng.random() < 0.4:
-        a = rng.randint(1, 12) * b
+def div(rng: Random, split: str, a: int | None = None, b: int | None = None) -> Answer:
+    if a is None or b is None:
+        b = rng.randint(2, 9)
+        a = rng.randint(1, 999 // b) * b if rng.random() < 0.6 else rng.randint(b, 999)
+        if rng.random() < 0.4:
+            a = rng.randint(1, 12) * b
     q, r = divmod(a, b)
     value = f"{q} remainder {r}" if r else str(q)
     short, full = long_division(a, b)
@@ -373,57 +440,279 @@ def needs_effort(rng: Random, split: str) -> Answer:
 COMPARE = """
 = the {w} [number|one|value|] [of|between|out of|among] {a} [and|or] {b}
 = the {w} of {a} and {b}
+= the {s} [number|one|value|] [of|in|among|out of] {a} and {b}
+= the {s} of the two, {a} or {b}
+= the {w} [number|one|] of [this|the] [pair|two]: {a} and {b}
+= the number that is {m}, {a} or {b}
+= the {w} [one|number] when [you|i] compare {a} [with|and|to] {b}
 ! [compare|look at] {a} [and|with] {b} and [say|tell me|name] the {w} [one|number]
-! [choose|pick|select|take] the {w} [number|one|] from {a} and {b}
-! decide which is {w}, {a} or {b}
-% [which|which one|which number] is {w}, {a} or {b}
-% [whether|if] {a} or {b} is {w}
-% which of {a} and {b} is {w}
-{a} [vs|versus|against] {b}, [which|what] is {w}
-{a} [and|,] {b}. [which|what] [one|number|] is {w}
-who is {w}, {a} or {b}
-[out of|from] {a} and {b}, [which|what] [one|number|] is {w}
-[two numbers|numbers|we have]: {a} and {b}. [which|what] [one|number|of them|] is {w}
+! [choose|pick|select|take|circle|mark] the {w} [number|one|] from {a} and {b}
+! [choose|pick|circle|underline|point at] the {s} [number|one|]: {a} or {b}
+! decide which is {m}, {a} or {b}
+! say which [one|number|] is {m}: {a} or {b}
+! [find|give|write down] the {w} [number|one|] [of|in] [the pair|these two]: {a}, {b}
+! compare [the numbers|] {a} and {b}, [i want|i need|give me] the {w} one
+% [which|which one|which number] is {m}, {a} or {b}
+% [whether|if] {a} or {b} is {m}
+% which of {a} and {b} is {m}
+% which [of the two|of these|one] is the {w} [one|number], {a} or {b}
+% which is the {s}, {a} or {b}
+% what is {m}, {a} or {b}
+{a} [vs|versus|against|vs.] {b}, [which|what|which one] is {m}
+{a} [and|,] {b}. [which|what] [one|number|] is {m}
+{a} [and|or] {b}, {m}
+{a} [or|/|,] {b} [{m}|{s}|which {m}]
+{a} {b} which [is|one is|] {m}
+{a} or {b}. {m} one please
+{a} or {b}: [what's|which is|what is|who is|which number is] {m}
+{a}... {b}... which [one|] is {m}
+{m}: {a} or {b}
+{m}, {a} or {b}
+{s} [one|number|]: {a}, {b}
+{s} of {a} [and|or] {b}
+{s} number, {a} or {b}
+who is {m}, {a} or {b}
+who is {m} as a number, {a} or {b}
+[out of|from] {a} and {b}, [which|what] [one|number|] is {m}
+[out of|from|in] the two numbers {a} and {b}, which is [the {s}|{m}]
+[two numbers|numbers|we have]: {a} and {b}. [which|what] [one|number|of them|] is {m}
 {w} one, {a} or {b}
+{w} [of|from|between] {a} [and|or] {b}
 which would be the {w} one, {a} or {b}
 does {a} or {b} [count as|come out|rank] {w}
 what number is the {w} one, {a} or {b}
-[if|when] [i|you|we] compare {a} [with|and|to] {b}, which is {w}
-~ here are {a} and {b}, say which is {w}
-[which|what] [number|one|] is [{w}], {a} or {b}
+[if|when] [i|you|we] compare {a} [with|and|to] {b}, which is {m}
+[which|what] [number|one|] is [{m}], {a} or {b}
 [which|what] is the {w} [number|one]: {a} or {b}
-is {a} or {b} [{w}|the {w} number]
-[what|which] is {w}: {a} or {b}
-[what|which] number is {w} {a} or {b}
+[which|what] is the {s} [number|one|]: {a} or {b}
+[which|what|who] is the {s}, {a} or {b}
+is {a} or {b} [{m}|the {w} number]
+is it {a} or {b} [that is {m}|which is {m}]
+is the {w} [number|one] {a} or {b}
+[what|which] is {m}: {a} or {b}
+[what|which] is {m} [from|of|between] {a} and {b}
+[what|which] number is {m} {a} or {b}
+what's {m}, {a} or {b}
+whats {m} {a} or {b}
+which's {m}, {a} or {b}
+wich [is|number is|one is] {m}, {a} or {b}
+which {m} {a} or {b}
+what {m} {a} or {b}
+which of [them|these|those|the two|both|the following] is {m}: {a} or {b}
+which of these [two|] [numbers|] is {m}: {a}, {b}
+which of the [two numbers|numbers] {a} and {b} is {m}
+which of {a} [or|and|,] {b} is [the {w} one|{m}|the {s}]
 [pick|choose|give me|tell me|name|find] the {w} [number|one|] of {a} and {b}
-[compare|look at] {a} and {b}: which [number|one|] is {w}
-between {a} and {b}, which [number|one|] is {w}
+[pick|choose|take] {a} or {b}, [whichever|whatever|the one that] is {m}
+[compare|look at] {a} and {b}: which [number|one|] is {m}
+[compare|comparing] {a} [with|to|and] {b}. [what|which] is {m}
+compare: {a}, {b}. {m}
+comparison: {a} or {b}, [which|what] is {m}
+between {a} and {b}, which [number|one|] is {m}
+between {a} and {b} [what|which] would be {m}
 of {a} and {b}, which is the {w} one
-{a} or {b}, [which|what] is {w}
+of the [numbers|two|two numbers] {a} and {b}, [which|what] is {m}
+{a} or {b}, [which|what] is {m}
+{a} or {b}, [which|what] is the {s}
+{a} or {b}, which [one|number] [would be|must be|is then|is called] {m}
 {w} [number|]: {a} or {b}
+my [friend|brother|sister|son|dad|mum|teacher] says {a} and [i|but i] say {b}. [who|which one|which] is {m}
+my [friend|brother|sister|son|dad|mum] [has|got|chose|picked|took] {a}, i [have|got|chose|picked|took] {b}. which [number|] is {m}
+[he|she|anna|tom|my friend] [says|said|thinks] {a} and [i say|i said|i think] {b}. which number is {m}
+[i am|we are] [arguing|not sure|unsure] about {a} and {b}: which [one|] is {m}
+[i|my son|my daughter|my kid|she|he] [cannot|can't|could not] [tell|decide|say|see] [which|what] is {m}, {a} or {b}
+i [always|often] [mix up|confuse] [them|numbers]. is {a} or {b} {m}
+i have two numbers, {a} and {b}. [show|tell|give] me the {w} one
+i have {a} and you have {b}. which number is {m}
+i [see|read|have here|wrote] {a} and {b}, which [one|number|] is {m}
+[the first|one|one number] is {a}, [the second|the other] is {b}. which [one|] is {m}
+the numbers are {a} and {b}. [which|what] is {m}
+take {a} and {b}. [which|what] [one|] is {m}
+[think of|imagine|consider|look at|see] {a} and {b}: which [one|number|] is {m}
+there is {a} and there is {b}, which [one|] is {m}
+on one card [is|it says|stands] {a}, on the other {b}. which [card|number|one] is {m}
+[would you say|do you think|do you say|what do you think], is {a} or {b} {m}
+do you think {a} or {b} is [the {w} one|{m}]
+can you [see|say|tell|decide] [which|what|if] is {m}, {a} or {b}
+can you compare {a} and {b}? i [want|need] the {w} one
+could you [please|kindly|] [say|tell me] which [number|one] is {m}, {a} or {b}
+for a child: [which|what] is {m}, {a} or {b}
+in a [game|test|quiz] [there are|we get] {a} and {b}. which [number|one] is {m}
+order of size: {a} and {b}. which [one|] is {m}
+[by|in|for|regarding] size, which [one|number] is {m}, {a} or {b}
+in size, is {a} or {b} {m}
+by value, which is {m}, {a} or {b}
+[which|what] [number|value|figure|amount|quantity|score|price] is {m}, {a} or {b}
+which [amount|price|score|figure] is the {w} one: {a} or {b}
+which [one|] is {m} in [value|size|number], {a} or {b}
+which one would [you call|be] {m}: {a} or {b}
+what would be {m}, {a} or {b}
+{a} and {b} [are|have|here are] two numbers. [which|what] is {m}
+{a} compared [to|with] {b}: [which|what] is {m}
+is {m} {a} or {b}
+the {w} [number|one|] is [which|what], {a} or {b}
+the {w} [number|one], is it {a} or {b}
+the {s} [number|one|], {a} or {b}
+the {w} of the two [numbers|] {a} and {b}
+[tell|show|give] me: {a} or {b}, [what|which] is {m}
+~ here are {a} and {b}, say which is {m}
 ~ i have {a} and {b}: tell me the {w} one
-~ there are two numbers, {a} and {b}. which of them is {w}
-~ would you say {a} or {b} is {w}
+~ there are two numbers, {a} and {b}. which of them is {m}
+~ would you say {a} or {b} is {m}
 ~ given {a} and {b}, name the {w} number
+~ {a} against {b}: which would win as the {w} one
+~ my notes show {a} and {b}, and i want the {s}
+~ if {a} and {b} stand side by side, which is {m}
+"""
+# Only for one of the two directions.
+LARGER = """
+= the [maximum|max] of {a} and {b}
+[max|maximum|the max]: {a}, {b}
+max({a}, {b})
+which is [worth more|a larger amount|a higher amount], {a} or {b}
+is {a} or {b} worth more
+which [is|means|makes|gives] more, {a} or {b}
+[what|who|which] has more, the one with {a} or the one with {b}
+who wins, {a} or {b}, [if|when] the [larger|bigger|higher|greater] number wins
+which [number|one] [comes later|is later|comes second|comes last] when [i count|we count|you count|counting], {a} or {b}
+[which|what] is further [up|from zero], {a} or {b}
+would you [rather have|take] {a} or {b} [if more is better|when you want more]
+which score is [better if high scores win|in the lead], {a} or {b}
+which [one|number|] beats the other as the [larger|bigger|higher] one, {a} or {b}
+% which is worth more, {a} or {b}
+% which is the maximum of {a} and {b}
+~ when more is better, should i take {a} or {b}
+"""
+SMALLER = """
+= the [minimum|min] of {a} and {b}
+[min|minimum|the min]: {a}, {b}
+min({a}, {b})
+which is [worth less|a smaller amount|a lower amount], {a} or {b}
+is {a} or {b} worth less
+which [is|means|makes|gives] less, {a} or {b}
+[what|who|which] has less, the one with {a} or the one with {b}
+who wins, {a} or {b}, [if|when] the [smaller|lower] number wins
+which [number|one] [comes first|is first|comes earlier|is earlier] when [i count|we count|you count|counting], {a} or {b}
+[which|what] is [nearer to|closer to] zero, {a} or {b}
+would you take {a} or {b} when you want less
+which price is [cheaper|lower], {a} or {b}
+what is cheaper, {a} or {b}
+which [one|number|] is not as [large|big|high], {a} or {b}
+% which is worth less, {a} or {b}
+% which is the minimum of {a} and {b}
+~ when less is better, should i take {a} or {b}
+"""
+# Asked with a yes or no: {o} is ">" or "<".
+IS_IT = """
+% [if|whether] {a} is {m} than {b}
+% [if|whether] {a} {o} {b} [is true|is right|holds|]
+! [check|say|decide|verify|tell me] [if|whether] {a} is {m} than {b}
+is {a} {m} than {b}
+is {a} {o} {b}
+is {a} [really|actually|indeed|truly|even] {m} than {b}
+is [the number|] {a} {m} than [the number|] {b}
+{a} {o} {b}
+{a} {o} {b}, [true or false|yes or no|right or wrong|is that so|is it true|correct]
+{a} {m} than {b}
+{a} is {m} than {b}, [right|true or false|yes or no|isn't it|is that right|correct|is it]
+{a} is {m} than {b}: [true|true or false|yes or no|right or wrong|correct]
+is it [true|right|correct] that {a} is {m} than {b}
+is it [true|right] that {a} {o} {b}
+[true or false|yes or no|right or wrong]: {a} is {m} than {b}
+[true or false|yes or no|right or wrong]: {a} {o} {b}
+[my friend|my son|my daughter|she|he|my teacher|someone|tom] [says|said|thinks|believes|claims] [that|] {a} is {m} than {b}. [is that right|is that true|right|true|is it so]
+i [think|believe|say|guess] [that|] {a} is {m} than {b}. [am i right|is that right|right|is that true|correct]
+does {a} [count as|come out] {m} than {b}
+would you say [that|] {a} is {m} than {b}
+do you think [that|] {a} is {m} than {b}
+can it be that {a} is {m} than {b}
+[so|and|but] {a} is {m} than {b}
+is {a} the {w} [one|number], compared [to|with] {b}
+is {a} the {w} number of {a} and {b}
+compare {a} and {b}: is {a} {m}
+[between|of|out of] {a} and {b}, is {a} [{m}|the {w} one]
+i have {a}, you have {b}. is mine {m}
+~ could it be that {a} is {m} than {b}
+~ {a} is {m} than {b}, agreed
+~ somebody told me that {a} is {m} than {b}, is this so
+"""
+# Who has more: {n} has {a}, {f} has {b}.
+WHO = """
+{n} [has|got|owns|holds|counts|bought] {a} {t} and {f} [has|got|owns|holds|counts|bought] {b}. who has {m} [{t}|]
+{n} has {a} {t}, {f} [has|] {b}. who has {m}
+{n} has {a} {t}, {f} has {b} {t}. who has [{m}|{m} {t}|the {m} {t}]
+{n}: {a} {t}. {f}: {b} {t}. who has {m}
+{n}: {a}, {f}: {b}. who has {m}
+who has {m} {t}, {n} with {a} or {f} with {b}
+if {n} has {a} {t} and {f} has {b}, who has {m}
+[who|which of them] has {m} {t} [if|when] {n} has {a} and {f} has {b}
+does {n} with {a} {t} or {f} with {b} have {m}
+~ {n} found {a} {t} and {f} found {b}. which of the two has {m}
 """
 
 
-def compare(rng: Random, split: str) -> Answer:
+def pair(rng: Random) -> tuple[int, int]:
+    """Draw two different numbers, often near each other or with the same digits."""
     a = size(rng)
     b = size(rng) if rng.random() < 0.6 else min(999, max(0, a + rng.randint(-60, 60)))
-    if a == b:
-        b = (a + 7) % 1000
-    big = rng.random() < 0.6
-    w = rng.choice(("larger", "bigger", "greater", "higher") if big else ("smaller", "lower", "less"))
+    if 10 < a < 100 and rng.random() < 0.06:
+        b = int(str(a)[::-1])
+    return a, b if a != b else (a + 7) % 1000
+
+
+def words_of_size(rng: Random, big: bool) -> dict[str, str]:
+    """The words for one direction: before a noun, behind "is", and as a superlative."""
+    w = rng.choice(("larger", "bigger", "greater", "higher") if big else ("smaller", "lower", "smaller"))
+    m = rng.choice((w, w, w, "more") if big else (w, w, "less", "less"))
+    s = rng.choice(("largest", "biggest", "greatest", "highest") if big else ("smallest", "lowest"))
+    return {"w": w, "m": m, "s": s}
+
+
+def compare(rng: Random, split: str) -> Answer:
+    """Which of two numbers is larger, whether one is, or who has more."""
+    a, b = pair(rng)
+    r = rng.random()
+    if r < 0.24:
+        return is_it(rng, split, a, b)
+    return which(rng, split, a, b, big=rng.random() < 0.6, who=r < 0.32)
+
+
+def which(rng: Random, split: str, a: int, b: int, big: bool, who: bool = False) -> Answer:
+    """Which of two numbers is larger (smaller); or, with `who`, whose it is."""
     value = max(a, b) if big else min(a, b)
     other = a + b - value
     sign, word = (">", "larger") if big else ("<", "smaller")
+    line = f"Compare {a} and {b}: {value} {sign} {other}."
+    steps = f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{value} {sign} {other}.\n"
+    if who:
+        n, f = rng.sample(words.NAMES, 2)
+        name, more = n if a == value else f, "more" if big else "less"
+        text = wording(
+            rng, WHO, split, a=a, b=b, n=n, f=f, t=rng.choice(words.THINGS),
+            m="more" if big else rng.choice(("less", "fewer")),
+        )  # fmt: skip
+        steps += f"{name} has {value}, that is {more}."
+        return Answer(text, [f"{name} has {more}: {value} is {word} than {other}."], line, steps, name)
+    x, y = spoken(rng, a, b)
+    text = wording(rng, COMPARE + (LARGER if big else SMALLER), split, a=x, b=y, **words_of_size(rng, big))
+    steps += f"The {word} one is {value}."
+    finals = [f"{value} is {word} than {other}.", f"The {word} number is {value}."]
+    return Answer(text, finals, line, steps, str(value))
+
+
+def is_it(rng: Random, split: str, a: int, b: int, text: str = "", big: bool | None = None) -> Answer:
+    """Whether a is larger (smaller) than b, answered with yes or no."""
+    big = rng.random() < 0.65 if big is None else big
+    true = (a > b) == big
+    sign, word = (">", "larger") if a > b else ("<", "smaller")
+    x, y = spoken(rng, a, b)
+    yes = "Yes" if true else "No"
     return Answer(
-        wording(rng, COMPARE, split, a=a, b=b, w=w),
-        [f"{value} is {word} than {other}.", f"The {word} number is {value}."],
-        f"Compare {a} and {b}: {value} {sign} {other}.",
-        f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{value} {sign} {other}.\nThe {word} one is {value}.",
-        str(value),
+        text or wording(rng, IS_IT, split, a=x, b=y, o=">" if big else "<", **words_of_size(rng, big)),
+        [f"{yes}, {a} is {word} than {b}."],
+        f"Compare {a} and {b}: {a} {sign} {b}. So {yes.lower()}.",
+        f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{a} {sign} {b}.\nSo {yes.lower()}.",
+        yes,
     )
 
 
@@ -460,8 +749,8 @@ i [want to|need to] know [if|whether] {a} is [even|odd]
 """
 
 
-def parity(rng: Random, split: str) -> Answer:
-    a = size(rng)
+def parity(rng: Random, split: str, a: int | None = None) -> Answer:
+    a = size(rng) if a is None else a
     kind = "odd" if a % 2 else "even"
     return Answer(
         wording(rng, PARITY, split, a=a),
