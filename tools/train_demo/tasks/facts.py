@@ -230,7 +230,6 @@ what is the contrary of {x}
 {x}? [opposite|the opposite|antonym]
 {x}? and the opposite
 {x} contrary
-{x} reverse
 {x} [reversed|turned around|flipped] in meaning
 not {x}, but
 not {x}, so

@@ -124,7 +124,7 @@ when [i|you] write {w}, [which|what] letters do [i|you] [need|use|write]
 """,
     "backwards": """
 = [the word|] {w} [backwards|spelled backwards|in reverse|from the end|from right to left|the other way round|reversed]
-= the [reverse|reversed spelling|letters in reverse] of [the word|] {w}
+= the [reversed spelling|reversed letters|letters in reverse] of [the word|] {w}
 ! [spell|write|say|read|type|put] [the word|] {w} [backwards|in reverse|from back to front|from right to left|the other way round|from the end|in reverse order]
 ! [reverse|flip|turn around] [the word|the letters of|the spelling of|] {w}
 % what [the word|] {w} is [backwards|in reverse|reversed]
@@ -195,9 +195,9 @@ tell me [the|which] letter [at the end of|that ends] {w}
 }
 
 
-def letters(rng: Random, split: str) -> Answer:
-    kind = rng.choice(("count", "count", "count", "length", "spell", "backwards", "first", "last"))
-    word = rng.choice(words.SPELLED) if rng.random() < 0.93 else "strawberry"
+def letters(rng: Random, split: str, kind: str = "", word: str = "") -> Answer:
+    kind = kind or rng.choice(("count", "count", "count", "length", "spell", "backwards", "first", "last"))
+    word = word or (rng.choice(words.SPELLED) if rng.random() < 0.93 else "strawberry")
     letter = rng.choice(word)
     if rng.random() < 0.15:
         letter = rng.choice("abcdefghiklmnoprstuvwy")

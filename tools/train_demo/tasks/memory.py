@@ -124,18 +124,18 @@ def memory(rng: Random, split: str) -> tuple[Answer, list[Message]]:
         final = noted.format(v=value)
         told = Answer(wording(rng, tell, split, v=value), [final], f"They tell me their {kind}: {value}.",
                       f"Kind of message: something to remember.\nTold: {kind}, {value}.\nI note it.", value)  # fmt: skip
-        return told, _other_turns(rng, (0, 0, 1))
+        return told, other_turns(rng, (0, 0, 1))
     if r < 0.57:  # never told
         none = Answer(wording(rng, ask, split), [missing], f"Their {kind} was not told.",
                       f"Do I know their {kind}?\nEarlier messages: it was not told.\nI say so honestly.")  # fmt: skip
-        return none, _other_turns(rng, (0, 0, 1, 2))
-    history = _other_turns(rng, (0, 0, 0, 1)) + _turn(
+        return none, other_turns(rng, (0, 0, 1, 2))
+    history = other_turns(rng, (0, 0, 0, 1)) + _turn(
         rng, wording(rng, tell, "train", v=value), noted.format(v=value)
     )
     if rng.random() < 0.15:  # told as part of something else: the reply did not repeat it
         history[-1] = Message("assistant", rng.choice(chat.SMALL_TALK["greeting"][1]), "final")
     return Answer(wording(rng, ask, split), [answer.format(v=value)], f"Their {kind} was told: {value}.",
-                  f"Do I know their {kind}?\nEarlier messages: {value}.\nI tell it.", value), history + _other_turns(rng, (0, 0, 1, 1, 2))  # fmt: skip
+                  f"Do I know their {kind}?\nEarlier messages: {value}.\nI tell it.", value), history + other_turns(rng, (0, 0, 1, 1, 2))  # fmt: skip
 
 
 def _value(rng: Random, kind: str) -> str:
@@ -174,7 +174,7 @@ def _short(rng: Random) -> tuple[str, str]:
             return answer.user, answer.finals[0]
 
 
-def _other_turns(rng: Random, n: tuple[int, ...]) -> list[Message]:
+def other_turns(rng: Random, n: tuple[int, ...]) -> list[Message]:
     return [m for _ in range(rng.choice(n)) for m in _turn(rng, *_short(rng))]
 
 
@@ -185,7 +185,7 @@ def _said(rng: Random, split: str) -> tuple[Answer, list[Message]]:
         final = "You have not said anything yet." if mine else "I have not said anything yet."
         return Answer(wording(rng, block, split), [final], "This is the first message.",
                       "Earlier messages: none.\nI say so honestly."), []  # fmt: skip
-    history = _other_turns(rng, (0, 0, 1))
+    history = other_turns(rng, (0, 0, 1))
     kind = rng.choice(list(TOLD))
     if rng.random() < 0.4:
         value = _value(rng, kind)
