@@ -165,7 +165,8 @@ my numbers are {x}, [tell me|name|what is] the [smallest|lowest] [one|number|]
 def lists(rng: Random, split: str) -> Answer:
     kind = rng.choice(("sort", "sort", "descending", "reverse", "max", "min"))
     top = rng.choice((9, 20, 20, 99, 99))
-    xs = rng.sample(range(top + 1), rng.choice((3, 4, 4, 5)))
+    n = rng.choice((2, 3, 3, 4, 4, 4, 4, 5, 5) if kind in ("sort", "descending") else (3, 4, 4, 5))
+    xs = rng.sample(range(top + 1), n)
     joined = rng.choice((", ", ", ", ", ", " ", " and ")).join(map(str, xs))
     if " and " in joined or rng.random() < 0.2:
         joined = ", ".join(map(str, xs[:-1])) + f" and {xs[-1]}"

@@ -335,6 +335,39 @@ multiply the [numbers|two numbers|values] {a} and {b}
 """
 
 
+# Only where {b} is 2.
+DOUBLE = """
+= [twice|double] {a}
+= the double of {a}
+= {a} doubled
+! double [the number|] {a}
+% [what|how much] [twice|double] {a} is
+two times {a}
+{a} and {a} again
+{a}, doubled
+[what is|what's|how much is] [twice|double|two times|the double of] {a}
+double {a}
+[if|when] [i|you|we] double {a}, what [do i get|is it|comes out]
+my friend has {a} and i have [twice|double] that. how many
+~ twice as much as {a}
+"""
+HALF = """
+= half of {a}
+= [the half|one half|a half] of {a}
+= {a} [halved|divided by two]
+! halve [the number|] {a}
+! [cut|split] {a} in half
+% [what|how much] half of {a} is
+half of {a}
+half {a}
+{a}, half of it
+[what is|what's|how much is] [half|half of|the half of] {a}
+[if|when] [i|you|we] halve {a}, what [do i get|is it|comes out]
+[two|both] of us share {a}. how [many|much] each
+~ only half as much as {a}
+"""
+
+
 def mul(rng: Random, split: str, a: int | None = None, b: int | None = None) -> Answer:
     given = a is not None and b is not None
     if given:
@@ -352,8 +385,10 @@ def mul(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
         line = f"Multiply {a} by {b}: {short}. So {value}."
         steps = f"I multiply {a} by {b} digit by digit.\n{full}\nThe product is {value}."
     x, y = (b, a) if rng.random() < 0.4 and not given else (a, b)
+    doubled = y == 2 and rng.random() < 0.4
+    text = wording(rng, DOUBLE if doubled else MUL, split, a=x, b=y)
     return Answer(
-        wording(rng, MUL, split, a=x, b=y),
+        text,
         said(rng, f"{x} * {y}", str(value)),
         line,
         steps,
@@ -414,7 +449,7 @@ def div(rng: Random, split: str, a: int | None = None, b: int | None = None) -> 
     value = f"{q} remainder {r}" if r else str(q)
     short, full = long_division(a, b)
     return Answer(
-        wording(rng, DIV, split, a=a, b=b),
+        wording(rng, HALF if b == 2 and rng.random() < 0.4 else DIV, split, a=a, b=b),
         said(rng, f"{a} / {b}", value),
         f"Divide {a} by {b}: {short}. So {value}.",
         f"I divide {a} by {b} digit by digit.\n{full}\nThe quotient is {value}.",

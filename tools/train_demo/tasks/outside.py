@@ -123,7 +123,7 @@ MATHS = """
 = the [area|volume|perimeter|radius|surface] of a [circle|square|cube|triangle|sphere|rectangle|cylinder] with [side|radius|length|height] {a}
 = the [average|mean|median|mode|variance|standard deviation|range] of {a}, {b}, {c3} and {d}
 = the [derivative|integral|limit] of [x^{d}|{a}x|sin(x)|e^x|{a} x + {b}|x squared]
-= [{a} %|{a} percent|half|a third|a quarter|two thirds|three quarters] of {b}
+= [{a} %|{a} percent|a third|a quarter|two thirds|three quarters] of {b}
 = the [greatest common divisor|least common multiple|gcd|lcm] of {a} and {b}
 = the [{d}th|next|first|fifth|tenth] [prime number|fibonacci number|digit of pi|term of the sequence|square number]
 ! solve [{a}x + {b} = {c3}|x + {a} = {b}|x^2 = {a}|{d}x = {a}|x - {a} = {b}|2x + y = {a}] [for x|]
