@@ -65,12 +65,13 @@ SPECIAL = {
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
 DRILL = tuple(60.0 if t == "repeat" else w for t, w in zip(TASKS, WEIGHTS, strict=True))  # copying first
-# From the middle of the run on, more of what takes longest: tables of digits, order, letters.
+# From the middle of the run on, more of what takes longest: tables of digits, order, letters; and of what is asked in
+# most ways: comparison, facts and follow-ups, so that they are not declined.
 _LATE = {
-    "add": 15, "subtract": 16, "multiply": 8, "divide": 10, "compare": 16, "parity": 4, "lists": 19,
-    "word problems": 16, "letters": 26, "facts": 36, "python": 5, "small talk": 10, "repeat": 10, "jokes": 2.5,
+    "add": 15, "subtract": 16, "multiply": 8, "divide": 10, "compare": 24, "parity": 4, "lists": 19,
+    "word problems": 16, "letters": 26, "facts": 46, "python": 5, "small talk": 10, "repeat": 10, "jokes": 2.5,
     "stories": 9, "poems": 2.5, "out of scope": 9, "other fields": 42, "near misses": 32, "too big": 5,
-    "long products": 7, "tool calls": 8, "tool results": 3, "missing tool": 6, "follow-ups": 16, "memory": 28,
+    "long products": 7, "tool calls": 8, "tool results": 3, "missing tool": 6, "follow-ups": 30, "memory": 28,
 }  # fmt: skip
 LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
 
