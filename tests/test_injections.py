@@ -219,7 +219,7 @@ def test_a_result_is_text_and_switches_nothing_on(text):
 
     reply = reply_to(text)
     first, second = reply.steps
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", first.result)
+    assert not UNSEEN.search(first.result)
     assert second.error == "there is no tool 'python'; the tools are: told"
     assert specials(reply.prompt_tokens) == specials(reply_to("harmless").prompt_tokens)
     assert reply.text == "No."

@@ -5,21 +5,13 @@ from __future__ import annotations
 import bisect
 import functools
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..harmony.tokenizer import well_formed
-from ..system.text import counted, one_line, shown
+from ..system.text import counted, one_line, seen_only, shown
 
 MOST_NAME = 120  # characters
-# What drives a terminal, turns text around or hides it, but for tabs. A line ends nowhere but at its newline.
-# Joiners stay, since scripts and emoji are written with them, and so does one selector of a variant: many in
-# a row spell out a text that nobody sees.
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
-    r"|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
-)
 _MARKS = str.maketrans({"【": "〖", "】": "〗"})  # that only the browser's own displays may have
 
 
@@ -87,7 +79,7 @@ def clean_line(line: str) -> str:
 
     In a display these brackets are links and citations. A document must not write its own.
     """
-    return well_formed(_CONTROL.sub("", line)).translate(_MARKS)
+    return well_formed(seen_only(line)).translate(_MARKS)
 
 
 @dataclass(frozen=True, slots=True)

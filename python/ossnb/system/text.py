@@ -9,6 +9,23 @@ NAME_CHARS = 80  # of a name or a value in a message
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
+# What drives a terminal, turns text around or hides it, but for tabs and newlines. Joiners stay, since
+# scripts and emoji are written with them, and so does one selector of a variant: many in a row spell out a
+# text that nobody sees.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
+    r"|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
+)
+
+
+def seen_only(text: str) -> str:
+    r"""Return a text of a file or a tool without what its reader would not see, for a model.
+
+    >>> seen_only("a\x1b[2J\u200bb")
+    'a[2Jb'
+    """
+    return _UNSEEN.sub("", text)
+
 
 def safe_terminal(text: str) -> str:
     r"""Return `text` with visible control characters, so that its writer cannot drive the terminal.

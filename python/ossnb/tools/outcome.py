@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..harmony.tokenizer import well_formed
+from ..system.text import seen_only
 from .tool import Result
 
 MOST_CHARS = 16_000  # of a result, some 4,000 tokens
 NOTHING = "done; the function returns nothing"
 
-# What drives a terminal: escape sequences whole, then all control characters but tab and newline.
+# Escape sequences of terminals go whole, before what is left of them goes with all that nobody sees.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Outcome(NamedTuple):
@@ -88,4 +88,4 @@ def cut(text: str, most: int = MOST_CHARS) -> Outcome:
 
 
 def _clean(text: str) -> str:
-    return well_formed(_CONTROL.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))))
+    return well_formed(seen_only(_ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))))
