@@ -237,9 +237,9 @@ def test_many_processes_end_the_kernel(kernel):
 def test_much_memory_in_many_processes_ends_the_kernel(kernel):
     code = """
     import os, time
-    for _ in range(4):
+    for _ in range(8):
         if os.fork() == 0:
-            block = b"x" * 600_000_000
+            block = b"x" * 300_000_000  # each is far from its own limit
             time.sleep(120)
             os._exit(0)
     time.sleep(30)
