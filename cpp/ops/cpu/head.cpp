@@ -171,8 +171,8 @@ std::vector<int> Head::choose_by_screen(const std::vector<int>& rows, const std:
   std::vector<int> unsure;
   for (int i = 0; i < n; ++i) {
     n_bytes_ += n_rescored[i] * cpu_.c.hidden_size * sizeof(bf16);
-    if (winners[i]) {
-      choices[rows[i]].token = *winners[i];
+    if (const std::optional<std::int32_t>& winner = winners[i]) {
+      choices[rows[i]].token = *winner;
     } else {
       unsure.push_back(rows[i]);
     }
