@@ -154,8 +154,18 @@ FRAGMENTS = st.one_of(
 @example("```html+ \n\n    ```\n\n```\n  foo<script>~~~1. \n   $")
 @example("<a>```\r```html[a](&#106;avascript:x)javascript:x```[a]   ```html")
 @example("\\[_![i](http://e/x)]-->([a]: javascript:x\\]\n")
+@example("!<https://e/x>")
 def test_no_text_is_active(text):
     assert_inert(rendered(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["!<https://e/x>", "!【1†L1-L2】", "a!【1†L1】", "!!<https://e/x>", "\\\\!<https://e/x>"]
+)
+def test_a_link_that_is_made_here_is_no_picture(text):
+    made = safe_markdown(text, lambda found: f"[{found[1:-1]}](https://e/x)")
+    page = Tags(MarkdownIt("commonmark").render(made))
+    assert page.tags in (["p", "a"], ["p", "br", "a"])
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ _PATTERN = r"""
     | (?P<auto><(?P<address>https?://[^\s<>"'`\\]{1,400})>)
     | (?P<cite>CITE)
     | (?P<less>\\?<)
-    | (?P<image>!(?=\[))
+    | (?P<image>!(?=[\[<【]))                           # before what is a link, or becomes one
     | (?P<open>\[)
     | (?P<link>\](?=\(\s{0,9}(?P<target>\S{0,400})|:\s{0,9}(?P<definition>\S{0,400})))
     """.replace("MACROS", _MACROS).replace("BACKSLASH", _BACKSLASH)
