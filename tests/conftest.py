@@ -14,6 +14,7 @@ NAME = "ossnb._core"
 # is quick, new ones too, but for those marked `slow`.
 SLOW = {
     "test_answers_after",
+    "test_approval",
     "test_arrival",
     "test_async",
     "test_bench",
