@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from ..errors import Unparsed
 from ..harmony.tokenizer import well_formed
-from ..harmony.typed import readable, schema_of
+from ..harmony.typed import faults, readable, schema_of
 from ..system.fields import Fields
 from ..system.text import shown, shown_value
 from .grammar import choice_grammar, json_grammar, lark_grammar, regex_grammar
@@ -219,11 +219,8 @@ def _why(error: Exception) -> str:
 
     if not isinstance(error, ValidationError):
         return " ".join(str(error).split())
-    found = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        place = ".".join(map(str, fault["loc"]))
-        found.append(" ".join(f"{place}: {fault['msg']}".removeprefix(": ").split()))
-    return "; ".join(found)
+    told = "; ".join(f"{place}: {text}" if place else text for place, text in faults(error))
+    return " ".join(told.split())
 
 
 def _name_of(name: Any) -> str:

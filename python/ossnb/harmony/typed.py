@@ -17,7 +17,7 @@ from typing import (
 )
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, TypeAdapter
+    from pydantic import BaseModel, TypeAdapter, ValidationError
 
 
 def readable(hint: Any) -> Any:
@@ -70,3 +70,15 @@ def schema_of(model: type[BaseModel] | TypeAdapter[Any]) -> dict[str, Any]:
         if isinstance(part, dict) and isinstance(part.get("title"), str):
             part.pop("title")
     return schema
+
+
+def faults(error: ValidationError) -> list[tuple[str, str]]:
+    """Return the place and the message of each fault that pydantic found, without values and addresses.
+
+    >>> from pydantic import TypeAdapter, ValidationError
+    >>> try: TypeAdapter(dict[str, int]).validate_python({"n": "many"})
+    ... except ValidationError as error: print(faults(error)[0][0])
+    n
+    """
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [(".".join(map(str, one["loc"])), " ".join(one["msg"].split())) for one in found]

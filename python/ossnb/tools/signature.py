@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from ..harmony.tokenizer import well_formed
-from ..harmony.typed import readable, schema_of
+from ..harmony.typed import faults, readable, schema_of
 from ..system.text import shown
 
 if TYPE_CHECKING:
@@ -167,12 +167,8 @@ def _is_field(default: Any) -> bool:
 
 def _told_errors(error: Any) -> str:
     """Say, one line for each, what is wrong with arguments."""
-    lines = []
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    for fault in found[:MOST_ERRORS]:
-        place = ".".join(map(str, fault["loc"]))
-        text = " ".join(fault["msg"].split())
-        lines.append(f"{shown(place)}: {text}" if place else text)
+    found = faults(error)
+    lines = [f"{shown(place)}: {text}" if place else text for place, text in found[:MOST_ERRORS]]
     if len(found) > MOST_ERRORS:
         lines.append(f"and {len(found) - MOST_ERRORS} more")
     return well_formed("\n".join(lines))
