@@ -11,24 +11,24 @@
 namespace ossnb {
 
 // The random words of the four tokens `token` / 4 * 4 and up.
-inline std::array<std::uint32_t, 4> noise_words(std::uint64_t seed, std::int64_t position,
+OSSNB_BOTH inline std::array<std::uint32_t, 4> noise_words(std::uint64_t seed, std::int64_t position,
                                                 std::int32_t token) {
   return philox(seed, {static_cast<std::uint32_t>(token / 4), static_cast<std::uint32_t>(position),
                        static_cast<std::uint32_t>(position >> 32), 0});
 }
 
 // Gumbel noise -log(-log(u)) with u from 32 random bits, never 0 or 1.
-inline double noise_of(std::uint32_t word) {
+OSSNB_BOTH inline double noise_of(std::uint32_t word) {
   const double u = (word + 0.5) * 0x1p-32;
   return -natural_log(-natural_log(u));
 }
 
-inline double noise(std::uint64_t seed, std::int64_t position, std::int32_t token) {
+OSSNB_BOTH inline double noise(std::uint64_t seed, std::int64_t position, std::int32_t token) {
   return noise_of(noise_words(seed, position, token)[token % 4]);
 }
 
 // An upper bound of noise_of(word), without a logarithm: -log(-log(u)) <= -log(1 - u) <= (leading ones + 1)
 // ln 2.
-inline double noise_bound(std::uint32_t word) { return (std::countl_one(word) + 1) * kLn2; }
+OSSNB_BOTH inline double noise_bound(std::uint32_t word) { return (std::countl_one(word) + 1) * kLn2; }
 
 }  // namespace ossnb

@@ -7,9 +7,11 @@
 #include <bit>
 #include <cstdint>
 
+#include "base/both.h"
+
 namespace ossnb {
 
-inline std::array<std::uint32_t, 4> philox(std::uint64_t key, std::array<std::uint32_t, 4> counter) {
+OSSNB_BOTH inline std::array<std::uint32_t, 4> philox(std::uint64_t key, std::array<std::uint32_t, 4> counter) {
   std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter[0],
@@ -26,7 +28,7 @@ constexpr double kLn2 = 0.69314718055994530942;
 
 // Natural logarithm of a positive normal number: 2 atanh((m - 1) / (m + 1)) + e ln 2, error below 1e-15
 // relative.
-inline double natural_log(double x) {
+OSSNB_BOTH inline double natural_log(double x) {
   auto bits = std::bit_cast<std::uint64_t>(x);
   int e = static_cast<int>(bits >> 52) - 1023;
   double m = std::bit_cast<double>((bits & 0xfffffffffffffull) | 0x3ff0000000000000ull);  // [1, 2)

@@ -20,19 +20,19 @@ struct KvPart {
   KvFormat format;
   int tokens, width;
 
-  constexpr std::size_t number_bytes() const {
+  OSSNB_BOTH constexpr std::size_t number_bytes() const {
     return format == KvFormat::float32 ? 4 : format == KvFormat::bf16 ? 2 : 1;
   }
-  constexpr std::size_t scales_at() const {
+  OSSNB_BOTH constexpr std::size_t scales_at() const {
     return static_cast<std::size_t>(tokens) * width * number_bytes();
   }
-  constexpr std::size_t bytes() const {
+  OSSNB_BOTH constexpr std::size_t bytes() const {
     return scales_at() + (format == KvFormat::int8 ? tokens * sizeof(float) : 0);
   }
 };
 
 // The nearest bfloat16, of two equally near ones the even one. A NaN stays a NaN.
-inline bf16 f32_to_bf16(float x) {
+OSSNB_BOTH inline bf16 f32_to_bf16(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   if (x != x) return static_cast<bf16>(bits >> 16 | 0x40u);
   return static_cast<bf16>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
@@ -43,7 +43,7 @@ inline bf16 f32_to_bf16(float x) {
 struct KvScale {
   float to_code, scale;
 
-  KvScale(const float* x, int width) {
+  OSSNB_BOTH KvScale(const float* x, int width) {
     constexpr float kTop = 127, kLeast = 1e-30f;  // kTop / kLeast is finite
     std::uint32_t bits = 0;                       // of the largest |x|; bits have the order of magnitudes
     for (int d = 0; d < width; ++d) bits = std::max(bits, std::bit_cast<std::uint32_t>(x[d]) & 0x7fffffffu);
@@ -52,7 +52,7 @@ struct KvScale {
     to_code = is_finite ? kTop / largest : 0;
     scale = is_finite ? largest / kTop : std::bit_cast<float>(0x7fc00000u);
   }
-  std::int8_t code(float x) const {
+  OSSNB_BOTH std::int8_t code(float x) const {
     return to_code == 0 ? 0 : static_cast<std::int8_t>(std::lrintf(x * to_code));
   }
 };

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "base/both.h"
+
 namespace ossnb {
 
 // MXFP4: 32 consecutive inputs share one E8M0 scale; 16 bytes hold their codes, low nibble first (element
@@ -21,7 +23,7 @@ constexpr std::int8_t kE2M1Twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, 
 constexpr int kLift = 12;
 
 // 2^(s-127). Byte 0 is the subnormal 2^-127, which a plain shift into the exponent would turn into zero.
-inline float e8m0_to_f32(std::uint8_t s) {
+OSSNB_BOTH inline float e8m0_to_f32(std::uint8_t s) {
   const std::uint32_t bits = s == 0 ? 0x00400000u : static_cast<std::uint32_t>(s) << 23;
   return std::bit_cast<float>(bits);
 }

@@ -13,7 +13,7 @@ namespace ossnb {
 // all groups come their scales, 16 a group in bf16, doubled. Codes are lifted by 128. A tile serves one token
 // and many tokens alike: lane = row.
 constexpr int kQ8Rows = 16, kQ8Lift = 128;
-constexpr std::size_t q8_tile_bytes(int k) {
+OSSNB_BOTH constexpr std::size_t q8_tile_bytes(int k) {
   return static_cast<std::size_t>(k / kGroup) * (kQ8Rows * kGroup + kQ8Rows * 2);
 }
 

@@ -19,7 +19,7 @@
   static void name##_kernel(const Args& a)
 #else
 #define OSSNB_KERNEL(name, Args, threads) \
-  extern "C" __global__ void __launch_bounds__(threads) name(const Args a)
+  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
 #endif
 
 namespace ossnb::cuda::dev {
@@ -62,6 +62,28 @@ __device__ __forceinline__ int dot4(unsigned a, unsigned b, int sum) {
   asm("dp4a.s32.s32 %0, %1, %2, %0;" : "+r"(sum) : "r"(a), "r"(b));
 #endif
   return sum;
+}
+
+// 16 bytes that this block reads once: they need no place in the first cache.
+__device__ __forceinline__ uint4 load_once(const uint4* from) {
+#ifdef OSSNB_CUDA_HOST
+  return *from;
+#else
+  uint4 v;
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+      : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+      : "l"(from));
+  return v;
+#endif
+}
+__device__ __forceinline__ unsigned load_once(const unsigned* from) {
+#ifdef OSSNB_CUDA_HOST
+  return *from;
+#else
+  unsigned v;
+  asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(from));
+  return v;
+#endif
 }
 
 // d += a b on int32 sums: a is 16 x 32 unsigned bytes, b 32 x 8 signed bytes. Lane l (q = l % 4, p = l / 4)

@@ -1,0 +1,249 @@
+// Attention of prompts: a block takes up to 64 pairs of a query and a head that share keys, and goes over the
+// keys in tiles of 64, twice: once for the largest score, once for weights and values. A thread has a tile of
+// four by four, of scores and then of outputs.
+#include "ops/cuda/attend-inl.h"
+
+namespace ossnb::cuda {
+
+namespace {
+
+constexpr int kPairs = 64, kKeys = 64, kStride = 68;  // a stride that shares no bank with its neighbours
+constexpr int kThreads = 256;
+
+// What a thread knows of its four pairs: the keys that each sees.
+struct Seen {
+  int first[4], last[4];
+};
+
+struct Shared {
+  float queries[kMostHeadDim][kStride];  // [Dh, pairs]
+  float keys[kMostHeadDim][kStride];     // [Dh, keys], then values [keys, Dh]
+  float weights[kKeys][kStride];         // [keys, pairs]
+};
+
+template <KvFormat kFormat>
+class Many {
+ public:
+  __device__ __forceinline__ Many(const AttendArgs& a)
+      : a_(a),
+        s_(*reinterpret_cast<Shared*>(dev::shared())),
+        run_(a.runs[blockIdx.y]),
+        head_dim_(a.kv.part.width),
+        n_heads_(a.n_heads / a.n_kv_heads),
+        position_(a.rows.positions[run_.row]),
+        kv_(a, run_.row, blockIdx.x),
+        tx_(threadIdx.x % 16),
+        ty_(threadIdx.x / 16) {}
+
+  __device__ __forceinline__ void run() {
+    load_queries();
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int pair = pair_at(i), position = position_ + pair / n_heads_;
+      const bool is_there = pair < run_.n * n_heads_;
+      seen_.first[i] = is_there ? first_key(a_, position) : 1;
+      seen_.last[i] = is_there ? position : 0;
+      top_[i] = sink(i);
+    }
+    const int from = first_key(a_, position_) / kKeys * kKeys, last = position_ + run_.n - 1;
+    for (int tile = from; tile <= last; tile += kKeys) find_top(tile, last);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int half = 8; half >= 1; half /= 2)
+        top_[i] = larger(top_[i], __shfl_xor_sync(kWhole, top_[i], half));
+    }
+    for (int tile = from; tile <= last; tile += kKeys) {
+      weigh(tile, last);
+      load_values(tile, last);
+      add_lanes();
+      add_values(tile, last);
+      if (tile + kKeys > last || (tile + kKeys) % kPieceKeys == 0) end_piece(tile / kPieceKeys);
+    }
+    store();
+  }
+
+ private:
+  __device__ __forceinline__ int pair_at(int i) const { return ty_ * 4 + i; }
+  __device__ __forceinline__ float* row_of(int pair) const {
+    const std::size_t row = run_.row + pair / n_heads_;
+    return a_.q + row * a_.q_stride + (blockIdx.x * n_heads_ + pair % n_heads_) * head_dim_;
+  }
+  __device__ __forceinline__ float sink(int i) const {
+    return bf16_to_f32(a_.sinks[blockIdx.x * n_heads_ + pair_at(i) % n_heads_]);
+  }
+  __device__ __forceinline__ bool sees(int i, int key) const {
+    return key >= seen_.first[i] && key <= seen_.last[i];
+  }
+
+  __device__ __forceinline__ void load_queries() {
+    for (int i = threadIdx.x; i < kPairs * head_dim_; i += kThreads) {
+      const int pair = i / head_dim_, d = i % head_dim_;
+      s_.queries[d][pair] = pair < run_.n * n_heads_ ? row_of(pair)[d] : 0.0f;
+    }
+  }
+
+  // Keys of a tile; zeros behind the last.
+  __device__ __forceinline__ void load_keys(int tile, int last) {
+    __syncthreads();
+    for (int i = threadIdx.x; i < kKeys * head_dim_; i += kThreads) {
+      const int d = i / kKeyTile % head_dim_, slot = i / kKeyTile / head_dim_ * kKeyTile + i % kKeyTile;
+      const int key = tile + slot;
+      float k = 0;
+      if (key <= last) {
+        const std::byte* keys = kv_.block(key).keys;
+        k = kv_.key(keys, key, d, kv_.scale(keys, key));
+      }
+      s_.keys[d][slot] = k;
+    }
+    __syncthreads();
+  }
+
+  __device__ __forceinline__ void load_values(int tile, int last) {
+    __syncthreads();
+    for (int i = threadIdx.x; i < kKeys * head_dim_; i += kThreads) {
+      const int d = i % head_dim_, slot = i / head_dim_, key = tile + slot;
+      float v = 0;
+      if (key <= last) {
+        const std::byte* values = kv_.block(key).values;
+        v = kv_.value(values, key, d, kv_.scale(values, key));
+      }
+      s_.keys[slot][d] = v;
+    }
+    __syncthreads();
+  }
+
+  // The scores of the thread's pairs and keys.
+  __device__ __forceinline__ void score(float (&s)[4][4]) const {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) s[i][j] = 0;
+    }
+#pragma unroll 4
+    for (int d = 0; d < head_dim_; ++d) {
+      const float4 q4 = *reinterpret_cast<const float4*>(&s_.queries[d][ty_ * 4]),
+                   k4 = *reinterpret_cast<const float4*>(&s_.keys[d][tx_ * 4]);
+      const float q[4] = {q4.x, q4.y, q4.z, q4.w}, k[4] = {k4.x, k4.y, k4.z, k4.w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) s[i][j] = __fmaf_rn(q[i], k[j], s[i][j]);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) s[i][j] = __fmul_rn(s[i][j], a_.scale);
+    }
+  }
+
+  __device__ __forceinline__ void find_top(int tile, int last) {
+    load_keys(tile, last);
+    float s[4][4];
+    score(s);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        if (sees(i, tile + tx_ * 4 + j)) top_[i] = larger(top_[i], s[i][j]);
+      }
+    }
+  }
+
+  // Weights of a tile's keys, to shared memory; zero where a pair does not see the key.
+  __device__ __forceinline__ void weigh(int tile, int last) {
+    load_keys(tile, last);
+    float s[4][4];
+    score(s);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      float w[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        w[i] = sees(i, tile + tx_ * 4 + j) ? exp1(__fsub_rn(s[i][j], top_[i])) : 0.0f;
+      }
+      *reinterpret_cast<float4*>(&s_.weights[tx_ * 4 + j][ty_ * 4]) = {w[0], w[1], w[2], w[3]};
+    }
+  }
+
+  // Sixteen lanes of the weights' sum, one a thread: the tile begins at a multiple of 16. A zero changes no
+  // sum.
+  __device__ __forceinline__ void add_lanes() {
+#pragma unroll
+    for (int key = 0; key < kKeys; key += 16) {
+      const float4 w = *reinterpret_cast<const float4*>(&s_.weights[key + tx_][ty_ * 4]);
+      lane_[0] = __fadd_rn(lane_[0], w.x);
+      lane_[1] = __fadd_rn(lane_[1], w.y);
+      lane_[2] = __fadd_rn(lane_[2], w.z);
+      lane_[3] = __fadd_rn(lane_[3], w.w);
+    }
+  }
+
+  // Values in rising key. A sum takes no product with a key that its pair does not see: that could turn -0 to
+  // 0.
+  __device__ __forceinline__ void add_values(int tile, int last) {
+    bool sees_all = true;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sees_all = sees_all && sees(i, tile) && sees(i, tile + kKeys - 1);
+    const int n = min(kKeys, last + 1 - tile);
+#pragma unroll 4
+    for (int key = 0; key < n; ++key) {
+      const float4 w4 = *reinterpret_cast<const float4*>(&s_.weights[key][ty_ * 4]),
+                   v4 = *reinterpret_cast<const float4*>(&s_.keys[key][tx_ * 4]);
+      const float w[4] = {w4.x, w4.y, w4.z, w4.w}, v[4] = {v4.x, v4.y, v4.z, v4.w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        if (!sees_all && !sees(i, tile + key)) continue;
+#pragma unroll
+        for (int j = 0; j < 4; ++j) value_[i][j] = __fmaf_rn(w[i], v[j], value_[i][j]);
+      }
+    }
+  }
+
+  // Adds the sums of a piece to the totals, which begin as the first piece that a pair sees.
+  __device__ __forceinline__ void end_piece(int piece) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float sum = tree16(lane_[i]);
+      const int first = seen_.first[i] / kPieceKeys, last = seen_.last[i] / kPieceKeys;
+      const bool begins = piece == first, goes_on = piece > first && piece <= last;
+      sum_[i] = begins ? sum : goes_on ? __fadd_rn(sum_[i], sum) : sum_[i];
+      lane_[i] = 0;
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const float value = value_[i][j];
+        total_[i][j] = begins ? value : goes_on ? __fadd_rn(total_[i][j], value) : total_[i][j];
+        value_[i][j] = 0;
+      }
+    }
+  }
+
+  __device__ __forceinline__ void store() const {
+    if (tx_ * 4 >= head_dim_) return;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (pair_at(i) >= run_.n * n_heads_) continue;
+      const float sum = __fadd_rn(sum_[i], exp1(__fsub_rn(sink(i), top_[i])));
+#pragma unroll
+      for (int j = 0; j < 4; ++j) row_of(pair_at(i))[tx_ * 4 + j] = __fdiv_rn(total_[i][j], sum);
+    }
+  }
+
+  const AttendArgs& a_;
+  Shared& s_;
+  const QueryRun run_;
+  const int head_dim_, n_heads_, position_;
+  const KvHead<kFormat> kv_;
+  const int tx_, ty_;  // of the thread's keys, or dimensions, and of its pairs
+  Seen seen_;
+  float top_[4], lane_[4] = {}, sum_[4] = {}, value_[4][4] = {}, total_[4][4] = {};
+};
+
+}  // namespace
+
+OSSNB_KERNEL(attend_many_f32, AttendArgs, kThreads) { Many<KvFormat::float32>(a).run(); }
+OSSNB_KERNEL(attend_many_bf16, AttendArgs, kThreads) { Many<KvFormat::bf16>(a).run(); }
+OSSNB_KERNEL(attend_many_int8, AttendArgs, kThreads) { Many<KvFormat::int8>(a).run(); }
+
+}  // namespace ossnb::cuda

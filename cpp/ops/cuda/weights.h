@@ -1,0 +1,60 @@
+// The weights on the card, in one piece of memory. The embedding stays with the host: a pass brings the rows of
+// its tokens.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "data/config.h"
+#include "data/weights.h"
+#include "ops/cpu/pack.h"
+#include "ops/cuda/args.h"
+#include "ops/cuda/arrays.h"
+
+namespace ossnb::cuda {
+
+// A dense matrix on the card.
+struct CardMatrix {
+  Dense format = Dense::bf16;
+  DenseMatrix m{};
+  int k = 0;
+  std::uint64_t n_bytes = 0;  // that a product reads
+};
+
+struct CardExperts {
+  const std::uint8_t *blocks = nullptr, *scales = nullptr;
+  const bf16 *in_out = nullptr, *bias = nullptr;
+  int rows = 0, k = 0;
+  std::uint64_t n_bytes = 0;  // that a product with one expert reads
+};
+
+struct CardLayer {
+  const bf16 *input_layernorm, *sinks, *post_attention_layernorm, *router_weight, *router_bias;
+  CardMatrix q, k, v, o;
+  CardExperts gate_up, down;
+};
+
+class CardWeights {
+ public:
+  // Copies them to the card. `poll` is asked between the copies; Cancelled when it returns true.
+  CardWeights(std::shared_ptr<const Card> card, const Config& config, const Weights& weights,
+              const PackedCopies& copies, Precision precision, int n_threads, const std::function<bool()>& poll);
+
+  // The bytes that they take on a card.
+  static std::size_t bytes(const Config& config, const Weights& weights, const PackedCopies& copies,
+                           Precision precision);
+
+  std::size_t n_bytes() const { return memory_.n_bytes(); }
+  const std::vector<CardLayer>& layers() const { return layers_; }
+  const bf16* norm() const { return norm_; }
+  const CardMatrix& lm_head() const { return lm_head_; }
+
+ private:
+  DeviceMemory memory_;
+  std::vector<CardLayer> layers_;
+  const bf16* norm_ = nullptr;
+  CardMatrix lm_head_;
+};
+
+}  // namespace ossnb::cuda
