@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #ifdef OSSNB_CUDA_HOST
-#include "host_cuda.h"
+#include <host_cuda.h>  // tests/cuda_host
 #endif
 
 // A kernel: a function `name` of one argument, a struct `Args`, which the program that launches it includes

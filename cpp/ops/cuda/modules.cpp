@@ -1,0 +1,58 @@
+#include "ops/cuda/modules.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "ops/cuda/images.h"
+
+namespace ossnb::cuda {
+namespace {
+
+// Machine code runs on its own capability and on later ones of the same major number; PTX runs on all later
+// ones.
+bool runs_on(const Image& image, int capability) {
+  if (image.arch > capability) return false;
+  return image.is_ptx || image.arch / 10 == capability / 10;
+}
+
+}  // namespace
+
+Code code_for(int major, int minor) {
+  Code code;
+  const int capability = 10 * major + minor;
+  const std::string its = std::to_string(major) + "." + std::to_string(minor);
+  if (capability < kLeastCapability) {
+    code.why_none = "its compute capability is " + its + ", and 7.5 or later is needed";
+    return code;
+  }
+  if (const char* file = std::getenv("OSSNB_CUDA_KERNELS"); file != nullptr && *file != '\0') {
+    std::ifstream in(file, std::ios::binary);
+    code.from_file.assign(std::istreambuf_iterator<char>(in), {});
+    if (code.from_file.empty()) {
+      code.why_none = std::string("OSSNB_CUDA_KERNELS names ") + file + ", which cannot be read or is empty";
+    } else {
+      code.images.push_back(code.from_file.data());
+    }
+    return code;
+  }
+  const Image* best = nullptr;
+  for (const Image& image : images()) {
+    if (!runs_on(image, capability)) continue;
+    // Machine code before PTX, which the driver has to compile first; then what is nearest.
+    const auto rank = [](const Image& i) { return i.arch + (i.is_ptx ? 0 : 1000); };
+    if (best == nullptr || rank(image) > rank(*best)) best = &image;
+  }
+  if (best == nullptr) {
+    code.why_none = images().empty()
+                        ? "this build of ossnb has no kernels for CUDA"
+                        : "this build of ossnb has no kernels for its compute capability, " + its;
+    return code;
+  }
+  for (const Image& image : images()) {
+    if (image.arch == best->arch && image.is_ptx == best->is_ptx) code.images.push_back(image.bytes.data());
+  }
+  return code;
+}
+
+}  // namespace ossnb::cuda

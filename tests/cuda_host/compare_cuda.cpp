@@ -1,0 +1,50 @@
+// Runs the GPU's kernels and what launches them, on the driver that OSSNB_CUDA_DRIVER names (the stand-in, or
+// a card's own):
+//   compare_cuda          runs every case, prints "N passed, N failed"
+//   compare_cuda card     runs the cases whose names begin so
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "cases.h"
+
+namespace ossnb::cuda::testing {
+
+const StandIn* stand_in() {
+  static StandIn found = {};
+  static const bool is_found = [] {
+    const char* name = std::getenv("OSSNB_CUDA_DRIVER");
+    void* library = name == nullptr ? nullptr : dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) return false;
+    found.set = reinterpret_cast<decltype(found.set)>(dlsym(library, "standin_set"));
+    found.words = reinterpret_cast<decltype(found.words)>(dlsym(library, "standin_words"));
+    found.count = reinterpret_cast<decltype(found.count)>(dlsym(library, "standin_count"));
+    return found.set != nullptr;
+  }();
+  return is_found ? &found : nullptr;
+}
+
+}  // namespace ossnb::cuda::testing
+
+int main(int n_words, char** words) {
+  using namespace ossnb::cuda::testing;
+  Cases cases;
+  add_card_cases(cases);
+  if (stand_in() != nullptr) add_fault_cases(cases);
+  int passed = 0, failed = 0;
+  for (const Case& one : cases) {
+    if (n_words > 1 && one.name.rfind(words[1], 0) != 0) continue;
+    try {
+      one.run();
+      ++passed;
+    } catch (const std::exception& error) {
+      ++failed;
+      std::printf("FAILED %s: %s\n", one.name.c_str(), error.what());
+    }
+    std::fflush(stdout);
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
