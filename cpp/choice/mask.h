@@ -15,6 +15,7 @@ class TokenMask {
   int n_vocab() const { return n_vocab_; }
   int n_allowed() const { return n_allowed_; }
   bool allows(std::int32_t token) const { return words_[token / 32] >> (token % 32) & 1; }
+  const std::vector<std::uint32_t>& words() const { return words_; }
   std::int32_t first() const;                // the lowest allowed token
   std::vector<std::int32_t> tokens() const;  // the allowed ones, rising
 

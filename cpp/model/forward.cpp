@@ -15,6 +15,11 @@ const Config& checked(const Config& config) {
   return config;
 }
 
+DeviceOptions at(DeviceOptions options, int ordinal) {
+  options.ordinal = ordinal;
+  return options;
+}
+
 // Makes sequences writable. A sequence that is not committed in the end is as before.
 class Appending {
  public:
@@ -74,7 +79,7 @@ Model::Model(const Config& config, const Weights::Find& find, const std::string&
              const DeviceOptions& options)
     : config_(checked(config)),
       weights_(config_, find),
-      device_(device_kind(device).make(config_, weights_, find, options)) {}
+      device_(device_kind(device).make(config_, weights_, find, at(options, device_ordinal(device)))) {}
 
 Batch Model::batch_of(const std::vector<Feed>& feeds) const {
   Batch batch;

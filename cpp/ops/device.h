@@ -20,6 +20,7 @@ struct DeviceOptions {
   Precision precision = Precision::exact;
   KvFormat kv = KvFormat::float32;
   int n_threads = 1;
+  int ordinal = 0;                       // which of several, "cuda:1"
   std::string isa;                       // a level of the kernels, "" for OSSNB_ISA or the best
   std::function<bool()> poll = nullptr;  // while the device is made, as `set_poll` has it for a pass
 };
@@ -53,7 +54,10 @@ struct DeviceKind {
 // model. It does so by a call, since the linker may leave out a static object, or make it too late.
 void register_device(DeviceKind kind);
 
-// The kind of that name; ValueError names the known kinds.
+// The kind of that name, as in "cuda" or "cuda:1"; ValueError names the known kinds.
 const DeviceKind& device_kind(const std::string& name);
+
+// The number behind the colon, 0 without one; ValueError for anything else.
+int device_ordinal(const std::string& name);
 
 }  // namespace ossnb

@@ -22,6 +22,7 @@ struct Case {
 using Cases = std::vector<Case>;
 
 void add_card_cases(Cases& cases);   // card_cases.cpp: Card, arrays, kernels, graphs
+void add_forward_cases(Cases& cases);  // forward_cases.cpp: whole passes beside the CPU's
 void add_fault_cases(Cases& cases);  // fault_cases.cpp: what goes wrong
 
 // The stand-in's own door (standin.cpp); null where the driver is another.

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "cases.h"
+#include "ops/cuda/cuda_device.h"
 
 namespace ossnb::cuda::testing {
 
@@ -31,7 +32,9 @@ const StandIn* stand_in() {
 int main(int n_words, char** words) {
   using namespace ossnb::cuda::testing;
   Cases cases;
+  ossnb::register_device(ossnb::cuda_device());
   add_card_cases(cases);
+  add_forward_cases(cases);
   if (stand_in() != nullptr) add_fault_cases(cases);
   int passed = 0, failed = 0;
   for (const Case& one : cases) {

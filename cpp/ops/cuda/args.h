@@ -18,6 +18,16 @@ constexpr int kTileTokens = 32;   // tokens that a block of a product of many to
 constexpr int kFewTokens = 4;     // up to so many tokens have kernels of their own
 constexpr int kBlockTokens = 32;  // of keys and values
 constexpr int kMostHeadDim = 64;
+constexpr int kRouterRows = 8;    // of a block
+constexpr int kSharedRare = 256;  // listed weights of bf12 that a block keeps at hand
+
+// Threads of a block, and bytes of its shared memory beside what grows with the model.
+constexpr int kFewThreads = 128, kManyThreads = 512, kAttendThreads = 256, kExpertThreads = 128,
+              kPickThreads = 256;
+constexpr std::size_t kDenseFewShared = kFewTokens * sizeof(float) + kSharedRare * sizeof(Bf12::Rare),
+                      kDenseManyShared = 31744, kDenseQ8ManyShared = 21760, kAttendManyShared = 52224,
+                      kExpertOneShared = 160, kExpertExactManyShared = 17792, kExpertFastManyShared = 9600,
+                      kPickShared = 16 * (kPickThreads / 32 + 1);
 
 // A row of activations as integers: the signed bytes of each term in the order of the inputs, or, for Q8
 // weights ("apart"), of each eight inputs the even ones before the odd ones; then an int (-sum) and a float

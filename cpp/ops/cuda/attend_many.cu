@@ -8,7 +8,7 @@ namespace ossnb::cuda {
 namespace {
 
 constexpr int kPairs = 64, kKeys = 64, kStride = 68;  // a stride that shares no bank with its neighbours
-constexpr int kThreads = 256;
+constexpr int kThreads = kAttendThreads;
 
 // What a thread knows of its four pairs: the keys that each sees.
 struct Seen {
@@ -20,6 +20,8 @@ struct Shared {
   float keys[kMostHeadDim][kStride];     // [Dh, keys], then values [keys, Dh]
   float weights[kKeys][kStride];         // [keys, pairs]
 };
+
+static_assert(sizeof(Shared) == kAttendManyShared);
 
 template <KvFormat kFormat>
 class Many {

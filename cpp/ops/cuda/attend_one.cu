@@ -7,7 +7,7 @@ namespace ossnb::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = kAttendThreads;
 
 // A block's row and head; G query heads share the keys.
 struct One {

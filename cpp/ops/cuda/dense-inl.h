@@ -122,7 +122,6 @@ class RareWeights {
 };
 
 // The listed weights of a block's tiles in shared memory, where they have room, or where they are.
-constexpr int kSharedRare = 256;
 __device__ __forceinline__ const Bf12::Rare* rare_of_block(const DenseMatrix& m, int row, void* room) {
   const int n_tiles = (m.rows + kBf12Rows - 1) / kBf12Rows, tile = row / kBf12Rows;
   const int first = m.first_rare[tile], end = m.first_rare[min(tile + kTileRows / kBf12Rows, n_tiles)];

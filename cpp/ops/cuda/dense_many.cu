@@ -8,8 +8,8 @@ namespace ossnb::cuda {
 
 namespace {
 
-constexpr int kThreads = 512, kLoaders = 256;  // half of them load weights, the others activations
-constexpr int kSide = 8;                       // rows, and tokens, of a thread
+constexpr int kThreads = kManyThreads, kLoaders = 256;  // half of them load weights, the others activations
+constexpr int kSide = 8;                                // rows, and tokens, of a thread
 
 struct Shared {
   float weights[kGroup][kTileRows + 4];  // [k, rows]; the strides share no bank with their neighbours
@@ -17,6 +17,8 @@ struct Shared {
   float y[kTileTokens * kTileRows], kept[kTileTokens * kTileRows];
   Bf12::Rare rare[kSharedRare];
 };
+
+static_assert(sizeof(Shared) == kDenseManyShared);
 
 // Loads 32 inputs of a block's rows, a step ahead of their use.
 template <Dense kFormat>
@@ -185,6 +187,8 @@ struct Q8Shared {
   TileRows rows;
   float y[kTileTokens * kTileRows], kept[kTileTokens * kTileRows];
 };
+
+static_assert(sizeof(Q8Shared) == kDenseQ8ManyShared);
 
 }  // namespace
 

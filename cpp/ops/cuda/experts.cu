@@ -7,7 +7,7 @@ namespace ossnb::cuda {
 
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kThreads = kExpertThreads;
 
 // Four bytes code + 12 of the nibbles in the low half of w. A selector nibble with its sign bit set gives the
 // sign of a table byte, 0, so each table answers for one sign only.
@@ -158,6 +158,9 @@ struct TileShared {
   int pair[kTileTokens];
   float act[kTileTokens][kGroup];
 };
+
+static_assert(sizeof(TileShared<3>) == kExpertExactManyShared &&
+              sizeof(TileShared<1>) == kExpertFastManyShared);
 
 template <int kTerms>
 __device__ __forceinline__ void many_tokens(const ExpertArgs& a) {

@@ -14,7 +14,8 @@ std::size_t aligned(std::size_t n) { return (n + kAlignment - 1) / kAlignment * 
 
 }  // namespace
 
-Pass::Pass(std::shared_ptr<const Card> card, const Config& config, const bf16* embed_tokens, const CudaKvStore& store)
+Pass::Pass(std::shared_ptr<const Card> card, const Config& config, const bf16* embed_tokens,
+           const CudaKvStore& store)
     : card_(std::move(card)), c_(config), embed_tokens_(embed_tokens), store_(store), rope_(config) {}
 
 void Pass::plan(std::size_t n_bytes) {
@@ -34,7 +35,8 @@ T* Pass::reserve(std::size_t n, const T** on_card) {
   return place;
 }
 
-// Neighbouring rows of one sequence at rising positions share their keys, 64 pairs of query and head at a time.
+// Neighbouring rows of one sequence at rising positions share their keys, 64 pairs of query and head at a
+// time.
 Attending Pass::attending_of(const std::vector<std::int32_t>& rows) const {
   const int most = std::max(1, 64 / (c_.num_attention_heads / c_.num_key_value_heads));
   const int n = static_cast<int>(rows.size());

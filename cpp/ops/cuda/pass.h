@@ -33,7 +33,8 @@ struct PassRows {
 
 class Pass {
  public:
-  Pass(std::shared_ptr<const Card> card, const Config& config, const bf16* embed_tokens, const CudaKvStore& store);
+  Pass(std::shared_ptr<const Card> card, const Config& config, const bf16* embed_tokens,
+       const CudaKvStore& store);
 
   void begin(const Batch& batch);
 

@@ -7,7 +7,7 @@ namespace ossnb::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = kPickThreads;
 
 __device__ __forceinline__ double lowest() { return -__longlong_as_double(0x7ff0000000000000LL); }
 

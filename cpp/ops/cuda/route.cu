@@ -51,8 +51,6 @@ __device__ __forceinline__ void choose_experts(const RouteArgs& a, std::size_t r
 
 }  // namespace
 
-constexpr int kRouterRows = 8;  // of a block: 16 threads each
-
 OSSNB_KERNEL(route, RouteArgs, 128) {
   const std::size_t row = blockIdx.y;
   float* xs = reinterpret_cast<float*>(dev::shared());  // [D], the scale and the answer, then weights [8, D]

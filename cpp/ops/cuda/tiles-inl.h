@@ -71,7 +71,8 @@ __device__ __forceinline__ int joined(const int (&d)[kTerms][4], int i, int lift
 // g % kParts; with four, (s0 + s1) + (s2 + s3).
 template <int kTerms, int kParts, int kLifted, class Load>
 __device__ __forceinline__ void multiply_tile(Stage<kTerms>& stage, const TileRows& rows,
-                                              const QuantRow& layout, int n_tokens, Load load, float (&y)[kTiles][4]) {
+                                              const QuantRow& layout, int n_tokens, Load load,
+                                              float (&y)[kTiles][4]) {
   const int lane = threadIdx.x % kWarp, p = lane / 4, q = lane % 4;
   float part[kParts][kTiles][4] = {};
   for (int first = 0; first < layout.n_groups; first += kStageGroups) {

@@ -30,7 +30,8 @@ class Packer {
     n_bytes_ += (size + kAlignment - 1) / kAlignment * kAlignment;
     if (!memory_) return nullptr;
     const auto* bytes = reinterpret_cast<const std::byte*>(from);
-    for (std::size_t done = 0; done < size; done += kPiece) copy(bytes + done, at + done, std::min(kPiece, size - done));
+    for (std::size_t done = 0; done < size; done += kPiece)
+      copy(bytes + done, at + done, std::min(kPiece, size - done));
     return reinterpret_cast<const T*>(memory_->address() + at);
   }
   std::size_t n_bytes() const { return n_bytes_; }
@@ -58,7 +59,8 @@ class Packer {
 // The way of all weights through a packer.
 class Walk {
  public:
-  Walk(const Config& config, const Weights& weights, const PackedCopies& copies, Precision precision, ThreadPool* pool)
+  Walk(const Config& config, const Weights& weights, const PackedCopies& copies, Precision precision,
+       ThreadPool* pool)
       : c_(config), w_(weights), copies_(copies), is_fast_(precision == Precision::fast), pool_(pool) {}
 
   CardLayer layer(Packer& packer, const LayerWeights& w) const {
@@ -78,7 +80,9 @@ class Walk {
     return on_card;
   }
   const bf16* norm(Packer& packer) const { return packer.put(w_.norm, c_.hidden_size); }
-  CardMatrix lm_head(Packer& packer) const { return stored(packer, w_.lm_head, nullptr, c_.vocab_size, c_.hidden_size); }
+  CardMatrix lm_head(Packer& packer) const {
+    return stored(packer, w_.lm_head, nullptr, c_.vocab_size, c_.hidden_size);
+  }
 
  private:
   CardMatrix stored(Packer& packer, const bf16* w, const bf16* bias, int rows, int k) const {
@@ -98,7 +102,8 @@ class Walk {
     return stored(packer, w, bias, rows, k);
   }
 
-  CardMatrix by_q8(Packer& packer, const std::uint8_t* tiles, const bf16* w, const bf16* bias, int rows, int k) const {
+  CardMatrix by_q8(Packer& packer, const std::uint8_t* tiles, const bf16* w, const bf16* bias, int rows,
+                   int k) const {
     const std::size_t n = (rows + kQ8Rows - 1) / kQ8Rows * q8_tile_bytes(k);
     std::vector<std::uint8_t> own;
     if (!tiles && !packer.counts_only()) {

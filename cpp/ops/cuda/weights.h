@@ -1,5 +1,5 @@
-// The weights on the card, in one piece of memory. The embedding stays with the host: a pass brings the rows of
-// its tokens.
+// The weights on the card, in one piece of memory. The embedding stays with the host: a pass brings the rows
+// of its tokens.
 #pragma once
 
 #include <functional>
@@ -39,7 +39,8 @@ class CardWeights {
  public:
   // Copies them to the card. `poll` is asked between the copies; Cancelled when it returns true.
   CardWeights(std::shared_ptr<const Card> card, const Config& config, const Weights& weights,
-              const PackedCopies& copies, Precision precision, int n_threads, const std::function<bool()>& poll);
+              const PackedCopies& copies, Precision precision, int n_threads,
+              const std::function<bool()>& poll);
 
   // The bytes that they take on a card.
   static std::size_t bytes(const Config& config, const Weights& weights, const PackedCopies& copies,

@@ -1,0 +1,142 @@
+#include "ops/cuda/cuda_device.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/error.h"
+#include "base/float_state.h"
+#include "ops/cuda/head.h"
+
+namespace ossnb {
+
+namespace {
+
+using namespace cuda;
+
+// What the kernels rely on, beyond what every device does.
+const Config& supported(const Config& c) {
+  const int G = c.num_attention_heads / c.num_key_value_heads;
+  const auto require = [](bool holds, const std::string& what, int got, const char* expected) {
+    if (holds) return;
+    throw ValueError(what + " is " + std::to_string(got) + "; the CUDA device expects " + expected +
+                     "; use device=\"cpu\" for this model");
+  };
+  require(c.head_dim == 16 || c.head_dim == 32 || c.head_dim == 64, "head_dim", c.head_dim, "16, 32 or 64");
+  require(G <= 64, "the number of query heads that share a key", G, "at most 64");
+  require(c.num_local_experts <= 4096, "num_local_experts", c.num_local_experts, "at most 4096");
+  return c;
+}
+
+class CudaOps final : public Ops {
+ public:
+  CudaOps(const CudaContext& context, const bf16* embed_tokens)
+      : cuda_(context),
+        pass_(context.card, context.c, embed_tokens, context.store),
+        layers_(context),
+        head_(context) {}
+
+  std::function<bool()> poll;
+
+  void begin(const Batch& batch) override {
+    n_head_bytes_ = 0;
+    pass_.begin(batch);
+  }
+  void embed() override { layers_.begin(pass_); }
+  // A long prompt's layers are not queued up, so that a cancel waits for one of them and no more.
+  void attn_in(int layer) override {
+    constexpr int kLong = 32;
+    if (layers_.n_rows() > kLong) wait();
+    layers_.attn_in(layer);
+  }
+  void keep_wanted_rows() override { layers_.keep_wanted_rows(); }
+  void attend(int layer) override { layers_.attend(layer); }
+  void attn_out(int layer) override { layers_.attn_out(layer); }
+  void route(int layer) override { layers_.route(layer); }
+  void experts(int layer) override { layers_.experts(layer); }
+
+  void lm_head(float* logits) override {
+    ended([&] { n_head_bytes_ = head_.logits(layers_, poll, logits); });
+  }
+  void choose(const std::vector<Chooser>& choosers, Choice* choices) override {
+    ended([&] { n_head_bytes_ = head_.choose(layers_, poll, choosers, choices); });
+  }
+
+  void read_hidden(float* out) const override { layers_.read_hidden(out); }
+  void read_router_logits(float* out) const override { layers_.read_router_logits(out); }
+  void read_experts(std::int32_t* experts, float* weights) const override {
+    layers_.read_experts(experts, weights);
+  }
+  std::uint64_t bytes_touched() const override { return layers_.n_bytes() + n_head_bytes_; }
+
+ private:
+  void wait() {
+    ended([&] { cuda_.card->wait(poll); });
+  }
+  // A cancelled pass gives its blocks back, so the card may write them no more.
+  template <class Work>
+  void ended(Work work) {
+    try {
+      work();
+    } catch (const Cancelled&) {
+      cuda_.card->wait();
+      throw;
+    }
+  }
+
+  const CudaContext& cuda_;
+  Pass pass_;
+  Layers layers_;
+  Head head_;
+  std::uint64_t n_head_bytes_ = 0;
+};
+
+class CudaDevice final : public Device {
+ public:
+  CudaDevice(const Config& config, const Weights& weights, const Weights::Find& find,
+             const DeviceOptions& options)
+      : card_(Card::open(options.ordinal)),
+        kernels_(card_),
+        n_threads_(options.n_threads),
+        store_(std::make_shared<CudaKvStore>(card_, supported(config), options.kv)),
+        weights_(card_, config, weights, PackedCopies(config, find), options.precision, options.n_threads,
+                 options.poll),
+        context_{.card = card_,
+                 .c = config,
+                 .w = weights_,
+                 .kernels = kernels_,
+                 .store = *store_,
+                 .n_terms = options.precision == Precision::fast ? 1 : 3},
+        ops_(context_, weights.embed_tokens) {}
+
+  Ops& ops() override { return ops_; }
+  std::shared_ptr<KvStore> kv() override { return store_; }
+  void set_poll(std::function<bool()> poll) override { ops_.poll = std::move(poll); }
+  int threads() const override { return n_threads_; }
+  void set_threads(int n) override { n_threads_ = n; }
+  std::string isa() const override {
+    return "sm_" + std::to_string(card_->info().major) + std::to_string(card_->info().minor);
+  }
+
+ private:
+  const std::shared_ptr<Card> card_;
+  const Kernels kernels_;
+  int n_threads_;
+  const std::shared_ptr<CudaKvStore> store_;
+  const CardWeights weights_;
+  const CudaContext context_;
+  CudaOps ops_;
+};
+
+}  // namespace
+
+DeviceKind cuda_device() {
+  return {.name = "cuda",
+          .make = [](const Config& config, const Weights& weights, const Weights::Find& find,
+                     const DeviceOptions& options) -> std::unique_ptr<Device> {
+            const PlainFloats plain;
+            return std::make_unique<CudaDevice>(config, weights, find, options);
+          },
+          .packings = cpu_packings};
+}
+
+}  // namespace ossnb
