@@ -25,7 +25,7 @@ void add_card_cases(Cases& cases);   // card_cases.cpp: Card, arrays, kernels, g
 void add_forward_cases(Cases& cases);  // forward_cases.cpp: whole passes beside the CPU's
 void add_fault_cases(Cases& cases);  // fault_cases.cpp: what goes wrong
 
-// The stand-in's own door (standin.cpp); null where the driver is another.
+// The stand-in's own door (standin_kernels.cpp); null where the driver is another.
 struct StandIn {
   int (*set)(const char* name, const char* value);
   const char* (*words)();

@@ -33,8 +33,7 @@ inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline int2 make_int2(int x, int y) { return {x, y}; }
 inline float2 make_float2(float x, float y) { return {x, y}; }
 
-// ---- meetings
-// ----------------------------------------------------------------------------------------------
+// ---- meetings ---------------------------------------------------------------------------------------------
 
 inline void __syncthreads() { hc::block_barrier("__syncthreads"); }
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
@@ -73,8 +72,7 @@ inline unsigned __ballot_sync(unsigned mask, int is_set) {
 inline int __any_sync(unsigned mask, int is_set) { return __ballot_sync(mask, is_set) != 0; }
 inline int __all_sync(unsigned mask, int is_set) { return __ballot_sync(mask, is_set) == 0xffffffffu; }
 
-// ---- memory
-// ------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 
 template <class T>
 T atomicAdd(T* at, T v) {
@@ -116,8 +114,7 @@ T __ldg(const T* at) {
   return *at;
 }
 
-// ---- numbers
-// -----------------------------------------------------------------------------------------------
+// ---- numbers ----------------------------------------------------------------------------------------------
 
 inline float __uint_as_float(unsigned u) { return std::bit_cast<float>(u); }
 inline float __int_as_float(int i) { return std::bit_cast<float>(i); }

@@ -1,5 +1,5 @@
 // The parts of the stand-in for a CUDA driver: what its environment says (settings.cpp), and memory
-// (memory.cpp). standin.cpp has the driver's functions over them.
+// (memory.cpp). The other files have the driver's functions over them.
 //
 // Environment, each read when the library is loaded; standin_set(NAME without prefix, value) changes it
 // later:
@@ -41,7 +41,7 @@ bool has_vanished();
 // Errors after which a context answers every call with this error.
 bool is_sticky(Result result);
 
-// ---- memory ----
+// ---- memory -----------------------------------------------------------------------------------------------
 // Of card `ordinal`; 0 where there is none. It ends at a page that cannot be read, and holds NaNs.
 std::uint64_t allocate(int ordinal, std::size_t n_bytes);
 bool release(std::uint64_t address);

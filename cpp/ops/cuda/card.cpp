@@ -127,8 +127,7 @@ CardList list_cards(bool with_free_memory) {
   return list;
 }
 
-// ---- opening and closing
-// -----------------------------------------------------------------------------------
+// ---- opening and closing ----------------------------------------------------------------------------------
 
 std::shared_ptr<Card> Card::open(int ordinal) {
   std::shared_ptr<Card> card(new Card(ordinal));
@@ -198,8 +197,7 @@ FunctionHandle Card::function(const char* name) const {
                       ": the kernels are of another build than the program");
 }
 
-// ---- in every call
-// -----------------------------------------------------------------------------------------
+// ---- in every call ----------------------------------------------------------------------------------------
 
 Card::Current::Current(const Card& card) : driver_(card.driver_) {
   if (!card.is_usable()) card.refuse();
@@ -255,8 +253,7 @@ void Card::fail(Result result, const char* what, const char* name) const {
   throw DeviceLost(lost_by_);
 }
 
-// ---- memory
-// ------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 
 std::size_t Card::memory_free() const {
   const Current current(*this);
@@ -299,8 +296,7 @@ void* Card::allocate_pinned(std::size_t n_bytes) const {
 
 void Card::free_pinned(void* memory) const noexcept { dispose(driver_.cuMemFreeHost, memory); }
 
-// ---- waiting
-// -----------------------------------------------------------------------------------------------
+// ---- waiting ----------------------------------------------------------------------------------------------
 
 void Card::wait(const Poll& poll) const {
   Event end(shared_from_this());

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "ops/cuda/images.h"
 
@@ -15,6 +16,9 @@ bool runs_on(const Image& image, int capability) {
   if (image.arch > capability) return false;
   return image.is_ptx || image.arch / 10 == capability / 10;
 }
+
+// Machine code comes before PTX, which the driver has to compile first; then what is nearest.
+int rank(const Image& image) { return image.arch + (image.is_ptx ? 0 : 1000); }
 
 }  // namespace
 
@@ -36,21 +40,18 @@ Code code_for(int major, int minor) {
     }
     return code;
   }
-  const Image* best = nullptr;
+  std::map<std::string_view, const Image*> best;  // of each file
   for (const Image& image : images()) {
-    if (!runs_on(image, capability)) continue;
-    // Machine code before PTX, which the driver has to compile first; then what is nearest.
-    const auto rank = [](const Image& i) { return i.arch + (i.is_ptx ? 0 : 1000); };
-    if (best == nullptr || rank(image) > rank(*best)) best = &image;
+    const Image*& chosen = best[image.file];
+    if (runs_on(image, capability) && (chosen == nullptr || rank(image) > rank(*chosen))) chosen = &image;
   }
-  if (best == nullptr) {
-    code.why_none = images().empty()
-                        ? "this build of ossnb has no kernels for CUDA"
-                        : "this build of ossnb has no kernels for its compute capability, " + its;
-    return code;
-  }
-  for (const Image& image : images()) {
-    if (image.arch == best->arch && image.is_ptx == best->is_ptx) code.images.push_back(image.bytes.data());
+  if (best.empty()) code.why_none = "this build of ossnb has no kernels for CUDA";
+  for (const auto& [name, image] : best) {
+    if (image != nullptr) {
+      code.images.push_back(image->bytes.data());
+    } else {
+      code.why_none = "this build of ossnb has no kernels for its compute capability, " + its;
+    }
   }
   return code;
 }
