@@ -9,7 +9,8 @@ SETUP := $(PYTHON) tools/setup_env.py
 STAMP := $(VENV)/stamp
 NOTEBOOK := notebooks/01_first_answer.ipynb
 ORACLE := build/oracle-venv
-CPP := $(shell find cpp -name '*.cpp' -o -name '*.h')
+CUDA := build/cuda-venv
+CPP := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 CPP_TESTS := $(shell find tests/cpp -name '*.cpp' -o -name '*.h')
 TYPESCRIPT := build/typescript-7.0.2
 AXE := build/axe-core-4.14.1
@@ -17,7 +18,7 @@ IN_BROWSER := tests/test_views_in_browser.py tests/test_lab.py tests/test_notebo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test quick campaign browser pictures docs arm sanitize wheel lint format tidy types axe oracle bench clean
+.PHONY: help demo lab test quick campaign browser pictures docs arm sanitize cuda wheel lint format tidy types axe oracle bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -54,6 +55,18 @@ arm: $(STAMP)-test  ## run the tests on emulated processors (apt install g++-aar
 
 sanitize: $(STAMP)-test  ## run the engine under the address, undefined-behaviour and thread sanitizers
 	$(RUN) tools/sanitize.py $(ARGS)
+
+# nvcc 13.0 is taken from the PATH, or from PyPI like the rest. Where the rest cannot be had this says so.
+cuda:  ## compile the GPU's kernels and check their code (no GPU needed); ARCHS=90 for one kind of card
+	@if $(MAKE) --silent $(CUDA)/stamp; then \
+	  PATH="$(CURDIR)/$(CUDA)/bin:$$PATH" cmake -G Ninja -S . -B build/cuda --log-level=WARNING \
+	    -DOSSNB_BUILD_PYTHON=OFF -DOSSNB_CUDA=ON -DOSSNB_CUDA_ARCHS="$(or $(ARCHS),75;80;89;90;100f;120f)" && \
+	  PATH="$(CURDIR)/$(CUDA)/bin:$$PATH" cmake --build build/cuda --target cuda_images --parallel 2 && \
+	  $(CUDA)/bin/python tools/cuda/gate.py build/cuda $(ARGS); \
+	else \
+	  echo "not checked: the GPU's kernels, since their compiler cannot be had (is PyPI within reach?)"; \
+	  test "$$OSSNB_CUDA" != required; \
+	fi
 
 # auditwheel names the oldest glibc whose symbols suffice; so pip and an index know where the wheel runs.
 wheel: $(STAMP)-core $(STAMP)-wheel  ## build the wheel, and let it answer in an environment of its own
@@ -121,7 +134,7 @@ $(STAMP)-new: tools/setup_env.py
 	@$(SETUP) $(VENV) new
 	@touch $@
 
-$(STAMP)-core: $(STAMP)-new pyproject.toml CMakeLists.txt $(CPP)
+$(STAMP)-core: $(STAMP)-new pyproject.toml CMakeLists.txt $(wildcard cmake/*) $(CPP)
 	@$(SETUP) $(VENV) core
 	@touch $@
 
@@ -131,4 +144,9 @@ $(STAMP)-%: pyproject.toml | $(STAMP)-core
 
 $(ORACLE)/stamp: tools/oracle/requirements.txt | $(STAMP)-test
 	@$(SETUP) $(ORACLE) new see=$(VENV) $<
+	@touch $@
+
+$(CUDA)/stamp: $(wildcard tools/cuda/*.txt)
+	@$(SETUP) $(CUDA) new $(if $(findstring release 13.0,$(shell nvcc --version 2>&1)),,tools/cuda/compiler.txt) \
+	  tools/cuda/requirements.txt
 	@touch $@

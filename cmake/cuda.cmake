@@ -1,0 +1,152 @@
+# The GPU's kernels as machine code: each cpp/ops/cuda/*.cu for each architecture, and PTX for the cards that come later.
+# cpp/ops/cuda/images.cpp embeds them. Nothing here is linked with a CUDA library.
+#
+#   .cu ── nvcc ──> .ptx ── ptxas ──> .cubin, and .txt, which tools/cuda/gate.py reads
+#
+# nvcc comes from -DOSSNB_NVCC, from build/cuda-venv, which `make cuda` fills from PyPI, or from the PATH. ptxas 12.9
+# comes from the same environment. Its code loads on the drivers of CUDA 12 (525 and newer); that of nvcc's own ptxas 13
+# needs driver 580.
+set(OSSNB_CUDA AUTO CACHE STRING "the GPU's kernels in the extension: AUTO (where nvcc is found), ON or OFF")
+set(OSSNB_CUDA_ARCHS "75;80;89;90;100f;120f" CACHE STRING "the architectures that get machine code")
+set(OSSNB_CUDA_PTX "75;80;90")  # PTX for these: the others take the nearest below, which halves the compiler's time
+set(cuda_out ${CMAKE_BINARY_DIR}/cuda)
+
+# AUTO or ON says why there are no kernels.
+function(cuda_lacks reason)
+  if(OSSNB_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "OSSNB_CUDA=ON, but ${reason}. `make cuda` installs what is needed into build/cuda-venv; "
+                        "-DOSSNB_NVCC=/path/to/nvcc names a compiler; -DOSSNB_CUDA=OFF builds without a GPU.")
+  endif()
+  message(STATUS "GPU kernels: none, since ${reason}")
+endfunction()
+
+function(cuda_version program result)
+  execute_process(COMMAND ${program} --version OUTPUT_VARIABLE said ERROR_QUIET)
+  string(REGEX MATCH "release ([0-9]+[.][0-9]+)" found "${said}")
+  set(${result} "${CMAKE_MATCH_1}" PARENT_SCOPE)
+endfunction()
+
+# A program as the user names it (checked), from the environment of `make cuda`, or from the PATH.
+function(cuda_find variable name below)
+  if(${variable} AND NOT EXISTS "${${variable}}")
+    unset(${variable} CACHE)
+  endif()
+  file(GLOB venv ${CMAKE_SOURCE_DIR}/build/cuda-venv/lib/python*/site-packages/nvidia/${below}/bin)
+  find_program(${variable} ${name} HINTS ${venv} ${ARGN})
+endfunction()
+
+function(cuda_tools reason)
+  if(NOT cuda_sources)
+    set(${reason} "cpp/ops/cuda has no .cu file" PARENT_SCOPE)
+    return()
+  endif()
+  cuda_find(OSSNB_NVCC nvcc cu13)
+  if(NOT OSSNB_NVCC)
+    set(${reason} "nvcc was not found" PARENT_SCOPE)
+    return()
+  endif()
+  cuda_version(${OSSNB_NVCC} version)
+  if(NOT version VERSION_GREATER_EQUAL 12.9 OR NOT version VERSION_LESS 14)
+    set(${reason} "${OSSNB_NVCC} has version '${version}', expected 12.9 to 13" PARENT_SCOPE)
+    return()
+  endif()
+  get_filename_component(beside ${OSSNB_NVCC} DIRECTORY)
+  cuda_find(OSSNB_PTXAS ptxas cuda_nvcc ${beside})
+  cuda_version(${OSSNB_PTXAS} assembler)
+  if(NOT assembler VERSION_GREATER_EQUAL 12.9)
+    set(${reason} "ptxas (${OSSNB_PTXAS}) has version '${assembler}', expected 12.9 or newer" PARENT_SCOPE)
+    return()
+  endif()
+  set(cuda_tool_versions "nvcc ${version}, ptxas ${assembler}" PARENT_SCOPE)
+  set(cuda_ptxas_version ${assembler} PARENT_SCOPE)
+endfunction()
+
+# The PTX that an architecture's machine code is made from.
+function(cuda_ptx_of arch result)
+  string(REGEX MATCH "^[0-9]+" number ${arch})
+  foreach(ptx ${OSSNB_CUDA_PTX})
+    if(ptx LESS_EQUAL number)
+      set(best ${ptx})
+    endif()
+  endforeach()
+  set(${result} ${best} PARENT_SCOPE)
+endfunction()
+
+function(cuda_compile source ptx)
+  get_filename_component(name ${source} NAME_WE)
+  set(base ${cuda_out}/${name}.${ptx})
+  add_custom_command(
+    OUTPUT ${base}.ptx
+    COMMAND ${OSSNB_NVCC} -ptx -O3 -std=c++20 -fmad=false --expt-relaxed-constexpr -gencode=arch=compute_${ptx},code=compute_${ptx}
+            -ccbin ${CMAKE_CXX_COMPILER} -allow-unsupported-compiler -I${CMAKE_SOURCE_DIR}/cpp
+            -MD -MF ${base}.d -o ${base}.ptx ${source}
+    COMMAND ${CMAKE_COMMAND} -DFILE=${base}.ptx -DASSEMBLER=${cuda_ptxas_version}
+            -P ${CMAKE_SOURCE_DIR}/cmake/cuda_label.cmake
+    DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/cuda_label.cmake
+    DEPFILE ${base}.d
+    COMMENT "Compiling ${name}.cu for compute_${ptx}"
+    VERBATIM)
+endfunction()
+
+function(cuda_assemble source ptx arch)
+  get_filename_component(name ${source} NAME_WE)
+  set(base ${cuda_out}/${name}.${arch})
+  add_custom_command(
+    OUTPUT ${base}.cubin ${base}.txt
+    COMMAND ${CMAKE_COMMAND} -DPTXAS=${OSSNB_PTXAS} -DARCH=${arch} -DPTX=${cuda_out}/${name}.${ptx}.ptx
+            -DBASE=${base} -P ${CMAKE_SOURCE_DIR}/cmake/cuda_assemble.cmake
+    DEPENDS ${cuda_out}/${name}.${ptx}.ptx ${CMAKE_SOURCE_DIR}/cmake/cuda_assemble.cmake
+    COMMENT "Assembling ${name}.cu for sm_${arch}"
+    VERBATIM)
+endfunction()
+
+# The rules, and the list of all images in ${cuda_out}/images.inc: IMAGE(id, file, architecture, is PTX, path).
+function(cuda_rules)
+  set(list "")
+  set(images "")
+  foreach(source ${cuda_sources})
+    get_filename_component(name ${source} NAME_WE)
+    set(made "")
+    foreach(arch ${OSSNB_CUDA_ARCHS})
+      cuda_ptx_of(${arch} ptx)
+      if(NOT ptx IN_LIST made)
+        cuda_compile(${source} ${ptx})
+        list(APPEND made ${ptx})
+      endif()
+      cuda_assemble(${source} ${ptx} ${arch})
+      string(REGEX MATCH "^[0-9]+" number ${arch})
+      string(APPEND list "IMAGE(${name}_${arch}, \"${name}\", ${number}, false, \"${cuda_out}/${name}.${arch}.cubin\")\n")
+      list(APPEND images ${cuda_out}/${name}.${arch}.cubin)
+    endforeach()
+    list(GET made -1 last)
+    string(APPEND list "IMAGE(${name}_ptx, \"${name}\", ${last}, true, \"${cuda_out}/${name}.${last}.ptx\")\n")
+    list(APPEND images ${cuda_out}/${name}.${last}.ptx)
+  endforeach()
+  file(CONFIGURE OUTPUT ${cuda_out}/images.inc CONTENT "${list}" @ONLY)
+  file(CONFIGURE OUTPUT ${cuda_out}/tools.txt CONTENT "${cuda_tool_versions}\n" @ONLY)
+  add_custom_target(cuda_images DEPENDS ${images})
+  set_source_files_properties(
+    cpp/ops/cuda/images.cpp PROPERTIES COMPILE_DEFINITIONS "OSSNB_CUDA_IMAGES=\"${cuda_out}/images.inc\""
+                                       OBJECT_DEPENDS "${images};${cuda_out}/images.inc")
+endfunction()
+
+# AUTO is for the extension that users get: the builds for tests and sanitizers, and those for other processors, have no
+# use for kernels.
+if(OSSNB_CUDA STREQUAL "AUTO" AND (NOT OSSNB_BUILD_PYTHON OR OSSNB_SANITIZE OR CMAKE_CROSSCOMPILING))
+  message(STATUS "GPU kernels: none in this build")
+elseif(OSSNB_CUDA STREQUAL "AUTO" AND NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  cuda_lacks("they are embedded on Linux only")
+elseif(OSSNB_CUDA)
+  set(cuda_reason "")
+  file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cpp/ops/cuda/*.cu)
+  cuda_tools(cuda_reason)
+  if(cuda_reason)
+    cuda_lacks("${cuda_reason}")
+  else()
+    cuda_rules()
+    message(STATUS "GPU kernels: ${OSSNB_CUDA_ARCHS} (${cuda_tool_versions})")
+    if(cuda_ptxas_version VERSION_GREATER 12.9)
+      message(STATUS "GPU kernels: this ptxas makes code for driver 580 and newer; `make cuda` installs 12.9, for 525")
+    endif()
+  endif()
+endif()
