@@ -19,6 +19,7 @@ namespace py = pybind11;
 // All of ossnb._core.
 void bind_core(py::module_& m);
 
+void bind_cards(py::module_& m);
 void bind_files(py::module_& m);
 void bind_kernels(py::module_& m);
 void bind_kv(py::module_& m);

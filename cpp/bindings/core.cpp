@@ -7,6 +7,7 @@ namespace ossnb {
 void bind_core(py::module_& m) {
   m.attr("__version__") = OSSNB_VERSION;
   py::register_exception<Cancelled>(m, "Cancelled");  // std::invalid_argument is ValueError already
+  bind_cards(m);
   bind_files(m);
   bind_kernels(m);
   bind_kv(m);

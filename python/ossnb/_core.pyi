@@ -29,6 +29,11 @@ def isa_levels() -> list[str]:
 def cpu_features() -> dict[str, bool]:
     """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", "asimddp", ...)."""
 
+def cuda_cards(with_free_memory: bool = False) -> tuple[list[dict[str, Any]], str]:
+    """The NVIDIA cards, and why there is none ("" if there are). Of each: ordinal, name, capability (9, 0),
+    multiprocessors, is_integrated, memory_total and memory_free in bytes (0: not asked; asking opens the card for
+    a moment), why_not ("" if it can be used). Never raises."""
+
 class KvStore(metaclass=_Bound):
     """A device's keys and values, in blocks that are shared by counted references. Model.kv has it.
 
@@ -152,11 +157,13 @@ class Model(metaclass=_Bound):
         precision: str = "exact",
         kv_format: str = "float32",
         isa: str = "",
+        device_memory: int = 0,
     ) -> None:
         """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as
         uint16, MXFP4 blocks and scales as uint8; and the arrays of packings(). `precision`: "exact" or
         "fast". `kv_format`: "float32", "bf16" or "int8", how keys and values are kept. `isa`: a name from
-        isa_levels(), "" for OSSNB_ISA or the best. ValueError for an unknown device, precision, format or
+        isa_levels(), "" for OSSNB_ISA or the best. `device_memory`: the most bytes that a card gives, 0 for no
+        limit. ValueError for an unknown device, precision, format or
         level, and for tensors that are missing or do not fit."""
     @property
     def device(self) -> str:

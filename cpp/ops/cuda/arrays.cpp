@@ -6,7 +6,7 @@ DeviceMemory::DeviceMemory(std::shared_ptr<const Card> card, std::size_t n_bytes
     : card_(std::move(card)), address_(n_bytes == 0 ? 0 : card_->allocate(n_bytes)), n_bytes_(n_bytes) {}
 
 DeviceMemory::~DeviceMemory() {
-  if (address_ != 0) card_->free(address_);
+  if (address_ != 0) card_->free(address_, n_bytes_);
 }
 
 void DeviceMemory::upload(std::size_t at, const void* from, std::size_t n) {

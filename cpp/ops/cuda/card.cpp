@@ -263,6 +263,13 @@ std::size_t Card::memory_free() const {
 }
 
 DevicePtr Card::allocate(std::size_t n_bytes) const {
+  if (limit_ != 0 && (n_bytes > limit_ || used_ > limit_ - n_bytes)) {
+    const std::size_t left = limit_ - std::min<std::size_t>(limit_, used_);
+    throw DeviceMemoryError("device_memory allows " + size_text(limit_) + " on " + info_.title() +
+                                ", of which " + size_text(left) + " are left; " + size_text(n_bytes) +
+                                " more were needed: allow more, or keep fewer tokens",
+                            n_bytes, left, limit_);
+  }
   const Current current(*this);
   DevicePtr memory = 0;
   const Result result = driver_.cuMemAlloc(&memory, n_bytes);
@@ -275,10 +282,14 @@ DevicePtr Card::allocate(std::size_t n_bytes) const {
                             n_bytes, n_free, n_total);
   }
   check(result, "the allocation of memory");
+  used_ += n_bytes;
   return memory;
 }
 
-void Card::free(DevicePtr memory) const noexcept { dispose(driver_.cuMemFree, memory); }
+void Card::free(DevicePtr memory, std::size_t n_bytes) const noexcept {
+  used_ -= n_bytes;
+  dispose(driver_.cuMemFree, memory);
+}
 
 void* Card::allocate_pinned(std::size_t n_bytes) const {
   const Current current(*this);

@@ -56,6 +56,9 @@ class Card : public std::enable_shared_from_this<Card> {
   const CardInfo& info() const { return info_; }
   std::size_t memory_free() const;
   bool is_usable() const noexcept;
+  // The most bytes that this Card may hold; 0: as many as there are. DeviceMemoryError beyond.
+  void set_limit(std::size_t n_bytes) { limit_ = n_bytes; }
+  std::size_t memory_used() const { return used_; }  // by this Card
 
   // Waits for everything that was put on the stream. Asks `poll` about every 10 ms, on this thread; when that
   // returns true it throws Cancelled, and the card goes on with its work.
@@ -86,7 +89,7 @@ class Card : public std::enable_shared_from_this<Card> {
   }
 
   DevicePtr allocate(std::size_t n_bytes) const;
-  void free(DevicePtr memory) const noexcept;
+  void free(DevicePtr memory, std::size_t n_bytes) const noexcept;
   void* allocate_pinned(std::size_t n_bytes) const;
   void free_pinned(void* memory) const noexcept;
 
@@ -114,6 +117,8 @@ class Card : public std::enable_shared_from_this<Card> {
   ContextHandle context_ = nullptr;
   StreamHandle stream_ = nullptr;
   std::vector<ModuleHandle> modules_;
+  std::size_t limit_ = 0;
+  mutable std::atomic<std::size_t> used_{0};
   mutable std::atomic<bool> is_lost_{false};
   mutable std::mutex mutex_;
   mutable std::string lost_by_;  // under mutex_

@@ -94,7 +94,7 @@ class CudaDevice final : public Device {
  public:
   CudaDevice(const Config& config, const Weights& weights, const Weights::Find& find,
              const DeviceOptions& options)
-      : card_(Card::open(options.ordinal)),
+      : card_(opened(options)),
         kernels_(card_),
         n_threads_(options.n_threads),
         store_(std::make_shared<CudaKvStore>(card_, supported(config), options.kv)),
@@ -118,6 +118,12 @@ class CudaDevice final : public Device {
   }
 
  private:
+  static std::shared_ptr<Card> opened(const DeviceOptions& options) {
+    auto card = Card::open(options.ordinal);
+    card->set_limit(options.device_memory);
+    return card;
+  }
+
   const std::shared_ptr<Card> card_;
   const Kernels kernels_;
   int n_threads_;
