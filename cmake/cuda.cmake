@@ -4,11 +4,14 @@
 #   .cu ── nvcc ──> .ptx ── ptxas ──> .cubin, and .txt, which tools/cuda/gate.py reads
 #
 # nvcc comes from -DOSSNB_NVCC, from build/cuda-venv, which `make cuda` fills from PyPI, or from the PATH. ptxas 12.9
-# comes from the same environment. Its code loads on the drivers of CUDA 12 (525 and newer); that of nvcc's own ptxas 13
-# needs driver 580.
+# comes from the same environment. Its code should load on all drivers of CUDA 12 (525 and newer); that of nvcc's own
+# ptxas 13 needs driver 580.
 set(OSSNB_CUDA AUTO CACHE STRING "the GPU's kernels in the extension: AUTO (where nvcc is found), ON or OFF")
 set(OSSNB_CUDA_ARCHS "75;80;89;90;100f;120f" CACHE STRING "the architectures that get machine code")
 set(OSSNB_CUDA_PTX "75;80;90")  # PTX for these: the others take the nearest below, which halves the compiler's time
+# No fused multiply-add that the source does not say (docs/NUMERICS.md). Relaxed: std::bit_cast and the constexpr functions
+# that the CPU uses, too, may be called.
+set(cuda_flags -O3 -std=c++20 -fmad=false --expt-relaxed-constexpr)
 set(cuda_out ${CMAKE_BINARY_DIR}/cuda)
 
 # AUTO or ON says why there are no kernels.
@@ -77,7 +80,7 @@ function(cuda_compile source ptx)
   set(base ${cuda_out}/${name}.${ptx})
   add_custom_command(
     OUTPUT ${base}.ptx
-    COMMAND ${OSSNB_NVCC} -ptx -O3 -std=c++20 -fmad=false --expt-relaxed-constexpr -gencode=arch=compute_${ptx},code=compute_${ptx}
+    COMMAND ${OSSNB_NVCC} -ptx ${cuda_flags} -gencode=arch=compute_${ptx},code=compute_${ptx}
             -ccbin ${CMAKE_CXX_COMPILER} -allow-unsupported-compiler -I${CMAKE_SOURCE_DIR}/cpp
             -MD -MF ${base}.d -o ${base}.ptx ${source}
     COMMAND ${CMAKE_COMMAND} -DFILE=${base}.ptx -DASSEMBLER=${cuda_ptxas_version}

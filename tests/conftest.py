@@ -28,6 +28,8 @@ SLOW = {
     "test_cli",
     "test_commands",
     "test_conversations",
+    "test_cuda_build",
+    "test_cuda_gate",
     "test_demo_model",
     "test_derived",
     "test_devices",

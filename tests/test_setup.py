@@ -186,5 +186,8 @@ def test_the_workflow_of_wheels_is_whole():
     settings = PROJECT["tool"]["cibuildwheel"]
     script = settings["test-command"].split("{project}/")[1].split()[0]
     assert (ROOT / script).is_file()
+    before = [word for word in settings["before-all"].split() if word.startswith("tools/")]
+    assert len(before) == 3
+    assert all((ROOT / name).is_file() for name in before)
     oldest = PROJECT["project"]["requires-python"].removeprefix(">=3.")
     assert settings["build"].startswith(f"cp3{oldest}-")

@@ -1,4 +1,5 @@
-"""Check the wheel in a folder: that it is small and whole, that pip takes its tag, and that it answers.
+"""Check the wheel in a folder: that it is small and whole, that pip takes its tag, that it answers, and which
+GPUs it has kernels for.
 
 check_wheel.py FOLDER          # all checks; the last one in a new environment outside the clone
 check_wheel.py --answer        # only the last one, in this environment, as cibuildwheel calls it
@@ -6,6 +7,8 @@ check_wheel.py --answer        # only the last one, in this environment, as cibu
 
 import fnmatch
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +21,8 @@ NEEDED = (
     "ossnb/data/MODEL_CARD.md", "ossnb/views/loader.js", "ossnb/views/static/strip.js",
     "ossnb/views/static/tokens.js",
 )  # fmt: skip
+GPUS = {75, 80, 89, 90, 100, 120}  # architectures that have machine code
+NVIDIA = re.compile(r"\blib(cuda|nv)")
 PROCESSORS = ("x86_64", "aarch64")  # of Linux, for which wheels are meant
 QUESTION, ANSWER = "What is 17 + 25?", "17 + 25 = 42."
 
@@ -94,6 +99,33 @@ def check_answer():
             if got != ANSWER:
                 raise SystemExit(f"asked {QUESTION!r}, got {got!r}, expected {ANSWER!r}\n{told.stderr}")
     print(f"{where.parent} answers: {ANSWER}")
+    check_kernels()
+
+
+def check_kernels():
+    """The GPU's kernels are inside, where OSSNB_CUDA=required says so, and no library of CUDA is needed."""
+    import os
+    from collections import Counter
+
+    from ossnb import _core
+
+    n_bytes, n_ptx = Counter(), 0
+    for _, arch, n, is_ptx in _core.cuda_images():
+        n_bytes[arch] += n * (not is_ptx)
+        n_ptx += is_ptx
+    told = ", ".join(f"{arch}: {n / 1e6:.1f} MB" for arch, n in sorted(n_bytes.items())) or "none"
+    print(f"machine code for GPUs: {told}; PTX of {n_ptx} files")
+    if os.environ.get("OSSNB_CUDA") == "required" and (set(n_bytes) != GPUS or n_ptx == 0):
+        raise SystemExit(
+            f"expected machine code for {sorted(GPUS)} and PTX; `make cuda` says what is missing"
+        )
+    if shutil.which("ldd"):
+        done = subprocess.run(["ldd", _core.__file__], capture_output=True, text=True, check=True)
+        needed = [line.split()[0] for line in done.stdout.splitlines() if NVIDIA.search(line)]
+        if needed:
+            raise SystemExit(
+                f"the extension needs {', '.join(needed)}; it must load on machines without CUDA"
+            )
 
 
 def main(arguments):

@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "bindings/bind.h"
 #include "kernels/kernels.h"
+#include "ops/cuda/images.h"
 
 namespace ossnb {
 
@@ -95,6 +96,11 @@ void bind_machine(py::module_& m) {
     std::map<std::string, bool> features;
     for (const kernels::Feature& f : kernels::cpu_features()) features[f.name] = f.present;
     return features;
+  });
+  m.def("cuda_images", [] {
+    std::vector<std::tuple<std::string, int, std::size_t, bool>> found;
+    for (const cuda::Image& i : cuda::images()) found.emplace_back(i.file, i.arch, i.bytes.size(), i.is_ptx);
+    return found;
   });
   m.def("max_byte", &max_byte, py::arg("data"));
   m.def("measure_read_gb_s", &measure_read_gb_s, py::arg("threads"), py::arg("megabytes") = 256);

@@ -40,9 +40,15 @@ class Loop:
         """Instructions for one of its work: what stays when the compiler unrolls more or less."""
         return self.instructions / self.work[1]
 
+    def weight(self, depth: int) -> tuple[int, int, int]:
+        """What makes it the main one: the most telling work, how often that probably happens, its length."""
+        kind, n = self.work
+        often = 8**depth
+        return (WORK[::-1].index(kind) + 1, n * often, 0) if kind else (0, 0, self.instructions * often)
+
 
 def main_loops(disassembly: str) -> dict[str, Loop | None]:
-    """The main loop of each kernel: of its innermost loops, the one with the most work, then the longest.
+    """The main loop of each kernel, without the loops in it; None where there is no loop.
 
     ValueError for an indirect branch, whose targets the text does not name.
     """
@@ -63,9 +69,14 @@ def main_loop(name: str, lines: list[str]) -> Loop | None:
     blocks, labels = cut(lines)
     edges = [successors(name, blocks, labels, at) for at in range(len(blocks))]
     bodies = natural_loops(edges)
-    innermost = [body for head, body in bodies.items() if not any(h in body for h in bodies if h != head)]
-    loops = [Loop(Counter(i.kind for at in body for i in blocks[at])) for body in innermost]
-    return max(loops, key=lambda loop: (loop.work[0] != "", loop.work[1], loop.instructions), default=None)
+    best, weight = None, (0, 0, 0)
+    for head, body in bodies.items():
+        inner = set().union(*(other for h, other in bodies.items() if h != head and h in body))
+        loop = Loop(Counter(i.kind for at in body - inner for i in blocks[at]))
+        depth = sum(head in other for other in bodies.values())
+        if (now := loop.weight(depth)) > weight:
+            best, weight = loop, now
+    return best
 
 
 def cut(lines: list[str]) -> tuple[list[list[Instruction]], dict[str, int]]:
@@ -91,9 +102,13 @@ def read(guard: str | None, opcode: str, operands: str) -> Instruction:
     ends = False
     if kind in ("BRA", "JMP", "BRX", "JMX"):
         targets = tuple(TARGET.findall(operands)) or ("?",)
-        # "P1, `(.L_x_2)" and BRA.DIV depend on something without a guard
-        ends = not guard and operands.lstrip().startswith("`") and not {"DIV", "CONV"} & set(endings)
-        ends = ends or kind in ("BRX", "JMX")
+        # "P1, `(.L_x_2)" depends on something without a guard
+        ends = kind in ("BRX", "JMX") or (not guard and operands.lstrip().startswith("`"))
+        # Asked is whether the warp's threads are together, which they are.
+        if "DIV" in endings:
+            targets, ends = (), False
+        elif "CONV" in endings:
+            ends = True
     elif kind in ("EXIT", "RET"):
         ends = not guard or guard == "PT"
     return Instruction(kind, ends, targets)

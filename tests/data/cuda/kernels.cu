@@ -26,6 +26,16 @@ OSSNB_KERNEL(sums, Rows, 64) {
 
 OSSNB_KERNEL(copies, Rows, 32) { a.y[threadIdx.x] = a.x[threadIdx.x]; }
 
+OSSNB_KERNEL(meets, Rows, 64) {
+  float sum = 0;
+#pragma unroll 1
+  for (int i = threadIdx.x; i < a.n; i += 64) {
+    sum += __shfl_xor_sync(0xffffffffu, a.x[i], 1);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+  }
+  a.y[threadIdx.x] = sum;
+}
+
 extern "C" __global__ void __launch_bounds__(512, 3) crowded(const Rows a) {
   float s[44];
 #pragma unroll
