@@ -33,6 +33,7 @@ def cuda_cards(with_free_memory: bool = False) -> tuple[list[dict[str, Any]], st
     """The NVIDIA cards, and why there is none ("" if there are). Of each: ordinal, name, capability (9, 0),
     multiprocessors, is_integrated, memory_total and memory_free in bytes (0: not asked; asking opens the card for
     a moment), why_not ("" if it can be used). Never raises."""
+
 def cuda_images() -> list[tuple[str, int, int, bool]]:
     """The machine code of the GPU's kernels in this build: (file, architecture as 90 for 9.0, bytes, is PTX).
     Empty in a build without nvcc."""

@@ -1,5 +1,6 @@
 #include <numeric>
 
+#include "base/error.h"
 #include "cases.h"
 #include "smoke.h"
 
@@ -62,12 +63,113 @@ void sum() {
   require_equal(read(*card, out), wanted, "out");
 }
 
+void blocks_that_wait() {
+  const auto card = Card::open(0);
+  const Kernel<MeetArgs> kernel(card, "smoke_meet");
+  DeviceArray<unsigned> counts(card, 2), out(card, 6);
+  counts.fill_bytes(0);
+  kernel.launch(6, 32, 0, {counts.data(), counts.data() + 1, out.data(), 6}, Start::together);
+  require_equal(read(*card, out), std::vector<unsigned>(6, 21), "out");
+}
+
+void the_last_block() {
+  const auto card = Card::open(0);
+  const Kernel<LastArgs> kernel(card, "smoke_last");
+  DeviceArray<unsigned> arrived(card, 1);
+  DeviceArray<int> parts(card, 100), out(card, 1);
+  arrived.fill_bytes(0);
+  kernel.launch(100, 32, 0, {parts.data(), arrived.data(), out.data()}, Start::early);
+  require_equal(read(*card, out), {5050}, "out");
+}
+
+void seam() {
+  const auto card = Card::open(0);
+  std::vector<unsigned> in(96), wanted(64);
+  unsigned state = 1;
+  for (unsigned& v : in) v = state = state * 1664525 + 1013904223;
+  for (int i = 0; i < 32; ++i) {
+    const unsigned a = in[3 * i], b = in[3 * i + 1], c = in[3 * i + 2];
+    int sum = static_cast<int>(c);
+    for (int byte = 0; byte < 4; ++byte) {
+      const unsigned selector = c >> (4 * byte), from = (selector & 4 ? b : a) >> (8 * (selector & 3)) & 255;
+      wanted[i] |= (selector & 8 ? (from >> 7) * 255 : from) << (8 * byte);
+      sum += static_cast<std::int8_t>(a >> (8 * byte)) * static_cast<std::int8_t>(b >> (8 * byte));
+    }
+    wanted[32 + i] = static_cast<unsigned>(sum);
+  }
+  DeviceArray<unsigned> on_in(card, std::span<const unsigned>(in)), out(card, 64);
+  Kernel<SeamArgs>(card, "smoke_seam").launch(1, 32, 0, {on_in.data(), out.data()});
+  require_equal(read(*card, out), wanted, "out");
+}
+
+void matrix_product() {
+  const auto card = Card::open(0);
+  std::vector<unsigned char> a(16 * 32);
+  std::vector<signed char> b(8 * 32);
+  unsigned state = 7;
+  for (auto& v : a) v = static_cast<unsigned char>((state = state * 1664525 + 1013904223) >> 24);
+  for (auto& v : b) v = static_cast<signed char>((state = state * 1664525 + 1013904223) >> 24);
+  std::vector<int> wanted(16 * 8);
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 8; ++j) {
+      for (int k = 0; k < 32; ++k) wanted[8 * i + j] += a[32 * i + k] * b[32 * j + k];
+    }
+  }
+  DeviceArray<unsigned char> on_a(card, std::span<const unsigned char>(a));
+  DeviceArray<signed char> on_b(card, std::span<const signed char>(b));
+  DeviceArray<int> d(card, 128);
+  Kernel<MmaArgs>(card, "smoke_mma").launch(1, 32, 0, {on_a.data(), on_b.data(), d.data()});
+  require_equal(read(*card, d), wanted, "d");
+}
+
+// What a launch refuses; the card stays usable.
+void wrong_launches() {
+  const auto card = Card::open(0);
+  const std::string missing = message_of<DeviceFailure>([&] { Kernel<AxpyArgs>(card, "smoke_none"); });
+  OSSNB_REQUIRE(has(missing, "there is no kernel smoke_none"));
+  if (card->driver().cuFuncGetParamInfo != nullptr) {
+    const std::string size = message_of<DeviceFailure>([&] { Kernel<MmaArgs>(card, "smoke_share"); });
+    OSSNB_REQUIRE(has(size, "takes 16 bytes") && has(size, "has 24"));
+  }
+  const Kernel<AxpyArgs> kernel(card, "smoke_axpy");
+  OSSNB_REQUIRE(kernel.max_threads() == 256 && kernel.registers() > 0 && kernel.local_bytes() == 0);
+  DeviceArray<float> x(card, 1024);
+  const AxpyArgs args = {x.data(), x.data(), 1, 0};
+  const std::string threads = message_of<DeviceFailure>([&] { kernel.launch(1, 512, 0, args); });
+  OSSNB_REQUIRE(has(threads, "smoke_axpy"));
+  message_of<DeviceFailure>([&] { kernel.launch(1, 2048, 0, args); });
+  message_of<DeviceFailure>([&] { kernel.launch({1, 70000}, 32, 0, args); });
+  const std::string shared = message_of<DeviceFailure>([&] { kernel.launch(1, 32, 300 << 10, args); });
+  OSSNB_REQUIRE(has(shared, "smoke_axpy wants 307200 bytes of shared memory"));
+  kernel.launch(0, 32, 0, args);  // nothing
+  OSSNB_REQUIRE(card->is_usable());
+  card->wait();
+}
+
+void nothing_at_all() {
+  const auto card = Card::open(0);
+  DeviceArray<int> none, empty(card, 0);
+  OSSNB_REQUIRE(none.size() == 0 && empty.size() == 0 && empty.data() == nullptr);
+  empty.upload({});
+  empty.download({});
+  empty.fill_bytes(0);
+  const PinnedArray<int> pinned(card, 0);
+  OSSNB_REQUIRE(pinned.size() == 0);
+  card->wait();
+}
+
 }  // namespace
 
 void add_card_cases(Cases& cases) {
   cases.push_back({"card: copies", copies});
   cases.push_back({"card: one thread a number", axpy});
   cases.push_back({"card: shared memory and shuffles", sum});
+  cases.push_back({"card: blocks that wait for each other", blocks_that_wait});
+  cases.push_back({"card: the block that comes last", the_last_block});
+  cases.push_back({"card: the seam's instructions", seam});
+  cases.push_back({"card: matrix product", matrix_product});
+  cases.push_back({"card: wrong launches", wrong_launches});
+  cases.push_back({"card: nothing at all", nothing_at_all});
 }
 
 }  // namespace ossnb::cuda::testing

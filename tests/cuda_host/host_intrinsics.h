@@ -106,8 +106,8 @@ template <class T>
 T atomicOr(T* at, T v) {
   return __atomic_fetch_or(at, v, __ATOMIC_RELAXED);
 }
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void __threadfence() { hc::fence(); }
+inline void __threadfence_block() { hc::fence(); }
 inline void __nanosleep(unsigned) { hc::yield(); }
 template <class T>
 T __ldg(const T* at) {

@@ -43,7 +43,26 @@ OSSNB_KERNEL(smoke_share, ShareArgs, 32) {
   if (threadIdx.x == 0) a.out[a.is_shared ? 0 : blockIdx.x] = static_cast<int>(blockIdx.x);
 }
 
-// d = a b for one tile, and the other instructions of the seam, for a comparison with plain loops.
+// Each block puts down its number; the one that comes last adds them all.
+OSSNB_KERNEL(smoke_last, LastArgs, 32) {
+  if (threadIdx.x != 0) return;
+  a.parts[blockIdx.x] = static_cast<int>(blockIdx.x) + 1;
+  __threadfence();
+  if (atomicAdd(a.arrived, 1u) + 1 < gridDim.x) return;
+  __threadfence();
+  int sum = 0;
+  for (unsigned i = 0; i < gridDim.x; ++i) sum += a.parts[i];
+  *a.out = sum;
+}
+
+// The other instructions of the seam: out[i] = what permute gives, out[n + i] = what dot4 gives.
+OSSNB_KERNEL(smoke_seam, SeamArgs, 32) {
+  const unsigned* in = a.in + 3 * threadIdx.x;
+  a.out[threadIdx.x] = dev::permute(in[0], in[1], in[2]);
+  a.out[32 + threadIdx.x] = static_cast<unsigned>(dev::dot4(in[0], in[1], static_cast<int>(in[2])));
+}
+
+// d = a b for one tile.
 OSSNB_KERNEL(smoke_mma, MmaArgs, 32) {
   const int lane = static_cast<int>(threadIdx.x), q = lane % 4, p = lane / 4;
   unsigned rows[4];

@@ -29,6 +29,17 @@ struct ShareArgs {
   int is_shared;
 };
 
+struct LastArgs {
+  int* parts;
+  unsigned* arrived;
+  int* out;
+};
+
+struct SeamArgs {
+  const unsigned* in;  // [32, 3]
+  unsigned* out;       // [2, 32]
+};
+
 struct MmaArgs {
   const unsigned char* a;  // [16, 32]
   const signed char* b;    // [8, 32]: the columns

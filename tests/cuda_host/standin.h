@@ -45,15 +45,15 @@ bool is_sticky(Result result);
 // Of card `ordinal`; 0 where there is none. It ends at a page that cannot be read, and holds NaNs.
 std::uint64_t allocate(int ordinal, std::size_t n_bytes);
 bool release(std::uint64_t address);
-void release_all(int ordinal);
+void release_all(int ordinal);  // pinned memory, too
 std::size_t allocated_bytes(int ordinal);
 std::size_t n_allocations();
 // Whether [address, address + n) lies in one allocation of that card.
 bool is_on_card(int ordinal, std::uint64_t address, std::size_t n);
 
-void* allocate_pinned(std::size_t n_bytes);
+void* allocate_pinned(int ordinal, std::size_t n_bytes);
 bool release_pinned(void* memory);
-bool pin(void* memory, std::size_t n_bytes);
+bool pin(int ordinal, void* memory, std::size_t n_bytes);
 bool unpin(void* memory);
 bool is_pinned(const void* memory, std::size_t n);
 std::size_t n_pinned();

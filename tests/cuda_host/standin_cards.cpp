@@ -92,11 +92,7 @@ EXPORT Result cuDevicePrimaryCtxRelease_v2(DeviceId device) {
   if (primary.n_users == 0) return kInvalidContext;
   if (--primary.n_users > 0) return kSuccess;
   primary.sticky = kSuccess;  // the last one takes everything with it
-  for (StreamHandle stream : primary.streams) {
-    destroy(stream);
-  }
-  primary.streams.clear();
-  release_all(device);
+  destroy_all(&primary);
   return kSuccess;
 }
 

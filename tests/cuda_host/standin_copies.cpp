@@ -40,7 +40,7 @@ EXPORT Result cuMemFree_v2(DevicePtr memory) {
 EXPORT Result cuMemAllocHost_v2(void** memory, std::size_t n_bytes) {
   BEGIN("cuMemAllocHost");
   if (breaks_capture()) return kCaptureUnsupported;
-  *memory = allocate_pinned(n_bytes);
+  *memory = allocate_pinned(current()->ordinal, n_bytes);
   return *memory == nullptr ? kOutOfMemory : kSuccess;
 }
 
@@ -54,7 +54,7 @@ EXPORT Result cuMemFreeHost(void* memory) {
 EXPORT Result cuMemHostRegister_v2(void* memory, std::size_t n_bytes, unsigned) {
   BEGIN("cuMemHostRegister");
   if (memory == nullptr || n_bytes == 0) return kInvalidValue;
-  return pin(memory, n_bytes) ? kSuccess : kHostMemoryAlreadyRegistered;
+  return pin(current()->ordinal, memory, n_bytes) ? kSuccess : kHostMemoryAlreadyRegistered;
 }
 
 EXPORT Result cuMemHostUnregister(void* memory) {

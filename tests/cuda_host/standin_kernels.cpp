@@ -138,6 +138,16 @@ EXPORT Result cuLaunchKernelEx(const LaunchConfig* config, FunctionHandle functi
 
 EXPORT int standin_set(const char* name, const char* value) {
   const std::lock_guard lock(world().mutex);
+  if (std::strcmp(name, "RESET") == 0) {  // cards as they are after a restart
+    set("FAULT", "");
+    set("VANISH", "");
+    for (ContextOfDriver& context : world().contexts) {
+      destroy_all(&context);
+      context.n_users = 0;
+      context.sticky = kSuccess;
+    }
+    return 0;
+  }
   return set(name, value) ? 0 : 1;
 }
 
@@ -152,5 +162,10 @@ EXPORT std::uint64_t standin_count(const char* what) {
   if (name == "allocations") return n_allocations();
   if (name == "pinned") return n_pinned();
   if (name == "handles") return world().live.size();
+#if defined(HC_ASAN) || defined(HC_TSAN)
+  if (name == "sanitized") return 1;
+#else
+  if (name == "sanitized") return 0;
+#endif
   return ~std::uint64_t{0};
 }

@@ -27,6 +27,7 @@ std::map<std::uint64_t, Allocation>& allocations() {
 
 struct Pinned {
   std::size_t n_bytes;
+  int ordinal;
   bool is_ours;
 };
 std::map<std::uint64_t, Pinned>& pinned() {
@@ -98,6 +99,12 @@ void release_all(int ordinal) {
     const auto [address, allocation] = *at++;
     if (allocation.ordinal == ordinal) release(address);
   }
+  for (auto at = pinned().begin(); at != pinned().end();) {
+    const auto [address, range] = *at++;
+    if (range.ordinal != ordinal) continue;
+    if (range.is_ours) std::free(reinterpret_cast<void*>(address));
+    pinned().erase(address);
+  }
 }
 
 std::size_t allocated_bytes(int ordinal) {
@@ -115,11 +122,11 @@ bool is_on_card(int ordinal, std::uint64_t address, std::size_t n) {
   return is_within(allocations(), address, n, &found) && found->ordinal == ordinal;
 }
 
-void* allocate_pinned(std::size_t n_bytes) {
+void* allocate_pinned(int ordinal, std::size_t n_bytes) {
   void* memory = std::aligned_alloc(kPage, (n_bytes + kPage - 1) / kPage * kPage);
   if (memory != nullptr) {
     std::memset(memory, 0xff, n_bytes);
-    pinned()[reinterpret_cast<std::uint64_t>(memory)] = {n_bytes, true};
+    pinned()[reinterpret_cast<std::uint64_t>(memory)] = {n_bytes, ordinal, true};
   }
   return memory;
 }
@@ -132,8 +139,10 @@ bool release_pinned(void* memory) {
   return true;
 }
 
-bool pin(void* memory, std::size_t n_bytes) {
-  return pinned().try_emplace(reinterpret_cast<std::uint64_t>(memory), Pinned{n_bytes, false}).second;
+bool pin(int ordinal, void* memory, std::size_t n_bytes) {
+  return pinned()
+      .try_emplace(reinterpret_cast<std::uint64_t>(memory), Pinned{n_bytes, ordinal, false})
+      .second;
 }
 
 bool unpin(void* memory) {

@@ -33,6 +33,23 @@ Call::Call(const char* function, Needs needs) {
   if (context->sticky != kSuccess) result = context->sticky;
 }
 
+bool destroy(const void* handle) {
+  const auto found = world().live.find(handle);
+  if (found == world().live.end()) return false;
+  found->second.destroy(handle);
+  world().live.erase(found);
+  return true;
+}
+
+void destroy_all(ContextHandle context) {
+  context->streams.clear();
+  for (auto at = world().live.begin(); at != world().live.end();) {
+    const auto [handle, owned] = *at++;
+    if (owned.context == context) destroy(handle);
+  }
+  release_all(context->ordinal);
+}
+
 Result note(ContextHandle context, Result result) {
   if (is_sticky(result) && context->sticky == kSuccess) context->sticky = result;
   return result;

@@ -7,9 +7,9 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -72,11 +72,17 @@ using namespace ossnb::cuda;
 
 constexpr int kMostCards = 8;
 
+// What a handle is, to whoever destroys all that a context has.
+struct Owned {
+  ContextHandle context;
+  void (*destroy)(const void* handle);
+};
+
 struct World {
   std::recursive_mutex mutex;
   pid_t begun_by = 0;  // 0: cuInit was not called
   ContextOfDriver contexts[kMostCards] = {};
-  std::set<const void*> live;  // handles
+  std::map<const void*, Owned> live;  // handles
   std::uint64_t n_calls = 0, n_launches = 0;
   std::string words;  // what the last kernel that failed did wrong
 };
@@ -101,18 +107,14 @@ class Call {
   const Call call(__VA_ARGS__); \
   if (call.result != kSuccess) return call.result
 
-template <class Handle>
-Handle keep(Handle made) {
-  world().live.insert(made);
+template <class Object>
+Object* keep(Object* made) {
+  world().live[made] = {current(), [](const void* handle) { delete static_cast<const Object*>(handle); }};
   return made;
 }
 inline bool is_live(const void* handle) { return world().live.count(handle) != 0; }
-template <class Handle>
-bool destroy(Handle handle) {
-  if (world().live.erase(handle) == 0) return false;
-  delete handle;
-  return true;
-}
+bool destroy(const void* handle);
+void destroy_all(ContextHandle context);  // its handles and its memory
 
 // Puts an operation on the stream: it runs at once, when somebody waits, or at each replay of a graph.
 Result submit(StreamHandle stream, Operation operation);
