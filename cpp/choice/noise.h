@@ -12,7 +12,7 @@ namespace ossnb {
 
 // The random words of the four tokens `token` / 4 * 4 and up.
 OSSNB_BOTH inline std::array<std::uint32_t, 4> noise_words(std::uint64_t seed, std::int64_t position,
-                                                std::int32_t token) {
+                                                           std::int32_t token) {
   return philox(seed, {static_cast<std::uint32_t>(token / 4), static_cast<std::uint32_t>(position),
                        static_cast<std::uint32_t>(position >> 32), 0});
 }

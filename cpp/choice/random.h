@@ -11,7 +11,8 @@
 
 namespace ossnb {
 
-OSSNB_BOTH inline std::array<std::uint32_t, 4> philox(std::uint64_t key, std::array<std::uint32_t, 4> counter) {
+OSSNB_BOTH inline std::array<std::uint32_t, 4> philox(std::uint64_t key,
+                                                      std::array<std::uint32_t, 4> counter) {
   std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter[0],

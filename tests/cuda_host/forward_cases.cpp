@@ -27,7 +27,10 @@ struct Setup {
 class Twins {
  public:
   explicit Twins(const Setup& setup)
-      : config_(setup.config), tensors_(packed(setup)), cpu_(make("cpu", setup)), card_(make("cuda", setup)) {}
+      : config_(setup.config),
+        tensors_(packed(setup)),
+        cpu_(make("cpu", setup)),
+        card_(make("cuda", setup)) {}
 
   Model& cpu() { return *cpu_; }
   Model& card() { return *card_; }
@@ -61,25 +64,26 @@ struct Seen {
   std::vector<std::int32_t> experts;
 };
 
-std::vector<float> logits(Model& model, Sequence& sequence, const std::vector<std::int32_t>& tokens, int n_wanted,
-                          Seen* seen) {
+std::vector<float> logits(Model& model, Sequence& sequence, const std::vector<std::int32_t>& tokens,
+                          int n_wanted, Seen* seen) {
   const Config& c = model.config();
   const int n = static_cast<int>(tokens.size());
   std::vector<float> logits(static_cast<std::size_t>(n_wanted) * c.vocab_size);
-  model.logits({{&sequence, tokens.data(), n, n_wanted}}, logits.data(), nullptr, [&](int layer, const Ops& ops) {
-    if (!seen) return;
-    const int rows = layer + 1 == c.num_hidden_layers ? n_wanted : n;
-    const auto more = [](auto& all, std::size_t size) {
-      all.resize(all.size() + size);
-      return all.data() + all.size() - size;
-    };
-    ops.read_hidden(more(seen->hidden, static_cast<std::size_t>(rows) * c.hidden_size));
-    if (layer < 0) return;
-    ops.read_router_logits(more(seen->router, static_cast<std::size_t>(rows) * c.num_local_experts));
-    const std::size_t chosen = static_cast<std::size_t>(rows) * c.num_experts_per_tok;
-    std::int32_t* experts = more(seen->experts, chosen);
-    ops.read_experts(experts, more(seen->weights, chosen));
-  });
+  model.logits(
+      {{&sequence, tokens.data(), n, n_wanted}}, logits.data(), nullptr, [&](int layer, const Ops& ops) {
+        if (!seen) return;
+        const int rows = layer + 1 == c.num_hidden_layers ? n_wanted : n;
+        const auto more = [](auto& all, std::size_t size) {
+          all.resize(all.size() + size);
+          return all.data() + all.size() - size;
+        };
+        ops.read_hidden(more(seen->hidden, static_cast<std::size_t>(rows) * c.hidden_size));
+        if (layer < 0) return;
+        ops.read_router_logits(more(seen->router, static_cast<std::size_t>(rows) * c.num_local_experts));
+        const std::size_t chosen = static_cast<std::size_t>(rows) * c.num_experts_per_tok;
+        std::int32_t* experts = more(seen->experts, chosen);
+        ops.read_experts(experts, more(seen->weights, chosen));
+      });
   return logits;
 }
 
@@ -100,6 +104,61 @@ void compare_chunks(const Setup& setup, const std::vector<int>& chunks) {
   }
 }
 
+SamplerSettings settings_of(double temperature, std::uint64_t seed) {
+  SamplerSettings settings;
+  settings.temperature = temperature;
+  settings.seed = seed;
+  return settings;
+}
+
+// Tokens that several sequences choose side by side: by the screen, where there are few, or from all logits.
+void compare_choices(const Setup& setup, int n_sequences, double temperature, bool is_masked) {
+  constexpr int kSteps = 6;
+  Twins twins(setup);
+  const int V = setup.config.vocab_size;
+  std::vector<std::uint32_t> words((V + 31) / 32, 0x5a5a5a5au);
+  const TokenMask mask(words, V);
+  std::vector<Sequence> on_cpu, on_card;
+  std::vector<Sampler> samplers;
+  std::vector<std::vector<std::int32_t>> tokens;
+  for (int i = 0; i < n_sequences; ++i) {
+    on_cpu.push_back(twins.cpu().sequence());
+    on_card.push_back(twins.card().sequence());
+    samplers.emplace_back(settings_of(temperature, 7 + i), V, std::vector<std::int32_t>{});
+    tokens.push_back(twins.random_tokens(3 + i % 5));
+  }
+  const auto step = [&](Model& model, std::vector<Sequence>& sequences) {
+    std::vector<Feed> feeds;
+    std::vector<Chooser> choosers;
+    for (int i = 0; i < n_sequences; ++i) {
+      feeds.push_back({&sequences[i], tokens[i].data(), static_cast<int>(tokens[i].size()), 1});
+      choosers.push_back({.sampler = &samplers[i],
+                          .position = sequences[i].length() + static_cast<int>(tokens[i].size()),
+                          .n_top = i == 5 ? 3 : 0,
+                          .mask = is_masked && i % 2 == 0 ? &mask : nullptr});
+    }
+    std::vector<Choice> choices;
+    model.step(feeds, choosers, choices, nullptr);
+    std::vector<std::int32_t> chosen;
+    for (const Choice& choice : choices) chosen.push_back(choice.token);
+    return chosen;
+  };
+  for (int i = 0; i < kSteps; ++i) {
+    const std::vector<std::int32_t> wanted = step(twins.cpu(), on_cpu), got = step(twins.card(), on_card);
+    require_equal(got, wanted, "step " + std::to_string(i) + ": tokens");
+    for (int s = 0; s < n_sequences; ++s) tokens[s] = {wanted[s]};
+  }
+}
+
+// A context of several pieces, and windows that begin and end at their edges.
+void compare_long(KvFormat kv) {
+  Setup setup = {.kv = kv};
+  setup.config.num_hidden_layers = 2;
+  setup.config.layer_is_sliding = {true, false};
+  setup.config.sliding_window = 130;
+  compare_chunks(setup, {250, 1, 1, 4, 1, 1, 130, 120, 1, 2, 30, 1});
+}
+
 }  // namespace
 
 void add_forward_cases(Cases& cases) {
@@ -113,8 +172,20 @@ void add_forward_cases(Cases& cases) {
       {"kv int8", {.kv = KvFormat::int8}},
   };
   for (const auto& [name, setup] : setups) {
-    cases.push_back({std::string("forward ") + name, [setup = setup, chunks] { compare_chunks(setup, chunks); }});
+    cases.push_back(
+        {std::string("forward ") + name, [setup = setup, chunks] { compare_chunks(setup, chunks); }});
   }
+  for (const int n : {1, 3, 4, 9}) {
+    for (const double temperature : {0.0, 0.8, 3.0}) {
+      for (const bool is_masked : {false, true}) {
+        cases.push_back({"choices of " + std::to_string(n) + " at " + std::to_string(temperature) +
+                             (is_masked ? " masked" : ""),
+                         [=] { compare_choices({}, n, temperature, is_masked); }});
+      }
+    }
+  }
+  cases.push_back({"long float32", [] { compare_long(KvFormat::float32); }});
+  cases.push_back({"long int8", [] { compare_long(KvFormat::int8); }});
 }
 
 }  // namespace ossnb::cuda::testing

@@ -193,9 +193,7 @@ void Head::prepare_screen(const float* normed, std::uint8_t* quant, Screen& scre
     norm += x * x;
     lost += difference * difference;
   }
-  screen.x_norm = std::sqrt(norm);
-  screen.x_lost = std::sqrt(lost);
-  screen.gamma = (D / 16 + 8) * 0x1p-24 * 1.01;
+  screen.bounds = {std::sqrt(norm), std::sqrt(lost), LogitBounds::gamma_of(D)};
   screen.norms = packed_.q6_norms;
 }
 

@@ -88,12 +88,7 @@ class Race {
     return std::isfinite(top_);
   }
 
-  // A score that surely loses to `reached`. The margin is more than the rounding of the few operations below
-  // and in Sampler::draw().
-  double bar(double reached) const {
-    const double logit_slack = 1e-14 * (1 + std::fabs(top_)) * inverse_;
-    return reached - 1e-9 * (1 + std::fabs(reached)) - logit_slack;
-  }
+  double bar(double reached) const { return losing_score(reached, top_, inverse_); }
 
   // Runs the race. The noise is known exactly, so bounds of the logits are bounds of the scores.
   std::optional<std::int32_t> find_winner() {

@@ -6,27 +6,18 @@
 #include <functional>
 #include <optional>
 
+#include "choice/bounds.h"
 #include "choice/choice.h"
 
 namespace ossnb {
 
-// Logit i, as lm_head's own product would give it, lies within radius(i) of approx[i]. The product of the Q6
-// copy q of row w with the activations z, x in int8, differs from that of w with x
-//   by (w - q) x + q (x - z), at most |w - q| |x| + |q| |x - z| (Cauchy and Schwarz),
-//   and by both products' float32 rounding, at most gamma |w| |x| each (the sums have K / 16 steps, or K /
-//   32).
-// A NaN bounds nothing. Write each comparison so that a NaN keeps its row in the race.
+// One row's approximations.
 struct Screen {
-  float* approx = nullptr;        // [V]
-  const float* norms = nullptr;   // [V, 2] |w - q| and |q| (Packed::q6_norms)
-  double x_norm = 0, x_lost = 0;  // |x| and |x - z|
-  double gamma = 0;
+  float* approx = nullptr;       // [V]
+  const float* norms = nullptr;  // [V, 2] |w - q| and |q| (Packed::q6_norms)
+  LogitBounds bounds;
 
-  double radius(int i) const {
-    const double lost = norms[2 * i], kept = norms[2 * i + 1];
-    const double r = lost * x_norm + kept * x_lost + 2 * gamma * (lost + kept) * (x_norm + x_lost);
-    return r * (1 + 1e-6) + 1e-30;  // rounding of this function, and subnormal numbers
-  }
+  double radius(int i) const { return bounds.radius(norms[2 * i], norms[2 * i + 1]); }
   double low(int i) const { return approx[i] - radius(i); }
   double high(int i) const { return approx[i] + radius(i); }
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/both.h"
+#include "choice/bounds.h"
 #include "format/bf12.h"
 #include "format/kv.h"
 
@@ -27,7 +28,7 @@ constexpr int kFewThreads = 128, kManyThreads = 512, kAttendThreads = 256, kExpe
 constexpr std::size_t kDenseFewShared = kFewTokens * sizeof(float) + kSharedRare * sizeof(Bf12::Rare),
                       kDenseManyShared = 31744, kDenseQ8ManyShared = 21760, kAttendManyShared = 52224,
                       kExpertOneShared = 160, kExpertExactManyShared = 17792, kExpertFastManyShared = 9600,
-                      kPickShared = 16 * (kPickThreads / 32 + 1);
+                      kPickShared = sizeof(double) * 2 * (kPickThreads / 32 + 1);
 
 // A row of activations as integers: the signed bytes of each term in the order of the inputs, or, for Q8
 // weights ("apart"), of each eight inputs the even ones before the odd ones; then an int (-sum) and a float
@@ -210,6 +211,35 @@ struct Picked {
 struct PickPart {
   double score;
   std::int32_t token;
+};
+
+// The screen of one row: bounds of its logits, and what is known of the race so far.
+struct ScreenState {
+  LogitBounds bounds;
+  double reached;   // a score that some token has
+  float floor;      // a logit that some token has
+  unsigned n_rows;  // of the candidates
+};
+
+constexpr int kScreenRows = 4;  // rows of activations that share the screen
+
+// Candidates are tokens whose bound allows that they win. Kernels run in the order that screen.cu has them.
+struct ScreenArgs {
+  const float* normed;         // [n, width]
+  const unsigned char* quant;  // [n] rows of QuantRow(width, 1), apart
+  const std::uint8_t* tiles;   // of Q6
+  const float* norms;          // [V, 2]
+  const bf16* weights;         // lm_head [V, width]
+  const PickRow* rows;         // [n]
+  ScreenState* state;          // [n]
+  float* approx;               // [n, V]
+  PickPart* parts;             // [n, blocks of a kernel]
+  unsigned* arrived;           // [n], zero before and after
+  std::int32_t* candidates;    // [n, most]
+  Picked* picked;              // [n]; token -1 where the screen cannot tell
+  double gamma;
+  int n, n_vocab, width, most;
+  bool is_race;  // candidates run for the highest score, not for the largest logit
 };
 
 struct PickArgs {

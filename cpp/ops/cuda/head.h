@@ -13,26 +13,38 @@ class Head {
  public:
   explicit Head(const CudaContext& context) : cuda_(context) {}
 
+  using Poll = std::function<bool()>;
   // All logits of the rows of x, to the host. Returns the bytes that it read.
-  std::uint64_t logits(Layers& layers, const std::function<bool()>& poll, float* logits);
+  std::uint64_t logits(Layers& layers, const Poll& poll, float* logits);
   // As choose_from() chooses from those logits.
-  std::uint64_t choose(Layers& layers, const std::function<bool()>& poll,
-                       const std::vector<Chooser>& choosers, Choice* choices);
+  std::uint64_t choose(Layers& layers, const Poll& poll, const std::vector<Chooser>& choosers,
+                       Choice* choices);
 
  private:
-  void norm(const Layers& layers);
-  // The logits of rows first .. first + n - 1, on the card.
-  void multiply(Layers& layers, int first, int n);
-  void pick(const std::vector<Chooser>& choosers, int first, int n, const std::function<bool()>& poll);
-  void fetch(int row, const std::function<bool()>& poll);  // a row's logits, to the host
+  bool can_screen(const std::vector<Chooser>& choosers) const;
+  void norm(const Layers& layers, bool for_screen);
+  // Brings over how rows first .. first + n - 1 choose.
+  void describe(const std::vector<Chooser>& choosers, int first, int n);
+  void fetch_answers(int n, const Poll& poll);
+  // The choices of n rows that were described, to answers_: by the screen, or from logits on the card.
+  void screen(int n, const Poll& poll);
+  void pick(int n, const Poll& poll);
+  void multiply(Layers& layers, int first, int n);  // logits, on the card
+  void choose_from_logits(Layers& layers, const Poll& poll, const std::vector<Chooser>& choosers, int first,
+                          int n, Choice* choices);
 
   const CudaContext& cuda_;
-  Room<float> normed_, logits_;
+  Room<float> normed_, logits_, approx_;
+  Room<unsigned char> quant_;
   Room<PickRow> pick_rows_;
+  Room<std::uint32_t> masks_;
   Room<Picked> picked_;
   Room<PickPart> parts_;
-  Room<unsigned> arrived_;
-  Room<std::uint32_t> masks_;
+  Room<ScreenState> states_;
+  Room<std::int32_t> candidates_;
+  Room<unsigned> arrived_;  // zero between kernels
+  bool races_ = false;      // whether a row that was described draws by its noise
+  std::uint64_t n_bytes_ = 0;
   std::vector<Picked> answers_;
   std::vector<float> row_;
 };

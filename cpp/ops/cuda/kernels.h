@@ -21,6 +21,10 @@ struct ExpertKernels {
   Kernel<ExpertArgs> one, many;
 };
 
+struct ScreenKernels {
+  Kernel<ScreenArgs> begin, one, four, leader, candidates, best;
+};
+
 struct Kernels {
   explicit Kernels(const std::shared_ptr<const Card>& card)
       : embed(card, "embed"),
@@ -48,7 +52,9 @@ struct Kernels {
         fast{{card, "experts_fast_1"}, {card, "experts_fast_32"}},
         experts_bf16(card, "experts_bf16"),
         pick_likeliest(card, "pick_likeliest"),
-        pick_winner(card, "pick_winner") {}
+        pick_winner(card, "pick_winner"),
+        screen{{card, "screen_begin"},  {card, "screen_1"},          {card, "screen_4"},
+               {card, "screen_leader"}, {card, "screen_candidates"}, {card, "screen_best"}} {}
 
   const DenseKernels& dense(Dense format) const {
     return format == Dense::bf16 ? bf16 : format == Dense::bf12 ? bf12 : q8;
@@ -69,6 +75,7 @@ struct Kernels {
   ExpertKernels exact, fast;
   Kernel<ExpertArgs> experts_bf16;
   Kernel<PickArgs> pick_likeliest, pick_winner;
+  ScreenKernels screen;
 };
 
 }  // namespace ossnb::cuda

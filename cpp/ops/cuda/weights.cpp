@@ -83,6 +83,12 @@ class Walk {
   CardMatrix lm_head(Packer& packer) const {
     return stored(packer, w_.lm_head, nullptr, c_.vocab_size, c_.hidden_size);
   }
+  CardScreen screen(Packer& packer) const {
+    const Packed packed = copies_.of(w_.lm_head);
+    if (!packed.q6 || !packed.q6_norms) return {};
+    const std::size_t V = c_.vocab_size, n = (V + kQ8Rows - 1) / kQ8Rows * q6_tile_bytes(c_.hidden_size);
+    return {packer.put(packed.q6, n), packer.put(packed.q6_norms, 2 * V), n + 2 * V * sizeof(float)};
+  }
 
  private:
   CardMatrix stored(Packer& packer, const bf16* w, const bf16* bias, int rows, int k) const {
@@ -167,6 +173,7 @@ std::size_t CardWeights::bytes(const Config& config, const Weights& weights, con
   for (const LayerWeights& layer : weights.layers) walk.layer(counter, layer);
   walk.norm(counter);
   walk.lm_head(counter);
+  walk.screen(counter);
   return counter.n_bytes();
 }
 
@@ -180,6 +187,7 @@ CardWeights::CardWeights(std::shared_ptr<const Card> card, const Config& config,
   for (const LayerWeights& layer : weights.layers) layers_.push_back(walk.layer(packer, layer));
   norm_ = walk.norm(packer);
   lm_head_ = walk.lm_head(packer);
+  screen_ = walk.screen(packer);
   card->wait(poll);
 }
 

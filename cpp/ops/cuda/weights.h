@@ -35,6 +35,13 @@ struct CardLayer {
   CardExperts gate_up, down;
 };
 
+// lm_head in six bits, for the screen.
+struct CardScreen {
+  const std::uint8_t* tiles = nullptr;  // null where it did not come with the weights
+  const float* norms = nullptr;
+  std::uint64_t n_bytes = 0;
+};
+
 class CardWeights {
  public:
   // Copies them to the card. `poll` is asked between the copies; Cancelled when it returns true.
@@ -50,12 +57,14 @@ class CardWeights {
   const std::vector<CardLayer>& layers() const { return layers_; }
   const bf16* norm() const { return norm_; }
   const CardMatrix& lm_head() const { return lm_head_; }
+  const CardScreen& screen() const { return screen_; }
 
  private:
   DeviceMemory memory_;
   std::vector<CardLayer> layers_;
   const bf16* norm_ = nullptr;
   CardMatrix lm_head_;
+  CardScreen screen_;
 };
 
 }  // namespace ossnb::cuda
