@@ -164,6 +164,7 @@ bool is_foreign([[maybe_unused]] std::uint64_t word) {
   return false;  // their tables lie where numbers in a row look like addresses
 #else
   if (word < 0x10000 || word >= std::uint64_t{1} << 47) return false;
+  if ((word & 0xffffffff) < 0x100000) return false;  // a small number, and padding with what the stack had
   const Allocation* on_card = nullptr;
   if (is_within(allocations(), word, 0, &on_card)) return false;
   if (is_pinned(reinterpret_cast<const void*>(word), 0)) return false;

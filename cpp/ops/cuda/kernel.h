@@ -57,11 +57,7 @@ class Kernel : public AnyKernel {
   // Puts it on the stream; `args` are copied. An empty grid launches nothing.
   void launch(Shape grid, Shape block, std::size_t shared_bytes, const Args& args,
               Start start = Start::after) const {
-    Args plain = args;
-#if __has_builtin(__builtin_clear_padding)
-    __builtin_clear_padding(&plain);  // what is left of the stack there could be taken for an address
-#endif
-    AnyKernel::launch(grid, block, shared_bytes, &plain, start);
+    AnyKernel::launch(grid, block, shared_bytes, &args, start);
   }
 };
 
