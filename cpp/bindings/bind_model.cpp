@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <list>
@@ -75,7 +76,7 @@ class BoundModel {
  public:
   BoundModel(const py::dict& config, py::dict tensors, std::string device, int threads,
              const std::string& precision, const std::string& kv, const std::string& isa,
-             std::size_t device_memory)
+             std::size_t device_memory, int host_layers)
       : tensors_(std::move(tensors)), device_(std::move(device)), kv_(kv) {
     const Config checked = config_from(config);
     const auto is_interrupted = [] {
@@ -85,6 +86,7 @@ class BoundModel {
     const DeviceOptions options = {.precision = precision_from(precision),
                                    .kv = kv_format_from(kv),
                                    .n_threads = threads,
+                                   .host_layers = std::clamp(host_layers, 0, checked.num_hidden_layers),
                                    .device_memory = device_memory,
                                    .isa = isa,
                                    .poll = is_interrupted};
@@ -209,10 +211,10 @@ void bind_model(py::module_& m) {
 
   py::class_<BoundModel>(m, "Model")
       .def(py::init<const py::dict&, py::dict, std::string, int, const std::string&, const std::string&,
-                    const std::string&, std::size_t>(),
+                    const std::string&, std::size_t, int>(),
            py::arg("config"), py::arg("tensors"), py::kw_only(), py::arg("device") = "cpu",
            py::arg("threads"), py::arg("precision") = "exact", py::arg("kv_format") = "float32",
-           py::arg("isa") = "", py::arg("device_memory") = 0)
+           py::arg("isa") = "", py::arg("device_memory") = 0, py::arg("host_layers") = 0)
       .def_property_readonly("device", &BoundModel::device)
       .def_property_readonly("isa", [](BoundModel& b) { return b.model().device().isa(); })
       .def_property(

@@ -21,6 +21,7 @@ struct Setup {
   Precision precision = Precision::exact;
   KvFormat kv = KvFormat::float32;
   bool is_packed = true;
+  int host_layers = 0;
   Config config = kTinyConfig;
 };
 
@@ -50,7 +51,8 @@ class Twins {
   std::unique_ptr<Model> make(const char* device, const Setup& setup) {
     return std::make_unique<Model>(
         config_, [this](const std::string& name) { return tensors_.find(name); }, device,
-        DeviceOptions{.precision = setup.precision, .kv = setup.kv, .n_threads = 1});
+        DeviceOptions{
+            .precision = setup.precision, .kv = setup.kv, .n_threads = 1, .host_layers = setup.host_layers});
   }
   const Config config_;
   const TinyTensors tensors_;
@@ -150,6 +152,29 @@ void compare_choices(const Setup& setup, int n_sequences, double temperature, bo
   }
 }
 
+// A model of another shape: widths that are no multiple of 64, odd numbers of groups, one head a key or many,
+// one expert or all.
+struct Form {
+  const char* name;
+  int D, I, H, Hk, Dh, E, A, V;
+};
+
+void compare_form(const Form& form, Precision precision) {
+  Setup setup = {.precision = precision};
+  Config& c = setup.config;
+  c.num_hidden_layers = 2;
+  c.layer_is_sliding = {true, false};
+  c.hidden_size = form.D;
+  c.intermediate_size = form.I;
+  c.num_attention_heads = form.H;
+  c.num_key_value_heads = form.Hk;
+  c.head_dim = form.Dh;
+  c.num_local_experts = form.E;
+  c.num_experts_per_tok = form.A;
+  c.vocab_size = form.V;
+  compare_chunks(setup, {1, 2, 3, 5, 33, 1});
+}
+
 // A context of several pieces, and windows that begin and end at their edges.
 void compare_long(KvFormat kv) {
   Setup setup = {.kv = kv};
@@ -170,6 +195,8 @@ void add_forward_cases(Cases& cases) {
       {"bf16 exact", {.layout = Experts::bf16}},
       {"kv bf16", {.kv = KvFormat::bf16}},
       {"kv int8", {.kv = KvFormat::int8}},
+      {"experts of two layers by the CPU", {.host_layers = 2}},
+      {"experts of all layers by the CPU, fast", {.precision = Precision::fast, .host_layers = 3}},
   };
   for (const auto& [name, setup] : setups) {
     cases.push_back(
@@ -183,6 +210,14 @@ void add_forward_cases(Cases& cases) {
                          [=] { compare_choices({}, n, temperature, is_masked); }});
       }
     }
+  }
+  const Form forms[] = {{"narrow", 32, 32, 4, 4, 16, 3, 1, 17},
+                        {"five groups", 160, 96, 5, 1, 64, 9, 4, 130},
+                        {"all experts", 224, 64, 6, 3, 32, 4, 4, 64},
+                        {"many heads a key", 64, 288, 32, 1, 16, 130, 3, 65}};
+  for (const Form& form : forms) {
+    cases.push_back({std::string("form exact ") + form.name, [=] { compare_form(form, Precision::exact); }});
+    cases.push_back({std::string("form fast ") + form.name, [=] { compare_form(form, Precision::fast); }});
   }
   cases.push_back({"long float32", [] { compare_long(KvFormat::float32); }});
   cases.push_back({"long int8", [] { compare_long(KvFormat::int8); }});

@@ -5,9 +5,20 @@
 namespace ossnb {
 
 void Activations::begin(const CpuContext& cpu, const Batch& new_batch) {
-  const Config& c = cpu.c;
   batch = &new_batch;
-  T = batch->n_rows();
+  shape(cpu, batch->n_rows());
+  last_position.resize(batch->sequences.size());
+  for (int t = 0; t < T; ++t) last_position[batch->sequence_of[t]] = batch->positions[t];
+  blocks.resize(batch->sequences.size());
+  for (std::size_t s = 0; s < blocks.size(); ++s) {
+    blocks[s].clear();
+    for (const BlockId id : batch->sequences[s]->blocks()) blocks[s].push_back(cpu.store.block(id));
+  }
+}
+
+void Activations::shape(const CpuContext& cpu, int n) {
+  const Config& c = cpu.c;
+  T = n;
   n_bytes = 0;
   row.resize(T);
   std::iota(row.begin(), row.end(), 0);
@@ -35,14 +46,6 @@ void Activations::begin(const CpuContext& cpu, const Batch& new_batch) {
   scratch.resize(cpu.pool.size());
   const int widest = std::max({c.hidden_size, c.intermediate_size, c.q_size()});
   for (Scratch& s : scratch) s.integer.reserve(kernels::scratch_bytes(widest));
-
-  last_position.resize(batch->sequences.size());
-  for (int t = 0; t < T; ++t) last_position[batch->sequence_of[t]] = batch->positions[t];
-  blocks.resize(batch->sequences.size());
-  for (std::size_t s = 0; s < blocks.size(); ++s) {
-    blocks[s].clear();
-    for (const BlockId id : batch->sequences[s]->blocks()) blocks[s].push_back(cpu.store.block(id));
-  }
 }
 
 void Activations::keep_wanted_rows() {

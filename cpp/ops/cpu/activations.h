@@ -93,6 +93,8 @@ struct Activations {
 
   // Room for a batch; its tokens are not looked at yet.
   void begin(const CpuContext& cpu, const Batch& batch);
+  // Room for n rows, without a batch: for the steps that look at no keys.
+  void shape(const CpuContext& cpu, int n);
   // Drops the rows that nobody wants.
   void keep_wanted_rows();
 };

@@ -35,7 +35,10 @@ class CudaOps final : public Ops {
         layers_(context),
         head_(context) {}
 
-  std::function<bool()> poll;
+  void set_poll(std::function<bool()> poll) {
+    poll_ = std::move(poll);
+    layers_.poll = poll_;
+  }
 
   void begin(const Batch& batch) override {
     n_head_bytes_ = 0;
@@ -52,13 +55,15 @@ class CudaOps final : public Ops {
   void attend(int layer) override { layers_.attend(layer); }
   void attn_out(int layer) override { layers_.attn_out(layer); }
   void route(int layer) override { layers_.route(layer); }
-  void experts(int layer) override { layers_.experts(layer); }
+  void experts(int layer) override {
+    ended([&] { layers_.experts(layer); });
+  }
 
   void lm_head(float* logits) override {
-    ended([&] { n_head_bytes_ = head_.logits(layers_, poll, logits); });
+    ended([&] { n_head_bytes_ = head_.logits(layers_, poll_, logits); });
   }
   void choose(const std::vector<Chooser>& choosers, Choice* choices) override {
-    ended([&] { n_head_bytes_ = head_.choose(layers_, poll, choosers, choices); });
+    ended([&] { n_head_bytes_ = head_.choose(layers_, poll_, choosers, choices); });
   }
 
   void read_hidden(float* out) const override { layers_.read_hidden(out); }
@@ -70,7 +75,7 @@ class CudaOps final : public Ops {
 
  private:
   void wait() {
-    ended([&] { cuda_.card->wait(poll); });
+    ended([&] { cuda_.card->wait(poll_); });
   }
   // A cancelled pass gives its blocks back, so the card may write them no more.
   template <class Work>
@@ -84,6 +89,7 @@ class CudaOps final : public Ops {
   }
 
   const CudaContext& cuda_;
+  std::function<bool()> poll_;
   Pass pass_;
   Layers layers_;
   Head head_;
@@ -98,26 +104,38 @@ class CudaDevice final : public Device {
         kernels_(card_),
         n_threads_(options.n_threads),
         store_(std::make_shared<CudaKvStore>(card_, supported(config), options.kv)),
-        weights_(card_, config, weights, PackedCopies(config, find), options.precision, options.n_threads,
-                 options.poll),
+        weights_(card_, config, weights, PackedCopies(config, find), options),
+        host_(host_experts(card_, config, weights, options)),
         context_{.card = card_,
                  .c = config,
                  .w = weights_,
                  .kernels = kernels_,
                  .store = *store_,
-                 .n_terms = options.precision == Precision::fast ? 1 : 3},
+                 .n_terms = options.precision == Precision::fast ? 1 : 3,
+                 .host = host_.get()},
         ops_(context_, weights.embed_tokens) {}
 
   Ops& ops() override { return ops_; }
   std::shared_ptr<KvStore> kv() override { return store_; }
-  void set_poll(std::function<bool()> poll) override { ops_.poll = std::move(poll); }
+  void set_poll(std::function<bool()> poll) override { ops_.set_poll(std::move(poll)); }
   int threads() const override { return n_threads_; }
-  void set_threads(int n) override { n_threads_ = n; }
+  void set_threads(int n) override {
+    if (host_) host_->set_threads(n);
+    n_threads_ = n;
+  }
   std::string isa() const override {
     return "sm_" + std::to_string(card_->info().major) + std::to_string(card_->info().minor);
   }
 
  private:
+  static std::unique_ptr<HostExperts> host_experts(const std::shared_ptr<const Card>& card,
+                                                   const Config& config, const Weights& weights,
+                                                   const DeviceOptions& options) {
+    if (options.host_layers == 0) return nullptr;
+    const Terms terms = options.precision == Precision::fast ? Terms::one : Terms::three;
+    return std::make_unique<HostExperts>(card, config, weights, terms, options.host_layers,
+                                         options.n_threads);
+  }
   static std::shared_ptr<Card> opened(const DeviceOptions& options) {
     auto card = Card::open(options.ordinal);
     card->set_limit(options.device_memory);
@@ -129,6 +147,7 @@ class CudaDevice final : public Device {
   int n_threads_;
   const std::shared_ptr<CudaKvStore> store_;
   const CardWeights weights_;
+  const std::unique_ptr<HostExperts> host_;
   const CudaContext context_;
   CudaOps ops_;
 };

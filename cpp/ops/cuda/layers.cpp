@@ -44,7 +44,7 @@ void Layers::begin(const Pass& pass) {
   expert_out_.reserve(card, pairs * D);
   quant_.reserve(card, T * std::max(QuantRow(c.hidden_size, 3).bytes(), QuantRow(c.q_size(), 1).bytes()));
   act_quant_.reserve(card, pairs * QuantRow(c.intermediate_size, 3).bytes());
-  if (!cuda_.w.layers()[0].gate_up.blocks) act_.reserve(card, pairs * I);
+  if (cuda_.w.layers().back().gate_up.in_out) act_.reserve(card, pairs * I);
   const std::size_t n_arrived = std::max(T * c.num_key_value_heads, T);
   if (n_arrived > arrived_.array().size()) {
     arrived_.reserve(card, n_arrived);
@@ -218,7 +218,20 @@ void Layers::attn_out(int layer) {
   multiply({{&w.o, End::add, x_, cuda_.c.hidden_size}}, q_, nullptr, rows_->n, layer);
 }
 
+// The room that holds the residual stream: all rows, or the wanted ones.
+Room<float>& Layers::x_place() { return rows_ == &pass_->wanted() ? wanted_x_ : x_room_; }
+
+void Layers::experts_by_host(int layer) {
+  const Activations& a = cuda_.host->run(x_place().array(), rows_->n, layer, poll);
+  const std::size_t n = rows_->n;
+  router_.upload({a.router.data(), n * a.router.width()});  // for traces
+  chosen_.upload({a.chosen.data(), n * a.chosen.width()});
+  expert_weight_.upload({a.expert_weight.data(), n * a.expert_weight.width()});
+  n_bytes_ += a.n_bytes;
+}
+
 void Layers::route(int layer) {
+  if (cuda_.host && cuda_.host->has(layer)) return;  // with the experts
   const Config& c = cuda_.c;
   const CardLayer& w = cuda_.w.layers()[layer];
   const int D = c.hidden_size, E = c.num_local_experts;
@@ -274,6 +287,7 @@ void Layers::multiply_experts(const CardExperts& m, ExpertArgs args) {
 
 void Layers::experts(int layer) {
   if (rows_->n == 0) return;
+  if (cuda_.host && cuda_.host->has(layer)) return experts_by_host(layer);
   const Config& c = cuda_.c;
   const CardLayer& w = cuda_.w.layers()[layer];
   const int n_pairs = rows_->n * c.num_experts_per_tok, A = c.num_experts_per_tok;
@@ -324,8 +338,8 @@ std::uint64_t Layers::expert_bytes(int layer) const {
 }
 
 void Layers::read_hidden(float* out) const {
-  const Room<float>& room = x_ == wanted_x_.array().data() && rows_ == &pass_->wanted() ? wanted_x_ : x_room_;
-  download(room, static_cast<std::size_t>(rows_->n) * cuda_.c.hidden_size, out);
+  download(rows_ == &pass_->wanted() ? wanted_x_ : x_room_,
+           static_cast<std::size_t>(rows_->n) * cuda_.c.hidden_size, out);
   cuda_.card->wait();
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "ops/cuda/host_experts.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/pass.h"
 #include "ops/cuda/weights.h"
@@ -19,7 +20,8 @@ struct CudaContext {
   const CardWeights& w;
   const Kernels& kernels;
   const CudaKvStore& store;
-  const int n_terms;  // of activations that meet integer weights
+  const int n_terms;            // of activations that meet integer weights
+  HostExperts* host = nullptr;  // of the layers whose experts are not on the card; null: none
 
   int n_queries_per_kv() const { return c.num_attention_heads / c.num_key_value_heads; }
 };
@@ -39,6 +41,7 @@ class Room {
   void zero() { array_.fill_bytes(0); }
   T* data() { return array_.data(); }
   const DeviceArray<T>& array() const { return array_; }
+  DeviceArray<T>& array() { return array_; }
 
  private:
   DeviceArray<T> array_;
@@ -63,6 +66,7 @@ class Layers {
   void attn_out(int layer);
   void route(int layer);
   void experts(int layer);
+  std::function<bool()> poll;  // asked while the CPU computes a layer's experts
 
   int n_rows() const { return rows_->n; }
   const float* x() const { return x_; }
@@ -84,6 +88,8 @@ class Layers {
   void attend_singles(AttendArgs args);
   void multiply_experts(const CardExperts& m, ExpertArgs args);
   std::uint64_t expert_bytes(int layer) const;
+  Room<float>& x_place();
+  void experts_by_host(int layer);
 
   const CudaContext& cuda_;
   const Pass* pass_ = nullptr;

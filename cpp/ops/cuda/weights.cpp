@@ -63,7 +63,7 @@ class Walk {
        ThreadPool* pool)
       : c_(config), w_(weights), copies_(copies), is_fast_(precision == Precision::fast), pool_(pool) {}
 
-  CardLayer layer(Packer& packer, const LayerWeights& w) const {
+  CardLayer layer(Packer& packer, const LayerWeights& w, bool has_experts) const {
     const int D = c_.hidden_size, E = c_.num_local_experts, I = c_.intermediate_size;
     CardLayer on_card{};
     on_card.input_layernorm = packer.put(w.input_layernorm, D);
@@ -75,6 +75,7 @@ class Walk {
     on_card.k = dense(packer, w.k_weight, w.k_bias, c_.kv_size(), D);
     on_card.v = dense(packer, w.v_weight, w.v_bias, c_.kv_size(), D);
     on_card.o = dense(packer, w.o_weight, w.o_bias, D, c_.q_size());
+    if (!has_experts) return on_card;
     on_card.gate_up = experts(packer, w.gate_up, 2 * I, D);
     on_card.down = experts(packer, w.down, D, I);
     return on_card;
@@ -167,10 +168,11 @@ class Walk {
 }  // namespace
 
 std::size_t CardWeights::bytes(const Config& config, const Weights& weights, const PackedCopies& copies,
-                               Precision precision) {
-  const Walk walk(config, weights, copies, precision, nullptr);
+                               const DeviceOptions& options) {
+  const Walk walk(config, weights, copies, options.precision, nullptr);
   Packer counter;
-  for (const LayerWeights& layer : weights.layers) walk.layer(counter, layer);
+  int layer = 0;
+  for (const LayerWeights& w : weights.layers) walk.layer(counter, w, layer++ >= options.host_layers);
   walk.norm(counter);
   walk.lm_head(counter);
   walk.screen(counter);
@@ -178,17 +180,19 @@ std::size_t CardWeights::bytes(const Config& config, const Weights& weights, con
 }
 
 CardWeights::CardWeights(std::shared_ptr<const Card> card, const Config& config, const Weights& weights,
-                         const PackedCopies& copies, Precision precision, int n_threads,
-                         const std::function<bool()>& poll)
-    : memory_(card, bytes(config, weights, copies, precision)) {
-  ThreadPool pool(n_threads);
-  const Walk walk(config, weights, copies, precision, &pool);
-  Packer packer(card, memory_, poll);
-  for (const LayerWeights& layer : weights.layers) layers_.push_back(walk.layer(packer, layer));
+                         const PackedCopies& copies, const DeviceOptions& options)
+    : memory_(card, bytes(config, weights, copies, options)) {
+  ThreadPool pool(options.n_threads);
+  const Walk walk(config, weights, copies, options.precision, &pool);
+  Packer packer(card, memory_, options.poll);
+  for (const LayerWeights& w : weights.layers) {
+    const bool has_experts = static_cast<int>(layers_.size()) >= options.host_layers;
+    layers_.push_back(walk.layer(packer, w, has_experts));
+  }
   norm_ = walk.norm(packer);
   lm_head_ = walk.lm_head(packer);
   screen_ = walk.screen(packer);
-  card->wait(poll);
+  card->wait(options.poll);
 }
 
 }  // namespace ossnb::cuda

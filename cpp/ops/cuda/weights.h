@@ -11,6 +11,7 @@
 #include "ops/cpu/pack.h"
 #include "ops/cuda/args.h"
 #include "ops/cuda/arrays.h"
+#include "ops/device.h"
 
 namespace ossnb::cuda {
 
@@ -44,14 +45,14 @@ struct CardScreen {
 
 class CardWeights {
  public:
-  // Copies them to the card. `poll` is asked between the copies; Cancelled when it returns true.
+  // Copies them to the card, but for the experts of the first options.host_layers. options.poll is asked
+  // between the copies; Cancelled when it returns true.
   CardWeights(std::shared_ptr<const Card> card, const Config& config, const Weights& weights,
-              const PackedCopies& copies, Precision precision, int n_threads,
-              const std::function<bool()>& poll);
+              const PackedCopies& copies, const DeviceOptions& options);
 
   // The bytes that they take on a card.
   static std::size_t bytes(const Config& config, const Weights& weights, const PackedCopies& copies,
-                           Precision precision);
+                           const DeviceOptions& options);
 
   std::size_t n_bytes() const { return memory_.n_bytes(); }
   const std::vector<CardLayer>& layers() const { return layers_; }
