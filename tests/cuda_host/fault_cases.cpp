@@ -200,6 +200,7 @@ bool may_fail(const std::string& function) {
 }
 
 void every_function_fails() {
+  life();
   const std::vector<std::string> functions = {
 #define OSSNB_NAME(name, symbol, ...) #name,
       OSSNB_CUDA_FUNCTIONS(OSSNB_NAME) OSSNB_CUDA_NEWER_FUNCTIONS(OSSNB_NAME)
@@ -226,6 +227,7 @@ void every_function_fails() {
 }
 
 void the_card_vanishes() {
+  life();
   for (int n = 1;; ++n) {
     bool is_well = false;
     {

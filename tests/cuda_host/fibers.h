@@ -2,8 +2,6 @@
 // sanitizers; here they are told about every switch.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -25,7 +23,20 @@ constexpr std::size_t kStack = 128 << 10;
 #else
 constexpr std::size_t kStack = 64 << 10;  // pages that nobody touches cost nothing
 #endif
+
+// The lowest bytes of a stack.
+struct Bottom {
+  std::uint64_t canary;
+  char* next;  // in the list of free stacks
+  void* tsan;  // the detector's fiber, which is used again: a new one costs a millisecond
+};
 constexpr std::uint64_t kCanary = 0x5afec0de5afec0deull;
+inline volatile Bottom& bottom_of(char* stack) { return *reinterpret_cast<volatile Bottom*>(stack); }
+
+// Stacks are kept for the next launch: new ones cost more than most kernels.
+char* take_stack();
+void give_stack(char* stack);
+void abandon(char* stack);  // in the middle of its work
 
 // Where the scheduler goes on, or a fiber does.
 struct Place {
@@ -46,11 +57,6 @@ struct Place {
 
 #if defined(__x86_64__)
 extern "C" void hc_switch(void** save, void* load);
-asm(".text\n.globl hc_switch\n.hidden hc_switch\n.type hc_switch,@function\nhc_switch:\n"
-    "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n  pushq %r15\n"
-    "  movq %rsp,(%rdi)\n  movq %rsi,%rsp\n"
-    "  popq %r15\n  popq %r14\n  popq %r13\n  popq %r12\n  popq %rbx\n  popq %rbp\n  ret\n"
-    ".size hc_switch,.-hc_switch\n");
 #endif
 
 // `for_good`: nobody comes back to `from`.
@@ -73,39 +79,7 @@ inline void switch_places(Place& from, Place& to, bool for_good) {
 }
 
 // A fiber that begins with `entry`, which never returns.
-inline void prepare(Place& place, char* stack, void (*entry)()) {
-  *reinterpret_cast<volatile std::uint64_t*>(stack) = kCanary;
-#ifdef HC_ASAN
-  __asan_unpoison_memory_region(stack, kStack);  // what an abandoned fiber left
-  place.bottom = stack;
-  place.size = kStack;
-  place.fake = nullptr;
-#endif
-#ifdef HC_TSAN
-  place.tsan = __tsan_create_fiber(0);
-#endif
-#if defined(__x86_64__)
-  void** top =
-      reinterpret_cast<void**>((reinterpret_cast<std::uintptr_t>(stack) + kStack) & ~std::uintptr_t{15});
-  *--top = nullptr;
-  *--top = reinterpret_cast<void*>(entry);
-  for (int i = 0; i < 6; ++i) *--top = nullptr;
-  place.sp = top;
-#else
-  getcontext(&place.context);
-  place.context.uc_stack.ss_sp = stack;
-  place.context.uc_stack.ss_size = kStack;
-  place.context.uc_link = nullptr;
-  makecontext(&place.context, entry, 0);
-#endif
-}
-
-inline void dispose(Place& place) {
-  (void)place;
-#ifdef HC_TSAN
-  __tsan_destroy_fiber(place.tsan);
-#endif
-}
+void prepare(Place& place, char* stack, void (*entry)());
 
 // The first words that a fiber says: the scheduler's own stack becomes known to the sanitizer.
 inline void arrived(Place& scheduler) {
@@ -115,8 +89,6 @@ inline void arrived(Place& scheduler) {
 #endif
 }
 
-inline bool overflowed(const char* stack) {
-  return *reinterpret_cast<const volatile std::uint64_t*>(stack) != kCanary;
-}
+inline bool overflowed(char* stack) { return bottom_of(stack).canary != kCanary; }
 
 }  // namespace hc
