@@ -1,4 +1,5 @@
-// Cases of compare_cuda: each is a function that throws where something is not as it should be.
+// Cases of smoke_cuda and compare_cuda: each is a function that throws where something is not as it should
+// be.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,13 @@ struct Case {
   std::function<void()> run;
 };
 using Cases = std::vector<Case>;
+
+// The whole program:
+//   PROGRAM          runs every case, prints "N passed, N failed"
+//   PROGRAM card     runs the cases whose names begin so; those of "planted" only when asked for: they are wrong
+//                    on purpose, for the sanitizers
+//   PROGRAM --cards  prints the list of cards, or why there is none
+int run_cases(int n_words, char** words, const Cases& cases);
 
 void add_card_cases(Cases& cases);     // card_cases.cpp: Card, arrays, kernels, graphs
 void add_forward_cases(Cases& cases);  // forward_cases.cpp: whole passes beside the CPU's

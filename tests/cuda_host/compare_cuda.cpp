@@ -1,74 +1,12 @@
-// Runs the GPU's kernels and what launches them, on the driver that OSSNB_CUDA_DRIVER names (the stand-in, or
-// a card's own):
-//   compare_cuda          runs every case, prints "N passed, N failed"
-//   compare_cuda card     runs the cases whose names begin so; those of "planted" only run when asked for:
-//   they
-//                         are wrong on purpose, for the sanitizers
-//   compare_cuda --cards  prints the list of cards, or why there is none
-#include <dlfcn.h>
-
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-
+// The engine on the GPU, bit by bit beside the CPU's, on the driver that OSSNB_CUDA_DRIVER names (the
+// stand-in, or a card's own). `run_cases` (cases.h) has its words.
 #include "cases.h"
 #include "ops/cuda/cuda_device.h"
 
-namespace ossnb::cuda::testing {
-
-const StandIn* stand_in() {
-  static StandIn found = {};
-  static const bool is_found = [] {
-    const char* name = std::getenv("OSSNB_CUDA_DRIVER");
-    void* library = name == nullptr ? nullptr : dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return false;
-    found.set = reinterpret_cast<decltype(found.set)>(dlsym(library, "standin_set"));
-    found.words = reinterpret_cast<decltype(found.words)>(dlsym(library, "standin_words"));
-    found.count = reinterpret_cast<decltype(found.count)>(dlsym(library, "standin_count"));
-    return found.set != nullptr;
-  }();
-  return is_found ? &found : nullptr;
-}
-
-namespace {
-
-int print_cards() {
-  const CardList list = list_cards(true);
-  if (!list.why_none.empty()) std::printf("none: %s\n", list.why_none.c_str());
-  for (const CardInfo& card : list.cards) {
-    std::printf("%s, %d.%d, %zu of %zu bytes free%s%s\n", card.title().c_str(), card.major, card.minor,
-                card.memory_free, card.memory_total,
-                card.why_not.empty() ? "" : ", not usable: ", card.why_not.c_str());
-  }
-  return 0;
-}
-
-}  // namespace
-}  // namespace ossnb::cuda::testing
-
 int main(int n_words, char** words) {
   using namespace ossnb::cuda::testing;
-  if (n_words > 1 && std::strcmp(words[1], "--cards") == 0) return print_cards();
-  Cases cases;
   ossnb::register_device(ossnb::cuda_device());
-  add_card_cases(cases);
+  Cases cases;
   add_forward_cases(cases);
-  add_graph_cases(cases);
-  if (stand_in() != nullptr) add_fault_cases(cases);
-  int passed = 0, failed = 0;
-  for (const Case& one : cases) {
-    const std::string wanted = n_words > 1 ? words[1] : "";
-    if (one.name.rfind(wanted, 0) != 0) continue;
-    if (one.name.rfind("planted", 0) == 0 && wanted.rfind("planted", 0) != 0) continue;
-    try {
-      one.run();
-      ++passed;
-    } catch (const std::exception& error) {
-      ++failed;
-      std::printf("FAILED %s: %s\n", one.name.c_str(), error.what());
-    }
-    std::fflush(stdout);
-  }
-  std::printf("%d passed, %d failed\n", passed, failed);
-  return failed == 0 && passed > 0 ? 0 : 1;
+  return run_cases(n_words, words, cases);
 }

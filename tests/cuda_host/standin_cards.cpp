@@ -4,7 +4,6 @@
 #include "standin_world.h"
 
 using namespace standin;
-using namespace ossnb::cuda;
 
 EXPORT Result cuInit(unsigned flags) {
   BEGIN("cuInit", Needs::nothing);

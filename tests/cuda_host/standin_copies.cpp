@@ -4,7 +4,6 @@
 #include "standin_world.h"
 
 using namespace standin;
-using namespace ossnb::cuda;
 
 namespace {
 

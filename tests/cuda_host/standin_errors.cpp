@@ -2,7 +2,6 @@
 #include "standin_world.h"
 
 using namespace standin;
-using namespace ossnb::cuda;
 
 #define ERRORS(E)                                                                                            \
   E(0, CUDA_SUCCESS, "no error")                                                                             \

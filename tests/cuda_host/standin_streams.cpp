@@ -2,7 +2,6 @@
 #include "standin_world.h"
 
 using namespace standin;
-using namespace ossnb::cuda;
 
 EXPORT Result cuStreamCreate(StreamHandle* stream, unsigned) {
   BEGIN("cuStreamCreate");

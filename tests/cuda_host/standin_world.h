@@ -18,6 +18,13 @@
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
+// With the types of driver.h: a definition that has others does not compile.
+using namespace ossnb::cuda;
+#define OSSNB_DECLARE(name, symbol, ...) EXPORT Result symbol(__VA_ARGS__);
+OSSNB_CUDA_FUNCTIONS(OSSNB_DECLARE)
+OSSNB_CUDA_NEWER_FUNCTIONS(OSSNB_DECLARE)
+#undef OSSNB_DECLARE
+
 namespace ossnb::cuda {
 
 struct ContextOfDriver {
@@ -67,8 +74,6 @@ struct GraphExecOfDriver {
 }  // namespace ossnb::cuda
 
 namespace standin {
-
-using namespace ossnb::cuda;
 
 constexpr int kMostCards = 8;
 
