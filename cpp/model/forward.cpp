@@ -122,7 +122,9 @@ std::uint64_t Model::step(const std::vector<Feed>& feeds, const std::vector<Choo
 
 std::uint64_t Model::logits(const std::vector<Feed>& feeds, float* logits, const Poll& poll,
                             const Observer& observe) {
-  return run(feeds, batch_of(feeds), poll, observe, [&](Ops& ops) { ops.lm_head(logits); });
+  Batch batch = batch_of(feeds);
+  batch.is_watched = static_cast<bool>(observe);
+  return run(feeds, batch, poll, observe, [&](Ops& ops) { ops.lm_head(logits); });
 }
 
 std::uint64_t Model::run(const std::vector<Feed>& feeds, const Batch& batch, const Poll& poll,

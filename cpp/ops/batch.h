@@ -16,6 +16,7 @@ struct Batch {
   std::vector<std::int32_t> sequence_of;   // [T] index into sequences
   std::vector<const Sequence*> sequences;  // prepared for these positions
   std::vector<std::int32_t> wanted_rows;   // rows that reach the head, rising
+  bool is_watched = false;                 // somebody reads results between the steps
   int n_rows() const { return static_cast<int>(tokens.size()); }
 };
 

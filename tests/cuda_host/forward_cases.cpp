@@ -114,8 +114,8 @@ SamplerSettings settings_of(double temperature, std::uint64_t seed) {
 }
 
 // Tokens that several sequences choose side by side: by the screen, where there are few, or from all logits.
-void compare_choices(const Setup& setup, int n_sequences, double temperature, bool is_masked) {
-  constexpr int kSteps = 6;
+void compare_choices(const Setup& setup, int n_sequences, double temperature, bool is_masked,
+                     int n_prompt = 3, int n_steps = 6) {
   Twins twins(setup);
   const int V = setup.config.vocab_size;
   std::vector<std::uint32_t> words((V + 31) / 32, 0x5a5a5a5au);
@@ -127,7 +127,7 @@ void compare_choices(const Setup& setup, int n_sequences, double temperature, bo
     on_cpu.push_back(twins.cpu().sequence());
     on_card.push_back(twins.card().sequence());
     samplers.emplace_back(settings_of(temperature, 7 + i), V, std::vector<std::int32_t>{});
-    tokens.push_back(twins.random_tokens(3 + i % 5));
+    tokens.push_back(twins.random_tokens(n_prompt + i % 5));
   }
   const auto step = [&](Model& model, std::vector<Sequence>& sequences) {
     std::vector<Feed> feeds;
@@ -145,7 +145,7 @@ void compare_choices(const Setup& setup, int n_sequences, double temperature, bo
     for (const Choice& choice : choices) chosen.push_back(choice.token);
     return chosen;
   };
-  for (int i = 0; i < kSteps; ++i) {
+  for (int i = 0; i < n_steps; ++i) {
     const std::vector<std::int32_t> wanted = step(twins.cpu(), on_cpu), got = step(twins.card(), on_card);
     require_equal(got, wanted, "step " + std::to_string(i) + ": tokens");
     for (int s = 0; s < n_sequences; ++s) tokens[s] = {wanted[s]};
@@ -211,6 +211,8 @@ void add_forward_cases(Cases& cases) {
       }
     }
   }
+  // Passes that are alike become graphs; room for more keys makes another one.
+  cases.push_back({"graphs across pieces", [] { compare_choices({}, 2, 0.5, false, 250, 12); }});
   const Form forms[] = {{"narrow", 32, 32, 4, 4, 16, 3, 1, 17},
                         {"five groups", 160, 96, 5, 1, 64, 9, 4, 130},
                         {"all experts", 224, 64, 6, 3, 32, 4, 4, 64},

@@ -1,7 +1,9 @@
 #include "ops/cuda/cuda_device.h"
 
-#include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/float_state.h"
@@ -27,6 +29,64 @@ const Config& supported(const Config& c) {
   return c;
 }
 
+// Passes that write one token for each of a few sequences are alike: what the layers launch is kept as a
+// graph and repeated. The calls of such a pass are noted, and run at its end.
+class Graphs {
+ public:
+  // Whether the launches of this pass may be repeated, by a later one.
+  void begin(const Pass& pass, bool may_repeat) {
+    constexpr int kMostRows = 8;
+    is_noting_ = may_repeat && pass.is_plain() && pass.all().n <= kMostRows;
+    key_ = {pass.all().n, pass.all().attending.n_keys};
+    calls_.clear();
+  }
+  bool is_noting() const { return is_noting_; }
+  void note(std::function<void()> call) { calls_.push_back(std::move(call)); }
+
+  // Ends the layers of a pass: the first such pass runs them and so makes room, the second is recorded.
+  void run(const std::shared_ptr<const Card>& card, Layers& layers) {
+    if (!is_noting_) return;
+    is_noting_ = false;
+    const auto launch = [&] {
+      for (const auto& call : calls_) call();
+    };
+    const auto known = graphs_.find(key_);
+    if (known == graphs_.end()) {
+      constexpr std::size_t kMost = 32;
+      if (graphs_.size() >= kMost) graphs_.clear();
+      launch();
+      graphs_[key_] = {.places = layers.places(), .graph = {}, .n_bytes = layers.n_bytes()};
+      return;
+    }
+    Known& entry = known->second;
+    calls_.front()();  // gives the layers their rows, and room where there is too little
+    if (entry.places != layers.places()) {
+      for (std::size_t i = 1; i < calls_.size(); ++i) calls_[i]();
+      graphs_.clear();
+      return;
+    }
+    if (!entry.graph) {
+      entry.graph = Graph::capture(card, [&] {
+        for (std::size_t i = 1; i < calls_.size(); ++i) calls_[i]();
+      });
+    }
+    entry.graph.replay();
+    layers.set_n_bytes(entry.n_bytes);
+  }
+
+ private:
+  using Key = std::pair<int, int>;  // rows, room for keys
+  struct Known {
+    std::vector<const void*> places;
+    Graph graph;
+    std::uint64_t n_bytes = 0;
+  };
+  Key key_;
+  bool is_noting_ = false;
+  std::vector<std::function<void()>> calls_;
+  std::map<Key, Known> graphs_;
+};
+
 class CudaOps final : public Ops {
  public:
   CudaOps(const CudaContext& context, const bf16* embed_tokens)
@@ -43,26 +103,39 @@ class CudaOps final : public Ops {
   void begin(const Batch& batch) override {
     n_head_bytes_ = 0;
     pass_.begin(batch);
+    graphs_.begin(pass_, !batch.is_watched && !cuda_.host);
   }
-  void embed() override { layers_.begin(pass_); }
+  void embed() override {
+    run([this] { layers_.begin(pass_); });
+  }
   // A long prompt's layers are not queued up, so that a cancel waits for one of them and no more.
   void attn_in(int layer) override {
     constexpr int kLong = 32;
-    if (layers_.n_rows() > kLong) wait();
-    layers_.attn_in(layer);
+    if (pass_.all().n > kLong) ended([&] { cuda_.card->wait(poll_); });
+    run([this, layer] { layers_.attn_in(layer); });
   }
-  void keep_wanted_rows() override { layers_.keep_wanted_rows(); }
-  void attend(int layer) override { layers_.attend(layer); }
-  void attn_out(int layer) override { layers_.attn_out(layer); }
-  void route(int layer) override { layers_.route(layer); }
+  void keep_wanted_rows() override {
+    run([this] { layers_.keep_wanted_rows(); });
+  }
+  void attend(int layer) override {
+    run([this, layer] { layers_.attend(layer); });
+  }
+  void attn_out(int layer) override {
+    run([this, layer] { layers_.attn_out(layer); });
+  }
+  void route(int layer) override {
+    run([this, layer] { layers_.route(layer); });
+  }
   void experts(int layer) override {
-    ended([&] { layers_.experts(layer); });
+    run([this, layer] { ended([&] { layers_.experts(layer); }); });
   }
 
   void lm_head(float* logits) override {
+    graphs_.run(cuda_.card, layers_);
     ended([&] { n_head_bytes_ = head_.logits(layers_, poll_, logits); });
   }
   void choose(const std::vector<Chooser>& choosers, Choice* choices) override {
+    graphs_.run(cuda_.card, layers_);
     ended([&] { n_head_bytes_ = head_.choose(layers_, poll_, choosers, choices); });
   }
 
@@ -71,11 +144,18 @@ class CudaOps final : public Ops {
   void read_experts(std::int32_t* experts, float* weights) const override {
     layers_.read_experts(experts, weights);
   }
-  std::uint64_t bytes_touched() const override { return layers_.n_bytes() + n_head_bytes_; }
+  std::uint64_t bytes_touched() const override {
+    return layers_.n_bytes() + n_head_bytes_ + pass_.key_bytes();
+  }
 
  private:
-  void wait() {
-    ended([&] { cuda_.card->wait(poll_); });
+  template <class Call>
+  void run(Call call) {
+    if (graphs_.is_noting()) {
+      graphs_.note(call);
+    } else {
+      call();
+    }
   }
   // A cancelled pass gives its blocks back, so the card may write them no more.
   template <class Work>
@@ -93,6 +173,7 @@ class CudaOps final : public Ops {
   Pass pass_;
   Layers layers_;
   Head head_;
+  Graphs graphs_;
   std::uint64_t n_head_bytes_ = 0;
 };
 

@@ -32,6 +32,7 @@ void Layers::begin(const Pass& pass) {
   const std::size_t T = rows_->n, A = c.num_experts_per_tok, pairs = T * A;
   const std::size_t D = c.hidden_size, I = c.intermediate_size, Q = c.q_size(), W = pass.wanted().n;
   x_ = x_room_.reserve(card, T * D);
+  x_at_ = &x_room_;
   q_ = q_room_.reserve(card, T * Q);
   wanted_x_.reserve(card, W * D);
   wanted_q_.reserve(card, W * Q);
@@ -145,6 +146,7 @@ void Layers::attn_in(int layer) {
 
 void Layers::keep_wanted_rows() {
   const PassRows& wanted = pass_->wanted();
+  if (wanted.n == rows_->n) return;
   const auto keep = [&](float*& from, float* to, int width) {
     cuda_.kernels.gather.launch(wanted.n, 256, 0, {pass_->wanted_rows(), from, to, width});
     from = to;
@@ -152,6 +154,7 @@ void Layers::keep_wanted_rows() {
   keep(x_, wanted_x_.data(), cuda_.c.hidden_size);
   keep(q_, wanted_q_.data(), cuda_.c.q_size());
   rows_ = &wanted;
+  x_at_ = &wanted_x_;
 }
 
 void Layers::attend(int layer) {
@@ -175,26 +178,22 @@ void Layers::attend(int layer) {
       .many.launch({static_cast<unsigned>(args.n_kv_heads), n_runs}, kAttendThreads, kAttendManyShared, args);
   args.singles = attending.card_singles;
   if (!attending.singles.empty()) attend_singles(args);
-  for (const int last : pass_->last_positions()) {
-    const int n_keys = args.window > 0 ? std::min(args.window, last + 1) : last + 1;
-    n_bytes_ += n_keys * cuda_.store.layout().token_bytes();
-  }
 }
 
 void Layers::attend_singles(AttendArgs args) {
   const auto& card = cuda_.card;
   const AttendKernels& kernels = cuda_.kernels.attend(args.kv.part.format);
-  const int last = rows_->attending.last_position,
-            n_singles = static_cast<int>(rows_->attending.singles.size());
+  const int n_singles = static_cast<int>(rows_->attending.singles.size());
   const int G = cuda_.n_queries_per_kv(), Dh = cuda_.c.head_dim;
   const auto n_kv_heads = static_cast<unsigned>(args.n_kv_heads);
-  args.n_keys = args.window > 0 ? std::min(args.window, last + 1) : last + 1;
+  args.n_keys = rows_->attending.n_keys;
+  if (args.window > 0) args.n_keys = std::min(args.window, args.n_keys);
   if (args.n_keys <= kWholeKeys) {
     const std::size_t shared = sizeof(float) * G * (Dh + args.n_keys + 1);
     kernels.whole.launch({n_kv_heads, static_cast<unsigned>(n_singles)}, kAttendThreads, shared, args);
     return;
   }
-  args.n_keys = last + 1;
+  args.n_keys = rows_->attending.n_keys;
   args.n_pieces = n_of(args.n_keys, kernels::kPieceKeys);
   const std::size_t per_row = static_cast<std::size_t>(args.n_heads) * args.n_keys;
   const int most = static_cast<int>(std::clamp<std::size_t>(kScoreFloats / per_row, 1, n_singles));
@@ -218,11 +217,8 @@ void Layers::attn_out(int layer) {
   multiply({{&w.o, End::add, x_, cuda_.c.hidden_size}}, q_, nullptr, rows_->n, layer);
 }
 
-// The room that holds the residual stream: all rows, or the wanted ones.
-Room<float>& Layers::x_place() { return rows_ == &pass_->wanted() ? wanted_x_ : x_room_; }
-
 void Layers::experts_by_host(int layer) {
-  const Activations& a = cuda_.host->run(x_place().array(), rows_->n, layer, poll);
+  const Activations& a = cuda_.host->run(x_at_->array(), rows_->n, layer, poll);
   const std::size_t n = rows_->n;
   router_.upload({a.router.data(), n * a.router.width()});  // for traces
   chosen_.upload({a.chosen.data(), n * a.chosen.width()});
@@ -337,9 +333,15 @@ std::uint64_t Layers::expert_bytes(int layer) const {
   return static_cast<std::uint64_t>(different * static_cast<double>(w.gate_up.n_bytes + w.down.n_bytes));
 }
 
+std::vector<const void*> Layers::places() const {
+  return {x_room_.data(), q_room_.data(),     wanted_x_.data(), wanted_q_.data(),      norm_.data(),
+          act_.data(),    expert_out_.data(), router_.data(),   expert_weight_.data(), scores_.data(),
+          tops_.data(),   sums_.data(),       values_.data(),   quant_.data(),         act_quant_.data(),
+          chosen_.data(), pairs_.data(),      work_.data(),     arrived_.data(),       pass_->place()};
+}
+
 void Layers::read_hidden(float* out) const {
-  download(rows_ == &pass_->wanted() ? wanted_x_ : x_room_,
-           static_cast<std::size_t>(rows_->n) * cuda_.c.hidden_size, out);
+  download(*x_at_, static_cast<std::size_t>(rows_->n) * cuda_.c.hidden_size, out);
   cuda_.card->wait();
 }
 

@@ -40,6 +40,7 @@ class Room {
   void upload(std::span<const T> from) { array_.upload(from); }
   void zero() { array_.fill_bytes(0); }
   T* data() { return array_.data(); }
+  const T* data() const { return array_.data(); }
   const DeviceArray<T>& array() const { return array_; }
   DeviceArray<T>& array() { return array_; }
 
@@ -70,7 +71,10 @@ class Layers {
 
   int n_rows() const { return rows_->n; }
   const float* x() const { return x_; }
-  std::uint64_t n_bytes() const { return n_bytes_; }
+  std::uint64_t n_bytes() const { return n_bytes_; }   // of weights that the calls since begin() read
+  void set_n_bytes(std::uint64_t n) { n_bytes_ = n; }  // where a graph made them
+  // All addresses that launches have in their arguments, but for the weights'.
+  std::vector<const void*> places() const;
 
   // Products of any number of tokens; `norm` of x, or null. Used by the head, too.
   void multiply(const std::vector<Product>& products, const float* x, const bf16* norm, int n_tokens,
@@ -88,12 +92,12 @@ class Layers {
   void attend_singles(AttendArgs args);
   void multiply_experts(const CardExperts& m, ExpertArgs args);
   std::uint64_t expert_bytes(int layer) const;
-  Room<float>& x_place();
   void experts_by_host(int layer);
 
   const CudaContext& cuda_;
   const Pass* pass_ = nullptr;
   const PassRows* rows_ = nullptr;
+  Room<float>* x_at_ = nullptr;  // of all rows, or of the wanted ones
   float *x_ = nullptr, *q_ = nullptr;
   std::uint64_t n_bytes_ = 0;
 

@@ -8,6 +8,7 @@ namespace ossnb::cuda {
 namespace {
 
 constexpr int kLeastRun = 3;  // rows of a sequence that share the reading of keys; fewer go by themselves
+constexpr int kLeastKeys = 256;
 constexpr std::size_t kAlignment = 16;
 
 std::size_t aligned(std::size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
@@ -50,7 +51,8 @@ Attending Pass::attending_of(const std::vector<std::int32_t>& rows) const {
     if (end - first < kLeastRun || most < kLeastRun) {
       for (int i = first; i < end; ++i) {
         found.singles.push_back(i);
-        found.last_position = std::max(found.last_position, batch_->positions[rows[i]]);
+        while (found.n_keys <= batch_->positions[rows[i]])
+          found.n_keys = std::max(kLeastKeys, 2 * found.n_keys);
       }
       continue;
     }
@@ -76,22 +78,15 @@ void Pass::begin(const Batch& batch) {
     first_block.push_back(static_cast<std::int32_t>(n_blocks));
     n_blocks += sequence->blocks().size();
   }
-  last_positions_.assign(batch.sequences.size(), 0);
-  for (int t = 0; t < T; ++t) last_positions_[batch.sequence_of[t]] = batch.positions[t];
+  key_bytes_ = key_bytes_of(batch);
   plan(T * (D * sizeof(bf16) + 2 * half * sizeof(float) + 64) + W * 64 + n_blocks * sizeof(std::byte*) +
        32 * kAlignment);
 
   std::vector<std::int32_t> rows(T);
   std::iota(rows.begin(), rows.end(), 0);
-  std::byte* const* blocks = nullptr;
-  std::byte** block = reserve<std::byte*>(n_blocks, const_cast<std::byte* const**>(&blocks));
-  for (const Sequence* sequence : batch.sequences) {
-    for (const BlockId id : sequence->blocks()) *block++ = store_.block(id);
-  }
   const auto put_rows = [&](PassRows& to, const std::vector<std::int32_t>& of) {
     to.n = static_cast<int>(of.size());
     to.table = {};
-    to.table.blocks = blocks;
     std::int32_t *positions = reserve(of.size(), &to.table.positions),
                  *first = reserve(of.size(), &to.table.first_block);
     for (std::size_t i = 0; i < of.size(); ++i) {
@@ -111,7 +106,24 @@ void Pass::begin(const Batch& batch) {
     rope_.angles(batch.positions[t], cos + t * half, sin + t * half);
     std::copy_n(embed_tokens_ + batch.tokens[t] * D, D, embeddings + t * D);
   }
+  // The blocks come last: without them the places depend on the numbers of rows alone.
+  std::byte** block = reserve(n_blocks, &all_.table.blocks);
+  wanted_.table.blocks = all_.table.blocks;
+  for (const Sequence* sequence : batch.sequences) {
+    for (const BlockId id : sequence->blocks()) *block++ = store_.block(id);
+  }
   there_.upload(0, here_.data(), used_);
+}
+
+std::uint64_t Pass::key_bytes_of(const Batch& batch) const {
+  std::vector<int> last(batch.sequences.size());
+  for (int t = 0; t < batch.n_rows(); ++t) last[batch.sequence_of[t]] = batch.positions[t];
+  std::uint64_t n_keys = 0;
+  for (const bool is_sliding : c_.layer_is_sliding) {
+    for (const int position : last)
+      n_keys += is_sliding ? std::min(c_.sliding_window, position + 1) : position + 1;
+  }
+  return n_keys * store_.layout().token_bytes();
 }
 
 }  // namespace ossnb::cuda

@@ -18,7 +18,7 @@ namespace ossnb::cuda {
 struct Attending {
   std::vector<QueryRun> runs;
   std::vector<std::int32_t> singles;
-  int last_position = -1;  // of the singles
+  int n_keys = 0;  // room for those of a single: 256, 512, 1024, ... so that passes are alike
 
   const QueryRun* card_runs = nullptr;  // the same on the card
   const std::int32_t* card_singles = nullptr;
@@ -43,7 +43,11 @@ class Pass {
   const PassRows& wanted() const { return wanted_; }
   const std::int32_t* wanted_rows() const { return wanted_rows_; }  // on the card
   const bf16* embeddings() const { return embeddings_; }            // on the card: [T, D] of the tokens
-  const std::vector<int>& last_positions() const { return last_positions_; }  // of each sequence
+  // Bytes of the keys and values that all layers have to read.
+  std::uint64_t key_bytes() const { return key_bytes_; }
+  // Whether each row goes by itself and is wanted, as when one token after the other is written.
+  bool is_plain() const { return all_.attending.runs.empty() && wanted_.n == all_.n; }
+  const void* place() const { return reinterpret_cast<const void*>(there_.address()); }
 
  private:
   template <class T>
@@ -51,6 +55,7 @@ class Pass {
   void plan(std::size_t n_bytes);
   Attending attending_of(const std::vector<std::int32_t>& rows) const;
   void put_attending(Attending& attending);
+  std::uint64_t key_bytes_of(const Batch& batch) const;
 
   const std::shared_ptr<const Card> card_;
   const Config& c_;
@@ -61,7 +66,7 @@ class Pass {
   PassRows all_, wanted_;
   const std::int32_t* wanted_rows_ = nullptr;
   const bf16* embeddings_ = nullptr;
-  std::vector<int> last_positions_;
+  std::uint64_t key_bytes_ = 0;
 
   PinnedArray<std::byte> here_;
   DeviceMemory there_;
