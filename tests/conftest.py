@@ -30,6 +30,7 @@ SLOW = {
     "test_conversations",
     "test_cuda_build",
     "test_cuda_gate",
+    "test_cuda_host",
     "test_demo_model",
     "test_derived",
     "test_devices",

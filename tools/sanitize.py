@@ -78,7 +78,6 @@ def build(name):
     options = {
         "OSSNB_SANITIZE": FLAGS[name],
         "OSSNB_BUILD_TESTS": "ON",
-        "OSSNB_CUDA": "OFF",
         "Python_EXECUTABLE": sys.executable,
         "pybind11_DIR": output(sys.executable, "-m", "pybind11", "--cmakedir"),
     }

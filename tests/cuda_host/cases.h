@@ -24,7 +24,8 @@ using Cases = std::vector<Case>;
 
 // The whole program:
 //   PROGRAM          runs every case, prints "N passed, N failed"
-//   PROGRAM card     runs the cases whose names begin so; those of "planted" only when asked for: they are wrong
+//   PROGRAM card     runs the cases whose names begin so; those of "planted" only when asked for: they are
+//   wrong
 //                    on purpose, for the sanitizers
 //   PROGRAM --cards  prints the list of cards, or why there is none
 int run_cases(int n_words, char** words, const Cases& cases);

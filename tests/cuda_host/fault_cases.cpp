@@ -293,6 +293,7 @@ void unfit_cards() {
 }  // namespace
 
 void add_fault_cases(Cases& cases) {
+  if (stand_in() == nullptr) return;  // a card's own driver fails when it likes
   const bool sees_addresses =
       !stand_in()->count("sanitized");  // a sanitizer reports these, and ends the program
   cases.push_back({"fault: misses_barrier", [] { planted(kMissesBarrier, "waits at __syncthreads"); }});

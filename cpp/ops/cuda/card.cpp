@@ -90,6 +90,10 @@ std::string why_not_opened(const Driver& driver, const CardInfo& info, Result re
     return info.title() + " has no memory left to be opened (" + words +
            "); close other programs that use it";
   }
+  if (result == kDeviceUnavailable) {
+    return info.title() + " is held by another program (" + words +
+           "); close it (nvidia-smi names it), or allow several by `nvidia-smi -c 0`";
+  }
   if (is_final(result)) {
     return info.title() + " cannot be opened (" + words +
            "); if a model on it has failed in this process, close that model; else look at nvidia-smi";
