@@ -203,7 +203,7 @@ def test_the_reader_of_private_names_sees_them(tmp_path):
 
 # ---- C++ ---------------------------------------------------------------------------------------------------
 
-CPP_FILES = sorted(path for path in (ROOT / "cpp").rglob("*") if path.suffix in (".cpp", ".h"))
+CPP_FILES = sorted(path for path in (ROOT / "cpp").rglob("*") if path.suffix in (".cpp", ".h", ".cu"))
 
 
 @pytest.mark.parametrize("path", CPP_FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -115,14 +115,17 @@ def number(arch: str) -> int:
 def faults_of(kernels: list[Kernel], archs: list[str], sources: Path) -> list[str]:
     """Spills, stack frames, and kernels that an architecture lacks."""
     faults = []
+    spilled: dict[str, list[str]] = {}
     for k in kernels:
         r = k.report
         if (r.stack or r.spill_stores or r.spill_loads) and k.name not in EXCUSED:
-            faults.append(
-                f"{k.name} for {k.arch}: {r.stack} bytes of stack frame, {r.spill_stores} of spill stores "
-                f"and {r.spill_loads} of spill loads, expected none; keep fewer values alive, or let "
-                "__launch_bounds__ leave more registers"
-            )
+            bytes_ = f"{r.stack} of stack frame, {r.spill_stores} of spill stores, {r.spill_loads} of loads"
+            spilled.setdefault(f"{k.name} keeps bytes in memory: {bytes_}", []).append(k.arch)
+    faults += [
+        f"{bytes_} for {told(where)}; expected none. Keep fewer values alive, and index no array by what is "
+        "not known when the loop is unrolled"
+        for bytes_, where in spilled.items()
+    ]
     written = {name for path in sources.glob("*.cu") for name in KERNEL.findall(path.read_text())}
     found = {(k.name, k.arch) for k in kernels}
     for name in sorted(written | {k.name for k in kernels}):
@@ -149,20 +152,21 @@ def grown(
     prices: dict[str, dict[str, float]], bounds: dict[str, dict[str, float]], archs: list[str]
 ) -> list[str]:
     """Main loops above their bounds, and bounds that are missing or left over."""
-    faults = []
-    for name in sorted(prices | bounds):
-        now, bound = ({a: p for a, p in by.get(name, {}).items() if a in archs} for by in (prices, bounds))
-        if new := now.keys() - bound.keys():
-            faults.append(f"{name} has a main loop for {told(new)}, and no bound is stored")
-        if gone := bound.keys() - now.keys():
-            faults.append(f"{name} has no loop for {told(gone)}, and a bound is stored")
-        faults += [
-            f"{name} for {arch}: {now[arch]} instructions in the main loop for one of its work, "
-            f"expected at most {bound[arch]}"
-            for arch in archs
-            if arch in now and arch in bound and now[arch] > bound[arch] * SLACK
-        ]
-    return [f"{fault}; if it is meant, store it: make cuda ARGS=--write" for fault in faults]
+    now, stored = (
+        {(k, a): p for k, by in all_.items() for a, p in by.items() if a in archs}
+        for all_ in (prices, bounds)
+    )
+    faults = [
+        f"{name} for {arch}: {price} instructions in the main loop for one of its work, "
+        f"expected at most {stored[name, arch]}"
+        for (name, arch), price in now.items()
+        if price > stored.get((name, arch), price) * SLACK
+    ]
+    if new := sorted({name for name, _ in now.keys() - stored.keys()}):
+        faults.append(f"no bound is stored for the main loops of {', '.join(new)}")
+    if gone := sorted({name for name, _ in stored.keys() - now.keys()}):
+        faults.append(f"bounds are stored for {', '.join(gone)}, which have no such loop")
+    return [f"{fault}; if it is meant: make cuda ARGS=--write" for fault in faults]
 
 
 def table(kernels: list[Kernel]) -> str:

@@ -11,8 +11,9 @@ LABEL = re.compile(r"^(\.L\w+):")
 INSTRUCTION = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@(!?U?P\w+)\s+)?([A-Z]\w*(?:\.\w+)*)\s*([^;]*);")
 TARGET = re.compile(r"`\((\.L\w+)\)")
 
-# What a loop is there for, most telling first. How many instructions it spends on one of these is its price.
-WORK = ("IMMA", "HMMA", "IDP", "FFMA2", "FFMA", "DFMA")
+# What a loop is there for: products, on the tensor cores or one by one. Its price is counted in them.
+TENSOR = ("IMMA", "HMMA")
+SCALAR = ("IDP", "FFMA2", "FFMA", "DFMA")
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,20 @@ class Loop:
     @property
     def work(self) -> tuple[str, int]:
         """What it is there for, and how many of these it has: ("IMMA", 16), or ("", 1) where it copies."""
-        return next(((kind, self.kinds[kind]) for kind in WORK if self.kinds[kind]), ("", 1))
+        for kinds in (TENSOR, SCALAR):
+            if n := max(self.kinds[kind] for kind in kinds):
+                return next(kind for kind in kinds if self.kinds[kind] == n), n
+        return "", 1
 
     @property
     def price(self) -> float:
         """Instructions for one of its work: what stays when the compiler unrolls more or less."""
         return self.instructions / self.work[1]
 
-    def weight(self, depth: int) -> tuple[int, int, int]:
-        """What makes it the main one: the most telling work, how often that probably happens, its length."""
+    def weight(self, depth: int) -> tuple[int, int]:
+        """What makes it the main one: the kind of its work, and how often that probably happens."""
         kind, n = self.work
-        often = 8**depth
-        return (WORK[::-1].index(kind) + 1, n * often, 0) if kind else (0, 0, self.instructions * often)
+        return (kind in TENSOR) + (kind != ""), (n if kind else self.instructions) * 8**depth
 
 
 def main_loops(disassembly: str) -> dict[str, Loop | None]:
@@ -69,7 +72,7 @@ def main_loop(name: str, lines: list[str]) -> Loop | None:
     blocks, labels = cut(lines)
     edges = [successors(name, blocks, labels, at) for at in range(len(blocks))]
     bodies = natural_loops(edges)
-    best, weight = None, (0, 0, 0)
+    best, weight = None, (0, 0)
     for head, body in bodies.items():
         inner = set().union(*(other for h, other in bodies.items() if h != head and h in body))
         loop = Loop(Counter(i.kind for at in body - inner for i in blocks[at]))
