@@ -1,5 +1,8 @@
 #include "bindings/bind.h"
+#include "ops/cuda/arrays.h"
 #include "ops/cuda/card.h"
+#include "ops/cuda/kernel.h"
+#include "ops/cuda/stopwatch.h"
 
 namespace ossnb {
 
@@ -18,6 +21,25 @@ py::dict as_dict(const cuda::CardInfo& card) {
   return found;
 }
 
+// Bytes read and written in a second by copies within the card's memory, the best of a few.
+double measure_copy_gb_s(int ordinal, int megabytes) {
+  const GilFree unlocked;
+  const std::size_t n = static_cast<std::size_t>(megabytes) << 20;
+  const auto card = cuda::Card::open(ordinal);
+  cuda::DeviceMemory from(card, n), to(card, n);
+  from.fill(0, 1, n);
+  double best = 0;
+  for (int round = 0; round < 5; ++round) {
+    cuda::Event before(card, cuda::Event::Use::timing), after(card, cuda::Event::Use::timing);
+    before.record();
+    to.copy(0, from, 0, n);
+    after.record();
+    card->wait(after);
+    best = std::max(best, 2e-6 * static_cast<double>(n) / after.ms_since(before));
+  }
+  return best;
+}
+
 }  // namespace
 
 void bind_cards(py::module_& m) {
@@ -33,6 +55,13 @@ void bind_cards(py::module_& m) {
         return py::make_tuple(cards, found.why_none);
       },
       py::arg("with_free_memory") = false);
+  m.def("measure_copy_gb_s", &measure_copy_gb_s, py::arg("ordinal") = 0, py::arg("megabytes") = 1024);
+  m.def("cuda_time_kernels", &cuda::time_kernels, py::arg("on"));
+  m.def("cuda_kernel_times", [] {
+    std::map<std::string, std::pair<int, double>> found;
+    for (const auto& [name, time] : cuda::take_times()) found[name] = {time.n, time.ms};
+    return found;
+  });
 }
 
 }  // namespace ossnb

@@ -34,6 +34,15 @@ def cuda_cards(with_free_memory: bool = False) -> tuple[list[dict[str, Any]], st
     multiprocessors, is_integrated, memory_total and memory_free in bytes (0: not asked; asking opens the card for
     a moment), why_not ("" if it can be used). Never raises."""
 
+def measure_copy_gb_s(ordinal: int = 0, megabytes: int = 1024) -> float:
+    """Measured bandwidth of a card's memory, GB/s read and written by copies. RuntimeError where it fails."""
+
+def cuda_time_kernels(on: bool) -> None:
+    """Measure each launch of a kernel from now on, or no more. While it is on, launches wait for their end."""
+
+def cuda_kernel_times() -> dict[str, tuple[int, float]]:
+    """The launches that were measured since the last call: name → (how many, milliseconds together)."""
+
 def cuda_images() -> list[tuple[str, int, int, bool]]:
     """The machine code of the GPU's kernels in this build: (file, architecture as 90 for 9.0, bytes, is PTX).
     Empty in a build without nvcc."""

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/float_state.h"
 #include "ops/cuda/head.h"
+#include "ops/cuda/stopwatch.h"
 
 namespace ossnb {
 
@@ -103,7 +104,7 @@ class CudaOps final : public Ops {
   void begin(const Batch& batch) override {
     n_head_bytes_ = 0;
     pass_.begin(batch);
-    graphs_.begin(pass_, !batch.is_watched && !cuda_.host);
+    graphs_.begin(pass_, !batch.is_watched && !cuda_.host && !are_timed());
   }
   void embed() override {
     run([this] { layers_.begin(pass_); });

@@ -1,6 +1,7 @@
 #include "ops/cuda/kernel.h"
 
 #include "base/error.h"
+#include "ops/cuda/stopwatch.h"
 
 namespace ossnb::cuda {
 
@@ -58,7 +59,17 @@ void AnyKernel::launch(Shape grid, Shape block, std::size_t shared_bytes, const 
     config.n_attributes = 1;
   }
   void* arguments[] = {const_cast<void*>(args)};  // the driver copies them
-  card_->check(card_->driver().cuLaunchKernelEx(&config, function_, arguments, nullptr), "the kernel", name_);
+  const auto put = [&] {
+    card_->check(card_->driver().cuLaunchKernelEx(&config, function_, arguments, nullptr), "the kernel",
+                 name_);
+  };
+  if (!are_timed()) return put();
+  Event before(card_, Event::Use::timing), after(card_, Event::Use::timing);
+  before.record();
+  put();
+  after.record();
+  card_->wait(after);
+  add_time(name_, after.ms_since(before));
 }
 
 Event::Event(std::shared_ptr<const Card> card, Use use) : card_(std::move(card)) {
