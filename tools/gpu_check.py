@@ -137,7 +137,8 @@ class Check:
         made, whole = SHAPES[name]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
-            code = f"from ossnb.testing import write_random_checkpoint as w; w({str(path)!r}, {name!r}, layers={made})"
+            arguments = f"{str(path)!r}, {name!r}, layers={made}"
+            code = f"from ossnb.testing import write_random_checkpoint as write; write({arguments})"
             if self.run(f"random weights, {name}", [RUN, "-c", code]) is None:
                 return
             for precision in ("exact", "fast"):
