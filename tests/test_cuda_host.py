@@ -171,7 +171,7 @@ UNFIT = {
     "no image": ({"OSSNB_CUDA_KERNELS": __file__}, "does not take the kernels (CUDA_ERROR_INVALID_IMAGE"),
     "in use": (
         {"OSSNB_STANDIN_FAULT": "cuDevicePrimaryCtxRetain:1:46"},
-        "is held by another program (CUDA_ERROR_DEVICE_UNAV",
+        "is held by another program (CUDA_ERROR",
     ),
     "full": ({"OSSNB_STANDIN_FAULT": "cuDevicePrimaryCtxRetain:1:2"}, "has no memory left to be opened"),
     "no name": ({"OSSNB_STANDIN_FAULT": "cuDeviceGet:1:101"}, "the driver does not give it (CUDA_ERROR_INV"),

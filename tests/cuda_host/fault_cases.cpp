@@ -285,8 +285,8 @@ void unfit_cards() {
   const Setting fault("FAULT", "cuDevicePrimaryCtxRetain:2:46");
   const CardList list = list_cards(true);
   OSSNB_REQUIRE(list.cards.size() == 3 && list.cards[0].why_not.empty() && list.cards[2].why_not.empty());
-  OSSNB_REQUIRE(
-      has(list.cards[1].why_not, "cuda:1 (Stand-in) cannot be opened (CUDA_ERROR_DEVICE_UNAVAILABLE"));
+  OSSNB_REQUIRE(has(list.cards[1].why_not,
+                    "cuda:1 (Stand-in) is held by another program (CUDA_ERROR_DEVICE_UNAVAILABLE"));
   OSSNB_REQUIRE(Card::open(2)->info().ordinal == 2);
 }
 
