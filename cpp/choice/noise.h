@@ -24,7 +24,11 @@ OSSNB_BOTH inline double noise_of(std::uint32_t word) {
 }
 
 OSSNB_BOTH inline double noise(std::uint64_t seed, std::int64_t position, std::int32_t token) {
-  return noise_of(noise_words(seed, position, token)[token % 4]);
+  const auto words = noise_words(seed, position, token);
+  // Chosen step by step: an array with an index that is known late goes to a GPU's memory.
+  const std::uint32_t first = token % 2 == 0 ? words[0] : words[1];
+  const std::uint32_t last = token % 2 == 0 ? words[2] : words[3];
+  return noise_of(token % 4 < 2 ? first : last);
 }
 
 // An upper bound of noise_of(word), without a logarithm: -log(-log(u)) <= -log(1 - u) <= (leading ones + 1)

@@ -221,8 +221,8 @@ OSSNB_KERNEL(attend_whole_int8, AttendArgs, kThreads) { attend_whole<KvFormat::i
 OSSNB_KERNEL(attend_scores_f32, AttendArgs, kThreads) { attend_scores<KvFormat::float32>(a); }
 OSSNB_KERNEL(attend_scores_bf16, AttendArgs, kThreads) { attend_scores<KvFormat::bf16>(a); }
 OSSNB_KERNEL(attend_scores_int8, AttendArgs, kThreads) { attend_scores<KvFormat::int8>(a); }
-OSSNB_KERNEL(attend_pieces_f32, AttendArgs, kThreads) { attend_pieces<KvFormat::float32>(a); }
-OSSNB_KERNEL(attend_pieces_bf16, AttendArgs, kThreads) { attend_pieces<KvFormat::bf16>(a); }
-OSSNB_KERNEL(attend_pieces_int8, AttendArgs, kThreads) { attend_pieces<KvFormat::int8>(a); }
+OSSNB_KERNEL(attend_pieces_f32, AttendArgs, kThreads, 2) { attend_pieces<KvFormat::float32>(a); }
+OSSNB_KERNEL(attend_pieces_bf16, AttendArgs, kThreads, 2) { attend_pieces<KvFormat::bf16>(a); }
+OSSNB_KERNEL(attend_pieces_int8, AttendArgs, kThreads, 2) { attend_pieces<KvFormat::int8>(a); }
 
 }  // namespace ossnb::cuda

@@ -153,7 +153,7 @@ OSSNB_KERNEL(screen_4, ScreenArgs, kFewThreads) { approximate<4>(a); }
 
 // The noise of tokens is known exactly, so bounds of logits are bounds of scores. The best lower bound names
 // a token whose score all others have to reach.
-OSSNB_KERNEL(screen_leader, ScreenArgs, kPickThreads) {
+OSSNB_KERNEL(screen_leader, ScreenArgs, kPickThreads, 2) {
   auto* shared = reinterpret_cast<PickPart*>(dev::shared());
   const std::size_t row = blockIdx.y;
   const PickRow how = a.rows[row];

@@ -9,17 +9,19 @@
 #endif
 
 // A kernel: a function `name` of one argument, a struct `Args`, which the program that launches it includes
-// from args.h, too. `threads`: the most that a block has.
+// from args.h, too. `threads`: the most that a block has. A fourth argument, for the compiler: how many
+// blocks should at least run at once. Fewer than it aims at give each thread more registers.
 #ifdef OSSNB_CUDA_HOST
-#define OSSNB_KERNEL(name, Args, threads)                                                   \
+#define OSSNB_KERNEL(name, Args, threads, ...)                                              \
   static void name##_kernel(const Args&);                                                   \
   static const hc::Kernel name##_entry{#name, sizeof(Args), threads, [](const void* args) { \
                                          name##_kernel(*static_cast<const Args*>(args));    \
                                        }};                                                  \
   static void name##_kernel(const Args& a)
 #else
-#define OSSNB_KERNEL(name, Args, threads) \
-  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
+#define OSSNB_KERNEL(name, Args, threads, ...)                                     \
+  extern "C" __global__ void __launch_bounds__(threads __VA_OPT__(, ) __VA_ARGS__) \
+      name(const __grid_constant__ Args a)
 #endif
 
 namespace ossnb::cuda::dev {
