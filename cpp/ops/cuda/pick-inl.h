@@ -8,13 +8,6 @@ namespace ossnb::cuda {
 
 __device__ __forceinline__ double lowest() { return -__longlong_as_double(0x7ff0000000000000LL); }
 
-// The noise of one token, without an index into registers.
-__device__ __forceinline__ double noise_at(std::uint64_t seed, std::int64_t position, int token) {
-  const auto words = noise_words(seed, position, token);
-  const int i = token % 4;
-  return noise_of(i < 2 ? (i == 0 ? words[0] : words[1]) : (i == 2 ? words[2] : words[3]));
-}
-
 // The higher score; of equals the lower token.
 __device__ __forceinline__ PickPart better(const PickPart& a, const PickPart& b) {
   const bool takes_b =

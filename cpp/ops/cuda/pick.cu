@@ -28,7 +28,7 @@ OSSNB_KERNEL(pick_winner, PickArgs, kPickThreads) {
   const Picked top = a.picked[row];
   if (how.inverse == 0 || top.likeliest < 0) return;
   const float* logits = a.logits + row * a.n_vocab;
-  const double reached = noise_at(how.seed, how.position, top.likeliest);
+  const double reached = noise(how.seed, how.position, top.likeliest);
   PickPart best = {reached, top.likeliest};
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; 4 * i < a.n_vocab; i += gridDim.x * blockDim.x) {
     const auto words = noise_words(how.seed, how.position, 4 * i);

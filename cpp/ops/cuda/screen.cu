@@ -161,7 +161,7 @@ OSSNB_KERNEL(screen_leader, ScreenArgs, kPickThreads, 2) {
   if (how.inverse == 0 || top.token < 0) return;
   const ScreenState state = a.state[row];
   const float* approx = a.approx + row * a.n_vocab;
-  const double reached = noise_at(how.seed, how.position, top.likeliest);
+  const double reached = noise(how.seed, how.position, top.likeliest);
   const double bar = losing_score(reached, top.top, how.inverse);
   PickPart best = {reached, top.likeliest};
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; 4 * i < a.n_vocab; i += gridDim.x * blockDim.x) {
@@ -184,7 +184,7 @@ OSSNB_KERNEL(screen_leader, ScreenArgs, kPickThreads, 2) {
   const float logit = true_logit(a, row, leader, room);
   if (threadIdx.x != 0) return;
   const double score =
-      (static_cast<double>(logit) - top.top) * how.inverse + noise_at(how.seed, how.position, leader);
+      (static_cast<double>(logit) - top.top) * how.inverse + noise(how.seed, how.position, leader);
   a.state[row].reached = score > reached ? score : reached;
   a.state[row].n_rows = 0;
 }
@@ -241,7 +241,7 @@ OSSNB_KERNEL(screen_best, ScreenArgs, kPickThreads) {
     const int token = a.candidates[row * a.most + i];
     const double logit = true_logit(a, row, token, room);
     const double score =
-        a.is_race ? (logit - picked.top) * how.inverse + noise_at(how.seed, how.position, token) : logit;
+        a.is_race ? (logit - picked.top) * how.inverse + noise(how.seed, how.position, token) : logit;
     if (score > best.score || (score == best.score && token < best.token)) best = {score, token};
   }
   bool is_last;
