@@ -8,7 +8,7 @@
 # ptxas 13 needs driver 580.
 set(OSSNB_CUDA AUTO CACHE STRING "the GPU's kernels in the extension: AUTO (where nvcc is found), ON or OFF")
 set(OSSNB_CUDA_ARCHS "75;80;89;90;100f;120f" CACHE STRING "the architectures that get machine code")
-set(OSSNB_CUDA_PTX "75;80;90")  # PTX for these: the others take the nearest below, which halves the compiler's time
+set(OSSNB_CUDA_PTX "75;80")  # PTX for these: the others take the nearest below, which halves the compiler's time
 # No fused multiply-add that the source does not say (docs/NUMERICS.md). Relaxed: std::bit_cast and the constexpr functions
 # that the CPU uses, too, may be called.
 set(cuda_flags -O3 -std=c++20 -fmad=false --expt-relaxed-constexpr)

@@ -31,14 +31,14 @@ def cpu_features() -> dict[str, bool]:
 
 def cuda_cards(with_free_memory: bool = False) -> tuple[list[dict[str, Any]], str]:
     """The NVIDIA cards, and why there is none ("" if there are). Of each: ordinal, name, capability (9, 0),
-    multiprocessors, is_integrated, memory_total and memory_free in bytes (0: not asked; asking opens the card for
-    a moment), why_not ("" if it can be used). Never raises."""
+    multiprocessors, is_integrated, memory_total and memory_free in bytes (0: not asked; asking opens the card
+    for a moment), why_not ("" if it can be used). Never raises."""
 
 def measure_copy_gb_s(ordinal: int = 0, megabytes: int = 1024) -> float:
     """Measured bandwidth of a card's memory, GB/s read and written by copies. RuntimeError where it fails."""
 
 def cuda_time_kernels(on: bool) -> None:
-    """Measure each launch of a kernel from now on, or no more. While it is on, launches wait for their end."""
+    """Measure each launch of a kernel from now on, or no more. Measured launches wait for their end."""
 
 def cuda_kernel_times() -> dict[str, tuple[int, float]]:
     """The launches that were measured since the last call: name → (how many, milliseconds together)."""
@@ -176,9 +176,10 @@ class Model(metaclass=_Bound):
         """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as
         uint16, MXFP4 blocks and scales as uint8; and the arrays of packings(). `precision`: "exact" or
         "fast". `kv_format`: "float32", "bf16" or "int8", how keys and values are kept. `isa`: a name from
-        isa_levels(), "" for OSSNB_ISA or the best. `device_memory`: the most bytes that a card gives, 0 for no
-        limit. `host_layers`: the first layers whose experts the CPU computes, where a card has no room for all. ValueError for an unknown device, precision, format or
-        level, and for tensors that are missing or do not fit."""
+        isa_levels(), "" for OSSNB_ISA or the best. `device_memory`: the most bytes that a card gives, 0 for
+        no limit. `host_layers`: the first layers whose experts the CPU computes, where a card has no room for
+        all. ValueError for an unknown device, precision, format or level, and for tensors that are missing or do
+        not fit."""
     @property
     def device(self) -> str:
         """Name of the device: "cpu" is always there."""
