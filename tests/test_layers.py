@@ -22,6 +22,7 @@ PACKAGE = ROOT / "python" / "ossnb"
 FLOORS = [  # from the ground up
     ["errors", "system", "version"],
     ["checkpoint", "harmony"],
+    ["devices"],
     ["engine", "forms", "sandbox", "testing"],
     ["tools"],
     ["documents"],
@@ -39,6 +40,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 USES_CORE = {
     "checkpoint",
     "command",
+    "devices",
     "engine",
     "generation",
     "harmony",

@@ -16,10 +16,12 @@ class CheckpointError(OSError):
 
 
 class DeviceError(RuntimeError):
-    """A device failed within a call; the model is still usable, and the message has the device's own words.
+    """A device is not there, or failed within a call; the message has its own words, and says what is left.
 
-    >>> try: reply = model.generate("Hi")
-    ... except ossnb.DeviceError: reply = model.generate("Hi")  # once more
+    >>> try: model = ossnb.load("demo", device="cuda:7")
+    ... except ossnb.DeviceError: model = ossnb.load("demo", device="cpu")
+
+    Within a call the model is still usable, or the message asks to load it again: then the card was lost.
     """
 
 

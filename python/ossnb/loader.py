@@ -17,7 +17,12 @@ from .checkpoint import packed as derived
 from .checkpoint.config import Config
 from .checkpoint.identity import identity
 from .checkpoint.names import DEMO, is_demo, name_of
-from .errors import CheckpointError
+from .checkpoint.safetensors import MappedFile
+from .devices.choice import Place, choose, fall_back
+from .devices.names import AUTO, CPU, device_name, memory_limit
+from .devices.plan import Plan
+from .engine.shared import device_errors
+from .errors import CheckpointError, DeviceError
 from .generation.keywords import takes
 from .harmony.tokenizer import VOCAB_SIZE, is_unknown, read_vocabulary
 from .model import Model
@@ -41,7 +46,8 @@ def load(
     context: int | None = None,
     kv_memory: int | str | None = None,
     cache: str | os.PathLike[str] | None = None,
-    device: str | None = "cpu",
+    device: str | None = None,
+    device_memory: int | str | None = None,
     revision: str | None = None,
 ) -> Model:
     """Load a model: "20b", "120b", a hub id, a folder, or "demo", the package's own small model.
@@ -57,19 +63,24 @@ def load(
     tokens as half of the free memory holds, and at most as many as the model was made for. `kv_memory` limits
     the keys and values that are kept for prompts that begin like earlier ones: bytes, a size such as "4 GB",
     or None for a quarter of the free memory. `cache` names a file for them. It is read, where it is there,
-    and written back when the model is closed or the process ends (`Model.save_cache`). `device` names the
-    device that computes. `revision` pins a hub revision.
+    and written back when the model is closed or the process ends (`Model.save_cache`). `revision` pins a
+    hub revision.
+    `device` is "cpu", "cuda" for the first NVIDIA card, "cuda:1" for the second, or "auto". That takes a card
+    where the model fits with at least 4,096 tokens, else the CPU; a line says why a card is not taken. None
+    takes OSSNB_DEVICE, else "auto". The answers are the same, bit for bit. On a card, the defaults of
+    `context` and `kv_memory` come from its memory. `device_memory` limits what the model takes of it: bytes,
+    or a size such as "8 GB".
     `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
     activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
     20b). These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from
     then on. docs/NUMERICS.md compares the two. `kv` says how keys and values are kept: as "float32", or
     rounded to "bf16" (half the memory) or "int8" (about a quarter), which changes answers a little. None
     stands for the default everywhere. Raises CheckpointError for files that are missing or wrong,
-    MemoryError where the context cannot fit, TypeError for what is no name, ValueError for other
-    arguments that are wrong.
+    MemoryError where the model or the context cannot fit, DeviceError where a card cannot be used, TypeError
+    for what is no name, ValueError for other arguments that are wrong.
     """
     precision = "exact" if precision is None else precision
-    device = "cpu" if device is None else device
+    device, limit = device_name(device), memory_limit(device_memory)
     kv = "float32" if kv is None else kv
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be 'exact' or 'fast', got {precision!r}")
@@ -79,24 +90,22 @@ def load(
         threads = machine.check_threads(threads)
     where = locate(source, revision)
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
-    if notes := _notes(opened):
+    check_context(opened.config, context)
+    plan = Plan(opened.config, precision, kv, is_mxfp4=opened.quantized)
+    place = choose(device, plan, context, limit)
+    if notes := _notes(opened, place):
         warnings.warn(safe_terminal("\n".join(notes)), stacklevel=3)  # past `takes`
     if opened.config.vocab_size == VOCAB_SIZE:
         read_vocabulary()
     threads = threads or machine.physical_cores()
-    packed = derived.prepare(opened, precision, threads, device)
-    tensors: dict[str, NDArray[Any]] = {}
-    for file in packed:
-        tensors |= file.tensors
-    tensors |= opened.tensors  # last: no file of the cache takes the place of weights
-    core = _core.Model(
-        dataclasses.asdict(opened.config),
-        tensors,
-        device=device,
-        threads=threads,
-        precision=precision,
-        kv_format=kv,
-    )
+    packed = derived.prepare(opened, precision, threads, place.device)
+    try:
+        core = _engine(opened, packed, place, plan, threads, limit)
+    except (DeviceError, MemoryError, ValueError) as error:
+        if device != AUTO or place.device == CPU:
+            raise
+        place = fall_back(place, error)
+        core = _engine(opened, packed, place, plan, threads, None)
     model = Model(
         core,
         opened.config,
@@ -107,8 +116,9 @@ def load(
         fingerprint=opened.fingerprint,
         weights=identity(opened.files),
         precision=precision,
-        context=fitting_context(opened.config, core.kv_bytes_per_token, context),
+        context=fitting_context(opened.config, core.kv_bytes_per_token, context, place.tokens),
         kv_memory=kv_memory,
+        kv_room=place.room,
     )
     model.engine.check_files()
     if cache is not None:
@@ -117,10 +127,35 @@ def load(
     return model
 
 
-def _notes(opened: checkpoint.Checkpoint) -> list[str]:
+def _engine(
+    opened: checkpoint.Checkpoint,
+    packed: list[MappedFile],
+    place: Place,
+    plan: Plan,
+    threads: int,
+    limit: int | None,
+) -> _core.Model:
+    """Put the weights on a device. C++ raises MemoryError where others took a card's memory meanwhile."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for file in packed:
+        tensors |= file.tensors
+    tensors |= opened.tensors  # last: no file of the cache takes the place of weights
+    with device_errors(place.device):
+        return _core.Model(
+            dataclasses.asdict(opened.config),
+            tensors,
+            device=place.device,
+            threads=threads,
+            precision=plan.precision,
+            kv_format=plan.kv,
+            device_memory=0 if place.device == CPU else limit or 0,
+        )
+
+
+def _notes(opened: checkpoint.Checkpoint, place: Place) -> list[str]:
     """List what a user of this model should know; a load gives it as one warning."""
     notes = list(opened.notes)
-    if opened.n_bytes > machine.total_memory():
+    if place.device == CPU and opened.n_bytes > machine.total_memory():
         notes.append(
             f"the weights, {size_text(opened.n_bytes)}, are larger than the memory, "
             f"{size_text(machine.total_memory())}: they are read from the disk again and again, "
@@ -176,15 +211,29 @@ def _named_by_the_variable(name: str, revision: str | None) -> hub.Resolved:
         raise kind(f"OSSNB_MODEL names '{shown(name)}': {error}") from error
 
 
-def fitting_context(config: Config, kv_bytes_per_token: int, context: int | None) -> int:
-    """Check the context that was asked for against the model and the free memory; choose one for None."""
-    limit, free = config.max_position_embeddings, machine.available_memory()
-    if context is None:
-        return min(limit, max(free // 2 // kv_bytes_per_token, MIN_CONTEXT))
-    if isinstance(context, bool) or not isinstance(context, Integral) or not 2 <= context <= limit:
+def check_context(config: Config, context: int | None) -> None:
+    """Check the context that was asked for against the model."""
+    limit = config.max_position_embeddings
+    is_number = isinstance(context, Integral) and not isinstance(context, bool)
+    if context is not None and not (is_number and 2 <= context <= limit):
         raise ValueError(
             f"context must be an integer in 2..{limit} (max_position_embeddings), got {context!r}"
         )
+
+
+def fitting_context(
+    config: Config, kv_bytes_per_token: int, context: int | None, on_card: int | None = None
+) -> int:
+    """Check the context that was asked for against the free memory; choose one for None.
+
+    `on_card` is the tokens that a card has room for: what was asked for was checked against that before.
+    """
+    check_context(config, context)
+    if on_card is not None:
+        return on_card if context is None else int(context)
+    limit, free = config.max_position_embeddings, machine.available_memory()
+    if context is None:
+        return min(limit, max(free // 2 // kv_bytes_per_token, MIN_CONTEXT))
     needed = int(context) * kv_bytes_per_token
     if needed > free:
         smaller = 1 << max((free // 2 // kv_bytes_per_token).bit_length() - 1, 1)

@@ -59,7 +59,10 @@ def _cache_path(path: Any) -> Path:
     return expand_user(os.fspath(path), "the file of kept keys and values").absolute()
 
 
-def _kv_bytes(kv_memory: int | str | None) -> int:
+def _kv_bytes(kv_memory: int | str | None, room: int | None) -> int:
+    """How many bytes of keys and values are kept; `room` is a card's, which has no more to give."""
+    if room is not None:
+        return room if kv_memory is None else min(room, _kv_bytes(kv_memory, None))
     if kv_memory is None:
         return machine.available_memory() // KV_SHARE
     if isinstance(kv_memory, str):
@@ -97,6 +100,7 @@ class Model(Asking, AskingMany):
         precision: str = "exact",
         context: int | None = None,
         kv_memory: int | str | None = None,
+        kv_room: int | None = None,
     ) -> None:
         self.config = config
         self.tensors = dict(tensors or {})  # HF name → mapped, read-only array; bf16 as uint16
@@ -112,7 +116,7 @@ class Model(Asking, AskingMany):
         self.drafts = Drafts()  # what drafts are made of, and what they cost
         self._origin = Origin(self)
         engine = SharedEngine(core, files)
-        self._scheduler: Scheduler | None = Scheduler(engine, PrefixTree(core, _kv_bytes(kv_memory)))
+        self._scheduler: Scheduler | None = Scheduler(engine, PrefixTree(core, _kv_bytes(kv_memory, kv_room)))
 
     @property
     def scheduler(self) -> Scheduler:
@@ -128,7 +132,7 @@ class Model(Asking, AskingMany):
 
     @property
     def device(self) -> str:
-        """The device that computes, such as "cpu"."""
+        """The device that computes: "cpu", or "cuda:0" and so on."""
         return self.engine.core.device
 
     @property
@@ -466,7 +470,7 @@ class Model(Asking, AskingMany):
         True
 
         What was used last comes first, as far as `kv_memory` goes. Raises CheckpointError for a file that is
-        missing or damaged, or of another model, precision or device.
+        missing or damaged, or of another model or precision. One that was written on another device does.
         """
         return cache_file.read(_cache_path(path), self.scheduler, self.cache_key)
 

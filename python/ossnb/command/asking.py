@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     options = question_settings(args)
     question = Question.raw(prompt, **options) if args.raw else Question.of(prompt, **options)
-    stream = load(args.model, precision=args.precision, kv=args.kv).ask(question)
+    stream = load(args.model, precision=args.precision, kv=args.kv, device=args.device).ask(question)
     if args.json:
         interrupted = finish(stream)
         print_result(stream.reply.to_json())
@@ -93,7 +93,7 @@ def _chat(args: argparse.Namespace) -> int:
     options = question_settings(args)
     if args.load is not None and options:
         raise UsageError("--load takes the settings of the conversation from its file: leave the others out")
-    model = load(args.model, precision=args.precision, kv=args.kv)
+    model = load(args.model, precision=args.precision, kv=args.kv, device=args.device)
     chat = model.chat(**options) if args.load is None else Chat.load(args.load, model)
     return talk(chat, args.show_reasoning)
 

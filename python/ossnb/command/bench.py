@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..checkpoint.config import Config
+from ..devices.names import is_card
 from ..engine.estimate import multiply_adds
 from ..engine.scheduler import PASS_ROWS
 from ..loader import load
@@ -32,6 +33,7 @@ def measure(
     runs: int = 3,
     precision: str = "exact",
     kv: str = "float32",
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Measure prefill and decode of a model; the dictionary is plain JSON.
 
@@ -41,7 +43,8 @@ def measure(
 
     A run reads `prompt` random token ids after `depth` earlier ones, then feeds `new` more one by one. The
     numbers do not depend on the values of the weights, so random weights of the right shape serve as well.
-    tok_s is the median of the runs. Raises ValueError for a count that makes no sense, and the errors of
+    tok_s is the median of the runs. The limits, and shares of them, are the CPU's: None on a card. Raises
+    ValueError for a count that makes no sense, and the errors of
     `load`, for example for more tokens than the model's longest context.
     """
     settings = {"prompt": prompt, "new": new, "depth": depth, "runs": runs}
@@ -51,14 +54,22 @@ def measure(
             raise ValueError(f"{name} must be at least {least}, got {value}")
     with PeakPrivateMemory() as memory:
         start = time.perf_counter()
-        model = load(source, precision=precision, kv=kv, threads=threads, context=depth + prompt + new)
+        model = load(
+            source,
+            precision=precision,
+            kv=kv,
+            threads=threads,
+            context=depth + prompt + new,
+            device=device,
+        )
         load_s = time.perf_counter() - start
         core = model.engine.core
-        limits = [_limits(core)]
+        on_cpu = not is_card(model.device)
+        limits = [_limits(core)] if on_cpu else []
         ids = random_ids(model.config.vocab_size, model.context)
         times = _timed_runs(core, ids, depth, prompt, runs)
-        limits.append(_limits(core))
-    read_gb_s, int8_gop_s = (max(seen) for seen in zip(*limits, strict=True))
+        limits += [_limits(core)] if on_cpu else []
+    read_gb_s, int8_gop_s = (max(seen) for seen in zip(*limits, strict=True)) if on_cpu else (None, None)
     return {
         "ossnb": _core.__version__,
         "machine": describe_machine(),
@@ -66,6 +77,7 @@ def measure(
             "source": str(source),
             "precision": model.precision,
             "kv": model.kv,
+            "device": model.device,
             **_shape(model.config),
         },
         "settings": settings | {"threads": core.threads, "isa": core.isa},
@@ -150,19 +162,21 @@ def matrix_operations(config: Config) -> int:
     return 2 * sum(multiply_adds(config))
 
 
-def _prefill(config: Config, seconds: list[float], tokens: int, peak_gop_s: float) -> dict[str, Any]:
+def _prefill(config: Config, seconds: list[float], tokens: int, peak_gop_s: float | None) -> dict[str, Any]:
     found = _rates(seconds, tokens)
     gop_s = found["tok_s"] * matrix_operations(config) / 1e9
-    return found | {"gop_s": gop_s, "share_of_int8_peak": gop_s / peak_gop_s}
+    return found | {"gop_s": gop_s, "share_of_int8_peak": peak_gop_s and gop_s / peak_gop_s}
 
 
-def _decode(seconds: list[float], tokens: int, bytes_per_token: float, peak_gb_s: float) -> dict[str, Any]:
+def _decode(
+    seconds: list[float], tokens: int, bytes_per_token: float, peak_gb_s: float | None
+) -> dict[str, Any]:
     found = _rates(seconds, tokens)
     gb_s = found["tok_s"] * bytes_per_token / 1e9
     return found | {
         "bytes_per_token": round(bytes_per_token),
         "gb_s": gb_s,
-        "share_of_read_bandwidth": gb_s / peak_gb_s,
+        "share_of_read_bandwidth": peak_gb_s and gb_s / peak_gb_s,
     }
 
 
@@ -240,19 +254,30 @@ def render(report: dict[str, Any]) -> str:
     settings, limits, shape = report["settings"], report["limits"], report["model"]
     prefill, decode, private = report["prefill"], report["decode"], report["peak_private_bytes"]
     after = f" after {settings['depth']}" if settings["depth"] else ""
+    on_cpu = limits["read_gb_s"] is not None
+    of_int8 = of_reads = ""
+    if on_cpu:
+        of_int8 = (
+            f"{prefill['share_of_int8_peak']:6.1%} of {limits['int8_gop_s']:.0f} Gop/s (int8 dot products)"
+        )
+        of_reads = (
+            f"{decode['share_of_read_bandwidth']:6.1%} of {limits['read_gb_s']:.1f} GB/s (memory reads); "
+        )
     lines = [
         f"{shape['source']}: {shape['num_hidden_layers']} layers, hidden {shape['hidden_size']}, "
         f"{shape['num_local_experts']} experts, precision {shape['precision']}, kv {shape['kv']}",
-        f"{report['machine']['cpu']}, {settings['threads']} threads, kernels {settings['isa']}",
+        f"{report['machine']['cpu']}, {settings['threads']} threads, "
+        + ("" if on_cpu else f"{shape['device']}, ")
+        + f"kernels {settings['isa']}",
         f"loaded in {report['load_s']:.2f} s"
         + ("" if private is None else f", peak private memory {private / 1e9:.2f} GB"),
         "",
-        f"{'':24}{'tok/s':>9}{'min':>9}{'max':>9}   of this machine's measured limits",
-        _row(f"prefill {settings['prompt']}{after}", prefill)
-        + f"{prefill['share_of_int8_peak']:6.1%} of {limits['int8_gop_s']:.0f} Gop/s (int8 dot products)",
+        f"{'':24}{'tok/s':>9}{'min':>9}{'max':>9}"
+        + ("   of this machine's measured limits" if on_cpu else ""),
+        _row(f"prefill {settings['prompt']}{after}", prefill) + of_int8,
         _row(f"decode {settings['new']}{after}", decode)
-        + f"{decode['share_of_read_bandwidth']:6.1%} of {limits['read_gb_s']:.1f} GB/s (memory reads); "
-        f"{decode['bytes_per_token'] / 1e6:.1f} MB a token, {decode['gb_s']:.1f} GB/s",
+        + of_reads
+        + f"{decode['bytes_per_token'] / 1e6:.1f} MB a token, {decode['gb_s']:.1f} GB/s",
     ]
     return "\n".join(lines)
 

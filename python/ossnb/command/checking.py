@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 
-from .flags import MODEL_NAMES, Command, add_formats, add_json, add_threads
+from .flags import MODEL_NAMES, Command, add_device, add_formats, add_json, add_threads
 from .output import FAILED, UsageError, print_result
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    add_device(parser)
     add_json(parser, "the report")
 
 
 def _doctor(args: argparse.Namespace) -> int:
     from . import doctor
 
-    report = doctor.examine()
+    report = doctor.examine(args.device)
     print_result(json.dumps(report, indent=1) if args.json else doctor.render(report))
     return 0
 
@@ -34,6 +35,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         help="the model that checks a notebook (default: the one that its record names, if it is here)",
     )
     add_threads(parser)
+    add_device(parser)
     add_json(parser, "the checks")
 
 
@@ -49,7 +51,7 @@ def _verify(args: argparse.Namespace) -> int:
     marks = {True: "ok    ", False: "FAILED", None: "--    "}
     checks = []
     with log.paused():
-        for check in verify.verify(args.model, threads=args.threads):
+        for check in verify.verify(args.model, threads=args.threads, device=args.device):
             checks.append(check)
             if not args.json:
                 print_result(f"{marks[check.passed]}  {check.name}: {check.detail}")
@@ -75,7 +77,7 @@ def _verify_notebook(args: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     verdicts = []
     try:
-        for verdict in verify_answers(found, model_finder(args.with_model, args.threads)):
+        for verdict in verify_answers(found, model_finder(args.with_model, args.threads, args.device)):
             verdicts.append(verdict)
             if not args.json:
                 print_result(verdict.text)
@@ -111,6 +113,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         )
     add_threads(parser)
     add_formats(parser)
+    add_device(parser)
     parser.add_argument(
         "--json", action="store_true", help="print the report as JSON, with each run and the machine"
     )
@@ -136,7 +139,7 @@ def _quality(args: argparse.Namespace) -> str:
 def _speed(args: argparse.Namespace) -> str:
     from . import bench
 
-    names = ("prompt", "new", "depth", "threads", "runs", "precision", "kv")
+    names = ("prompt", "new", "depth", "threads", "runs", "precision", "kv", "device")
     report = bench.measure(args.model, **{name: getattr(args, name) for name in names})
     return json.dumps(report, indent=1) if args.json else bench.render(report)
 

@@ -10,23 +10,33 @@ from typing import Any
 from .. import _core
 from ..checkpoint import hub
 from ..checkpoint import packed as derived
+from ..checkpoint.config import Config
 from ..checkpoint.names import ALIASES
+from ..devices import cards
+from ..devices.cards import Card, Cards
+from ..devices.choice import available
+from ..devices.names import AUTO, CPU, device_name
+from ..devices.plan import LEAST_TOKENS, Plan
 from ..system import machine
 from ..system.progress import size_text
 from ..system.text import shown
 from ..version import __version__
 
 WEIGHTS_BYTES = {"20b": 13_761_264_768, "120b": 65_248_815_744}  # total_size of the published checkpoints
+CONFIGS = {"20b": Config(), "120b": Config(num_hidden_layers=36, num_local_experts=128)}
 SPARE_BYTES = 1_000_000_000  # to be left beside the weights, on the disk and in memory
 
 
-def examine() -> dict[str, Any]:
+def examine(device: str | None = None) -> dict[str, Any]:
     """Look at the machine; the dictionary is plain JSON.
 
     >>> report = examine()
     >>> report["kernels"]["chosen"] in report["kernels"]["levels"]
     True
+
+    `device` "cuda:1" looks at this card alone, and raises DeviceError where it cannot be used; "cpu" at none.
     """
+    device = device_name(device)
     return {
         "ossnb": __version__,
         "machine": describe_machine(),
@@ -43,6 +53,8 @@ def examine() -> dict[str, Any]:
             "used_bytes": derived.used_bytes(),
             "limit_bytes": derived.limit(),
         },
+        "device": device,
+        "gpus": _gpus(device),
         "models": [_model(name, n_bytes) for name, n_bytes in WEIGHTS_BYTES.items()],
         "default_model": hub.default_source()[0],
     }
@@ -67,6 +79,42 @@ def describe_machine() -> dict[str, Any]:
         "memory_bytes": machine.total_memory(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
+    }
+
+
+def _gpus(device: str) -> dict[str, Any]:
+    """The cards, and what fits on each."""
+    if device == CPU:
+        found = Cards((), "the device is the CPU")
+    elif device == AUTO:
+        found = cards.look(with_free_memory=True)
+    else:
+        found = Cards((cards.usable(int(device.partition(":")[2])),), "")
+    return {
+        "cuda": cards.driver_version() if found.cards else None,
+        "why_none": found.why_none,
+        "cards": [_card(card) for card in found.cards],
+    }
+
+
+def _card(card: Card) -> dict[str, Any]:
+    plans = {name: Plan(config) for name, config in CONFIGS.items()}
+    return {
+        "device": card.device,
+        "name": card.name,
+        "capability": ".".join(map(str, card.capability)),
+        "total_bytes": card.total,
+        "free_bytes": card.free,
+        "why_not": card.why_not,
+        "models": [
+            {
+                "name": name,
+                "least_bytes": plan.needed(LEAST_TOKENS),
+                "context": 0 if card.why_not else plan.tokens(available(card)),
+                "is_whole": plan.tokens(available(card)) == plan.config.max_position_embeddings,
+            }
+            for name, plan in plans.items()
+        ],
     }
 
 
@@ -95,15 +143,39 @@ def render(report: dict[str, Any]) -> str:
         "features": " ".join(kernels["cpu_features"]) or "none that the kernels use",
         "kernels": f"{kernels['chosen']}, {kernels['threads']} threads (OSSNB_ISA can force {others})",
         "memory": f"{_gb(memory['total_bytes'])}, {_gb(memory['available_bytes'])} free",
+        **_gpu_rows(report["gpus"]),
         "hub cache": f"{cache['folder']}, {_gb(cache['free_bytes'])} free on its disk",
         "packed": f"{packed['folder']}, {size_text(packed['used_bytes'])} of at most "
         f"{size_text(packed['limit_bytes'])} (`ossnb cache --clear` empties it)",
-        "default": f"{report['default_model']} (what `load()` takes; OSSNB_MODEL names another)",
+        "default": f"{report['default_model']} on {report['device']} (what `load()` takes; OSSNB_MODEL and "
+        "OSSNB_DEVICE name others)",
     }
     lines = [f"{name:11}{text}" for name, text in rows.items()]
     lines += ["", *(f"{model['name']:11}{_verdict(model)}" for model in report["models"])]
     lines.append(f"{'demo':11}comes with the package, a few MB, fits everywhere")
     return "\n".join(lines)
+
+
+def _gpu_rows(gpus: dict[str, Any]) -> dict[str, str]:
+    if not gpus["cards"]:
+        return {"GPU": f"none is used: {gpus['why_none']}"}
+    return {card["device"]: _gpu_text(card, gpus["cuda"]) for card in gpus["cards"]}
+
+
+def _gpu_text(card: dict[str, Any], cuda: str) -> str:
+    about = (
+        f"{card['name']}, compute capability {card['capability']}, CUDA {cuda}, {_gb(card['total_bytes'])}"
+    )
+    if card["why_not"]:
+        return f"{about}; not used: {card['why_not']}"
+    fits = [f"{model['name']} {_room_text(model)}" for model in card["models"]]
+    return f"{about}, {_gb(card['free_bytes'])} free; {'; '.join(fits)}"
+
+
+def _room_text(model: dict[str, Any]) -> str:
+    if model["context"] < LEAST_TOKENS:
+        return f"does not fit: it needs {_gb(model['least_bytes'])} free"
+    return f"fits with {model['context']:,} tokens" + (", its whole context" if model["is_whole"] else "")
 
 
 def _verdict(model: dict[str, Any]) -> str:

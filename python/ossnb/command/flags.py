@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..devices.names import device_name
 from ..system import machine
 from ..system.text import shown
 
@@ -47,6 +48,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         help=f"{MODEL_NAMES} (default: $OSSNB_MODEL, or 20b if downloaded, or demo)",
     )
     add_formats(parser)
+    add_device(parser)
     parser.add_argument(
         "--effort", choices=("low", "medium", "high"), help="how long the model thinks (default medium)"
     )
@@ -123,6 +125,24 @@ def add_formats(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="how keys and values are kept: bf16 takes half the memory, int8 a quarter (default float32)",
     )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument(
+        "--device",
+        type=_device,
+        metavar="NAME",
+        help="cpu, cuda, cuda:1, or auto: a card where the model fits, else the CPU (default: $OSSNB_DEVICE, "
+        "or auto); the answers are the same",
+    )
+
+
+def _device(text: str) -> str:
+    try:
+        return device_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:

@@ -19,6 +19,7 @@ from ..loader import KV_FORMATS, PRECISIONS, load
 from ..model import Model
 from ..saved.record import Facts
 from ..system.text import shown
+from .doctor import CONFIGS
 
 # The published tokens come from a reference in bfloat16, where logits from 16 to 32 lie 1/8 apart: a token
 # within four such steps of our best is a near-tie that rounding may have decided. A wrong model misses more.
@@ -26,7 +27,7 @@ LARGEST_GAP = 0.5
 
 # What says nothing about the computation, and differs between a checkpoint's layouts and its fine-tunes.
 _FREE = ("max_position_embeddings", "initial_context_length", "eos_token_id", "pad_token_id")
-_KNOWN = {"gpt-oss-20b": Config(), "gpt-oss-120b": Config(num_hidden_layers=36, num_local_experts=128)}
+_KNOWN = {f"gpt-oss-{name}": config for name, config in CONFIGS.items()}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ GOLDENS = (
 )
 
 
-def verify(source: str | Path, threads: int | None = None) -> Iterator[Check]:
+def verify(source: str | Path, threads: int | None = None, device: str | None = None) -> Iterator[Check]:
     """Check a model; yield one Check at a time, cheap ones first.
 
     >>> next(verify("demo")).passed
@@ -98,7 +99,7 @@ def verify(source: str | Path, threads: int | None = None) -> Iterator[Check]:
     exception.
     """
     try:
-        model = load(source, threads=threads)
+        model = load(source, threads=threads, device=device)
     except CheckpointError as error:
         yield Check("files", False, str(error))
         return
@@ -119,7 +120,9 @@ def verify(source: str | Path, threads: int | None = None) -> Iterator[Check]:
         yield check_golden(golden, golden_gaps(model, ids, golden.greedy))
 
 
-def model_finder(given: str | None, threads: int | None = None) -> Callable[[Facts], Model]:
+def model_finder(
+    given: str | None, threads: int | None = None, device: str | None = None
+) -> Callable[[Facts], Model]:
     """Return what finds the model for an answer of a notebook: `given`, or the one that its record names.
 
     >>> model_finder("demo")({"model": "20b", "precision": "exact"}).source
@@ -145,7 +148,7 @@ def model_finder(given: str | None, threads: int | None = None) -> Callable[[Fac
             kv if kv in KV_FORMATS else "float32",
         )
         if key not in loaded:
-            loaded[key] = load(key[0], precision=key[1], kv=key[2], threads=threads)
+            loaded[key] = load(key[0], precision=key[1], kv=key[2], threads=threads, device=device)
         return loaded[key]
 
     return find

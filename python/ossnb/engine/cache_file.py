@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..checkpoint.safetensors import DTYPES, MappedFile, map_file, read_header
-from ..errors import CheckpointError
+from ..errors import CheckpointError, DeviceError
 from ..system.files import replacing
 from ..system.forks import Living
 from ..system.notices import tell
 from ..system.text import shown_value
 from .prefix import KeptBlock, PrefixTree
 from .scheduler import Scheduler
+from .shared import device_errors
 
+_TILED = ("cpu", "cuda")  # devices that lay out a block alike (cpp/ops/cpu/kv.h)
 FORMAT, VERSION = "ossnb keys and values", "1"
 _ARRAYS = {"tokens": "I32", "lengths": "I32", "parents": "I32", "used": "I64", "sums": "U64", "blocks": "U8"}
 _BOOKS = ("tokens", "lengths", "parents", "used")  # what tells which block is which
@@ -49,8 +51,10 @@ class CacheKey:
 
     @classmethod
     def of(cls, core: _core.Model, source: str, fingerprint: str, weights: str, precision: str) -> CacheKey:
-        """Describe a model; the layout is that of its device."""
-        layout = f"{core.device} {core.kv_format} {core.kv.block_tokens} {core.kv.block_bytes}"
+        """Describe a model; the layout is that of its device, by the first device that has it."""
+        kind = core.device.partition(":")[0]
+        kind = _TILED[0] if kind in _TILED else kind
+        layout = f"{kind} {core.kv_format} {core.kv.block_tokens} {core.kv.block_bytes}"
         return cls(source, fingerprint, weights, precision, layout)
 
 
@@ -60,12 +64,13 @@ def save(path: Path, scheduler: Scheduler, key: CacheKey) -> int:
     >>> save(Path("kept.ossnb"), model.scheduler, model.cache_key) > 0
     True
 
-    The file appears whole or not at all. Raises OSError where it cannot be written.
+    The file appears whole or not at all. Raises OSError where it cannot be written, DeviceError where the
+    device fails.
     """
     core = scheduler.engine.core
     kept = scheduler.tree.all()
     try:
-        with replacing(path) as file:
+        with device_errors(core.device, core), replacing(path) as file:
             _write(file, kept, core, key)
             return file.tell()
     finally:
@@ -80,12 +85,13 @@ def read(path: Path, scheduler: Scheduler, key: CacheKey) -> int:
     0
 
     What was used last comes first, as far as the budget goes. Raises CheckpointError for a file that is
-    damaged, or of another model, precision or device.
+    damaged, or of another model, precision or format. DeviceError where the device fails.
     """
     engine, tree = scheduler.engine, scheduler.tree
     file = _CacheFile(path, engine.core, key)
     before = tree.n_bytes
-    file.add_to(tree, tree.max_bytes - engine.core.kv.used_bytes)
+    with device_errors(engine.core.device, engine.core):
+        file.add_to(tree, tree.max_bytes - engine.core.kv.used_bytes)
     return (tree.n_bytes - before) // engine.core.kv_bytes_per_token
 
 
@@ -255,8 +261,9 @@ class KeptFile:
             return
         try:
             save(self.path, self._scheduler, self._key)
-        except OSError as error:
-            tell(f"kept keys and values were not written to {self.path}: {error.strerror or error}")
+        except (OSError, DeviceError) as error:
+            why = getattr(error, "strerror", None) or error
+            tell(f"kept keys and values were not written to {self.path}: {why}")
 
 
 _files: Living[KeptFile] = Living()

@@ -47,6 +47,9 @@ class Rates(NamedTuple):
     dense: float
 
 
+_ON_A_CARD = Rates(1e13, 1e13)  # a guess, until a pass has corrected it
+
+
 def prefill_seconds(
     config: Config, n_tokens: int, depth: int, precision: str, isa: str, threads: int
 ) -> float:
@@ -85,7 +88,12 @@ def multiply_adds(config: Config) -> tuple[int, int]:
 
 @cache
 def product_rates(isa: str, precision: str) -> Rates:
-    """Time the kernels of a level for some milliseconds; one look serves all prompts of the process."""
+    """Time the kernels of a level for some milliseconds; one look serves all prompts of the process.
+
+    A level that the CPU has not is a card's; there the first passes tell.
+    """
+    if isa not in _core.isa_levels():
+        return _ON_A_CARD
     kernels = _core.kernels
     x = np.ones((_TOKENS, _IN), np.float32)
     rows = np.arange(_TOKENS, dtype=np.int32)

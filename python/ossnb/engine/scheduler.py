@@ -114,12 +114,13 @@ class Scheduler:
         n_writing = sum(part.ride.is_writing for part in parts)
         self.tree.make_room(n_new * self.engine.core.kv.block_bytes)
         began = time.perf_counter()
-        with device_errors(self.engine.core.device):
-            step = self.engine.core.step(
-                [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
-                [chooser for part in parts for chooser in part.choosers],
-                driver.cancel,
-            )
+        try:
+            step = self._step(parts, driver)
+        except MemoryError:  # others took what a card had free: what is only kept gives way
+            if not self.tree.n_bytes:
+                raise
+            self.tree.clear()
+            step = self._step(parts, driver)
         self.engine.check_files()
         seconds, at = time.perf_counter() - began, 0
         for part in parts:
@@ -129,6 +130,15 @@ class Scheduler:
         self._account(n_writing, len(parts) - n_writing, seconds)
         self.last = [weakref.ref(part.ride) for part in parts]
         self._last_s, self._last_end = seconds, time.perf_counter()
+
+    def _step(self, parts: Sequence[Part], driver: Ride) -> _core.Step:
+        core = self.engine.core
+        with device_errors(core.device, core):
+            return core.step(
+                [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
+                [chooser for part in parts for chooser in part.choosers],
+                driver.cancel,
+            )
 
 
 class Ride(Use):

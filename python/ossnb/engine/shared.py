@@ -108,14 +108,30 @@ class SharedEngine:
 
 
 @contextlib.contextmanager
-def device_errors(device: str) -> Iterator[None]:
-    """Turn a failure of the device, which C++ raises as a plain RuntimeError, into a DeviceError."""
+def device_errors(device: str, core: _core.Model | None = None) -> Iterator[None]:
+    """Turn a failure of the device, which C++ raises as a plain RuntimeError, into a DeviceError.
+
+    It says whether the model on `core` can still be used; None, where there is no model yet.
+    """
     try:
         yield
     except RuntimeError as error:
         if type(error) is not RuntimeError:  # Busy, a cancel: not the device's
             raise
-        raise DeviceError(f"the device {device!r} failed: {error}; the model is still usable") from error
+        rest = "; the model is still usable" if core is not None and _answers(core) else ""
+        raise DeviceError(f"the device {device!r} failed: {error}{rest}") from error
+
+
+def _answers(core: _core.Model) -> bool:
+    """Whether a device still does what it is asked: it takes a block of keys and values."""
+    kv = core.kv
+    try:
+        kv.release([kv.make_from(np.zeros(kv.block_bytes, np.uint8))])
+    except MemoryError:
+        return True
+    except RuntimeError:
+        return False
+    return True
 
 
 class Use(Turn):
@@ -135,7 +151,7 @@ class Use(Turn):
             self.engine.check_usable()
             if not self.wait(self.cancel.is_set):
                 raise _core.Cancelled("cancelled while it waited for its turn")
-            with device_errors(self.core.device):
+            with device_errors(self.core.device, self.core):
                 result = call()
             self.engine.check_files()
         self.pass_on()

@@ -26,9 +26,10 @@ LINE_HELP = """\
 %oss show                 draw the last answer again, e.g. when the page was loaded anew while it was written
 %oss reset [NAME ...]     forget the named conversations, or all
 %oss restore [FILE.ipynb] restore the conversations of the saved notebook, after a restart of the kernel
-%oss load SOURCE [--precision exact|fast] [--kv float32|bf16|int8] [--threads N] [--context N] [--cache FILE]
-                 [--revision REV]
+%oss load SOURCE [--device auto|cpu|cuda|cuda:1] [--device-memory SIZE] [--precision exact|fast]
+                 [--kv float32|bf16|int8] [--threads N] [--context N] [--cache FILE] [--revision REV]
                           make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate;
+                          auto takes a GPU if the model fits there; SIZE, such as 8GB, is the most it takes of it;
                           FILE keeps what it has read beyond the end of the kernel
 %oss keep [FILE]          write what the model has read into FILE, or the file of %oss load --cache, now
 %oss verify [FILE.ipynb] [--live]
@@ -37,7 +38,9 @@ LINE_HELP = """\
 %oss status               show the model, its memory and the conversations
 %oss help                 show this help
 %%oss --help              show how to ask the model, and the FLAGS; %oss again and %oss fix take them too"""
-_LOAD_FLAGS = {
+LOAD_FLAGS = {
+    "--device": str,
+    "--device-memory": str,
     "--precision": str,
     "--kv": str,
     "--threads": int,
@@ -60,10 +63,10 @@ def parse_load_line(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
         flag, _, value = word.partition("=")
         if not word.startswith("-"):
             sources.append(word)
-        elif flag not in _LOAD_FLAGS:
-            raise ValueError(f"unknown flag {flag}{suggestion(flag, list(_LOAD_FLAGS))}")
+        elif flag not in LOAD_FLAGS:
+            raise ValueError(f"unknown flag {flag}{suggestion(flag, list(LOAD_FLAGS))}")
         else:
-            settings[flag[2:]] = _value(flag, value or next(rest, ""))
+            settings[flag[2:].replace("-", "_")] = _value(flag, value or next(rest, ""))
     if len(sources) != 1:
         raise ValueError(f"%oss load takes one source, e.g. `%oss load 20b`, got {len(sources)}")
     return sources[0], settings
@@ -73,7 +76,7 @@ def _value(flag: str, text: str) -> Any:
     if not text:
         raise ValueError(f"{flag} needs a value")
     try:
-        return _LOAD_FLAGS[flag](text)
+        return LOAD_FLAGS[flag](text)
     except ValueError:
         raise ValueError(f"{flag} must be a whole number, got {text!r}") from None
 
@@ -85,7 +88,7 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
         ("model", model.source + (f" at revision {model.revision}" if model.revision else "")),
         ("shape", f"{config.num_hidden_layers} layers, {config.num_local_experts} experts"),
         ("precision", model.precision),
-        ("computing", f"{core.threads} threads, {core.isa} kernels"),
+        ("computing", f"{model.device}, {core.threads} threads, {core.isa} kernels"),
         (
             "context",
             f"{model.context:,} tokens, {size_text(core.kv_bytes_per_token)} each when used, in {model.kv}",

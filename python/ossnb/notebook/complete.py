@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..harmony.prompt import EFFORTS
+from .commands import LOAD_FLAGS
 from .first_line import without_head
 from .mentions import begun_name
 from .options import FLAGS, MODELS, SUBCOMMANDS
@@ -41,10 +42,12 @@ def _line_options(words: list[str], names: Callable[[str], Iterable[str]]) -> li
             return [*MODELS, *names("--model")]
         case ["load", *_, "--precision"]:
             return ["exact", "fast"]
+        case ["load", *_, "--device"]:
+            return ["auto", "cpu", "cuda"]
         case ["load", *_, "--kv"]:
             return ["float32", "bf16", "int8"]
         case ["load", *_]:
-            return ["--precision", "--kv", "--threads", "--context", "--cache", "--revision"]
+            return list(LOAD_FLAGS)
         case ["effort"]:
             return list(EFFORTS)
         case ["history"] | ["reset", *_]:

@@ -145,7 +145,7 @@ def _verdict(answer: SavedAnswer, model_for: Callable[[Facts], Writer], live: Li
         written = _written_again(record, one, model)
         notes += written.notes
         if written.at is not None:
-            why = "; ".join([written.why, *(reasons or [_NO_REASON])])
+            why = "; ".join([written.why, *(reasons or [_no_reason(record.facts, model)])])
             return Verdict(answer.where, "diverged", n_done + written.at, why, tuple(notes))
         n_done += one.stop - one.start
         texts.append(written.text)
@@ -155,14 +155,27 @@ def _verdict(answer: SavedAnswer, model_for: Callable[[Facts], Writer], live: Li
 
 
 _MOST_CHANGES = 5  # of documents, that a verdict tells
-_NO_REASON = (
-    "model, precision, device and version are those of the record, so the record was changed, or this "
-    "machine computes wrongly"
-)
+
+
+def _no_reason(facts: Facts, model: Writer) -> str:
+    """Say what is left where nothing that may change an answer differs. A device may not change it."""
+    told = facts.get("device")
+    if not told or told == model.device:
+        return (
+            "model, precision, device and version are those of the record, so the record was changed, or "
+            "this machine computes wrongly"
+        )
+    return (
+        f"model, precision and version are those of the record, which was written on {shown(str(told))} and "
+        f"checked on {model.device}: both promise the same bits, so the record was changed, or one of them "
+        "computes wrongly"
+    )
 
 
 def differences(facts: Facts, model: Writer) -> list[str]:
     """List what differs between a record's facts and a model, each in words; [] where all is the same.
+
+    The device is none of it: each promises the same bits.
 
     >>> differences({"model": "20b", "precision": "exact", "device": "cpu"}, model)[0]
     'the model is demo, in the record 20b'
@@ -172,7 +185,6 @@ def differences(facts: Facts, model: Writer) -> list[str]:
         "fingerprint": model.fingerprint,
         "revision": model.revision,
         "precision": model.precision,
-        "device": model.device,
         "kv": model.kv,
         "ossnb": __version__,
     }

@@ -1,0 +1,163 @@
+"""The memory of a card, planned before any of it is taken: weights, work space, keys and values.
+
+Everything here is arithmetic. The weights are counted as the engine puts them into a card's memory
+(cpp/ops/cuda/weights.cpp), array by array. The embedding stays on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ..checkpoint.config import Config
+from ..system.progress import size_text
+
+ROWS = 512  # the tokens of the largest pass; see engine/scheduler.py
+BLOCK_TOKENS = 32  # of keys and values
+SPARE_SHARE = 50  # one part in so many of a card is left for its driver
+LEAST_TOKENS = 512  # with less context nothing can be asked
+
+_ARRAY, _PAGE = 256, 2 << 20  # bytes: arrays of weights begin at multiples, and memory is given in multiples
+_SLAB = 64 << 20  # bytes of keys and values that the engine asks for at a time
+_SCORES = 32 << 20  # numbers: scores of attention that are worked at together
+_PIECE = 256  # keys
+_HEAD_ROWS = 32  # whose logits are there at a time
+_KV_BYTES = {"float32": 4, "bf16": 2, "int8": 1}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a model needs of a card's memory.
+
+    >>> plan = Plan(Config())
+    >>> round(plan.weights / 1e9, 1), plan.tokens(16_000_000_000) >= 32_768
+    (12.3, True)
+
+    `is_mxfp4` says whether the experts are in MXFP4, else in bfloat16. `has_copies` says whether the
+    attention's matrices are packed for `exact` (bf12); for `fast` (Q8) they always are.
+    """
+
+    config: Config
+    precision: str = "exact"
+    kv: str = "float32"
+    is_mxfp4: bool = True
+    has_copies: bool = True
+
+    @property
+    def weights(self) -> int:
+        """Bytes of the weights."""
+        return _paged(sum(-(-n // _ARRAY) * _ARRAY for n in self._arrays()))
+
+    @property
+    def work(self) -> int:
+        """Bytes of work space, at most."""
+        return sum(map(_paged, self._work()))
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of keys and values of BLOCK_TOKENS tokens."""
+        c = self.config
+        head = BLOCK_TOKENS * (c.head_dim * _KV_BYTES[self.kv] + (4 if self.kv == "int8" else 0))
+        return 2 * c.num_key_value_heads * c.num_hidden_layers * head
+
+    def room(self, available: int) -> int:
+        """Bytes of keys and values that `available` bytes of memory leave room for."""
+        blocks, slab = self._slab
+        return max(0, available - self.weights - self.work) // slab * blocks * self.block_bytes
+
+    def tokens(self, available: int) -> int:
+        """Tokens of context that `available` bytes of memory leave room for, at most the model's own."""
+        blocks = self.room(available) // self.block_bytes
+        # A sequence that writes into a block that another one shares takes a copy of it first.
+        return min(self.config.max_position_embeddings, max(0, blocks - 1) * BLOCK_TOKENS)
+
+    def needed(self, tokens: int) -> int:
+        """Bytes of memory that are needed for so many tokens of context."""
+        blocks, slab = self._slab
+        return self.weights + self.work + -(-(-(-tokens // BLOCK_TOKENS) + 1) // blocks) * slab
+
+    def in_words(self, tokens: int) -> str:
+        """Say what is needed for so many tokens."""
+        kept = self.needed(tokens) - self.weights - self.work
+        return (
+            f"{size_text(self.weights)} for weights, {size_text(self.work)} of work space and "
+            f"{size_text(kept)} for the keys and values of {tokens:,} tokens"
+        )
+
+    def what_fits(self, available: int, tokens: int) -> list[str]:
+        """List the changes of a load's arguments that each would let so many tokens fit, and the largest
+        context that fits."""
+        found = []
+        if (most := self.tokens(available)) >= LEAST_TOKENS:
+            found.append(f"context={most}")
+        for name, value in (("kv", "bf16"), ("kv", "int8"), ("precision", "fast")):
+            other = replace(self, **{name: value})
+            if getattr(self, name) != value and other.needed(tokens) <= available:
+                found.append(f'{name}="{value}"')
+        return found
+
+    @property
+    def _slab(self) -> tuple[int, int]:
+        """The blocks, and the bytes, that the engine asks for at a time."""
+        blocks = max(1, _SLAB // self.block_bytes)
+        return blocks, _paged(blocks * self.block_bytes)
+
+    # ---- array by array ------------------------------------------------------------------------------------
+
+    def _arrays(self) -> Iterator[int]:
+        c = self.config
+        queries, keys = c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim
+        d, i, experts = c.hidden_size, c.intermediate_size, c.num_local_experts
+        for _ in range(c.num_hidden_layers):
+            yield from (2 * d, 2 * c.num_attention_heads, 2 * d, 2 * experts * d, 2 * experts)
+            for rows, k in ((queries, d), (keys, d), (keys, d), (d, queries)):
+                yield from self._dense(rows, k)
+            for rows, k in ((2 * i, d), (d, i)):
+                yield 2 * experts * rows
+                n = experts * rows * k
+                yield from (n // 2, n // 32) if self.is_mxfp4 else (2 * n,)
+        yield 2 * d
+        yield 2 * c.vocab_size * d
+
+    def _dense(self, rows: int, k: int) -> Iterator[int]:
+        yield 2 * rows  # the bias
+        if self.precision == "fast" and k % 32 == 0:
+            yield -(-rows // 16) * k // 32 * (16 * 32 + 16 * 2)
+        elif self.precision == "exact" and self.has_copies:
+            tiles = -(-rows // 4)
+            yield from (tiles * k // 32 * 192, 16, 4 * (tiles + 1))
+            yield rows * k // 1000 * 8  # rare weights: their number depends on the weights
+        else:
+            yield 2 * rows * k
+
+    def _work(self) -> Iterator[int]:
+        c, t = self.config, ROWS
+        d, queries = c.hidden_size, c.num_attention_heads * c.head_dim
+        pairs = t * c.num_experts_per_tok
+        yield from (4 * t * d, 4 * t * queries) * 2  # the residual stream and queries; of wanted rows
+        yield from (4 * t * d, 4 * t * d)  # after the norms of layers, and of the head
+        yield from (4 * t * c.num_local_experts, 4 * pairs, 4 * pairs, 4 * pairs)  # the router's choice
+        yield 12 * (c.num_local_experts + pairs)  # the experts' work
+        yield 4 * pairs * d
+        yield t * max(_quantized(d, 3), _quantized(queries, 1))
+        yield pairs * _quantized(c.intermediate_size, 3)
+        if not self.is_mxfp4:
+            yield 4 * pairs * c.intermediate_size
+        yield 4 * t * c.num_key_value_heads
+        whole_row = c.num_attention_heads * c.max_position_embeddings
+        scores = max(min(_SCORES, t * whole_row), whole_row)
+        pieces = scores // _PIECE + t * c.num_attention_heads
+        yield from (4 * scores, 4 * pieces, 4 * pieces, 4 * pieces * c.head_dim)
+        yield from (4 * _HEAD_ROWS * c.vocab_size, 4 * _HEAD_ROWS * -(-c.vocab_size // 32))
+        # A pass's own table: embeddings, angles, and the blocks of all its rows. It doubles as it grows, and
+        # the old one goes when the new one is there.
+        yield 3 * (t * (2 * d + 4 * c.head_dim + 128) + 8 * c.max_position_embeddings)
+
+
+def _paged(n_bytes: int) -> int:
+    return -(-n_bytes // _PAGE) * _PAGE
+
+
+def _quantized(k: int, terms: int) -> int:
+    """Bytes of a row of quantised activations."""
+    return -(-(k // 32 * (32 * terms + 8)) // 16) * 16
