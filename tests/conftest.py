@@ -29,6 +29,7 @@ SLOW = {
     "test_commands",
     "test_conversations",
     "test_cuda_build",
+    "test_cuda_device",
     "test_cuda_gate",
     "test_cuda_host",
     "test_demo_model",

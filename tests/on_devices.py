@@ -1,7 +1,9 @@
-"""What every device must do, told of "plain" beside "cpu"; tests/test_devices.py runs this file."""
+"""What every device must do, told of one beside "cpu": "plain" in tests/test_devices.py, "cuda" in
+tests/test_cuda_device.py."""
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from ossnb import _core
 from ossnb.checkpoint import demo
 from ossnb.checkpoint.layout import open_checkpoint
 
+DEVICE = os.environ.get("OSSNB_TEST_DEVICE", "plain")
 PROMPT = np.random.default_rng(0).integers(0, 5000, 50).astype(np.int32)
 CPU = open_checkpoint(demo.expand())
 
@@ -25,7 +28,7 @@ def load(device, precision="exact", opened=CPU, kv="float32"):
 )
 def models(request):
     precision, kv = request.param
-    return load("plain", precision, kv=kv), load("cpu", precision, kv=kv)
+    return load(DEVICE, precision, kv=kv), load("cpu", precision, kv=kv)
 
 
 def sampler_of(model, **settings):
@@ -45,11 +48,16 @@ def generate(model, sequence, ids, sampler, n):
 
 
 def test_there_are_two():
-    assert (load("plain").device, load("cpu").device) == ("plain", "cpu")
-    with pytest.raises(ValueError, match="choose one of: cpu, plain"):
+    assert (load(DEVICE).device, load("cpu").device) == (DEVICE, "cpu")
+    with pytest.raises(ValueError, match=rf"choose one of: cpu, .*{DEVICE}"):
         load("abacus")
-    assert _core.packings(dataclasses.asdict(CPU.config), "exact", "plain") == []
-    assert load("plain").kv.block_tokens != load("cpu").kv.block_tokens
+
+
+if DEVICE == "plain":
+
+    def test_the_plain_device_differs_where_it_may():
+        assert _core.packings(dataclasses.asdict(CPU.config), "exact", "plain") == []
+        assert load("plain").kv.block_tokens != load("cpu").kv.block_tokens
 
 
 @pytest.mark.parametrize(
@@ -68,7 +76,7 @@ def test_the_same_logits_and_the_same_insides(models):
 
 @pytest.mark.parametrize("precision", bits.PRECISIONS)
 def test_the_stored_bits(precision):
-    model = load("plain", precision, open_checkpoint(bits.TINY / "hf"))
+    model = load(DEVICE, precision, open_checkpoint(bits.TINY / "hf"))
     ids = np.load(bits.TINY / "prompt_long.npy").astype(np.int32)
     assert (
         bits.sha(model.logits([(model.sequence(), ids, len(ids))]))

@@ -538,6 +538,6 @@ class Model(Asking, AskingMany):
         if self._scheduler is None:
             return f"Model({self.source!r}, {size}, closed)"
         return (
-            f"Model({self.source!r}, {size}, precision={self.precision!r}, threads={self.threads}, "
-            f"context={self.context:,})"
+            f"Model({self.source!r}, {size}, precision={self.precision!r}, device={self.device!r}, "
+            f"threads={self.threads}, context={self.context:,})"
         )

@@ -8,9 +8,13 @@ from ..system.notices import tell
 from ..system.progress import size_text
 from .cards import Card, Cards, look, usable
 from .names import AUTO, CPU
-from .plan import LEAST_TOKENS, SPARE_SHARE, Plan
+from .plan import LEAST_TOKENS, Plan
 
 USEFUL_TOKENS = 4096  # a card with less context is not taken by itself
+SPARE_SHARE, MOST_SPARE = (
+    50,
+    256 << 20,
+)  # one part in so many of a card, at most so many bytes, is not planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,14 @@ class Place:
     tokens: int | None = None
 
 
+def spare(card: Card) -> int:
+    """Count the bytes of a card that are left to its driver, which takes some as it goes on."""
+    return min(card.total // SPARE_SHARE, MOST_SPARE)
+
+
 def available(card: Card, limit: int | None = None) -> int:
     """Count the bytes that a model may plan with: what is free, without a spare, within the limit."""
-    free = max(0, card.free - card.total // SPARE_SHARE)
+    free = max(0, card.free - spare(card))
     return free if limit is None else min(free, limit)
 
 
@@ -94,5 +103,5 @@ def _why_not(card: Card, plan: Plan, tokens: int, limit: int | None, *, is_short
     free = f"{size_text(card.free)} of {size_text(card.total)} are free{allowed}"
     if is_short:
         return f"{size_text(needed)} are needed for {tokens:,} tokens, and {free}"
-    spare = f" ({size_text(card.total // SPARE_SHARE)} of them are left to the driver)" if not allowed else ""
-    return f"the model needs {size_text(needed)} on {card.title}: {plan.in_words(tokens)}; {free}{spare}"
+    kept = "" if allowed else f" ({size_text(spare(card))} of them are left to the driver)"
+    return f"the model needs {size_text(needed)} on {card.title}: {plan.in_words(tokens)}; {free}{kept}"

@@ -14,7 +14,6 @@ from ..system.progress import size_text
 
 ROWS = 512  # the tokens of the largest pass; see engine/scheduler.py
 BLOCK_TOKENS = 32  # of keys and values
-SPARE_SHARE = 50  # one part in so many of a card is left for its driver
 LEAST_TOKENS = 512  # with less context nothing can be asked
 
 _ARRAY, _PAGE = 256, 2 << 20  # bytes: arrays of weights begin at multiples, and memory is given in multiples
@@ -59,6 +58,11 @@ class Plan:
         c = self.config
         head = BLOCK_TOKENS * (c.head_dim * _KV_BYTES[self.kv] + (4 if self.kv == "int8" else 0))
         return 2 * c.num_key_value_heads * c.num_hidden_layers * head
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of keys and values of a token."""
+        return self.block_bytes // BLOCK_TOKENS
 
     def room(self, available: int) -> int:
         """Bytes of keys and values that `available` bytes of memory leave room for."""

@@ -29,7 +29,7 @@ LINE_HELP = """\
 %oss load SOURCE [--device auto|cpu|cuda|cuda:1] [--device-memory SIZE] [--precision exact|fast]
                  [--kv float32|bf16|int8] [--threads N] [--context N] [--cache FILE] [--revision REV]
                           make 20b, 120b, a hub id, a folder or demo the model of %%oss and ossnb.generate;
-                          auto takes a GPU if the model fits there; SIZE, such as 8GB, is the most it takes of it;
+                          auto takes a GPU where the model fits; SIZE, such as 8GB, is the most it takes
                           FILE keeps what it has read beyond the end of the kernel
 %oss keep [FILE]          write what the model has read into FILE, or the file of %oss load --cache, now
 %oss verify [FILE.ipynb] [--live]
