@@ -61,7 +61,7 @@ def saying(**settings: object) -> Iterator[None]:
     usual = {"cards": 1, "memory": 8e9, "capability": "8.9", "name": "Stand-in", "fault": "", "vanish": ""}
     library = ctypes.CDLL(os.environ["OSSNB_CUDA_DRIVER"])
     for name, value in settings.items():
-        assert library.standin_set(name.upper().encode(), str(value).encode()), name
+        assert library.standin_set(name.upper().encode(), str(value).encode()) == 0, name
     try:
         yield
     finally:
