@@ -56,6 +56,10 @@ class KvStore:
             if self.counts[block] == 0:
                 del self.tokens[block], self.counts[block]
 
+    def make_from(self, block):
+        assert block.nbytes == self.block_bytes
+        return self.new()
+
     def references(self, block):
         return self.counts[block]
 
