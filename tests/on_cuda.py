@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,16 @@ from ossnb.devices import cards
 from ossnb.devices.plan import Plan
 from ossnb.saved.record import Record, record_of
 from ossnb.saved.verify import differences
+from ossnb.testing import write_random_checkpoint
 
 pytestmark = pytest.mark.cuda
 PROMPT = "What is 17 + 25?"
 TINY = bits.TINY / "hf"
+WIDE = {
+    "num_hidden_layers": 4, "hidden_size": 256, "intermediate_size": 768, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 32, "num_local_experts": 8, "num_experts_per_tok": 2,
+    "vocab_size": 300, "sliding_window": 128,
+}  # fmt: skip
 IDS = [7 * i % 97 for i in range(70)]
 
 
@@ -69,11 +77,14 @@ def test_a_form_and_a_conversation(pair):
     both(pair, ask)
 
 
-def test_the_device_has_its_full_name_and_views_show_the_same(pair):
+def test_the_device_has_its_full_name_and_views_show_the_same(pair, tmp_path):
     def ask(model):
         reply = model.generate(PROMPT, max_tokens=2, seed=1, effort="low")
         assert reply.device == reply.to_dict()["device"] == model.device
-        return [view.to_html() for view in (reply.inspect(), reply.experts())]
+        views = reply.inspect(), reply.experts()
+        for i, view in enumerate(views):
+            view.to_html(tmp_path / f"{i}.html")
+        return [(tmp_path / f"{i}.html").read_text() for i in range(len(views))]
 
     assert [model.device for model in pair] == ["cuda:0", "cpu"]
     assert "device='cuda:0'" in repr(pair[0])
@@ -82,7 +93,7 @@ def test_the_device_has_its_full_name_and_views_show_the_same(pair):
 
 def test_an_answer_of_one_device_is_verified_on_the_other(pair):
     reply = pair[0].generate(PROMPT, max_tokens=2, seed=1, effort="low")
-    record = Record.read(record_of(reply))
+    record = Record.read(reply.to_dict() | record_of(reply, pair[0].fingerprint))
     assert record.facts["device"] == "cuda:0"
     assert differences(record.facts, pair[1]) == []
 
@@ -133,6 +144,20 @@ def test_the_same_insides(tiny):
     assert on_card.keys() == on_cpu.keys()
     for name, array in on_card.items():
         np.testing.assert_array_equal(array, on_cpu[name], name)
+
+
+@pytest.mark.parametrize("precision", bits.PRECISIONS)
+def test_experts_on_the_host_give_the_same_logits(precision, capsys, tmp_path):
+    """A card with room for the experts of half the layers."""
+    folder, ids = write_random_checkpoint(tmp_path / "wide", WIDE, seed=5), list(range(20))
+    with ossnb.load(folder, device="cpu", precision=precision) as on_cpu:
+        plan, expected = Plan(on_cpu.config, precision, has_copies=False), on_cpu.logits(ids)
+    limit = replace(plan, host_layers=2).needed(4096)
+    assert limit < replace(plan, host_layers=1).needed(4096)
+    with ossnb.load(folder, device="cuda", precision=precision, device_memory=limit) as model:
+        np.testing.assert_array_equal(model.logits(ids), expected)
+    told = "has no room for all experts: the CPU computes those of 2 of 4 layers"
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("precision", bits.PRECISIONS)

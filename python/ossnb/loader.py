@@ -66,10 +66,10 @@ def load(
     and written back when the model is closed or the process ends (`Model.save_cache`). `revision` pins a
     hub revision.
     `device` is "cpu", "cuda" for the first NVIDIA card, "cuda:1" for the second, or "auto". That takes a card
-    where the model fits with at least 4,096 tokens, else the CPU; a line says why a card is not taken. None
-    takes OSSNB_DEVICE, else "auto". The answers are the same, bit for bit. On a card, the defaults of
-    `context` and `kv_memory` come from its memory. `device_memory` limits what the model takes of it: bytes,
-    or a size such as "8 GB".
+    where 4,096 tokens and a quarter of the experts fit (the CPU computes the others), else the CPU; a line
+    says what does not fit. None takes OSSNB_DEVICE, else "auto". The answers are the same, bit for bit. On a
+    card, the defaults of `context` and `kv_memory` come from its memory. `device_memory` limits what the
+    model takes of it: bytes, or a size such as "8 GB".
     `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
     activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
     20b). These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from
@@ -149,6 +149,7 @@ def _engine(
             precision=plan.precision,
             kv_format=plan.kv,
             device_memory=0 if place.device == CPU else limit or 0,
+            host_layers=place.host_layers,
         )
 
 

@@ -14,9 +14,9 @@ from ..checkpoint.config import Config
 from ..checkpoint.names import ALIASES
 from ..devices import cards
 from ..devices.cards import Card, Cards
-from ..devices.choice import available
+from ..devices.choice import USEFUL_TOKENS, available, fitting
 from ..devices.names import AUTO, CPU, device_name
-from ..devices.plan import LEAST_TOKENS, Plan
+from ..devices.plan import Plan
 from ..system import machine
 from ..system.progress import size_text
 from ..system.text import shown
@@ -98,7 +98,6 @@ def _gpus(device: str) -> dict[str, Any]:
 
 
 def _card(card: Card) -> dict[str, Any]:
-    plans = {name: Plan(config) for name, config in CONFIGS.items()}
     return {
         "device": card.device,
         "name": card.name,
@@ -106,15 +105,23 @@ def _card(card: Card) -> dict[str, Any]:
         "total_bytes": card.total,
         "free_bytes": card.free,
         "why_not": card.why_not,
-        "models": [
-            {
-                "name": name,
-                "least_bytes": plan.needed(LEAST_TOKENS),
-                "context": 0 if card.why_not else plan.tokens(available(card)),
-                "is_whole": plan.tokens(available(card)) == plan.config.max_position_embeddings,
-            }
-            for name, plan in plans.items()
-        ],
+        "models": [] if card.why_not else [_on_card(card, name) for name in CONFIGS],
+    }
+
+
+def _on_card(card: Card, name: str) -> dict[str, Any]:
+    """How a model would fit on a card: None for the context where it does not."""
+    plan = Plan(CONFIGS[name])
+    try:
+        fitted = fitting(card, plan)
+    except MemoryError:
+        return {"name": name, "bytes": plan.needed(USEFUL_TOKENS), "context": None, "host_layers": 0}
+    context = fitted.tokens(available(card))
+    return {
+        "name": name,
+        "bytes": fitted.needed(context),
+        "context": context,
+        "host_layers": fitted.host_layers,
     }
 
 
@@ -173,9 +180,15 @@ def _gpu_text(card: dict[str, Any], cuda: str) -> str:
 
 
 def _room_text(model: dict[str, Any]) -> str:
-    if model["context"] < LEAST_TOKENS:
-        return f"does not fit: it needs {_gb(model['least_bytes'])} free"
-    return f"fits with {model['context']:,} tokens" + (", its whole context" if model["is_whole"] else "")
+    if model["context"] is None:
+        return f"does not fit: all of it needs {_gb(model['bytes'])}"
+    layers = CONFIGS[model["name"]].num_hidden_layers
+    host = (
+        f", the experts of {model['host_layers']} of {layers} layers on the CPU"
+        if model["host_layers"]
+        else ""
+    )
+    return f"fits with {model['context']:,} tokens{host}"
 
 
 def _verdict(model: dict[str, Any]) -> str:

@@ -30,10 +30,12 @@ class Plan:
 
     >>> plan = Plan(Config())
     >>> round(plan.weights / 1e9, 1), plan.tokens(16_000_000_000) >= 32_768
-    (12.3, True)
+    (12.8, True)
 
-    `is_mxfp4` says whether the experts are in MXFP4, else in bfloat16. `has_copies` says whether the
-    attention's matrices are packed for `exact` (bf12); for `fast` (Q8) they always are.
+    `is_mxfp4` says whether the experts are in MXFP4, else in bfloat16. `has_copies` says whether there are
+    packed copies: of the attention's matrices for `exact` (bf12; for `fast`, Q8, they always are), and of the
+    output layer for its screen (Q6). `host_layers` is how many layers have their experts on the host, where
+    the CPU computes them.
     """
 
     config: Config
@@ -41,6 +43,7 @@ class Plan:
     kv: str = "float32"
     is_mxfp4: bool = True
     has_copies: bool = True
+    host_layers: int = 0
 
     @property
     def weights(self) -> int:
@@ -80,11 +83,20 @@ class Plan:
         blocks, slab = self._slab
         return self.weights + self.work + -(-(-(-tokens // BLOCK_TOKENS) + 1) // blocks) * slab
 
+    def fitted(self, tokens: int, available: int, most_host_layers: int) -> Plan | None:
+        """Return the plan with the fewest layers on the host that has room for so many tokens, if any has."""
+        for n in range(most_host_layers + 1):
+            plan = replace(self, host_layers=n)
+            if plan.needed(tokens) <= available:
+                return plan
+        return None
+
     def in_words(self, tokens: int) -> str:
         """Say what is needed for so many tokens."""
         kept = self.needed(tokens) - self.weights - self.work
+        host = f" beside the experts of {self.host_layers} layers" if self.host_layers else ""
         return (
-            f"{size_text(self.weights)} for weights, {size_text(self.work)} of work space and "
+            f"{size_text(self.weights)} for weights{host}, {size_text(self.work)} of work space and "
             f"{size_text(kept)} for the keys and values of {tokens:,} tokens"
         )
 
@@ -112,16 +124,18 @@ class Plan:
         c = self.config
         queries, keys = c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim
         d, i, experts = c.hidden_size, c.intermediate_size, c.num_local_experts
-        for _ in range(c.num_hidden_layers):
+        for layer in range(c.num_hidden_layers):
             yield from (2 * d, 2 * c.num_attention_heads, 2 * d, 2 * experts * d, 2 * experts)
             for rows, k in ((queries, d), (keys, d), (keys, d), (d, queries)):
                 yield from self._dense(rows, k)
-            for rows, k in ((2 * i, d), (d, i)):
+            for rows, k in ((2 * i, d), (d, i)) if layer >= self.host_layers else ():
                 yield 2 * experts * rows
                 n = experts * rows * k
                 yield from (n // 2, n // 32) if self.is_mxfp4 else (2 * n,)
         yield 2 * d
         yield 2 * c.vocab_size * d
+        if self.has_copies:
+            yield from (-(-c.vocab_size // 16) * d // 32 * (16 * 32 * 6 // 8 + 16 * 2), 8 * c.vocab_size)
 
     def _dense(self, rows: int, k: int) -> Iterator[int]:
         yield 2 * rows  # the bias
@@ -153,6 +167,8 @@ class Plan:
         pieces = scores // _PIECE + t * c.num_attention_heads
         yield from (4 * scores, 4 * pieces, 4 * pieces, 4 * pieces * c.head_dim)
         yield from (4 * _HEAD_ROWS * c.vocab_size, 4 * _HEAD_ROWS * -(-c.vocab_size // 32))
+        if self.has_copies:  # the screen's: bounds, the blocks' best, candidates
+            yield from (4 * _HEAD_ROWS * c.vocab_size, _HEAD_ROWS * c.vocab_size, _HEAD_ROWS * c.vocab_size)
         # A pass's own table: embeddings, angles, and the blocks of all its rows. It doubles as it grows, and
         # the old one goes when the new one is there.
         yield 3 * (t * (2 * d + 4 * c.head_dim + 128) + 8 * c.max_position_embeddings)
