@@ -91,7 +91,8 @@ def load(
     where = locate(source, revision)
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
     check_context(opened.config, context)
-    plan = Plan(opened.config, precision, kv, is_mxfp4=opened.quantized)
+    has_copies = derived.are_worth_it(opened, precision)
+    plan = Plan(opened.config, precision, kv, is_mxfp4=opened.quantized, has_copies=has_copies)
     place = choose(device, plan, context, limit)
     if notes := _notes(opened, place):
         warnings.warn(safe_terminal("\n".join(notes)), stacklevel=3)  # past `takes`

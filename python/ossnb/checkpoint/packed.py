@@ -145,6 +145,16 @@ def clear() -> int:
     return freed
 
 
+def are_worth_it(opened: Checkpoint, precision: str) -> bool:
+    """Whether `prepare` keeps copies of a checkpoint, as far as that is known before: it is large enough, and
+    the cache may hold files."""
+    return limit() > 0 and any(_is_large(packing, opened) for packing in packings(opened.config, precision))
+
+
+def _is_large(packing: _core.Packing, opened: Checkpoint) -> bool:
+    return sum(opened.tensors[name].nbytes for name in packing.sources) >= LEAST_BYTES
+
+
 def prepare(
     opened: Checkpoint, precision: str, threads: int, device: str = "cpu"
 ) -> list[safetensors.MappedFile]:
@@ -160,7 +170,7 @@ def prepare(
     left_out: list[_core.Packing] = []
     reason, allowed = "", limit()
     for packing in packings(opened.config, precision, device):
-        if sum(opened.tensors[name].nbytes for name in packing.sources) < LEAST_BYTES:
+        if not _is_large(packing, opened):
             continue
         entry = _Entry(packing, opened, threads)
         try:
