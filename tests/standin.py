@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build" / "cuda-host"  # kept: a second run compiles what changed
+BUILD = ROOT / "build" / "machines" / "native"  # with test_other_machines.py, which has the same engine
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
@@ -36,7 +36,7 @@ def build(*targets: str) -> Path:
     BUILD.mkdir(parents=True, exist_ok=True)
     with open(BUILD / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        options = ["-DOSSNB_BUILD_PYTHON=OFF", "-DOSSNB_CUDA_HOST=ON", "-DOSSNB_CUDA=OFF"]
+        options = ["-DOSSNB_BUILD_PYTHON=OFF", "-DOSSNB_BUILD_TESTS=ON", "-DOSSNB_CUDA_HOST=ON"]
         command("cmake", "-G", "Ninja", "-S", ROOT, "-B", BUILD, *options)
         command("cmake", "--build", BUILD, "--parallel", "2", "--target", *targets)
     return BUILD / "tests" / "cuda_host"

@@ -1,18 +1,16 @@
 """The GPU's kernels on this CPU (tests/cuda_host): the harness finds what is planted, a card is opened, used
 and closed, and every failure of a driver becomes an error that says what to do."""
 
-import fcntl
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import standin
+
 ROOT = Path(__file__).parent.parent
-BUILD = ROOT / "build" / "cuda_host"  # kept: a second run compiles what changed
-BUILT = BUILD / "tests" / "cuda_host"
-PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+BUILT = standin.BUILD / "tests" / "cuda_host"
 SEEDS = [0, 1, 2]  # of the order in which threads take turns; 0: the last that may goes on first
 TARGETS = ["smoke_cuda", "smoke_standin"]
 
@@ -24,22 +22,8 @@ def run(*command, timeout=570, **variables):
         text=True,
         timeout=timeout,
         check=False,
-        env={**os.environ, "PATH": PATH, **variables},
+        env={**os.environ, "PATH": standin.PATH, **variables},
     )
-
-
-def build(*targets):
-    """Build targets, by one test process while others wait."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    commands = [
-        ["cmake", "-G", "Ninja", "-S", ROOT, "-B", BUILD, "-DOSSNB_BUILD_PYTHON=OFF", "-DOSSNB_CUDA_HOST=ON"],
-        ["cmake", "--build", BUILD, "--parallel", "2", "--target", *targets],
-    ]
-    with open(BUILD / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for command in commands:
-            done = run(*command)
-            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +37,7 @@ def kernels(tmp_path_factory):
 @pytest.fixture(scope="module")
 def smoke(kernels):
     """smoke(words, kind="", ...) runs the program that asks a card; `kind` names a sanitizer."""
-    build(*TARGETS, "cuda_old_driver")
+    standin.build(*TARGETS, "cuda_old_driver")
 
     def ask(*words, kind="", **variables):
         variables = {
@@ -69,7 +53,7 @@ def smoke(kernels):
 
 @pytest.fixture(scope="module", params=["_thread", "_address"])
 def sanitizer(request, smoke):
-    build(*[target + request.param for target in TARGETS])
+    standin.build(*[target + request.param for target in TARGETS])
     return request.param
 
 
@@ -211,3 +195,33 @@ def test_the_drivers_types_are_those_of_cuda_h():
     source = ROOT / "tests" / "cuda_host" / "check_driver.cpp"
     done = run(compiler, "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'cpp'}", "-isystem", include, source)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def compare(kernels):
+    """compare(words, seed) runs the program that compares whole passes on a card with the CPU's."""
+    standin.build("compare_cuda", "cuda_standin")
+
+    def ask(words, seed):
+        return run(
+            BUILT / "compare_cuda",
+            words,
+            OSSNB_CUDA_DRIVER=str(BUILT / "libcuda_standin.so"),
+            OSSNB_CUDA_KERNELS=str(kernels),
+            OSSNB_STANDIN_SEED=str(seed),
+        )
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("words", "n"), [("forward", 8), ("form", 8), ("choices", 24), ("long", 2), ("graphs", 1)]
+)
+def test_passes_have_the_bits_of_the_cpu(compare, words, n):
+    """Hidden states, routers, experts and logits of every layer, and chosen tokens; the thread order is drawn."""
+    passes(compare(words, seed=1), n)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_no_order_of_threads_changes_a_bit(compare, seed):
+    passes(compare("forward mxfp4", seed), 3)
