@@ -87,7 +87,11 @@ def test_examples_in_help_are_valid_commands(main: Main) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [[], ["fly"], ["run"], ["run", "hi", "--effort", "huge"], ["bench", "demo", "--new", "x"]]
+    "wrong",
+    [
+        *([], ["fly"], ["run"], ["run", "hi", "--effort", "huge"], ["bench", "demo", "--new", "x"]),
+        *([command, "x", "--device", "gpu"] for command in ("run", "verify", "bench")),
+    ],
 )
 def test_wrong_use_is_exit_code_2(main: Main, wrong: list[str]) -> None:
     code, out, err = main(*wrong)
@@ -285,6 +289,22 @@ def test_doctor_tells_what_fits(main: Main) -> None:
     assert report["kernels"]["chosen"] in text
     assert report["hub_cache"]["folder"] in text
     assert re.search(r"^20b +13\.8 GB", text, re.MULTILINE)
+
+
+def test_a_card_that_is_not_there_is_an_error_of_every_command(main: Main, folder: Path) -> None:
+    for words in (("doctor",), ("verify", folder), ("bench", folder), ("run", "hi", "--model", folder)):
+        code, _, err = main(*words, "--device", "cuda:999")
+        assert code == 1
+        assert err.startswith("error: ")
+        assert "cuda:999" in err
+
+
+def test_the_cpu_can_be_named(main: Main, folder: Path) -> None:
+    report = json.loads(main("bench", folder, *["--prompt", "8", "--new", "2", "--runs", "1", "--device", "cpu", "--json"])[1])
+    assert report["model"]["device"] == "cpu"
+    report = json.loads(main("doctor", "--device", "cpu", "--json")[1])
+    assert report["device"] == "cpu"
+    assert report["gpus"] == {"cuda": None, "why_none": "the device is the CPU", "cards": []}
 
 
 def test_cache_is_shown_and_cleared(main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -406,7 +406,9 @@ def test_load_makes_the_default_model(shell, capsys, monkeypatch):
     calls = []
     model = scripted_model("Hi")
     monkeypatch.setattr(loader, "load", lambda source, **settings: calls.append((source, settings)) or model)
-    result, out, _ = run(shell, "%oss load demo --threads 2 --context=4096", capsys)
+    result, out, _ = run(
+        shell, "%oss load demo --threads 2 --context=4096 --device cpu --device-memory 8GB", capsys
+    )
     assert result.success
     assert calls == [("demo", {"threads": 2, "context": 4096})]
     assert ossnb.default_model() is model
@@ -477,6 +479,8 @@ def complete(shell, text, line=0):
         ("%%oss --raw --s", ["--seed", "--stop", "--schema"]),
         ("%oss ", list(SUBCOMMANDS)),
         ("%oss load demo --th", ["--threads"]),
+        ("%oss load demo --dev", ["--device", "--device-memory"]),
+        ("%oss load demo --device c", ["cpu", "cuda"]),
         ("%%osso --te", []),
         ("x = 1 # %%oss --te", []),
     ],

@@ -106,10 +106,12 @@ class Plan:
         found = []
         if (most := self.tokens(available)) >= LEAST_TOKENS:
             found.append(f"context={most}")
-        for name, value in (("kv", "bf16"), ("kv", "int8"), ("precision", "fast")):
-            other = replace(self, **{name: value})
-            if getattr(self, name) != value and other.needed(tokens) <= available:
-                found.append(f'{name}="{value}"')
+        others = {
+            'kv="bf16"': replace(self, kv="bf16"),
+            'kv="int8"': replace(self, kv="int8"),
+            'precision="fast"': replace(self, precision="fast"),
+        }
+        found += [told for told, other in others.items() if other.needed(tokens) <= available]
         return found
 
     @property
