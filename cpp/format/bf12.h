@@ -16,7 +16,9 @@ namespace ossnb {
 // four rows. Each group of 32 inputs has the low bytes [4, 32], then the pointers [4, 16], two in a byte: one
 // stream of 192 bytes, three lines of a cache, for all four rows.
 constexpr int kBf12Rows = 4, kBf12Group = kBf12Rows * (kGroup + kGroup / 2);
-OSSNB_BOTH constexpr std::size_t bf12_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kBf12Group; }
+OSSNB_BOTH constexpr std::size_t bf12_tile_bytes(int k) {
+  return static_cast<std::size_t>(k / kGroup) * kBf12Group;
+}
 
 // The place of input j's low byte in its group. The pointers have the same order (places 0..15 in the lower
 // halves of the 16 bytes, 16..31 in the upper ones). So unpacking within 16-byte lanes gives the inputs in

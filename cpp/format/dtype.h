@@ -10,6 +10,8 @@ namespace ossnb {
 
 using bf16 = std::uint16_t;  // the upper half of a float32
 
-OSSNB_BOTH inline float bf16_to_f32(bf16 v) { return std::bit_cast<float>(static_cast<std::uint32_t>(v) << 16); }
+OSSNB_BOTH inline float bf16_to_f32(bf16 v) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(v) << 16);
+}
 
 }  // namespace ossnb

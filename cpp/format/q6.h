@@ -15,7 +15,9 @@ namespace ossnb {
 // ones. Then come their upper two bits [2, 16 rows, 4], words 0..3 from the lowest bits of the first, words
 // 4..7 of the second. Then come 16 scales in the form of Q8's.
 constexpr int kQ6Lift = 32, kQ6Codes = kQ8Rows * kGroup * 6 / 8, kQ6Group = kQ6Codes + kQ8Rows * 2;
-OSSNB_BOTH constexpr std::size_t q6_tile_bytes(int k) { return static_cast<std::size_t>(k / kGroup) * kQ6Group; }
+OSSNB_BOTH constexpr std::size_t q6_tile_bytes(int k) {
+  return static_cast<std::size_t>(k / kGroup) * kQ6Group;
+}
 
 // The codes of a group of row r.
 inline void q6_codes(const std::uint8_t* group, int r, std::int8_t* codes) {

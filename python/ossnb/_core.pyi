@@ -178,8 +178,8 @@ class Model(metaclass=_Bound):
         "fast". `kv_format`: "float32", "bf16" or "int8", how keys and values are kept. `isa`: a name from
         isa_levels(), "" for OSSNB_ISA or the best. `device_memory`: the most bytes that a card gives, 0 for
         no limit. `host_layers`: the first layers whose experts the CPU computes, where a card has no room for
-        all. ValueError for an unknown device, precision, format or level, and for tensors that are missing or do
-        not fit."""
+        all. ValueError for an unknown device, precision, format or level, and for tensors that are missing or
+        do not fit."""
     @property
     def device(self) -> str:
         """Name of the device: "cpu" is always there."""
