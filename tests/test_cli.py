@@ -300,7 +300,8 @@ def test_a_card_that_is_not_there_is_an_error_of_every_command(main: Main, folde
 
 
 def test_the_cpu_can_be_named(main: Main, folder: Path) -> None:
-    report = json.loads(main("bench", folder, *["--prompt", "8", "--new", "2", "--runs", "1", "--device", "cpu", "--json"])[1])
+    small = ["--prompt", "8", "--new", "2", "--runs", "1"]
+    report = json.loads(main("bench", folder, *small, "--device", "cpu", "--json")[1])
     assert report["model"]["device"] == "cpu"
     report = json.loads(main("doctor", "--device", "cpu", "--json")[1])
     assert report["device"] == "cpu"
