@@ -10,7 +10,6 @@ from ..system.files import parse_size
 from ..system.text import shown_value
 
 AUTO, CPU, CARD = "auto", "cpu", "cuda"
-VARIABLE = "OSSNB_DEVICE"
 
 
 def is_card(device: str) -> bool:
@@ -28,7 +27,9 @@ def device_name(device: object = None) -> str:
     >>> device_name("cuda"), device_name(" CPU ")
     ('cuda:0', 'cpu')
     """
-    given, about = (device, "device") if device is not None else (os.environ.get(VARIABLE) or AUTO, VARIABLE)
+    given, about = device, "device"
+    if device is None:
+        given, about = os.environ.get("OSSNB_DEVICE") or AUTO, "OSSNB_DEVICE"
     if not isinstance(given, str):
         raise TypeError(f"device must be a text such as 'auto', 'cpu' or 'cuda:1', got {shown_value(given)}")
     name = given.strip().lower()

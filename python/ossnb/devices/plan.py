@@ -29,7 +29,7 @@ class Plan:
     """What a model needs of a card's memory.
 
     >>> plan = Plan(Config())
-    >>> round(plan.weights / 1e9, 1), plan.tokens(16_000_000_000) >= 32_768
+    >>> round(plan.weights / 1e9, 1), plan.tokens(16_600_000_000) >= 32_768
     (12.8, True)
 
     `is_mxfp4` says whether the experts are in MXFP4, else in bfloat16. `has_copies` says whether there are
