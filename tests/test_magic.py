@@ -410,7 +410,8 @@ def test_load_makes_the_default_model(shell, capsys, monkeypatch):
         shell, "%oss load demo --threads 2 --context=4096 --device cpu --device-memory 8GB", capsys
     )
     assert result.success
-    assert calls == [("demo", {"threads": 2, "context": 4096})]
+    settings = {"threads": 2, "context": 4096, "device": "cpu", "device_memory": "8GB"}
+    assert calls == [("demo", settings)]
     assert ossnb.default_model() is model
     assert "Model('fake'" in out
 
