@@ -71,7 +71,8 @@ def test_the_same_tokens(models, settings):
 
 
 def test_the_same_logits_and_the_same_insides(models):
-    traces = [model.trace(model.sequence(), PROMPT) for model in models]
+    ids = PROMPT if DEVICE == "plain" else PROMPT[:8]  # each row has all its logits
+    traces = [model.trace(model.sequence(), ids) for model in models]
     for name, array in traces[0].items():
         np.testing.assert_array_equal(array, traces[1][name])
 

@@ -95,7 +95,7 @@ def test_a_changed_record_diverges_at_its_token(page, shell, capsys, tmp_path):
         ({"seed": 8, "model": "20b"}, "the model is demo, in the record 20b"),
         ({"seed": 8, "fingerprint": "0"}, "the weights are others"),
         ({"seed": 8, "ossnb": "0.0.9"}, "the version of ossnb is "),
-        ({"seed": 8, "device": "cuda"}, "the device is cpu, in the record cuda"),
+        ({"seed": 8, "device": "cuda:1"}, "which was written on cuda:1 and checked on cpu"),
     ],
     ids=str,
 )
@@ -105,6 +105,14 @@ def test_a_divergence_tells_what_is_otherwise(page, shell, capsys, tmp_path, cha
     lines = verified(shell, path, capsys)
     assert lines[1].startswith("DIVERGED    cell 1")
     assert why in lines[1]
+
+
+def test_an_identical_answer_of_another_device_needs_no_word(page, shell, capsys, tmp_path):
+    assert page.run("a", "%%oss --seed 7\nWhat is 2 + 2?").success
+    path = changed(page.save(tmp_path / "n.ipynb"), lambda record, *_: record.update(device="cuda:1"))
+    lines = verified(shell, path, capsys)
+    assert lines[1].startswith("identical   cell 1")
+    assert len(lines) == 3
 
 
 def test_an_identical_answer_of_another_version_says_so(page, shell, capsys, tmp_path):
