@@ -30,7 +30,7 @@ print(doctor.render(doctor.examine()))
 """
 
 
-def tests_of(file, environment):
+def run_tests(file, environment):
     told = command(
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", TESTS / file),
         environment=environment,
@@ -48,22 +48,22 @@ def look(environment):
 
 
 def test_the_bits_of_the_cpu_on_the_standin(tmp_path):
-    tests_of("on_cuda.py", environment(tmp_path, memory=16e9))
+    run_tests("on_cuda.py", environment(tmp_path, memory=16e9))
 
 
 def test_what_every_device_must_do_on_the_standin(tmp_path):
-    tests_of("on_devices.py", {**environment(tmp_path, memory=16e9), "OSSNB_TEST_DEVICE": "cuda"})
+    run_tests("on_devices.py", {**environment(tmp_path, memory=16e9), "OSSNB_TEST_DEVICE": "cuda"})
 
 
 def test_bad_moments_on_the_standin(tmp_path):
-    tests_of("on_standin.py", environment(tmp_path))
+    run_tests("on_standin.py", environment(tmp_path))
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(cards.look().is_bare, reason="this machine has no card that the driver gives")
 def test_the_bits_of_the_cpu_on_this_machine_s_card():
-    tests_of("on_cuda.py", {})
-    tests_of("on_devices.py", {"OSSNB_TEST_DEVICE": "cuda"})
+    run_tests("on_cuda.py", {})
+    run_tests("on_devices.py", {"OSSNB_TEST_DEVICE": "cuda"})
 
 
 # ---- machines without a card that can be used --------------------------------------------------------------
