@@ -145,6 +145,15 @@ void compare_choices(const Setup& setup, int n_sequences, double temperature, bo
     for (const Choice& choice : choices) chosen.push_back(choice.token);
     return chosen;
   };
+  // Passes that end without a row that somebody wants, one after the other.
+  for (int i = 0; i < n_sequences; ++i) {
+    for (const int n : {4, 1}) {
+      const std::vector<std::int32_t> first = twins.random_tokens(n);
+      std::vector<Choice> none;
+      twins.cpu().step({{&on_cpu[i], first.data(), n, 0}}, {}, none, nullptr);
+      twins.card().step({{&on_card[i], first.data(), n, 0}}, {}, none, nullptr);
+    }
+  }
   for (int i = 0; i < n_steps; ++i) {
     const std::vector<std::int32_t> wanted = step(twins.cpu(), on_cpu), got = step(twins.card(), on_card);
     require_equal(got, wanted, "step " + std::to_string(i) + ": tokens");

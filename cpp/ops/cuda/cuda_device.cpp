@@ -133,11 +133,17 @@ class CudaOps final : public Ops {
 
   void lm_head(float* logits) override {
     graphs_.run(cuda_.card, layers_);
-    ended([&] { n_head_bytes_ = head_.logits(layers_, poll_, logits); });
+    ended([&] {
+      n_head_bytes_ = head_.logits(layers_, poll_, logits);
+      if (layers_.n_rows() == 0) cuda_.card->wait(poll_);
+    });
   }
   void choose(const std::vector<Chooser>& choosers, Choice* choices) override {
     graphs_.run(cuda_.card, layers_);
-    ended([&] { n_head_bytes_ = head_.choose(layers_, poll_, choosers, choices); });
+    ended([&] {
+      n_head_bytes_ = head_.choose(layers_, poll_, choosers, choices);
+      if (layers_.n_rows() == 0) cuda_.card->wait(poll_);  // nobody wants a row: the head waits for nothing
+    });
   }
 
   void read_hidden(float* out) const override { layers_.read_hidden(out); }
