@@ -212,7 +212,7 @@ def test_a_turn_that_an_error_ended_comes_back_too(shell, page, restart, tmp_pat
     begun = len(model.engine.core.computed)
 
     def fail(n):
-        if n - begun == n_calls:
+        if n - begun >= n_calls:  # nor when what was only kept has given way
             raise MemoryError("no room for the next block")
 
     model.engine.core.before_forward = fail

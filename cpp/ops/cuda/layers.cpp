@@ -329,7 +329,9 @@ void Layers::experts(int layer) {
 std::uint64_t Layers::expert_bytes(int layer) const {
   const CardLayer& w = cuda_.w.layers()[layer];
   const double E = cuda_.c.num_local_experts, A = cuda_.c.num_experts_per_tok;
-  const double different = E * (1 - std::pow(1 - A / E, rows_->n));
+  double missed = 1;  // an expert's chance that no row has chosen it
+  for (int row = 0; row < rows_->n; ++row) missed *= 1 - A / E;
+  const double different = E * (1 - missed);
   return static_cast<std::uint64_t>(different * static_cast<double>(w.gate_up.n_bytes + w.down.n_bytes));
 }
 
