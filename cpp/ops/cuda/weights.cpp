@@ -179,8 +179,8 @@ std::size_t CardWeights::bytes(const Config& config, const Weights& weights, con
   return counter.n_bytes();
 }
 
-CardWeights::CardWeights(std::shared_ptr<const Card> card, const Config& config, const Weights& weights,
-                         const PackedCopies& copies, const DeviceOptions& options)
+CardWeights::CardWeights(const std::shared_ptr<const Card>& card, const Config& config,
+                         const Weights& weights, const PackedCopies& copies, const DeviceOptions& options)
     : memory_(card, bytes(config, weights, copies, options)) {
   ThreadPool pool(options.n_threads);
   const Walk walk(config, weights, copies, options.precision, &pool);

@@ -47,7 +47,7 @@ class CardWeights {
  public:
   // Copies them to the card, but for the experts of the first options.host_layers. options.poll is asked
   // between the copies; Cancelled when it returns true.
-  CardWeights(std::shared_ptr<const Card> card, const Config& config, const Weights& weights,
+  CardWeights(const std::shared_ptr<const Card>& card, const Config& config, const Weights& weights,
               const PackedCopies& copies, const DeviceOptions& options);
 
   // The bytes that they take on a card.
