@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / ".venv" / "bin" / "python"
 # The layers that are made, and those of the whole model: 120b is cut to what a disk holds.
 SHAPES = {"20b": (24, 24), "120b": (6, 36)}
+DEPTHS = (0, 4096, 32768)  # tokens before the ones that are timed
 
 
 def arguments() -> argparse.Namespace:
@@ -69,7 +70,7 @@ def measure(folder: str, card: int, precision: str) -> dict[str, Any]:
     model = ossnb.load(folder, device=f"cuda:{card}", precision=precision)
     found: dict[str, Any] = {"load_s": time.monotonic() - began}
     core = model.engine.core
-    for depth in (0, 4096, 32768):
+    for depth in DEPTHS:
         steps = Steps(core)
         for first in range(0, depth, 512):
             steps.step(min(512, depth - first))
