@@ -100,7 +100,7 @@ class Check:
         self.found: dict[str, Any] = {"machine": platform.platform(), "card": args.card, "failed": {}}
         self.out = args.out or ROOT / "benchmarks" / "results" / "cuda-check.json"
 
-    def run(self, name: str, command: list[Any]) -> str | None:
+    def run(self, name: str, command: list[Any], **environment: str) -> str | None:
         """Run one step within the time that is left; its output, or None if it failed."""
         left = 60 * self.args.minutes - (time.monotonic() - self.began)
         print(f"{name} ...", flush=True)
@@ -116,7 +116,7 @@ class Check:
                 text=True,
                 timeout=left,
                 check=False,
-                env={**os.environ, "OSSNB_CACHE_LIMIT": "0"} if "measure" in name else None,
+                env={**os.environ, **environment},
             )
         except (subprocess.TimeoutExpired, OSError) as error:
             self.found["failed"][name] = str(error)[:2000]
@@ -144,7 +144,8 @@ class Check:
                 return
             for precision in ("exact", "fast"):
                 command = [RUN, __file__, "--card", self.args.card, "--measure", path, precision]
-                said = self.run(f"measure {name} {precision}", command)
+                # The packed copies are a part of what is measured; they go with the folder.
+                said = self.run(f"measure {name} {precision}", command, OSSNB_CACHE=folder)
                 if said is None:
                     continue
                 found = {"layers": made, "of": whole, **json.loads(said.splitlines()[-1])}

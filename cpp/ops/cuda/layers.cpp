@@ -12,7 +12,6 @@ namespace {
 
 constexpr int kWholeKeys = 256;                              // that one block takes, with all its pieces
 constexpr std::size_t kScoreFloats = std::size_t{32} << 20;  // of rows whose pieces are worked at together
-constexpr int kMostParts = 3;
 
 int n_of(int n, int each) { return (n + each - 1) / each; }
 
