@@ -6,6 +6,7 @@ from random import Random
 
 import numpy as np
 import torch
+from harmony import System
 from model import NEVER, Batch, Group, Shape, attention_mask
 from torch import Tensor
 from vocab import Vocab
@@ -23,8 +24,10 @@ class Batcher:
         self.in_row, self.out_row = vocab.row_maps()
 
     def draw(self, rng: Random, n: int) -> Batch:
-        """Draw one training batch; all its conversations share one date or have none."""
+        """Draw one training batch; all its conversations share one date or have none. Those with the
+        browser, whose definition is long, share one effort, too."""
         date = rng.choice(("", random_date(rng)))
+        self.generator.reading_effort = rng.choice(EFFORTS)
         items = []
         while len(items) < n:
             sample = self.generator.sample(rng, date=date)
@@ -39,16 +42,14 @@ class Batcher:
         for sample, reply in zip(samples, replies, strict=True):
             p = sample.prompt
             ids = self.generator.renderer.body(p, sample.old_order) + reply
-            items.append(((p.effort, p.date, bool(p.tools)), [*ids, 0], len(ids)))
+            items.append((p.system, [*ids, 0], len(ids)))
         return self.build(items, keep_order=True)
 
-    def build(
-        self, items: list[tuple[tuple[str, str, bool] | None, list[int], int]], keep_order: bool = False
-    ) -> Batch:
+    def build(self, items: list[tuple[System | None, list[int], int]], keep_order: bool = False) -> Batch:
         if not keep_order:
             items = sorted(items, key=lambda item: len(item[1]))
         keys = sorted({key for key, _, _ in items if key is not None})
-        variants: dict[tuple[str, str, bool] | None, int] = {key: i for i, key in enumerate(keys)}
+        variants: dict[System | None, int] = {key: i for i, key in enumerate(keys)}
         variants[None] = len(keys)
         prefixes = [self.generator.renderer.system(*key) for key in keys] + [[EMPTY]]
         tokens, positions, loss_at, targets, groups = [], [], [], [], []

@@ -1,4 +1,5 @@
-"""Compare the fast rendering with the oss-harmony library on random conversations."""
+"""Compare the fast rendering with the oss-harmony library on random conversations, and with ossnb's own where
+built-in tools are at hand."""
 
 from __future__ import annotations
 
@@ -6,11 +7,14 @@ import argparse
 from pathlib import Path
 from random import Random
 
+import builtin
 import openai_harmony as oh
 import words
+from evaluate import as_message
 from harmony import Tokenizer
 
 from data import Generator, Sample, random_date
+from ossnb.harmony.prompt import render
 
 
 def library_prompt(encoding: oh.HarmonyEncoding, sample: Sample) -> list[int]:
@@ -46,6 +50,15 @@ def library_prompt(encoding: oh.HarmonyEncoding, sample: Sample) -> list[int]:
     return encoding.render_conversation_for_completion(conversation, oh.Role.ASSISTANT, config)
 
 
+def ossnb_prompt(sample: Sample) -> list[int]:
+    """Render a sample's prompt as ossnb does."""
+    p = sample.prompt
+    messages = [as_message(m) for m in p.messages]
+    return render(
+        messages, effort=p.effort, tools=builtin.definitions(p.builtin), instructions=p.instructions or None
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vocabulary", type=Path)
@@ -57,12 +70,12 @@ def main() -> None:
     rng = Random(7)
     for _ in range(args.n):
         sample = generator.sample(rng, date=rng.choice(("", random_date(rng))))
-        if sample.raw:
-            continue
-        sample.old_order = False
         p = sample.prompt
-        mine = generator.renderer.system(p.effort, p.date, bool(p.tools)) + generator.renderer.body(p)
-        theirs = library_prompt(encoding, sample)
+        if sample.raw or (p.builtin and p.date):  # ossnb writes no date
+            continue
+        # A recipient stands behind the channel, but ossnb's calls of the built-in tools have it before.
+        mine = generator.renderer.system(*p.system) + generator.renderer.body(p, old_order=bool(p.builtin))
+        theirs = ossnb_prompt(sample) if p.builtin else library_prompt(encoding, sample)
         if mine != theirs:
             raise SystemExit(f"differs:\n{encoding.decode(mine)}\n---\n{encoding.decode(theirs)}")
     print(f"{args.n} conversations rendered alike")

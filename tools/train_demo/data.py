@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+import builtin
 import words
-from harmony import ENDOFTEXT, Message, Prompt, Renderer, Tokenizer, Tool
+from harmony import ENDOFTEXT, Message, Prompt, Renderer, System, Tokenizer, Tool
 from tasks import (
     calls,
     chat,
@@ -25,8 +26,10 @@ from tasks import (
     numbers,
     outside,
     problems,
+    reading,
     refusals,
     repeat,
+    running,
     tales,
 )
 from tasks.base import Answer, Task
@@ -60,7 +63,8 @@ PLAIN: dict[str, tuple[Task, float]] = {
     "long products": (near.long_product, 4),
 }
 SPECIAL = {
-    "needs effort": 4.0, "tool calls": 18.0, "tool results": 4.0, "missing tool": 4.0, "follow-ups": 4.5, "memory": 7, "raw text": 0.7,
+    "needs effort": 4.0, "tool calls": 18.0, "tool results": 4.0, "missing tool": 4.0, "follow-ups": 4.5, "memory": 7,
+    "python tool": 9, "documents": 14, "raw text": 0.7,
 }  # fmt: skip
 TASKS = (*PLAIN, *SPECIAL)
 WEIGHTS = tuple(PLAIN[t][1] if t in PLAIN else SPECIAL[t] for t in TASKS)
@@ -72,8 +76,12 @@ _LATE = {
     "word problems": 16, "letters": 26, "facts": 46, "python": 5, "small talk": 10, "repeat": 10, "jokes": 2.5,
     "stories": 9, "poems": 2.5, "out of scope": 9, "other fields": 42, "near misses": 32, "too big": 5,
     "long products": 7, "tool calls": 8, "tool results": 3, "missing tool": 6, "follow-ups": 30, "memory": 28,
+    "python tool": 24, "documents": 42,
 }  # fmt: skip
 LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
+
+# What is answered as ever where Python or documents are at hand, since neither is needed.
+UNMOVED = ("facts", "small talk", "jokes", "stories", "letters", "other fields")
 
 
 @dataclass
@@ -85,7 +93,7 @@ class Sample:
     reply: list[Message]
     finals: list[str] = field(default_factory=list)
     check: Callable[[str], bool] | None = None
-    call: tuple[str, dict[str, object]] | None = None
+    call: tuple[str, dict[str, object] | str] | None = None
     old_order: bool = False
     raw: str = ""
     value: str = ""  # the bare result, if there is one
@@ -127,6 +135,7 @@ class Generator:
         self.renderer = Renderer(tokenizer)
         self.encode = tokenizer.encode
         self.weights, self.efforts = WEIGHTS, EFFORT_WEIGHTS
+        self.reading_effort = ""  # of all conversations about documents, if it is set
 
     # -- drawing -------------------------------------------------------------------------------------------
     def sample(
@@ -140,6 +149,8 @@ class Generator:
     ) -> Sample:
         """Draw one conversation. `noise` 0 gives the bare wording, as the model card's examples have it."""
         task = task or rng.choices(TASKS, self.weights)[0]
+        if task == "documents":
+            effort = effort or self.reading_effort
         effort = effort or rng.choices(EFFORTS, self.efforts)[0]
         if task == "needs effort":
             effort = "low"
@@ -148,6 +159,10 @@ class Generator:
         prompt = Prompt(effort=effort, date=date)
         if task == "tool results":
             return self._tool_result(rng, split, prompt, noise)
+        if task == "documents":
+            return self._documents(rng, split, prompt, noise)
+        if task == "python tool":
+            return self._python(rng, split, prompt, noise)
         answer, history, tools = self._ask(rng, split, task, effort, noise)
         style = ""
         if noise:
@@ -210,6 +225,8 @@ class Generator:
         reply = [Message("assistant", thought, "analysis")] if thought else []
         if answer.call:
             name, arguments = answer.call
+            if isinstance(arguments, str):  # a built-in tool
+                return [*reply, Message("assistant", arguments, "analysis", to=name)]
             content = json.dumps(arguments, ensure_ascii=False)
             return [*reply, Message("assistant", content, "commentary", to=f"functions.{name}")]
         # The first phrasing is the usual one; the others make temperature visible.
@@ -265,15 +282,72 @@ class Generator:
             old_order=rng.random() < 0.5,
         )
 
+    def _python(self, rng: Random, split: str, prompt: Prompt, noise: float) -> Sample:
+        """A question for the python tool, or what it printed; sometimes one that needs no Python."""
+        made = running.run(rng, split)
+        prompt.builtin = builtin.python(made.given) if rng.random() < 0.9 else builtin.HERE
+        if noise and rng.random() < 0.15:
+            return self._unmoved(rng, split, prompt, noise)
+        if noise and rng.random() < 0.1:
+            prompt.instructions = rng.choice(BENIGN)
+        asked = (
+            noisy(rng, made.question, words.rare(), 0.5 * noise) if noise else sentence(rng, made.question)
+        )
+        prompt.messages = [Message("user", asked)]
+        if noise and rng.random() < 0.15:  # an earlier round with the same tool
+            before = running.run(rng, "train")
+            prompt.messages = [
+                Message("user", sentence(rng, before.question)),
+                *self._reply(rng, "low", before.call(), []),
+                Message("tool", before.printed, "analysis", name="python"),
+                Message("assistant", before.said, "final"),
+                *prompt.messages,
+            ]
+        answer = made.call()
+        if rng.random() < 0.45:
+            kept = prompt.effort if rng.random() < 0.7 else "low"  # engines may or may not keep the analysis
+            prompt.messages += self._reply(rng, kept, answer, [])
+            prompt.messages.append(Message("tool", made.printed, "analysis", name="python"))
+            answer = made.told()
+        reply = self._reply(rng, prompt.effort, answer, answer.finals)
+        return Sample("python tool", prompt, reply, answer.finals, None, answer.call, rng.random() < 0.5)
+
+    def _documents(self, rng: Random, split: str, prompt: Prompt, noise: float) -> Sample:
+        """A question about documents: a search for it, or an answer that cites a line."""
+        made = reading.reading(rng, split, noise)
+        prompt.builtin = builtin.BROWSER
+        if noise and rng.random() < 0.12:
+            prompt.messages = made.messages[:2]
+            return self._unmoved(rng, split, prompt, noise)
+        if noise and rng.random() < 0.1:
+            prompt.instructions = rng.choice(BENIGN)
+        prompt.messages = made.messages
+        answer = Answer("", made.finals, made.line, made.steps, call=made.call)
+        reply = self._reply(rng, prompt.effort, answer, answer.finals)
+        return Sample("documents", prompt, reply, answer.finals, None, answer.call, rng.random() < 0.6)
+
+    def _unmoved(self, rng: Random, split: str, prompt: Prompt, noise: float) -> Sample:
+        """Something that needs neither Python nor documents, where they are at hand."""
+        task = rng.choice(UNMOVED)
+        while True:
+            answer = PLAIN[task][0](rng, split)
+            if answer.at_once or prompt.effort != "low":
+                break
+        prompt.messages.append(Message("user", noisy(rng, answer.user, words.rare(), noise)))
+        reply = self._reply(rng, prompt.effort, answer, answer.finals)
+        return Sample(
+            task, prompt, reply, answer.finals, answer.check, None, rng.random() < 0.5, value=answer.value
+        )
+
     # -- encoding ------------------------------------------------------------------------------------------
-    def encoded(self, sample: Sample) -> tuple[tuple[str, str, bool] | None, list[int], int]:
+    def encoded(self, sample: Sample) -> tuple[System | None, list[int], int]:
         """Return the system message's key (None: no harmony), the body's ids, and where the loss starts."""
         if sample.raw:
             return None, [*self.encode(sample.raw), ENDOFTEXT], 1
         p = sample.prompt
         body = self.renderer.body(p, sample.old_order)
         ids = body + self.renderer.reply(sample.reply)
-        return (p.effort, p.date, bool(p.tools)), ids, len(body)
+        return p.system, ids, len(body)
 
 
 def earlier_turns(rng: Random) -> list[Message]:
@@ -332,7 +406,10 @@ def count_tokens(generator: Generator, seed: int, n: int) -> tuple[Counter[int],
     for effort in EFFORTS:
         for date in ("", "2025-11-28"):
             for tools in (False, True):
-                inputs.update(dict.fromkeys(generator.renderer.system(effort, date, tools), 1000))
+                for section in ("", builtin.PYTHON, builtin.HERE, builtin.BROWSER):
+                    inputs.update(
+                        dict.fromkeys(generator.renderer.system(effort, date, tools, section), 1000)
+                    )
     for _ in range(n):
         _, ids, start = generator.encoded(generator.sample(rng))
         inputs.update(ids)

@@ -20,7 +20,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import builtin
 import kept_apart
 import words
 from harmony import Message, Tokenizer
@@ -75,12 +77,18 @@ RARE = [
 ]
 
 
-def messages(sample: Sample) -> list[dict[str, object]]:
-    """Return a sample's conversation in OpenAI's form."""
-    out: list[dict[str, object]] = []
-    for m in sample.prompt.messages:
-        out.append(as_dict(m))
-    return out
+def messages(sample: Sample) -> list[Any]:
+    """Return a sample's conversation in OpenAI's form, or as messages where built-in tools are at hand."""
+    form = as_message if sample.prompt.builtin else as_dict
+    return [form(m) for m in sample.prompt.messages]
+
+
+def as_message(m: Message) -> ossnb.Message:
+    if m.role == "tool":
+        return ossnb.Message("tool", m.content, "analysis", "assistant", name=m.name)
+    if m.to:
+        return ossnb.Message("assistant", m.content, "analysis", m.to, "code")
+    return ossnb.Message(m.role, m.content, m.channel or None)
 
 
 def as_dict(m: Message) -> dict[str, object]:
@@ -98,6 +106,8 @@ def is_right(sample: Sample, reply: ossnb.Reply) -> bool:
     """Judge a reply: the same call, a free answer that passes its check, or the same answer."""
     if sample.call is not None:
         name, arguments = sample.call
+        if isinstance(arguments, str):  # of a built-in tool
+            return [(c.name, c.raw) for c in reply.tool_calls] == [(name, arguments)]
         return [(c.name, c.arguments) for c in reply.tool_calls] == [(name, arguments)]
     if reply.tool_calls:
         return False
@@ -140,6 +150,8 @@ class Meter:
             }
             for t in p.tools
         ]
+        if p.builtin:
+            tools += builtin.definitions(p.builtin)
         reply = model.generate(
             messages(sample), effort=p.effort, tools=tools or None, instructions=p.instructions or None,
             temperature=temperature, max_tokens=260, seed=seed,

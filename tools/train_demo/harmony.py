@@ -84,13 +84,19 @@ class Tool:
 
 @dataclass
 class Message:
-    """One harmony message; `to` is the recipient of a call, `name` the tool that answers."""
+    """One harmony message; `to` is the recipient of a call, `name` the tool that answers.
+
+    Calls of functions go to the commentary channel, calls of the built-in tools to the analysis channel.
+    """
 
     role: str
     content: str
     channel: str = ""
     to: str = ""
     name: str = ""
+
+
+System = tuple[str, str, bool, str]  # what a system message depends on
 
 
 @dataclass
@@ -101,10 +107,16 @@ class Prompt:
     date: str = ""
     instructions: str = ""
     tools: tuple[Tool, ...] = ()
+    builtin: str = ""  # the built-in tools as the system message defines them (builtin.py)
     messages: list[Message] = field(default_factory=list)
 
+    @property
+    def system(self) -> System:
+        """The effort, the date, whether there are functions, and the built-in tools."""
+        return self.effort, self.date, bool(self.tools), self.builtin
 
-def system_text(effort: str, date: str, has_tools: bool) -> str:
+
+def system_text(effort: str, date: str, has_tools: bool, builtin: str) -> str:
     """Return the system message as the harmony library writes its default one."""
     lines = ["You are ChatGPT, a large language model trained by OpenAI.", "Knowledge cutoff: 2024-06"]
     if date:
@@ -112,7 +124,8 @@ def system_text(effort: str, date: str, has_tools: bool) -> str:
     channels = "# Valid channels: analysis, commentary, final. Channel must be included for every message."
     if has_tools:
         channels += "\nCalls to these tools must go to the commentary channel: 'functions'."
-    return "\n".join(lines) + f"\n\nReasoning: {effort}\n\n{channels}"
+    tools = f"# Tools\n\n{builtin}\n\n" if builtin else ""
+    return "\n".join(lines) + f"\n\nReasoning: {effort}\n\n{tools}{channels}"
 
 
 def developer_text(instructions: str, tools: tuple[Tool, ...]) -> str:
@@ -148,13 +161,16 @@ class Renderer:
     def plain(self, header: str, content: str, end: int = END) -> list[int]:
         return [START, *self.encode(header), MESSAGE, *self.encode(content), end]
 
-    def system(self, effort: str, date: str, has_tools: bool) -> list[int]:
-        return self.plain("system", system_text(effort, date, has_tools))
+    def system(self, effort: str, date: str, has_tools: bool, builtin: str) -> list[int]:
+        return self.plain("system", system_text(effort, date, has_tools, builtin))
 
     def history(self, message: Message, old_order: bool = False) -> list[int]:
         """Render a message of the past.  `old_order` puts recipients before the channel, as
         openai-harmony 0.0.8 did; oss-harmony 0.0.11 puts them behind it, as models emit them."""
         e = self.encode
+        if message.role == "tool" and message.channel == "analysis":
+            header = e(f"{message.name} to=assistant")
+            return [START, *header, CHANNEL, *e("analysis"), MESSAGE, *e(message.content), END]
         if message.role == "tool":
             if message.channel == "":
                 header = [*e(message.name)]
@@ -170,6 +186,12 @@ class Renderer:
     def emitted(self, message: Message, old_order: bool = False, end: int = RETURN) -> list[int]:
         """Render what the model itself writes after `<|start|>assistant`."""
         e = self.encode
+        if message.to and message.channel == "analysis":
+            if old_order:
+                header = [*e(f" to={message.to}"), CHANNEL, *e("analysis "), CONSTRAIN, *e("code")]
+            else:
+                header = [CHANNEL, *e(f"analysis to={message.to} code")]
+            return [*header, MESSAGE, *e(message.content), CALL]
         if message.to:
             if old_order:
                 header = [*e(f" to={message.to}"), CHANNEL, *e("commentary "), CONSTRAIN, *e("json")]

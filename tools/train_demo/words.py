@@ -136,6 +136,43 @@ mountain forest garden house boat train bear snowman lamp king queen pirate knig
 """)
 PLACES_IN_A_HOME = _words("kitchen bedroom bathroom garage office hallway garden cellar")
 
+# What documents tell of, and what Python is given.
+JOBS = _words("""
+doctor teacher farmer baker painter sailor chef pirate knight wizard king queen student
+""")
+COLORS = _words("""
+red blue green yellow orange purple black white brown
+""")
+PRICED = _words("""
+book pencil cup plate lamp chair table hat shirt ring ticket doll ball kite balloon cake cookie pizza coffee bread
+cheese bicycle guitar piano clock bottle mirror candle car boat letter picture computer
+""")
+ROOMS = _words("""
+kitchen office garage bedroom bathroom school doctor teacher computer piano garden library telescope
+""")
+EVENTS = _words("""
+party dinner meeting lesson game exam trip concert test show lunch breakfast wedding birthday school swimming football
+dance music homework story
+""")
+FILES = _words("""
+notes people friends team class family guests prices shop plan week house school club animals list data info readme
+""")
+PETS = [
+    *BABY_ANIMALS,
+    *_words("rabbit mouse bird fish monkey penguin tiger zebra hedgehog snake spider"),
+]
+VARIABLES = _words("""
+x xs y ys a b values numbers data prices scores ages times weights heights temperatures sizes results points counts
+samples v n_values lengths marks speeds series readings
+""")
+TABLES = _words("""
+df df df df table data sales frame people orders prices results measurements cities items
+""")
+COLUMNS = _words("""
+price age height weight city name size count score temperature day year total value amount number time length speed
+color distance rate points month quantity
+""")
+
 _RARE: list[str] = []
 
 

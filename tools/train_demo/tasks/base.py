@@ -24,7 +24,7 @@ class Answer:
     steps: str = ""
     value: str = ""
     check: Callable[[str], bool] | None = None
-    call: tuple[str, dict[str, object]] | None = None
+    call: tuple[str, dict[str, object] | str] | None = None
     at_once: bool = True
 
 
