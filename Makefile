@@ -90,7 +90,7 @@ format: $(STAMP)-lint  ## put every file into the style that lint checks
 	$(VENV)/bin/clang-format -i $(CPP) $(CPP_TESTS)
 
 tidy: $(STAMP)-lint  ## look for mistakes in the C++ sources with clang-tidy
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -G Ninja -S . -B build/tidy --log-level=ERROR -DOSSNB_BUILD_TESTS=ON \
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -G Ninja -S . -B build/tidy --log-level=ERROR -DOSSNB_BUILD_TESTS=ON -DOSSNB_UNITY=OFF \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(RUN) -Dpybind11_DIR="$$($(RUN) -m pybind11 --cmakedir)"
 	$(RUN) $(VENV)/bin/run-clang-tidy.py -clang-tidy-binary $(VENV)/bin/clang-tidy -p build/tidy -j 2 -quiet \
 	  -extra-arg=-Wno-unknown-warning-option $(or $(ARGS),'/cpp/(?!kernels/(x86|arm)/)')

@@ -10,7 +10,7 @@ namespace ossnb::cuda {
 
 namespace {
 
-constexpr std::size_t kAlignment = 256, kPiece = std::size_t{16} << 20;
+constexpr std::size_t kArrayAlignment = 256, kPiece = std::size_t{16} << 20;
 
 // Copies arrays into a piece of the card's memory, one behind the other, through two buffers that the card
 // copies from while the next bytes are read from the file. Without memory it only counts.
@@ -27,7 +27,7 @@ class Packer {
   template <class T>
   const T* put(const T* from, std::size_t n) {
     const std::size_t at = n_bytes_, size = n * sizeof(T);
-    n_bytes_ += (size + kAlignment - 1) / kAlignment * kAlignment;
+    n_bytes_ += (size + kArrayAlignment - 1) / kArrayAlignment * kArrayAlignment;
     if (!memory_) return nullptr;
     const auto* bytes = reinterpret_cast<const std::byte*>(from);
     for (std::size_t done = 0; done < size; done += kPiece)
