@@ -250,13 +250,15 @@ def test_the_end_of_the_process_ends_its_servers(end, code):
     wait_until(lambda: not is_alive(int(done.stdout)), 20)
 
 
-def test_a_server_that_ignores_its_end_is_killed_at_the_end_of_the_process():
-    arguments = [sys.executable, "-c", START + "print(time.monotonic())", "--stubborn"]
+def test_servers_that_ignore_their_end_are_killed_at_the_end_of_the_process_all_at_once():
+    two = f"{START}first = s\n{START}"
+    arguments = [sys.executable, "-c", two + "print(time.monotonic())", "--stubborn"]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=200)
     ended = time.monotonic()
     assert done.returncode == 0, done.stderr
-    pid, began = done.stdout.split()
-    assert not is_alive(int(pid)), "nothing is left behind"
+    *pids, began = done.stdout.split()
+    assert len(set(pids)) == 2
+    assert not any(is_alive(int(pid)) for pid in pids), "nothing is left behind"
     assert ended - float(began) < 30
 
 

@@ -70,6 +70,8 @@ def test_speeds_are_counts_over_times_and_zero_where_nothing_ran():
     assert (stats.prefill_tok_s, stats.decode_tok_s, stats.gb_s) == (160.0, 5.0, 3.0)
     drafted = dataclasses.replace(stats, n_decode_steps=4, n_drafted_tokens=9, n_accepted_tokens=6)
     assert drafted.decode_tok_s == 5.0, "ten tokens after the first, in four passes"
+    held = dataclasses.replace(stats, n_decode_steps=7, n_given_tokens=3)
+    assert held.decode_tok_s == 5.0, "three of the ten had no choice, and no pass of their own"
     assert (Stats().prefill_tok_s, Stats().decode_tok_s, Stats().gb_s) == (0.0, 0.0, 0.0)
 
 

@@ -46,12 +46,12 @@ class Batcher:
         return self.build(items, keep_order=True)
 
     def build(self, items: list[tuple[System | None, list[int], int]], keep_order: bool = False) -> Batch:
-        if not keep_order:
-            items = sorted(items, key=lambda item: len(item[1]))
         keys = sorted({key for key, _, _ in items if key is not None})
         variants: dict[System | None, int] = {key: i for i, key in enumerate(keys)}
         variants[None] = len(keys)
         prefixes = [self.generator.renderer.system(*key) for key in keys] + [[EMPTY]]
+        if not keep_order:
+            items = sorted(items, key=lambda item: (len(prefixes[variants[item[0]]]) // 128, len(item[1])))
         tokens, positions, loss_at, targets, groups = [], [], [], [], []
         n_flat = 0
         for prefix in prefixes:
@@ -62,7 +62,8 @@ class Batcher:
         prefix_pos = groups[0].k_pos.clone()
         prefix_pos[-1] = NEVER  # raw text has no system message
         base = [len(p) for p in prefixes[:-1]] + [0]
-        for part in cut([len(ids) - 1 for _, ids, _ in items]):
+        sizes = [(len(prefixes[variants[key]]) // 128, len(ids) - 1) for key, ids, _ in items]
+        for part in cut(sizes):
             chunk = items[part]
             for key, ids, start in chunk:
                 tokens += ids[:-1]
@@ -86,15 +87,16 @@ class Batcher:
 EMPTY = 199_998  # stands in for the missing system message; nobody attends to it
 
 
-def cut(lengths: list[int], slack: float = 1.3) -> list[slice]:
-    """Cut sequences (sorted or not) into runs whose lengths differ little."""
+def cut(sizes: list[tuple[int, int]], slack: float = 1.3) -> list[slice]:
+    """Cut sequences (sorted or not), each the class of its prefix and its length, into runs of one class and
+    of similar lengths."""
     parts, begin = [], 0
-    for i in range(len(lengths)):
-        low, high = min(lengths[begin : i + 1]), max(lengths[begin : i + 1])
-        if high > slack * low + 8:
+    for i, (prefix, _) in enumerate(sizes):
+        lengths = [length for _, length in sizes[begin : i + 1]]
+        if prefix != sizes[begin][0] or max(lengths) > slack * min(lengths) + 8:
             parts.append(slice(begin, i))
             begin = i
-    return [*parts, slice(begin, len(lengths))]
+    return [*parts, slice(begin, len(sizes))]
 
 
 def group(
@@ -110,15 +112,17 @@ def group(
     pos = np.array(first)[:, None] + at
     k_pos = torch.from_numpy(np.where(real, pos, NEVER))
     index = None
+    n_prefix = 0
     if variant is not None and prefix_pos is not None:
         index = torch.tensor(variant)
-        k_pos = torch.cat((prefix_pos[index], k_pos), 1)
+        n_prefix = max(int((prefix_pos[index] < NEVER).sum(1).max()), 1)
+        k_pos = torch.cat((prefix_pos[index, :n_prefix], k_pos), 1)
     unpad = torch.from_numpy(np.flatnonzero(real.reshape(-1)))
     q_pos = torch.from_numpy(np.where(real, pos, 0))
     shape = Shape()
     repeat = shape.heads // shape.kv_heads
     masks = tuple(attention_mask(q_pos, k_pos, window, repeat) for window in (shape.window, NEVER // 2))
-    return Group(rows, (b, width), k_pos, masks, index, unpad)
+    return Group(rows, (b, width), k_pos, masks, index, n_prefix, unpad)
 
 
 __all__ = ["EFFORTS", "Batcher"]

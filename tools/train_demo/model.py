@@ -45,6 +45,7 @@ class Group:
     k_pos: Tensor  # [B, P + L], NEVER where there is no key
     masks: tuple[Tensor, Tensor]  # [B, 1, R L, P + L + 1] of sliding and full layers
     variant: Tensor | None  # [B] which prefix each sequence continues; None: the prefixes themselves
+    n_prefix: int  # P, the length of the longest of these prefixes
     unpad: Tensor  # [n] positions within [B * L] that are real, in flat order
 
 
@@ -233,7 +234,8 @@ class Layer(nn.Module):
             if group.variant is None:
                 prefix_kv = kv
             else:
-                kv = torch.cat((prefix_kv.index_select(0, group.variant), kv), 1)
+                prefix = prefix_kv[:, : group.n_prefix].index_select(0, group.variant)
+                kv = torch.cat((prefix, kv), 1)
             out = attend(grid[:, :, : s.heads], kv, self.sinks, group.masks[self.is_full])
             out = out.reshape(b * length, -1)
             outs.append(out.index_select(0, group.unpad))

@@ -60,6 +60,7 @@ class Stats:
     decode_bytes: int = 0
     n_drafted_tokens: int = 0  # that passes read as a guess
     n_accepted_tokens: int = 0  # of them, those that were right and saved a pass
+    n_given_tokens: int = 0  # of the new ones, those that a schema or the end of a thought left no choice
 
     @property
     def prefill_tok_s(self) -> float:
@@ -68,8 +69,8 @@ class Stats:
 
     @property
     def decode_tok_s(self) -> float:
-        """Tokens generated a second after the first."""
-        return _rate(self.n_decode_steps + self.n_accepted_tokens, self.decode_s)
+        """Tokens generated a second after the first; those without a choice are read by the next pass."""
+        return _rate(self.n_decode_steps + self.n_accepted_tokens + self.n_given_tokens, self.decode_s)
 
     @property
     def gb_s(self) -> float:
@@ -99,6 +100,7 @@ class Stats:
             decode_bytes=found.integer("decode_bytes"),
             n_drafted_tokens=found.integer("n_drafted_tokens"),
             n_accepted_tokens=found.integer("n_accepted_tokens"),
+            n_given_tokens=found.integer("n_given_tokens"),
         )
 
 

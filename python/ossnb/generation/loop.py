@@ -154,6 +154,7 @@ class Generation:
         self.prefill_s = 0.0  # seconds of passes for the prompt so far
         self.n_drafted = 0  # tokens that passes read as a draft
         self.n_accepted = 0  # of them, those that saved a pass
+        self._n_given = 0  # tokens of the reply that nobody chose
         self.on_logits: Callable[[NDArray[np.float32]], None] | None = None
         self.finish_reason: FinishReason | None = None  # why it ended; None while it goes on
 
@@ -260,6 +261,7 @@ class Generation:
             if (token := self._held.only_one()) is None:
                 return
             self._sampler.accept(token)
+            self._n_given += 1
             if self._request.sampling.logprobs:
                 self._logprobs.append(TokenLogprob(token, token_bytes(token), 0.0))
             yield from self._put([token])
@@ -290,7 +292,9 @@ class Generation:
         tokens = end_of_thought()
         for token in tokens:
             self._sampler.accept(token)
+        n_before = self.n_written
         yield from self._put(tokens)
+        self._n_given += self.n_written - n_before
         yield Event("note", note)
 
     def _may_be(self, choice: _core.Choice) -> bool:
@@ -414,6 +418,7 @@ class Generation:
                 n_decode_steps=self._n_decoded - self.n_accepted,
                 n_drafted_tokens=self.n_drafted,
                 n_accepted_tokens=self.n_accepted,
+                n_given_tokens=self._n_given,
                 prefill_s=self.prefill_s,
                 decode_s=self._decode_s,
                 decode_bytes=self._decode_bytes,

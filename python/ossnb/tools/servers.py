@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import contextlib
 import functools
 import tempfile
 import threading
@@ -114,15 +113,18 @@ class Connection:
         return f"{_why(error)}{said}"
 
     def close(self) -> None:
-        """End the server."""
+        """End the server, and wait for that."""
+        concurrent.futures.wait(self.begin_to_close(), CLOSE_S)
+
+    def begin_to_close(self) -> list[concurrent.futures.Future[None]]:
+        """Have the server end, and return what to wait for."""
         task, stop = self._task, self._stop
         self._client = None
         if task is None or task.done():
-            return
+            return []
         if stop is None or not _call_soon(stop.set):
             task.cancel()
-        with contextlib.suppress(Exception, concurrent.futures.CancelledError):
-            task.result(CLOSE_S)
+        return [task]
 
     def forgotten(self) -> None:
         """End the server of an object that nobody keeps any more, and wait for nothing."""
@@ -202,5 +204,6 @@ def _call_soon(work: Callable[[], None]) -> bool:
 
 @atexit.register
 def _close_all() -> None:
-    for connection in _open:
-        connection.close()
+    """End all servers at once: each may take its time."""
+    ending = [task for connection in _open for task in connection.begin_to_close()]
+    concurrent.futures.wait(ending, CLOSE_S)
