@@ -17,10 +17,14 @@ import numpy as np
 
 from ossnb import _core
 from ossnb.checkpoint.config import Config
+from ossnb.engine.spread import Spread
 from ossnb.generation.question import Question
+from ossnb.generation.record import Reply
 from ossnb.harmony.legal import Turn, recipients
+from ossnb.harmony.parts import Part
 from ossnb.harmony.tokenizer import CALL, RETURN, Tokenizer
 from ossnb.model import Model
+from ossnb.views.sources import Sources
 
 
 class KvStore:
@@ -253,3 +257,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.005)
+
+
+def sources_view(reply: Reply, name: str) -> Sources:
+    """What an answer looked at, with made-up shares; a part of the prompt has the name."""
+    n_prompt, n_new = len(reply.prompt_tokens), len(reply.tokens)
+    parts = [Part(0, 2, "text", name), Part(2, n_prompt, "text", "the rest")]
+    parts.append(Part(n_prompt, n_prompt + n_new, "text", "the answer itself"))
+    shapes = (n_new, 3), (2, 2, 3), (n_prompt,), (2, 2, n_new, 3)  # of Spread's fields
+    found = Spread(*(np.full(shape, 0.25, np.float32) for shape in shapes))
+    return Sources(list(reply.prompt_tokens), list(reply.tokens), parts, [0, 1], found)

@@ -38,7 +38,7 @@ EVIL = (
 )
 UNTRUSTED = [
     "import numpy as np, ossnb\n"
-    "from fakes import scripted_model\n"
+    "from fakes import scripted_model, sources_view\n"
     "from ossnb.views.attention import Attention\n"
     "from ossnb.views.experts import Experts\n"
     "from ossnb.views.lens import LogitLens\n"
@@ -56,6 +56,7 @@ UNTRUSTED = [
     "Attention(tokens, np.full((T, T), 1 / T, np.float32), evil, T - 1)",
     "LogitLens(tokens, np.arange(2, dtype=np.int32), np.stack([tokens, tokens])[:, :, None],\n"
     "          np.zeros((2, T, 1), np.float32))",
+    "sources_view(reply, evil)",
     "panel = ossnb.sliders(evil, reply=reply)\npanel",
 ]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ossnb
-from fakes import scripted_model
+from fakes import scripted_model, sources_view
 from ossnb.views.attention import Attention
 from ossnb.views.experts import Experts
 from ossnb.views.lens import LogitLens
@@ -44,6 +44,7 @@ def panels(reply):
         LogitLens(tokens, np.arange(2, dtype=np.int32), ids, np.zeros(ids.shape, np.float32)),
         ossnb.sliders(EVIL, reply=reply),
         ossnb.compare([reply, view.branches[0]]),
+        sources_view(reply, EVIL),
     ]
 
 
@@ -69,7 +70,7 @@ def test_every_view_has_a_page_that_allows_one_script(reply, tmp_path):
             digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
             assert f"script-src 'sha256-{digest}'" in policy
             assert json.loads(values)["has_kernel"] is False
-    assert n_live == 4
+    assert n_live == 5
 
 
 def test_bytes_reach_the_page(tmp_path):
