@@ -60,8 +60,8 @@ function(cuda_tools reason)
     set(${reason} "ptxas (${OSSNB_PTXAS}) has version '${assembler}', expected 12.9 or newer" PARENT_SCOPE)
     return()
   endif()
-  set(cuda_tool_versions "nvcc ${version}, ptxas ${assembler}" PARENT_SCOPE)
   set(cuda_ptxas_version ${assembler} PARENT_SCOPE)
+  set(cuda_tool_versions "nvcc ${version}, ptxas ${assembler}" PARENT_SCOPE)
 endfunction()
 
 # The PTX that an architecture's machine code is made from.
@@ -83,8 +83,7 @@ function(cuda_compile source ptx)
     COMMAND ${OSSNB_NVCC} -ptx ${cuda_flags} -gencode=arch=compute_${ptx},code=compute_${ptx}
             -ccbin ${CMAKE_CXX_COMPILER} -allow-unsupported-compiler -I${CMAKE_SOURCE_DIR}/cpp
             -MD -MF ${base}.d -o ${base}.ptx ${source}
-    COMMAND ${CMAKE_COMMAND} -DFILE=${base}.ptx -DASSEMBLER=${cuda_ptxas_version}
-            -P ${CMAKE_SOURCE_DIR}/cmake/cuda_label.cmake
+    COMMAND ${CMAKE_COMMAND} -DFILE=${base}.ptx -P ${CMAKE_SOURCE_DIR}/cmake/cuda_label.cmake
     DEPENDS ${source} ${CMAKE_SOURCE_DIR}/cmake/cuda_label.cmake
     DEPFILE ${base}.d
     COMMENT "Compiling ${name}.cu for compute_${ptx}"

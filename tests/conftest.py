@@ -119,6 +119,10 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
+    """Mark the quick tests. A slow file's tests go to one worker, which makes what they share once: a kernel, a
+    build, the notebooks."""
     for item in items:
-        if item.path.stem not in SLOW and not item.get_closest_marker("slow"):
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        elif not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.quick)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import threading
 
 import pytest
 
 import bits
 import ossnb
 from children import in_child
+from ossnb import _core
 from ossnb.command import doctor
 from ossnb.devices import cards
 from standin import saying
@@ -40,6 +42,37 @@ def begun(model):
     while len(stream.reply.tokens) < 2:
         next(stream)
     return stream
+
+
+def test_machine_code_that_the_driver_refuses_gives_way_to_ptx(monkeypatch):
+    if not _core.cuda_images():
+        pytest.skip("this build has no kernels for a GPU")
+    monkeypatch.delenv("OSSNB_CUDA_KERNELS")
+    with saying(fault="cuModuleLoadData:1:209"), ossnb.load(TINY, device="cuda") as model:
+        assert answer(model) == answer(ossnb.load(TINY, device="cpu"))
+
+
+@pytest.mark.parametrize("fault", ["cuStreamBeginCapture:1:900", "cuGraphInstantiate:1:1"])
+def test_a_pass_that_cannot_be_recorded_runs_all_the_same(model, fault):
+    with saying(fault=fault):
+        assert answer(model) == answer(ossnb.load(TINY, device="cpu"))
+
+
+def test_keys_are_kept_in_a_file_while_an_answer_is_written(model, tmp_path):
+    alone = model.complete(IDS, max_tokens=40, temperature=0).tokens
+    model.complete(range(400), max_tokens=1)
+    model.save_cache(tmp_path / "kept.ossnb")
+    model.forget()
+    found = []
+    writing = threading.Thread(
+        target=lambda: found.append(model.complete(IDS, max_tokens=40, temperature=0).tokens)
+    )
+    writing.start()
+    while writing.is_alive():
+        model.load_cache(tmp_path / "kept.ossnb")
+        model.save_cache(tmp_path / "again.ossnb")
+    writing.join()
+    assert found == [alone]
 
 
 # ---- choosing a device -------------------------------------------------------------------------------------

@@ -62,15 +62,17 @@ class KvStore {
   virtual void write_block(BlockId id, const std::byte* bytes) = 0;  // it was just made
   virtual void drop_block(BlockId id) noexcept = 0;
 
+  // The books, locked: a device takes the lock where it looks up the memory of blocks, since another thread
+  // may make some. In a process that was forked while another thread had them locked they may be half
+  // changed, and that thread is not there. Then this throws; open_if_whole() comes without the lock to those
+  // who may not fail.
+  std::unique_lock<std::mutex> open() const;
+
  private:
   BlockId make_locked();
   void free_locked(BlockId block) noexcept;
   void require_alive(BlockId block) const;
 
-  // The books, locked. In a process that was forked while another thread had them locked they may be half
-  // changed, and that thread is not there: then this throws, or comes without the lock to those who may not
-  // fail.
-  std::unique_lock<std::mutex> open() const;
   std::unique_lock<std::mutex> open_if_whole() const noexcept;
 
   const int block_tokens_;

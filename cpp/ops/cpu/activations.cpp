@@ -10,10 +10,7 @@ void Activations::begin(const CpuContext& cpu, const Batch& new_batch) {
   last_position.resize(batch->sequences.size());
   for (int t = 0; t < T; ++t) last_position[batch->sequence_of[t]] = batch->positions[t];
   blocks.resize(batch->sequences.size());
-  for (std::size_t s = 0; s < blocks.size(); ++s) {
-    blocks[s].clear();
-    for (const BlockId id : batch->sequences[s]->blocks()) blocks[s].push_back(cpu.store.block(id));
-  }
+  for (std::size_t s = 0; s < blocks.size(); ++s) blocks[s] = cpu.store.memory(batch->sequences[s]->blocks());
 }
 
 void Activations::shape(const CpuContext& cpu, int n) {

@@ -1,5 +1,6 @@
 #include "ops/cpu/kv.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/kernels.h"
@@ -35,6 +36,14 @@ void put_key(const KvPart& part, std::byte* keys, int slot, const float* key) {
 
 void put_value(const KvPart& part, std::byte* values, int slot, const float* value) {
   put(part, values, static_cast<std::size_t>(slot) * part.width, 1, slot, value);
+}
+
+std::vector<std::byte*> CpuKvStore::memory(std::span<const BlockId> blocks) const {
+  const auto lock = open();
+  std::vector<std::byte*> places(blocks.size());
+  std::transform(blocks.begin(), blocks.end(), places.begin(),
+                 [&](BlockId id) { return memory_[id]->data(); });
+  return places;
 }
 
 // Attention reads whole tiles of keys and drops invisible keys by a weight of zero. Zeros keep stale NaNs out

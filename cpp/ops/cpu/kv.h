@@ -43,8 +43,8 @@ class CpuKvStore final : public KvStore {
       : KvStore(kBlockTokens, KvLayout(config, format).bytes()), layout_(config, format) {}
 
   const KvLayout& layout() const { return layout_; }
-  // For a block that the caller holds: its memory keeps its place.
-  std::byte* block(BlockId id) { return memory_[id]->data(); }
+  // The memory of blocks that the caller holds; it keeps its place.
+  std::vector<std::byte*> memory(std::span<const BlockId> blocks) const;
 
  protected:
   void make_block(BlockId id) override;

@@ -42,6 +42,11 @@ bool is_final(Result result) {
   }
 }
 
+// Machine code or PTX that this driver does not know.
+bool is_refused(Result result) {
+  return result == kInvalidImage || result == kNoBinaryForGpu || result == kUnsupportedPtxVersion;
+}
+
 std::string size_text(std::size_t n_bytes) {
   char text[40];
   if (n_bytes < 10'000'000) {
@@ -165,10 +170,13 @@ void Card::begin() {
 
 void Card::load_kernels() {
   const Code code = code_for(info_.major, info_.minor);
-  for (const void* image : code.images) {
+  for (const Code::Ways& ways : code.files) {
     ModuleHandle module = nullptr;
-    const Result result = driver_.cuModuleLoadData(&module, image);
-    if (result == kInvalidImage || result == kNoBinaryForGpu || result == kUnsupportedPtxVersion) {
+    Result result = kNoBinaryForGpu;
+    for (std::size_t i = 0; i < ways.size() && is_refused(result); ++i) {
+      result = driver_.cuModuleLoadData(&module, ways[i]);
+    }
+    if (is_refused(result)) {
       throw DeviceUnavailable(info_.title() + " does not take the kernels (" + words_of(driver_, result) +
                               "); the driver supports CUDA " + version_text(driver_.version) +
                               ": update it, or use device=\"cpu\"");

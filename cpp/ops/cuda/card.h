@@ -79,6 +79,10 @@ class Card : public std::enable_shared_from_this<Card> {
     const Driver& driver_;
   };
 
+  // Held while a graph is recorded from the stream, and by whoever puts work on the stream beside a pass: in
+  // between, that work would become a part of the graph.
+  std::mutex& recording() const { return recording_; }
+
   const Driver& driver() const { return driver_; }
   StreamHandle stream() const { return stream_; }
   FunctionHandle function(const char* name) const;
@@ -120,6 +124,7 @@ class Card : public std::enable_shared_from_this<Card> {
   std::size_t limit_ = 0;
   mutable std::atomic<std::size_t> used_{0};
   mutable std::atomic<bool> is_lost_{false};
+  mutable std::mutex recording_;
   mutable std::mutex mutex_;
   mutable std::string lost_by_;  // under mutex_
 };

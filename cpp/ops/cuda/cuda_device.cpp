@@ -61,16 +61,15 @@ class Graphs {
     }
     Known& entry = known->second;
     calls_.front()();  // gives the layers their rows, and room where there is too little
-    if (entry.places != layers.places()) {
+    const auto rest = [&] {
       for (std::size_t i = 1; i < calls_.size(); ++i) calls_[i]();
+    };
+    if (entry.places != layers.places()) {
+      rest();
       graphs_.clear();
       return;
     }
-    if (!entry.graph) {
-      entry.graph = Graph::capture(card, [&] {
-        for (std::size_t i = 1; i < calls_.size(); ++i) calls_[i]();
-      });
-    }
+    if (!entry.graph && !record(card, entry, rest)) return rest();
     entry.graph.replay();
     layers.set_n_bytes(entry.n_bytes);
   }
@@ -82,6 +81,21 @@ class Graphs {
     Graph graph;
     std::uint64_t n_bytes = 0;
   };
+
+  // False where the driver could not record, as when another thread of the program waits for the whole card
+  // meanwhile. Nothing has run then, and the next such pass tries again.
+  static bool record(const std::shared_ptr<const Card>& card, Known& entry,
+                     const std::function<void()>& launches) {
+    try {
+      entry.graph = Graph::capture(card, launches);
+    } catch (const DeviceLost&) {
+      throw;
+    } catch (const DeviceFailure&) {
+      return false;
+    }
+    return true;
+  }
+
   Key key_;
   bool is_noting_ = false;
   std::vector<std::function<void()>> calls_;

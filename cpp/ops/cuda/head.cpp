@@ -62,8 +62,10 @@ std::uint64_t Head::logits(Layers& layers, const Poll& poll, float* logits) {
 
 void Head::describe(const std::vector<Chooser>& choosers, int first, int n) {
   const int n_words = (cuda_.c.vocab_size + 31) / 32;
-  std::vector<PickRow> rows(n);
-  std::vector<std::uint32_t> masks(static_cast<std::size_t>(n) * n_words);
+  std::vector<PickRow>& rows = described_;
+  std::vector<std::uint32_t>& masks = described_masks_;
+  rows.resize(n);
+  masks.resize(static_cast<std::size_t>(n) * n_words);
   const std::uint32_t* on_card = masks_.reserve(cuda_.card, masks.size());
   bool has_masks = false;
   races_ = false;

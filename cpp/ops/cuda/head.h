@@ -43,7 +43,10 @@ class Head {
   Room<ScreenState> states_;
   Room<std::int32_t> candidates_;
   Room<unsigned> arrived_;  // zero between kernels
-  bool races_ = false;      // whether a row that was described draws by its noise
+  // What was brought over last. The card may read it until somebody waits, so it outlives the call.
+  std::vector<PickRow> described_;
+  std::vector<std::uint32_t> described_masks_;
+  bool races_ = false;  // whether a row that was described draws by its noise
   std::uint64_t n_bytes_ = 0;
   std::vector<Picked> answers_;
   std::vector<float> row_;

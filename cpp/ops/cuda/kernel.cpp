@@ -104,6 +104,7 @@ float Event::ms_since(const Event& before) const {
 Graph Graph::capture(std::shared_ptr<const Card> card, const std::function<void()>& launches) {
   const Card::Current current(*card);
   const Driver& driver = card->driver();
+  std::unique_lock recording(card->recording());
   card->check(driver.cuStreamBeginCapture(card->stream(), kCaptureThreadLocal), "the begin of a graph");
   GraphHandle captured = nullptr;
   try {
@@ -115,6 +116,7 @@ Graph Graph::capture(std::shared_ptr<const Card> card, const std::function<void(
     throw;
   }
   card->check(driver.cuStreamEndCapture(card->stream(), &captured), "the end of a graph");
+  recording.unlock();
   Graph graph;
   graph.card_ = std::move(card);
   const Result result = driver.cuGraphInstantiate(&graph.handle_, captured, 0);

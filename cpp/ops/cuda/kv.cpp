@@ -19,8 +19,22 @@ CudaKvStore::CudaKvStore(std::shared_ptr<const Card> card, const Config& config,
       card_(std::move(card)),
       layout_(config, format) {}
 
-std::byte* CudaKvStore::block(BlockId id) const {
-  return reinterpret_cast<std::byte*>(slab(id).address() + at(id));
+std::vector<std::byte*> CudaKvStore::addresses(std::span<const BlockId> blocks) const {
+  const auto lock = open();
+  std::vector<std::byte*> found(blocks.size());
+  std::transform(blocks.begin(), blocks.end(), found.begin(),
+                 [&](BlockId id) { return reinterpret_cast<std::byte*>(slab(id).address() + at(id)); });
+  return found;
+}
+
+// Another thread may be in a pass.
+template <class Copy>
+std::unique_ptr<Event> CudaKvStore::put(Copy copy) const {
+  auto end = std::make_unique<Event>(card_);
+  const std::lock_guard lock(card_->recording());
+  copy();
+  end->record();
+  return end;
 }
 
 void CudaKvStore::make_block(BlockId id) {
@@ -36,17 +50,15 @@ void CudaKvStore::make_block(BlockId id) {
 }
 
 void CudaKvStore::copy_block(BlockId from, BlockId to) {
-  slabs_[places_[to].slab].copy(at(to), slab(from), at(from), block_bytes());
+  put([&] { slabs_[places_[to].slab].copy(at(to), slab(from), at(from), block_bytes()); });
 }
 
 void CudaKvStore::read_block(BlockId id, std::byte* out) const {
-  slab(id).download(at(id), out, block_bytes());
-  card_->wait();
+  card_->wait(*put([&] { slab(id).download(at(id), out, block_bytes()); }));
 }
 
 void CudaKvStore::write_block(BlockId id, const std::byte* bytes) {
-  slabs_[places_[id].slab].upload(at(id), bytes, block_bytes());
-  card_->wait();
+  card_->wait(*put([&] { slabs_[places_[id].slab].upload(at(id), bytes, block_bytes()); }));
 }
 
 void CudaKvStore::drop_block(BlockId id) noexcept { free_.push_back(places_[id]); }

@@ -6,6 +6,7 @@
 
 #include "ops/cpu/kv.h"
 #include "ops/cuda/arrays.h"
+#include "ops/cuda/kernel.h"
 
 namespace ossnb::cuda {
 
@@ -16,8 +17,8 @@ class CudaKvStore final : public KvStore {
   CudaKvStore(std::shared_ptr<const Card> card, const Config& config, KvFormat format);
 
   const KvLayout& layout() const { return layout_; }
-  // The card's address of a block that the caller holds.
-  std::byte* block(BlockId id) const;
+  // The card's addresses of blocks that the caller holds.
+  std::vector<std::byte*> addresses(std::span<const BlockId> blocks) const;
 
  protected:
   void make_block(BlockId id) override;
@@ -30,6 +31,9 @@ class CudaKvStore final : public KvStore {
   struct Place {
     int slab = -1, index = 0;
   };
+  // Puts a copy on the stream, and returns what tells its end.
+  template <class Copy>
+  std::unique_ptr<Event> put(Copy copy) const;
   const DeviceMemory& slab(BlockId id) const { return slabs_[places_[id].slab]; }
   std::size_t at(BlockId id) const { return places_[id].index * block_bytes(); }
 

@@ -1,7 +1,9 @@
 #include "ops/cuda/modules.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 
@@ -36,20 +38,21 @@ Code code_for(int major, int minor) {
     if (code.from_file.empty()) {
       code.why_none = std::string("OSSNB_CUDA_KERNELS names ") + file + ", which cannot be read or is empty";
     } else {
-      code.images.push_back(code.from_file.data());
+      code.files.push_back({code.from_file.data()});
     }
     return code;
   }
-  std::map<std::string_view, const Image*> best;  // of each file
+  std::map<std::string_view, std::vector<const Image*>> fitting;  // of each file
   for (const Image& image : images()) {
-    const Image*& chosen = best[image.file];
-    if (runs_on(image, capability) && (chosen == nullptr || rank(image) > rank(*chosen))) chosen = &image;
+    std::vector<const Image*>& known = fitting[image.file];
+    if (runs_on(image, capability)) known.push_back(&image);
   }
-  if (best.empty()) code.why_none = "this build of ossnb has no kernels for CUDA";
-  for (const auto& [name, image] : best) {
-    if (image != nullptr) {
-      code.images.push_back(image->bytes.data());
-    } else {
+  if (fitting.empty()) code.why_none = "this build of ossnb has no kernels for CUDA";
+  for (auto& [name, known] : fitting) {
+    std::ranges::sort(known, std::greater<>{}, [](const Image* image) { return rank(*image); });
+    Code::Ways& ways = code.files.emplace_back();
+    for (const Image* image : known) ways.push_back(image->bytes.data());
+    if (ways.empty()) {
       code.why_none = "this build of ossnb has no kernels for its compute capability, " + its;
     }
   }

@@ -10,9 +10,10 @@
 namespace ossnb::cuda {
 
 struct Code {
-  std::vector<const void*> images;  // all are needed
-  std::string from_file;            // what these point to, if they come from a file
-  std::string why_none;             // for a card that none of them fits
+  using Ways = std::vector<const void*>;  // the driver may refuse the first, and take the next
+  std::vector<Ways> files;                // one of each is needed
+  std::string from_file;                  // what these point to, if they come from a file
+  std::string why_none;                   // for a card that none of them fits
 };
 
 // For a card of the compute capability `major`.`minor`.

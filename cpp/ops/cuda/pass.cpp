@@ -23,8 +23,10 @@ void Pass::plan(std::size_t n_bytes) {
   used_ = 0;
   if (n_bytes <= here_.size()) return;
   n_bytes = std::max(n_bytes, 2 * here_.size());
-  here_ = PinnedArray<std::byte>(card_, n_bytes);
-  there_ = DeviceMemory(card_, n_bytes);
+  PinnedArray<std::byte> here(card_, n_bytes);
+  DeviceMemory there(card_, n_bytes);  // where that fails, the old room stays
+  here_ = std::move(here);
+  there_ = std::move(there);
 }
 
 // Room for n elements; gives the place to write them and their address on the card.
@@ -110,7 +112,7 @@ void Pass::begin(const Batch& batch) {
   std::byte** block = reserve(n_blocks, &all_.table.blocks);
   wanted_.table.blocks = all_.table.blocks;
   for (const Sequence* sequence : batch.sequences) {
-    for (const BlockId id : sequence->blocks()) *block++ = store_.block(id);
+    block = std::ranges::copy(store_.addresses(sequence->blocks()), block).out;
   }
   there_.upload(0, here_.data(), used_);
 }
