@@ -119,8 +119,8 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the quick tests. A slow file's tests go to one worker, which makes what they share once: a kernel, a
-    build, the notebooks."""
+    """Mark the quick tests. Those of a slow file go to one worker, so that what they share is made once: a
+    kernel, a build, the notebooks."""
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))

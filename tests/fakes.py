@@ -115,7 +115,8 @@ class Core:
     """A _core.Model whose logits are a function of the tokens so far.
 
     `computed` lists (position, n) of each feed, `passes` how many feeds each pass had. `before_forward` is
-    called before a pass, with the number of feeds so far, to raise or to wait.
+    called before a pass, with the number of feeds so far, to raise or to wait, and `after_forward` when the
+    sequences have grown, as a signal comes just before the results reach Python.
     """
 
     kv_bytes_per_token = 100
@@ -130,6 +131,7 @@ class Core:
         self.computed: list[tuple[int, int]] = []
         self.passes: list[int] = []
         self.before_forward: Callable[[int], None] = lambda n_calls: None
+        self.after_forward: Callable[[], None] = lambda: None
 
     def sequence(self, blocks=(), length=0):
         return Sequence(self.kv, blocks, length)
@@ -164,6 +166,7 @@ class Core:
 
     def step(self, feeds, choosers, cancel=None):
         logits = self.logits(feeds, cancel)
+        self.after_forward()
         return Step([chooser.choose(row) for chooser, row in zip(choosers, logits, strict=True)], 1000)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import sys
 import threading
 import time
 
@@ -558,3 +559,25 @@ def test_leaving_the_loop_over_the_text_ends_the_generation():
     gc.collect()
     (reply,) = ended
     assert (reply.text, reply.finish_reason) == ("Hi", "cancelled")
+
+
+def test_a_reply_that_another_thread_reads_meanwhile_loses_no_text():
+    words = " ".join(f"word{n}" for n in range(150))
+    stream = scripted_model(f"<|channel|>final<|message|>{words}<|return|>").stream("Go", seed=1)
+    usual = sys.getswitchinterval()
+
+    def read():
+        while stream.reply.finish_reason == "unfinished":
+            assert words.startswith(stream.reply.text)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    sys.setswitchinterval(1e-6)  # threads take turns at once
+    try:
+        for thread in readers:
+            thread.start()
+        reply = stream.run()
+        for thread in readers:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(usual)
+    assert reply.text == words

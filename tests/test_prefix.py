@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fakes import Core
 from ossnb.engine.prefix import PrefixTree
+from ossnb.errors import Busy
 
 BLOCK = 32
 
@@ -199,3 +200,38 @@ def test_it_finds_the_longest_of_all_that_was_kept(data, max_blocks):
     assert core.kv.used_bytes <= max_blocks * 3200
     tree.clear()
     assert core.kv.n_blocks == 0
+
+
+def test_an_interrupt_while_it_forgets_leaves_no_freed_block_in_the_tree():
+    tree, core = new_tree()
+    keep(tree, core, list(range(100)))
+    release = core.kv.release
+
+    def interrupted(blocks):
+        release(blocks)
+        core.kv.release = release
+        raise KeyboardInterrupt
+
+    core.kv.release = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        tree.clear()
+    assert found(tree, list(range(100))) == []
+    assert (tree.n_bytes, core.kv.n_blocks) == (0, 0)
+    keep(tree, core, list(range(50)))
+    assert found(tree, list(range(100))) == list(range(50))
+
+
+def test_a_handler_that_asks_for_all_in_the_middle_of_a_change_gets_no_empty_list():
+    tree, core = new_tree()
+    keep(tree, core, list(range(100)))
+    release, asked = core.kv.release, []
+
+    def during(blocks):
+        with pytest.raises(Busy) as busy:
+            tree.all()
+        asked.append(str(busy.value))
+        release(blocks)
+
+    core.kv.release = during
+    tree.clear()
+    assert asked == ["the kept keys and values are being changed just now, below this very call; ask later"]

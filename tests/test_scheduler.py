@@ -140,6 +140,35 @@ def test_an_interrupt_ends_who_drives_and_the_others_go_on(n_passes):
     assert written == alone(PROMPTS[4], 4, 1000)[: len(written)]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError, MemoryError])
+def test_an_error_after_the_pass_loses_results_and_no_tokens(error):
+    """The sequences have grown then, and nobody has heard of it."""
+    model = slow(random_model())
+    hit, found = [], {}
+
+    def after():
+        if model.engine.core.passes[-1] > 1 and not hit:
+            hit.append(threading.get_ident())
+            raise error
+
+    def answer(i):
+        try:
+            found[i] = model.complete(PROMPTS[i], seed=i, max_tokens=60).tokens
+        except (ossnb.Interrupted, TimeoutError):
+            found[i] = "stopped"
+
+    model.engine.core.after_forward = after
+    at_once([lambda i=i: answer(i) for i in range(4)])
+
+    assert hit
+    written = {i: tokens for i, tokens in found.items() if tokens != "stopped"}
+    assert len(written) == (4 if error is MemoryError else 3), "a signal's error reaches whom it struck"
+    assert all(tokens == alone(PROMPTS[i], i, 60) for i, tokens in written.items())
+    for i, tokens in written.items():  # what was kept belongs to its tokens
+        prompt = [*PROMPTS[i], *tokens]
+        assert model.complete(prompt, seed=9, max_tokens=5).tokens == alone(prompt, 9, 5)
+
+
 def test_an_error_goes_to_whom_it_belongs():
     """A pass of several that fails is made again with its driver alone."""
 

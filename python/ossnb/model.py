@@ -408,7 +408,9 @@ class Model(Asking, AskingMany):
         tracing = Tracing(self.config, kinds, chosen, len(tokens), start, n_top)
         self._check_room("arrays", len(tokens), tracing.n_bytes)
         reading = self.engine.reading(f"tracing {counted(len(tokens), 'token')}")
-        return tracing.run(reading, self.tensors, self._read(reading, tokens[: tracing.first]), tokens)
+        found = tracing.run(reading, self.tensors, self._read(reading, tokens[: tracing.first]), tokens)
+        self.engine.check_files()  # the weights were read beside the passes, too
+        return found
 
     def _read(self, reading: Reading, tokens: NDArray[np.int32]) -> _core.Sequence:
         """Return a sequence that holds `tokens`; only the part that no kept sequence holds is computed."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..errors import Busy
 from ..system.forks import Guard
 
 Tokens = NDArray[np.int32]
@@ -52,11 +53,13 @@ class _Node:
     children: dict[bytes, _Node] = field(default_factory=dict)
 
     def add(self, child: _Node) -> None:
+        self.children[child.key] = child  # first: a key without a child would break `nearest`
         bisect.insort(self.keys, child.key)
-        self.children[child.key] = child
 
     def remove(self, child: _Node) -> None:
-        del self.keys[bisect.bisect_left(self.keys, child.key)]
+        at = bisect.bisect_left(self.keys, child.key)
+        if self.keys[at : at + 1] == [child.key]:  # not where an interrupt came in the middle of `add`
+            del self.keys[at]
         del self.children[child.key]
 
     def nearest(self, key: bytes) -> tuple[_Node | None, int]:
@@ -122,8 +125,10 @@ class PrefixTree:
 
     def all(self) -> list[KeptBlock]:
         """Return all kept blocks, each after the one before it; the caller holds a reference to each, and
-        releases it."""
-        return self._alone(self._all) or []
+        releases it. Busy where this very thread is in the middle of a change."""
+        if (found := self._alone(self._all)) is None:
+            raise Busy("the kept keys and values are being changed just now, below this very call; ask later")
+        return found
 
     def add(self, kept: Seq[KeptBlock]) -> None:
         """Add blocks, each after the one before it; the tree takes over a reference to each."""
@@ -132,9 +137,8 @@ class PrefixTree:
     @property
     def n_bytes(self) -> int:
         """Bytes of all kept blocks."""
-        return (self._n_nodes + sum(len(sequence.blocks) for _, sequence in self._notes)) * (
-            self._core.kv.block_bytes
-        )
+        n_noted = sum(len(sequence.blocks) for _, sequence in list(self._notes))
+        return (self._n_nodes + n_noted) * self._core.kv.block_bytes
 
     def _alone(self, work: Callable[[], T]) -> T | None:
         """Work on the tree with the lock; None where this very thread is in the middle of such work, and the
@@ -173,9 +177,10 @@ class PrefixTree:
 
     def _clear(self) -> None:
         self._absorb()
-        self._core.kv.release([node.block for node in self._nodes()])
-        self._root = _Node(b"", -1, None)
-        self._n_nodes = 0
+        blocks = [node.block for node in self._nodes()]
+        # An interrupt comes after a call. So the tree is empty before its blocks are: no freed one is in it.
+        self._root, self._n_nodes = _Node(b"", -1, None), 0
+        self._core.kv.release(blocks)
 
     def _all(self) -> list[KeptBlock]:
         self._absorb()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..errors import CheckpointError, DeviceError
 from .feed import Feed
 from .prefix import PrefixTree
 from .shared import SharedEngine, Use, device_errors
@@ -25,6 +26,7 @@ ROWS_BESIDE = 64  # the same, where answers are written in the pass: their reade
 LEAST_SPEED = 0.5  # of an answer's own speed: what it keeps beside prompts that are read
 GRACE = 0.1  # of the last pass's time: how long a pass waits for those who took part in the last one
 MOST_GRACE_S = 0.005
+ENGINE_ERRORS = (ValueError, MemoryError, DeviceError, CheckpointError)  # others come from a signal's handler
 
 
 class Progress(NamedTuple):
@@ -65,15 +67,17 @@ class Scheduler:
         self._wait_for_companions()
         waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use.wants_a_pass]
         others = [ride for ride in waiting if ride is not driver]
-        for ride in (driver, *others):
-            ride.is_aboard = True  # from here on it leaves its sequence to the driver, or has left already
         try:
+            for ride in (driver, *others):
+                ride.is_aboard = (
+                    True  # from here on it leaves its sequence to the driver, or has left already
+                )
             parts = self._shares(driver, [ride for ride in others if not ride.has_left])
             try:
                 self._pass(parts, driver)
-            except (KeyboardInterrupt, _core.Cancelled):
+            except _core.Cancelled:
                 raise
-            except Exception:
+            except ENGINE_ERRORS:
                 if [part.ride for part in parts] == [driver]:
                     raise
                 self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
@@ -133,6 +137,8 @@ class Scheduler:
 
     def _step(self, parts: Sequence[Part], driver: Ride) -> _core.Step:
         core = self.engine.core
+        for part in parts:
+            part.ride.undo_unheard()
         with device_errors(core.device, core):
             return core.step(
                 [(part.sequence, part.tokens, len(part.choosers)) for part in parts],
@@ -182,6 +188,7 @@ class Ride(Use):
         self.has_left = True
         sequence = self.sequence
         if not self.is_aboard and sequence is not None and self.engine.is_whole:
+            self.undo_unheard()
             self.sequence = None
             if self._n_kept is not None and self._n_kept < sequence.length:
                 sequence.rewind(self._n_kept)
@@ -254,15 +261,23 @@ class Ride(Use):
             return Part(self, self.sequence, self._unread, self._choosers)
         return Part(self, self.sequence, self._unread[: max(min(most_rows, n - n_chosen), 1)], ())
 
+    def undo_unheard(self) -> None:
+        """Cut the sequence to what this ride knows of: an interrupt, or an error, may come between a pass,
+        which lengthens it, and `arrive`."""
+        if self.sequence is not None and self.sequence.length > len(self.tokens):
+            self.sequence.rewind(len(self.tokens))
+
     def arrive(self, part: Part, choices: list[_core.Choice], seconds: float, n_bytes: int) -> None:
         """Take the results of a pass."""
-        self.tokens += part.tokens.tolist()
-        self._unread = self._unread[len(part.tokens) :]
+        read, left = part.tokens.tolist(), self._unread[len(part.tokens) :]
+        # From here to `_has_news` nothing is called, so no interrupt comes between.
+        self.tokens += read
+        self._unread = left
         self.choices = choices
         self.seconds += seconds
         self.n_bytes += n_bytes
-        self.had_one()
         self._has_news = True
+        self.had_one()
         self.bell.ring()
 
 

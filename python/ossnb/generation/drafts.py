@@ -7,6 +7,7 @@ time and no more, so this module is about time: where to look, how many tokens t
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -126,20 +127,22 @@ class RowCosts:
         """Take the time of a pass."""
         if n_rows == 1:
             self._one.append(seconds)
-        elif self._one and (one := statistics.median(self._one)) > 0:
+        elif (ones := [*self._one]) and (one := statistics.median(ones)) > 0:
             slope = max((seconds / one - 1) / (n_rows - 1), 0.0)
             self._slopes.setdefault(n_rows, deque(maxlen=5)).append(slope)
 
     def age(self) -> None:
         """Drop the oldest measurement of each: a machine that was busy is not busy for ever."""
         for n_rows, slopes in [*self._slopes.items()]:
-            slopes.popleft()
+            with contextlib.suppress(IndexError):  # another thread dropped the last one
+                slopes.popleft()
             if not slopes:
-                del self._slopes[n_rows]
+                self._slopes.pop(n_rows, None)
 
     def of(self, n_rows: int) -> float:
         """Return the time of a pass of so many rows, in passes of one row."""
-        known = sorted((n, statistics.median(slopes)) for n, slopes in [*self._slopes.items()] if slopes)
+        measured = [(n, [*slopes]) for n, slopes in [*self._slopes.items()]]
+        known = sorted((n, statistics.median(slopes)) for n, slopes in measured if slopes)
         below = [pair for pair in known if pair[0] <= n_rows]
         above = [pair for pair in known if pair[0] >= n_rows]
         if not known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -128,8 +127,7 @@ class Generation:
         self._tokens = list(request.prompt)  # what was read, and at most one token more
         self._n_read = 0
         self._sampler = self._make_sampler()
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._text, self._reasoning = _Text(), _Text()
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[TokenLogprob] = []
         form, n_vocab = request.question.form, request.config.vocab_size
@@ -145,6 +143,7 @@ class Generation:
         self._decode_s = 0.0
         self._n_reasoning = 0  # tokens of thoughts
         self._thought: list[int] = []  # the tokens of the open one
+        self._hash = ""  # of the prompt, when somebody has asked
         self._notes = request.notes  # beside the reader's
         if form is not None and form.checked_after:
             note = f"checked only in the finished answer: {'; '.join(form.checked_after)}"
@@ -391,9 +390,11 @@ class Generation:
         what = counted(self._n_broken, "token")
         return (f"{what} broke the rules of harmony and came anew",) if self._n_broken else ()
 
-    @functools.cached_property
+    @property
     def _prompt_sha256(self) -> str:
-        return prompt_hash(self._request.prompt)
+        if not self._hash:  # functools.cached_property of Python 3.11 has a lock, which a fork would copy
+            self._hash = prompt_hash(self._request.prompt)
+        return self._hash
 
     def reply(self) -> Reply:
         """Return the reply; while it is being written, the part so far, marked "unfinished".
@@ -403,8 +404,8 @@ class Generation:
         request = self._request
         n_prompt = len(request.prompt)
         return Reply(
-            text=_joined(self._text),
-            reasoning=_joined(self._reasoning),
+            text=str(self._text),
+            reasoning=str(self._reasoning),
             tool_calls=list(self._tool_calls),
             messages=list(self._reader.messages),
             tokens=self._tokens[n_prompt:],
@@ -437,7 +438,19 @@ class Generation:
         )
 
 
-def _joined(parts: list[str]) -> str:
-    """Join texts and leave them joined, so that the next time has only the new ones to join."""
-    parts[:] = ["".join(parts)]
-    return parts[0]
+class _Text:
+    """A text that grows. One thread appends to it, and others may read it meanwhile."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._begin = (0, "")  # so many pieces, joined: the next reader has only the new ones to join
+
+    def append(self, piece: str) -> None:
+        self._pieces.append(piece)
+
+    def __str__(self) -> str:
+        n, text = self._begin
+        new = self._pieces[n:]
+        text += "".join(new)
+        self._begin = n + len(new), text
+        return text
