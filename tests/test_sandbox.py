@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import textwrap
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
 
 from fakes import wait_until
+from ossnb.sandbox import kernel as kernel_module
+from ossnb.sandbox import process, tree
 from ossnb.sandbox.kernel import Kernel, KernelEnded
+from ossnb.sandbox.output import NOTHING
 from ossnb.sandbox.process import missing_walls
 from ossnb.sandbox.walls import WALLS, Report
 
@@ -111,6 +118,40 @@ def test_other_processes_cannot_be_signalled(walled):
     assert error.startswith(("PermissionError", "ProcessLookupError"))
 
 
+@HAS_WALLS
+@pytest.mark.parametrize("kind", ["SOCK_DGRAM", "SOCK_RAW"])
+@pytest.mark.parametrize("call", ["socket", "socketpair"])
+def test_no_socket_is_made_that_sends_to_others_unconnected(kernel, call, kind):
+    error = error_of(kernel, f"import socket\nsocket.{call}(socket.AF_UNIX, socket.{kind})")
+    assert error.startswith("PermissionError")
+
+
+def test_asyncio_and_its_processes_have_their_pairs_of_sockets(kernel):
+    code = """
+    import asyncio, socket, sys
+    one, other = socket.socketpair()
+    one.send(b"sent")
+    print(other.recv(9))
+    started = await asyncio.create_subprocess_exec(sys.executable, "-c", "print(6 * 7)", stdout=-1)
+    print(await started.communicate())
+    """
+    assert ran(kernel, textwrap.dedent(code)).text == "b'sent'\n(b'42\\n', None)"
+
+
+HIDDEN = """
+import ctypes, errno, platform
+libc = ctypes.CDLL(None, use_errno=True)
+for number in {"x86_64": (319, 447, 29), "aarch64": (279, 447, 194)}[platform.machine()]:
+    made = libc.syscall(number, b"x", 4096, 0o1600)
+    print(made, errno.errorcode[ctypes.get_errno()])
+"""
+
+
+@HAS_WALLS
+def test_memory_that_no_process_needs_to_show_cannot_be_had(kernel):
+    assert ran(kernel, HIDDEN).text == "-1 EPERM\n" * 2 + "-1 EPERM"
+
+
 def test_paths_that_are_given_can_be_read_and_not_written(tmp_path):
     (tmp_path / "a.txt").write_text("given")
     kernel = Kernel(read=(str(tmp_path),))
@@ -124,6 +165,56 @@ def test_the_environment_has_no_secrets(kernel):
     assert "sk-secret" not in text
     assert "MY_API_KEY" not in text
     assert str(kernel.work) in text
+
+
+PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+LAUNCH = """
+import os, sys
+from ossnb.sandbox.process import launched
+from ossnb.sandbox.walls import Walls
+for name in ("run", "given"):
+    os.mkdir(os.path.join(sys.argv[1], name))
+process = launched(Walls(sys.argv[1]), [sys.executable, "-c", "import only_the_users"])
+print(process.stdout.readline(), process.stdout.readline())
+"""
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="the tests need a Python outside the environment")
+def test_packages_that_pip_installed_for_the_user_are_there(tmp_path):
+    packages = Path(sysconfig.get_path("purelib", "posix_user", {"userbase": str(tmp_path / "base")}))
+    packages.mkdir(parents=True)
+    (packages / "only_the_users.py").touch()
+    (tmp_path / "session").mkdir()
+    done = subprocess.run(
+        [PYTHON, "-c", LAUNCH, tmp_path / "session"],
+        env={"PYTHONUSERBASE": str(tmp_path / "base"), "PYTHONPATH": str(Path(process.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "it ended itself with the exit code 0" in done.stdout, done.stderr
+
+
+def test_an_ipykernel_that_a_session_does_not_see_is_told(monkeypatch, tmp_path):
+    elsewhere = types.ModuleType("ipykernel")
+    elsewhere.__file__ = str(tmp_path / "ipykernel" / "__init__.py")
+    monkeypatch.setitem(sys.modules, "ipykernel", elsewhere)
+    ends = [sys.executable, "-c", "raise SystemExit(1)"]
+    monkeypatch.setattr(kernel_module, "launched", lambda walls, command: process.launched(walls, ends))
+    with pytest.raises(KernelEnded, match=f"exit code 1; ipykernel is in {tmp_path}, and a session sees"):
+        Kernel()
+
+
+def test_a_slow_start_is_not_kept_and_leaves_no_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(process, "PROBE_S", 0.001)
+    assert missing_walls(("limits", "seccomp")) == dict.fromkeys(
+        WALLS, "the process that puts up the walls does not start within 0.001 s"
+    )
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(process, "PROBE_S", 60.0)
+    assert missing_walls(("limits", "seccomp"))["memory"] == "left out"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_walls_the_report_says_so(tmp_path):
@@ -187,6 +278,56 @@ def test_a_flood_of_output_is_cut_and_ended(kernel, code):
     assert output.error == "it printed more than 1,000,000 characters"
     assert len(output.text) <= 1_000_000
     assert ran(kernel, "print(1)").text == "1"
+
+
+def test_after_a_message_that_is_too_long_output_arrives_again(monkeypatch):
+    monkeypatch.setattr(kernel_module, "MOST_MESSAGE", 1_000_000)
+    kernel = Kernel()
+    for _ in range(2):
+        output = ran(kernel, "print('y' * 2_000_000)")
+        assert (output.error, output.is_stopped) == ("it printed more than 1,000,000 characters", True)
+        assert ran(kernel, "print(1)").text == "1"
+    kernel.close()
+
+
+def test_many_outputs_arrive_all_and_soon(kernel):
+    code = "for i in range(3000): display(i)"
+    assert ran(kernel, code).text.split() == list(map(str, range(3000)))
+    # Before the reply there is time for few, if each waits for it.
+    _, output = ended(kernel, "import os, time\nfor i in range(400): display(i)\ntime.sleep(3)\nos._exit(0)")
+    assert output.text.split() == list(map(str, range(400)))
+
+
+SEND = """
+import signal, threading, time
+socket, send = get_ipython().kernel.iopub_socket, get_ipython().kernel.session.send
+def flood(n_bytes, n=1_000_000):
+    for _ in range(n):
+        send(socket, "stream", {"name": "stdout", "text": "x" * n_bytes}, parent={})
+        time.sleep(.0005)
+"""
+
+
+def test_output_of_nobody_that_piles_up_does_not_hide_that_of_a_snippet(kernel):
+    ran(kernel, f"{SEND}\nthread = threading.Thread(target=flood, args=(1, 2000))\nthread.start()")
+    time.sleep(3)
+    assert ran(kernel, "print('seen', thread.is_alive())").text == "seen False"
+
+
+def test_a_flood_of_messages_that_are_nobodys_is_ended(kernel, monkeypatch):
+    monkeypatch.setattr(kernel_module, "MOST_BYTES", 5_000_000)
+    output = ran(kernel, f"{SEND}\nflood(100_000, 70)\ntime.sleep(60)")
+    assert (output.error, output.text) == ("it sent more than 5.0 MB of messages", NOTHING)
+    assert ran(kernel, "print(1)").text == "1"
+    why, output = ended(kernel, f"{SEND}\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nflood(100_000)")
+    assert why == "it sent more than 10.0 MB of messages"
+    assert output.n_chars == 0
+
+
+def test_messages_of_another_form_are_none(kernel):
+    parent = "parent=get_ipython().parent_header"
+    send = f"send(socket, 'stream', b'[]', {parent})\nsend(socket, 'stream', b'nonsense', {parent})"
+    assert ran(kernel, f"{SEND}\n{send}\nprint(1)").text == "1"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux enforces it")
@@ -263,6 +404,72 @@ def test_a_folder_that_fills_up_ends_the_kernel(kernel, code, why):
     assert ended(kernel, f"import time\n{code}")[0] == why
 
 
+HOLD = "f = open('f', 'wb'); f.write(bytes(2_000_000)); f.flush(); os.remove('f'); held.append(f)"
+
+
+@HAS_WALLS
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (
+            "for i in range(20): open(f'../run/f{i}', 'wb').write(bytes(2_000_000))",
+            "its files took more than 20.0 MB of the disk",
+        ),
+        (f"held = []\nfor i in range(20): {HOLD}", "its files took more than 20.0 MB of the disk"),
+        ("for i in range(400): os.mkdir(f'd{i}')", "it wrote more than 300 files"),
+        (
+            "for _ in range(25): os.mkdir('d' * 200); os.chdir('d' * 200)",
+            "it made a folder that cannot be looked into: File name too long",
+        ),
+    ],
+    ids=["beside the work", "unlinked", "folders", "too deep"],
+)
+def test_what_hides_from_a_count_of_files_ends_the_kernel(code, why):
+    small = Kernel(disk=20_000_000, n_files=300)
+    folder = small.work.parent
+    assert ended(small, f"import os, time\n{code}\ntime.sleep(30)", stop_after=10)[0] == why
+    assert not folder.exists()
+
+
+def test_folders_in_folders_are_counted_and_removed():
+    kernel = Kernel()
+    folder = kernel.work.parent
+    code = "import os, time\nfor _ in range(1100): os.mkdir('d'); os.chdir('d')\ntime.sleep(1.5)\nprint(1)"
+    assert ran(kernel, code).text == "1"
+    kernel.close()
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux lists it")
+def test_shared_memory_counts_and_what_processes_share_counts_once():
+    before = tree.memory([os.getpid()], float("inf"))
+    with mmap.mmap(-1, 30_000_000) as shared:
+        shared.write(b"x" * 30_000_000)
+        assert tree.memory([os.getpid()], float("inf")) - before > 25_000_000
+        child = os.fork()
+        if child == 0:
+            assert shared[-1:] == b"x"
+            sum(shared[::4096])
+            time.sleep(60)
+            os._exit(0)
+        try:
+            wait_until(lambda: tree.memory([child], float("inf")) > 25_000_000)
+            twice = tree.memory([os.getpid(), child], float("inf"))
+            assert twice - tree.memory([os.getpid(), child], 0) > 25_000_000
+        finally:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+
+
+def test_processes_that_name_themselves_by_any_bytes_are_counted(tmp_path):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "stat").write_bytes(b"7 (\xff) S 1")
+    (tmp_path / "7" / "statm").write_text("9 3 2 0 0 0 0")
+    (tmp_path / "7" / "status").write_bytes(b"Name:\t\xff\nRssShmem:\t   4 kB\n")
+    assert tree.alive([7], tmp_path) == 1
+    assert tree.memory([7], float("inf"), tmp_path) == tree.PAGE + 4096
+
+
 def test_the_end_leaves_no_process_and_no_file():
     kernel = Kernel()
     folder = kernel.work.parent
@@ -315,8 +522,6 @@ def test_a_start_that_is_not_wanted_any_more_ends():
 
 
 def test_a_long_temporary_folder_is_not_taken(tmp_path, monkeypatch):
-    import tempfile
-
     long = tmp_path / ("x" * 90)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,18 +15,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ..system.progress import size_text
 from ..system.text import shown
 from .output import MOST_CHARS, Output
 from .process import launched
+from .tree import remove
 from .walls import Report, Walls
 
 START_S = 60.0  # a busy machine starts a kernel slowly
 GRACE_S = 3.0  # from an interrupt to the end of the kernel
-POLL_S = 0.05
+POLL_MS = 50
 LAST_WORDS_S = 10.0  # for output that comes after the reply
 MOST_MESSAGE = 64_000_000  # bytes: what is longer is not read into our memory
+MOST_WAITING = 16  # messages of a socket that wait in our memory; more wait in the kernel's, or are dropped
+MOST_STALE = 10_000  # messages thrown away before a snippet: more than a kernel that behaves has waiting
+STALE_MS = 10
+MOST_BYTES = 200_000_000  # of a snippet's messages: twice what pictures and text that are kept can have
 MOST_PATH = 107 - len("/run/k-0")  # of a folder: a socket's path has no more bytes
 TOO_LONG = f"it printed more than {MOST_CHARS:,} characters"
+TOO_MUCH = "it sent more than {} of messages"
 MISSING = (
     "the python tool needs ipykernel and jupyter_client; pip install 'ossnb[python]' installs both ({error})"
 )
@@ -54,7 +60,6 @@ class Kernel:
 
     def __init__(self, wants: Callable[[], bool] = lambda: True, **walls: Any) -> None:
         self._session = _session()
-        self._wants = wants
         import zmq
 
         self._folder = _private_folder()
@@ -63,7 +68,7 @@ class Kernel:
         try:
             self._process = self._start()
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(self._folder)
             raise
         self._context = zmq.Context()
         self._sockets: list[Any] = []
@@ -72,9 +77,7 @@ class Kernel:
         try:
             self.report = self._read_report()
             self._shell = self._socket(zmq.DEALER, "shell")
-            self._iopub = self._socket(zmq.SUB, "iopub")
-            self._iopub.subscribe(b"")
-            self._wait_until_ready()
+            self._listen(wants)
         except BaseException:
             self.close()
             raise
@@ -98,8 +101,8 @@ class Kernel:
         """Run a snippet to its end, and return what it printed, returned and drew.
 
         Once `why_stop` returns a text, and with too much output, an interrupt ends the snippet, and the
-        output's error tells why. Where it does not heed that, and where it ends the kernel, KernelEnded is
-        raised with the output so far. One thread runs snippets at a time.
+        output's error tells why. Where it does not heed that, where messages flood in, and where it ends the
+        kernel, KernelEnded is raised with the output so far. One thread runs snippets at a time.
         """
         output = Output()
         content = {
@@ -110,6 +113,7 @@ class Kernel:
             "allow_stdin": False,
             "stop_on_error": False,
         }
+        self._throw_away_stale()
         asked = self._session.msg("execute_request", content)
         self._session.send(self._shell, asked)
         try:
@@ -123,36 +127,58 @@ class Kernel:
 
     def _read(self, asked: str, output: Output, why_stop: Callable[[], str]) -> None:
         """Take the messages of a snippet until it has ended."""
-        is_idle, replied, interrupted, why = False, 0.0, 0.0, ""
+        is_idle, is_cut, replied, interrupted, why, n_bytes = False, False, 0.0, 0.0, "", 0
         while not (replied and (is_idle or time.monotonic() > replied + LAST_WORDS_S)):
-            for socket in (self._iopub, self._shell):
-                message = self._received(socket) if socket.poll(POLL_S * 1000 * (not replied)) else None
+            for socket, _ in self._poller.poll(POLL_MS):
+                if socket is self._cut:
+                    socket.recv_multipart()
+                    is_cut = is_idle = True
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._process.wait(1)  # the end of the kernel cuts it, too
+                    continue
+                message, size = self._received(socket)
+                n_bytes += size  # also of messages that are not the snippet's: its code can send any
                 if message is None or message["parent_header"].get("msg_id") != asked:
                     continue
                 if socket is self._shell:
                     replied = time.monotonic()
                 else:
                     is_idle |= _take(message, output)
-            if self._process.poll() is not None:
+            if self._process.poll() is not None and not self._iopub.poll(0):
                 raise KernelEnded(self._how_it_ended())
-            why = why or (TOO_LONG if output.is_too_long else why_stop())
+            if n_bytes > 2 * MOST_BYTES:
+                self.close()
+                raise KernelEnded(TOO_MUCH.format(size_text(2 * MOST_BYTES)))
+            too_much = TOO_MUCH.format(size_text(MOST_BYTES)) if n_bytes > MOST_BYTES else ""
+            why = why or (TOO_LONG if output.is_too_long or is_cut else too_much or why_stop())
             if why and not replied and not interrupted:
                 interrupted = time.monotonic()
                 self._tell(b"i")
             elif why and not replied and time.monotonic() > interrupted + GRACE_S:
                 self.close()
                 raise KernelEnded(f"{why}, and it did not heed the interrupt")
-        if interrupted or output.is_too_long:
+        if interrupted or output.is_too_long or is_cut:
             output.error, output.is_stopped = why, True
+        if is_cut:
+            self._listen()
 
-    def _received(self, socket: Any) -> dict[str, Any] | None:
-        """Return the next message; None for one that is none."""
+    def _received(self, socket: Any) -> tuple[dict[str, Any] | None, int]:
+        """Return the next message, None for one that is none, and its bytes."""
+        parts = socket.recv_multipart()
+        size = sum(map(len, parts))
         try:
-            _, parts = self._session.feed_identities(socket.recv_multipart())
+            _, parts = self._session.feed_identities(parts)
             message: dict[str, Any] = self._session.deserialize(parts)
-        except (ValueError, TypeError, KeyError, RecursionError):  # snippets can write to the socket, too
-            return None
-        return message
+            is_one = all(isinstance(message[name], dict) for name in ("parent_header", "content"))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # snippets can send, too
+            return None, size
+        return message if is_one else None, size
+
+    def _throw_away_stale(self) -> None:
+        """Throw away what came since the last snippet; a kernel whose queue is full drops new output."""
+        n_bytes = n = 0
+        while n < MOST_STALE and n_bytes < MOST_BYTES and self._iopub.poll(STALE_MS):
+            n_bytes, n = n_bytes + sum(map(len, self._iopub.recv_multipart())), n + 1
 
     # ---- start and end -------------------------------------------------------------------------------------
 
@@ -177,12 +203,27 @@ class Kernel:
         socket = self._context.socket(kind)
         self._sockets.append(socket)
         socket.linger = 0
-        socket.rcvhwm = 0
+        socket.rcvhwm = MOST_WAITING
         socket.maxmsgsize = MOST_MESSAGE
         socket.connect(f"ipc://{self._folder}/run/k-{_SOCKETS[name]}")
         return socket
 
-    def _wait_until_ready(self) -> None:
+    def _listen(self, wants: Callable[[], bool] = lambda: True) -> None:
+        """Connect to the kernel's output; anew where ZeroMQ has cut it, as it does at too long a message."""
+        import zmq
+
+        while self._sockets[-1] is not self._shell:
+            self._sockets.pop().close(linger=0)
+        self._iopub = self._socket(zmq.SUB, "iopub")
+        self._iopub.subscribe(b"")
+        self._cut = self._iopub.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._sockets.append(self._cut)
+        self._poller = zmq.Poller()
+        for socket in (self._iopub, self._shell, self._cut):
+            self._poller.register(socket, zmq.POLLIN)
+        self._wait_until_ready(wants)
+
+    def _wait_until_ready(self, wants: Callable[[], bool]) -> None:
         """Wait until the kernel answers and its output arrives."""
         deadline = time.monotonic() + START_S
         asked: set[str] = set()
@@ -191,16 +232,17 @@ class Kernel:
             request = self._session.send(self._shell, "kernel_info_request", {})
             asked.add(request["header"]["msg_id"])
             for socket in (self._shell, self._iopub):
-                while socket.poll(200):
-                    message = self._received(socket)
+                while time.monotonic() < deadline and socket.poll(200):
+                    message, _ = self._received(socket)
                     is_ours = message is not None and message["parent_header"].get("msg_id") in asked
                     has_answer |= is_ours and socket is self._shell
                     has_output |= is_ours and socket is self._iopub
-                    if is_ours and socket is self._shell:
+                    if is_ours:
                         break
             if self._process.poll() is not None:
-                raise KernelEnded(f"the Python kernel did not start: {self._how_it_ended()}")
-            if not self._wants():
+                how = f"{self._how_it_ended()}{_unseen(self._walls.packages())}"
+                raise KernelEnded(f"the Python kernel did not start: {how}")
+            if not wants():
                 raise KernelEnded("the Python kernel was not wanted any more")
             if time.monotonic() > deadline:
                 raise KernelEnded(f"the Python kernel did not start within {START_S:g} s")
@@ -253,6 +295,19 @@ def _session() -> Any:
     return Session(key=secrets.token_hex(32).encode(), check_pid=False)
 
 
+def _unseen(packages: list[str]) -> str:
+    """Tell where ipykernel is, where a session cannot see it."""
+    import ipykernel
+
+    place = os.path.realpath(Path(ipykernel.__file__).parents[1])
+    if place in map(os.path.realpath, packages):
+        return ""
+    return (
+        f"; ipykernel is in {place}, and a session sees the packages in {' and '.join(packages)} only: "
+        f"{sys.executable} -m pip install --ignore-installed ipykernel installs it there"
+    )
+
+
 def _private_folder() -> Path:
     """Make a folder that only this user sees, with a path that is short enough for sockets in it."""
     places: Iterable[str | None] = (None, "/tmp", "/var/tmp")
@@ -285,4 +340,4 @@ def _end(
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(timeout=5)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)

@@ -13,13 +13,11 @@ import json
 import os
 import resource
 import select
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ..system.progress import size_text
@@ -167,14 +165,14 @@ def _watch(child: int, walls: Walls, *, has_namespaces: bool) -> int:
         if is_limited and not why and calls.IS_LINUX:
             why = _too_much(root, walls)
             if not why and time.monotonic() > looked_at_disk + DISK_S:
-                why, looked_at_disk = _too_full(walls), time.monotonic()
+                why, looked_at_disk = _too_full(root, walls), time.monotonic()
         if why:
             break
     tree.kill_all(child)
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(OSError):
         _say({"ended": why or _how(status)})
-    shutil.rmtree(walls.folder, ignore_errors=True)  # we may be gone
+    tree.remove(walls.folder)  # we may be gone
     return 0
 
 
@@ -194,11 +192,15 @@ def _too_much(root: int, walls: Walls) -> str:
     return ""
 
 
-def _too_full(walls: Walls) -> str:
-    n_bytes, n_files = tree.disk(Path(walls.work), walls.n_files)
-    if n_bytes > walls.disk:
+def _too_full(root: int, walls: Walls) -> str:
+    try:
+        n_bytes, n_files = tree.disk(walls.own_folders(), walls.n_files)
+    except OSError as error:  # what is in it would not count
+        return f"it made a folder that cannot be looked into: {error.strerror}"
+    n_held_bytes, n_held = tree.deleted(tree.below(root, 2 * walls.n_processes))
+    if n_bytes + n_held_bytes > walls.disk:
         return f"its files took more than {size_text(walls.disk)} of the disk"
-    return f"it wrote more than {walls.n_files:,} files" if n_files > walls.n_files else ""
+    return f"it wrote more than {walls.n_files:,} files" if n_files + n_held > walls.n_files else ""
 
 
 def _how(status: int) -> str:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .tree import remove
 from .walls import WALLS, Report, Walls
 
 PROBE_S = 30.0
@@ -38,16 +39,25 @@ def missing_walls(without: tuple[str, ...] = ()) -> Mapping[str, str]:
     >>> missing_walls(("limits",))["memory"]
     'left out'
     """
-    return dict(_missing_walls(without))
-
-
-@functools.cache
-def _missing_walls(without: tuple[str, ...]) -> Mapping[str, str]:
-    folder = tempfile.mkdtemp(prefix="ossnb-")  # which the process removes
-    process = launched(Walls(folder, without=without), [sys.executable, "-c", ""])
     try:
-        found, _ = process.communicate(timeout=PROBE_S)
+        return dict(_missing_walls(without))
+    except subprocess.TimeoutExpired:  # of a busy machine; the next call asks again
+        why = f"the process that puts up the walls does not start within {PROBE_S:g} s"
+    except (ValueError, IndexError, TypeError):
+        why = "the process that puts up the walls does not start"
+    return dict.fromkeys(WALLS, why)
+
+
+@functools.cache  # of answers; what is raised is not kept
+def _missing_walls(without: tuple[str, ...]) -> Mapping[str, str]:
+    folder = tempfile.mkdtemp(prefix="ossnb-")
+    try:
+        with launched(Walls(folder, without=without), [sys.executable, "-c", ""]) as process:
+            try:
+                found, _ = process.communicate(timeout=PROBE_S)
+            except BaseException:
+                process.kill()
+                raise
         return Report(**json.loads(found.splitlines()[0])).missing
-    except (subprocess.TimeoutExpired, ValueError, IndexError, TypeError):
-        process.kill()
-        return dict.fromkeys(WALLS, "the process that puts up the walls does not start")
+    finally:
+        remove(folder)

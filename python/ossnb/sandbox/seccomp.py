@@ -17,7 +17,7 @@ _PR_SET_SECCOMP, _FILTER = 22, 2
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06  # of 32-bit words
 _NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24  # places in the description of a call
-_AF_UNIX, _DATAGRAM, _KIND_OF_SOCKET = 1, 2, 0xF
+_AF_UNIX, _DATAGRAM, _RAW, _KIND_OF_SOCKET = 1, 2, 3, 0xF
 _NO_SOCKET = errno.EINVAL  # ZeroMQ, in the kernel, ends the process at any other
 _X32 = 0x40000000  # x86-64 knows each call by a second number
 
@@ -25,6 +25,7 @@ _X32 = 0x40000000  # x86-64 knows each call by a second number
 class _Machine(NamedTuple):
     audit: int
     socket: int
+    socketpair: int
     connect: int
     io_uring: int
     denied: str
@@ -32,21 +33,25 @@ class _Machine(NamedTuple):
 
 # Denied: ptrace, process_vm_readv and _writev, mount, umount2, pivot_root, setns, unshare, bpf,
 # perf_event_open, userfaultfd, kexec_load, init_module, finit_module, delete_module, keyctl, add_key,
-# request_key, open_by_handle_at, reboot, swapon.
+# request_key, open_by_handle_at, reboot, swapon. Then what makes memory that no process needs to show:
+# memfd_create, memfd_secret, shmget.
 _MACHINES = {
     "x86_64": _Machine(
         0xC000003E,
         socket=41,
+        socketpair=53,
         connect=42,
         io_uring=425,
-        denied="101 310 311 165 166 155 308 272 321 298 323 246 175 313 176 250 248 249 304 169 167",
+        denied="101 310 311 165 166 155 308 272 321 298 323 246 175 313 176 250 248 249 304 169 167 "
+        "319 447 29",
     ),
     "aarch64": _Machine(
         0xC00000B7,
         socket=198,
+        socketpair=199,
         connect=203,
         io_uring=425,
-        denied="117 270 271 40 39 41 268 97 280 241 282 104 105 273 106 219 217 218 265 142 224",
+        denied="117 270 271 40 39 41 268 97 280 241 282 104 105 273 106 219 217 218 265 142 224 279 447 194",
     ),
 }
 
@@ -81,21 +86,23 @@ def _program(machine: _Machine, of_sockets: int) -> list[bytes]:
         *(step for n in machine.denied.split() for step in _deny(int(n), errno.EPERM)),
         *_deny(machine.io_uring, errno.ENOSYS),
         *_deny(machine.connect, errno.ENETUNREACH),
-        _step(_EQUAL, machine.socket, if_true=1),
+        _step(_EQUAL, machine.socket, if_true=2),
+        _step(_EQUAL, machine.socketpair, if_true=1),
         _step(_RETURN, _ALLOW),
         _step(_LOAD, _FIRST),
         _step(_EQUAL, _AF_UNIX, if_true=1),
         _step(_RETURN, of_sockets),
         _step(_LOAD, _SECOND),
         _step(_AND, _KIND_OF_SOCKET),
-        _step(_EQUAL, _DATAGRAM, if_false=1),  # one that could be sent to other programs unconnected
-        _step(_RETURN, _ERRNO | errno.EACCES),
+        # One that could be sent to other programs unconnected; of this family, Linux takes raw for it.
+        *_deny(_DATAGRAM, errno.EACCES),
+        *_deny(_RAW, errno.EACCES),
         _step(_RETURN, _ALLOW),
     ]
 
 
-def _deny(number: int, error: int) -> tuple[bytes, bytes]:
-    return _step(_EQUAL, number, if_false=1), _step(_RETURN, _ERRNO | error)
+def _deny(value: int, error: int) -> tuple[bytes, bytes]:
+    return _step(_EQUAL, value, if_false=1), _step(_RETURN, _ERRNO | error)
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

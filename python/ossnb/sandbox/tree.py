@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import stat
+import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -30,15 +34,16 @@ def _children(pid: int, proc: Path) -> list[int]:
 
 
 def memory(pids: list[int], most: float, proc: Path = Path("/proc")) -> int:
-    """Count the bytes of memory that processes have of their own.
+    """Count the bytes of memory that processes have: all but what a file on the disk backs.
 
-    Memory that forked processes share is counted once for each, unless that is more than `most`.
+    Memory that processes share is counted once for each, unless that is more than `most`.
     """
     n_bytes = 0
     for pid in pids:
         with contextlib.suppress(OSError, ValueError, IndexError):
             resident, shared = (proc / str(pid) / "statm").read_text().split()[1:3]
-            n_bytes += (int(resident) - int(shared)) * PAGE
+            n_bytes += (int(resident) - int(shared)) * PAGE  # `shared` is files, and shared memory
+            n_bytes += _bytes_in(proc / str(pid) / "status", "RssShmem:")
     if n_bytes <= most:
         return n_bytes
     with contextlib.suppress(PermissionError):
@@ -49,10 +54,14 @@ def memory(pids: list[int], most: float, proc: Path = Path("/proc")) -> int:
 def _own_memory(pid: int, proc: Path) -> int:
     """Count the bytes of a process, and its share of those that it shares with others."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for line in (proc / str(pid) / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss_Anon:"):
-                return int(line.split()[1]) * 1024
+        return _bytes_in(proc / str(pid) / "smaps_rollup", "Pss_Anon:", "Pss_Shmem:")
     return 0
+
+
+def _bytes_in(file: Path, *names: str) -> int:
+    """Add up the lines of these names, which give kilobytes; a process may name itself by any bytes."""
+    lines = file.read_text(errors="replace").splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(names))
 
 
 def alive(pids: list[int], proc: Path = Path("/proc")) -> int:
@@ -60,7 +69,8 @@ def alive(pids: list[int], proc: Path = Path("/proc")) -> int:
     n = 0
     for pid in pids:
         with contextlib.suppress(OSError, IndexError):
-            n += (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+            stat_line = (proc / str(pid) / "stat").read_text(errors="replace")
+            n += stat_line.rpartition(")")[2].split()[0] != "Z"
     return n
 
 
@@ -79,14 +89,47 @@ def kill_all(pid: int) -> None:
         time.sleep(0.01)
 
 
-def disk(folder: Path, most_files: int) -> tuple[int, int]:
-    """Count the bytes on disk of a folder's files, and the files; it stops counting at `most_files`."""
+def disk(folders: Iterable[str], most_files: int) -> tuple[int, int]:
+    """Count the bytes on disk of all that is in folders, and the files and folders, until `most_files`.
+
+    Raises OSError for a folder that is there and cannot be read.
+    """
     n_bytes = n_files = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                n_bytes += os.lstat(os.path.join(place, name)).st_blocks * 512
+    places = list(folders)
+    while places and n_files <= most_files:
+        for entry in _entries(places.pop()):
             n_files += 1
-        if n_files > most_files:
-            break
+            if n_files > most_files:
+                break
+            with contextlib.suppress(FileNotFoundError):
+                n_bytes += entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    places.append(entry.path)
     return n_bytes, n_files
+
+
+def _entries(place: str) -> Iterable[os.DirEntry[str]]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
+        yield from entries
+
+
+def deleted(pids: list[int], proc: Path = Path("/proc")) -> tuple[int, int]:
+    """Count the bytes on disk of files that processes hold open and no folder names any more, and these."""
+    found: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        place = proc / str(pid) / "fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(place):
+                with contextlib.suppress(OSError):
+                    file = os.stat(place / name)
+                    if file.st_nlink == 0 and stat.S_ISREG(file.st_mode):
+                        found[file.st_dev, file.st_ino] = file.st_blocks * 512
+    return sum(found.values()), len(found)
+
+
+def remove(folder: str | Path) -> None:
+    """Remove a folder and what can be removed in it, also where folders lie too deep for Python."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", "--", folder], stderr=subprocess.DEVNULL, check=False)

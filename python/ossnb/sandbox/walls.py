@@ -64,22 +64,33 @@ class Walls:
 
     def readable(self) -> list[str]:
         """List what the session may read: the system's programs, Python, the given paths."""
-        ours = [sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages()]
+        ours = [sys.prefix, sys.base_prefix, sys.exec_prefix, *self.packages()]
         ours.append(os.path.dirname(os.path.realpath(sys.executable)))
         return [*SYSTEM, *ours, os.path.join(self.folder, "given"), "/proc/self", *self.read]
 
+    def packages(self) -> list[str]:
+        """List the folders of installed packages that the session sees; `pip install --user` has its own."""
+        return [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+
+    def own_folders(self) -> list[str]:
+        """List the folders that the session may write, and that its files are counted in."""
+        return [self.work, os.path.join(self.folder, "run")]
+
     def writable(self) -> list[str]:
         """List what the session may write."""
-        return [self.work, os.path.join(self.folder, "run"), *DEVICES]
+        return [*self.own_folders(), *DEVICES]
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the session; it has nothing of ours that may be secret."""
         work = Path(self.work)
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        # The user's packages are found by the home folder, and the session has another.
+        found = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {"PYTHONNOUSERSITE": "1"}
         return {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
             **passed,
+            **found,
             "HOME": str(work),
             "TMPDIR": str(work / ".tmp"),
             "IPYTHONDIR": str(work / ".ipython"),
@@ -87,7 +98,6 @@ class Walls:
             "JUPYTER_CONFIG_DIR": str(work / ".jupyter"),
             "JUPYTER_PLATFORM_DIRS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONNOUSERSITE": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             "OPENBLAS_NUM_THREADS": "4",  # each thread takes memory, used or not
             "OMP_NUM_THREADS": "4",
