@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import openai_harmony as oh
 import pytest
@@ -13,9 +14,10 @@ from ossnb import Documents
 from ossnb.documents import store
 from ossnb.documents.browser import DEFINITION, view_tokens
 from ossnb.generation.question import Question
-from ossnb.harmony.messages import Message
+from ossnb.harmony.messages import Message, ToolCall, tool_result
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import Tokenizer, encoding
+from ossnb.tools.toolkit import Calls, Toolkit
 
 TOKENIZER = Tokenizer()
 SKY = "# Sky\n\nThe sky over Zorn is green.\n" + "\n".join(f"Line {n} of the report." for n in range(200))
@@ -143,6 +145,12 @@ def test_find_shows_the_places_in_capitals_or_not():
         call_of("open", id="sky.md"), call_of("find", pattern="zebra"), docs=searched({"sky.md": SKY})
     )
     assert nothing[1].result.endswith("L0: No `find` results for pattern: `zebra`")
+
+
+def test_a_pattern_that_nobody_sees_is_in_no_line():
+    scripts = call_of("open", id="sky.md"), call_of("find", pattern="\u200b")
+    found = steps_of(*scripts, docs=searched({"sky.md": SKY}))
+    assert found[1].error == "`pattern` must have a word, and it is empty."
 
 
 def test_long_lines_are_wrapped_and_long_pages_cut():
@@ -293,6 +301,58 @@ def test_what_a_search_showed_may_be_cited():
         .citations
     )
     assert (one.document, one.place) == ("sky.md", "line 3")
+
+
+def test_each_line_of_a_search_cites_its_own():
+    browser = searched({"sky.md": SKY}).browser(32768)
+    shown = browser.call("search", {"query": "green"}).text
+    lines = [(int(n), text) for n, text in re.findall(r"^L(\d+): (.*)$", shown, re.MULTILINE) if int(n) > 3]
+    assert len(lines) > 3
+    cited = [browser.citations(f"【1†L{n}】")[0] for n, _ in lines]
+    assert cited[0].place == "line 3"
+    assert all(one.quote in text for one, (_, text) in zip(cited[:-1], lines, strict=False))
+    assert len({one.place for one in cited}) == len(cited)
+    (whole,) = browser.citations(f"【1†L4-L{lines[-1][0]}】")
+    assert whole.place == f"lines 3-{cited[-1].place.removeprefix('line ')}"
+
+
+OPEN = ToolCall.parse("browser.open", '{"id": "sky.md"}')
+
+
+def said(call):
+    return Message("assistant", call.raw, "analysis", call.recipient, "code")
+
+
+@pytest.mark.parametrize("most", [100, 300, 1000, 16_000])
+def test_only_lines_that_reached_the_model_are_read(most):
+    docs = searched({"sky.md": SKY})
+    browser = docs.browser(32768)
+    step = Calls(Toolkit((browser,)), browser.names).carry_out(OPEN, most_chars=most)
+    assert len(step.result) <= most
+    assert step.note == "", "it has no gap"
+    shown = [int(n) for n in re.findall(r"^L(\d+): ", step.result, re.MULTILINE)]
+    assert shown == [*range(len(shown))]
+    assert shown
+    again = docs.browser(32768, [said(OPEN), tool_result("browser.open", step.result)])
+    for one in (browser, again):
+        assert [n for n in range(203) if one.citations(f"【1†L{n}】")[0].is_valid] == shown
+
+
+def test_a_line_that_was_cut_is_not_read():
+    browser = searched({"sky.md": "green " * 20}).browser(32768)
+    step = Calls(Toolkit((browser,)), browser.names).carry_out(OPEN, most_chars=100)
+    assert "characters are left out here" in step.result
+    assert browser.citations("【1†L0】")[0].problem == "the model has not read these lines"
+
+
+def test_a_call_without_a_result_does_not_shift_the_pages_of_later_turns():
+    docs = searched({"sky.md": SKY, "sea.md": "Red."})
+    sea = ToolCall.parse("browser.open", '{"id": "sea.md"}')
+    shown = docs.browser(32768).call("open", {"id": "sea.md"}).text
+    user = Message("user", "?")
+    history = [user, said(OPEN), user, said(sea), tool_result("browser.open", shown), user]
+    (one,) = docs.browser(32768, history).citations("【1†L0】")
+    assert (one.document, one.quote) == ("sea.md", "Red.")
 
 
 def test_whole_documents_are_cited_without_a_call():

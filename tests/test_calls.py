@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 import ossnb
 from fakes import wait_until
 from ossnb.harmony.messages import ToolCall
+from ossnb.tools.approval import Asked
 from ossnb.tools.function import Function
 from ossnb.tools.outcome import MOST_CHARS, as_text, cut
 from ossnb.tools.step import Step
+from ossnb.tools.tool import Tool
 from ossnb.tools.toolkit import Calls, StepStopped, Toolkit
 
 
@@ -165,6 +167,24 @@ def test_arguments_that_do_not_fit_are_told_and_nothing_runs():
     )
     assert step_of(f, "{n: 3}").error.startswith("the arguments of f do not fit: Invalid JSON: key must be")
     assert not ran
+
+
+@dataclass
+class Station:
+    name: str
+
+    def __post_init__(self):
+        {"Rome": 1}[self.name]
+
+
+def test_whatever_the_type_of_a_parameter_raises_is_the_result():
+    def f(at: Station):
+        return at.name
+
+    assert step_of(f, '{"at": {"name": "Rome"}}').result == "Rome"
+    step = step_of(f, '{"at": {"name": "Oz"}}')
+    assert step.error == "the arguments of f do not fit: KeyError: 'Oz'"
+    assert "in __post_init__\n" in step.traceback
 
 
 def test_an_unknown_tool_is_told_with_the_known_ones():
@@ -339,6 +359,54 @@ def test_a_call_needs_the_word_of_approve(said, error):
     assert step.error == error
     assert step.result == ("1.5" if error is None else f"error: {error}")
     assert asked == [("half", {"n": 3})]
+
+
+@pytest.mark.parametrize(
+    ("approve", "error"),
+    [
+        (lambda call: call.arguments["path"] == "/tmp", "approve raised KeyError: 'path'"),
+        (lambda call: np.array([1, 2]), "approve raised ValueError: The truth value of an array"),
+        (lambda call, more: True, "approve raised TypeError: "),
+    ],
+)
+def test_an_approve_that_raises_has_not_said_yes(approve, error):
+    step = step_of(half, '{"n": 3}', approve=approve)
+    assert step.error.startswith(error)
+    assert step.result == f"error: {step.error}"
+
+
+def test_an_interrupt_in_approve_goes_on():
+    def approve(call):
+        raise KeyboardInterrupt
+
+    with pytest.raises(StepStopped) as stopped:
+        step_of(half, '{"n": 3}', approve=approve)
+    assert stopped.value.is_interrupt
+
+
+@pytest.mark.parametrize("name", ["half", "HALF", "halfjson", "functions.half", "half.py"])
+def test_approve_is_asked_about_the_call_that_would_run(name):
+    asked = []
+    calls = Calls(Toolkit((Function(half),), approve=lambda c: asked.append(c) or c.name != "half"), ["half"])
+    step = calls.carry_out(ToolCall(name, {"n": 3}, '{"n": 3}', f"functions.{name}"))
+    assert step.error == "the user declined this call"
+    assert asked == [call("half", '{"n": 3}')]
+
+
+class Snippets(Tool):
+    name = "python"
+    definition = {"type": "builtin", "name": "python", "description": "Runs code."}  # noqa: RUF012
+
+    def bind(self, call):
+        return lambda: call.raw
+
+
+@pytest.mark.parametrize("recipient", ["python", "functions.python", "functions.Python", "python.exec"])
+def test_code_is_asked_about_as_code(recipient):
+    asked = []
+    toolkit = Toolkit((Snippets(),), approve=lambda call: asked.append(Asked.about(call)) or True)
+    assert Calls(toolkit, ["python"]).carry_out(ToolCall.parse(recipient, "x = 1")).result == "x = 1"
+    assert asked == [Asked("Run this code?", "x = 1", True)]
 
 
 def test_nobody_is_asked_about_a_call_that_cannot_be():

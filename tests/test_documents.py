@@ -113,6 +113,29 @@ def test_a_page_of_the_web_is_what_it_shows(here):
     assert document.place(6, 6) == "line 5"
 
 
+@pytest.mark.parametrize(
+    ("html", "lines"),
+    [
+        ("<p hidden>no<p>yes", ["yes"]),
+        ("<p hidden>no<ul><li>yes</ul>", ["* yes"]),
+        ("<div><p hidden>no</div>yes", ["yes"]),
+        ("<p hidden>no<p hidden>no</p>yes", ["yes"]),
+        ("<ul><li hidden>no<p>no</p><ul><li>no<li>no</ul>no<li>yes</ul>", ["* yes"]),
+        ("<ul><li hidden>no<ol><li>no</ol></ul>yes", ["yes"]),
+        ("<table><tr hidden><td>no<td>no<tr><td>a<td>b</table>", ["a | b"]),
+        ("<table><tr><td hidden>no<table><tr><td>no</table>no<td>yes</table>", ["yes"]),
+        ("<table><tbody hidden><tr><td>no<tbody><tr><td>a</table>yes", ["a", "yes"]),
+        ("<dl><dt>a<dd hidden>no<dt>b<dd>c</dl>", ["a", "b", "c"]),
+        ("<select><option hidden>no<option>a</select>", ["a"]),
+        ("<select><option hidden>no</select>yes", ["yes"]),
+        ("<div hidden>no<div>no</div><p>no</div>yes", ["yes"]),
+    ],
+)
+def test_a_hidden_element_without_an_end_ends_where_a_page_ends_it(here, html, lines):
+    put(here / "a.html", html)
+    assert lines_of(Documents("a.html")) == lines
+
+
 def test_a_page_without_the_end_of_its_head_is_read(here):
     put(here / "a.html", "<head><meta charset=utf-8><title>T</title><body><p>text")
     assert lines_of(Documents("a.html")) == ["T", "text"]
@@ -348,6 +371,26 @@ def test_a_file_of_many_pages_or_cells_is_refused(here, monkeypatch):
     fails("a.pdf", "it has 3 pages, and a document at most 2: give a part")
     put(here / "a.xlsx", papers.xlsx(A=[[1, 2], [3, 4]]))
     fails("a.xlsx", "it has more than 3 cells")
+
+
+def wide(n_rows):
+    """A workbook of one column, whose first row is formatted to the last column there is."""
+    import openpyxl
+
+    workbook = openpyxl.Workbook()
+    for n in range(1, n_rows + 1):
+        workbook.active.cell(n, 1, n)
+    workbook.active["XFD1"].font = openpyxl.styles.Font(bold=True)
+    return papers.saved(workbook)
+
+
+def test_cells_with_nothing_in_them_do_not_count(here, monkeypatch):
+    put(here / "a.xlsx", wide(100))
+    lines = lines_of(Documents("a.xlsx"))
+    assert (lines[0], len(lines), lines[-1]) == ("# Sheet", 101, "100")
+    monkeypatch.setattr(office, "MOST_PLACES", 16_000)
+    put(here / "b.xlsx", wide(99))
+    fails("b.xlsx", "its sheets are too large, though mostly empty: give the part that matters")
 
 
 def test_without_the_library_the_extra_is_named(here, monkeypatch):

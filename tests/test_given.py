@@ -72,6 +72,7 @@ VARIABLES = {"df": [1, 2], "x": 42, "größe": 1.5, "_hidden": 1, "re": re, "nam
         ("@df.head() and @x[0] and @df(1) and @x-y", []),
         ("`@df` and ``a @x b``", []),
         ("{{@df}} {{a @x}}", []),
+        ("a {{ b\nsee @df\nand }} c", ["df"]),
         ("```\n@df\n```\nafter @x", ["x"]),
         ("~~~py\n@df\n~~~\n", []),
         ("```\n@df never closed", []),

@@ -184,6 +184,32 @@ def test_a_closed_server_is_gone_and_starts_again_with_a_call():
     wait_until(lambda: not is_alive(pid), 20)
 
 
+def test_calls_that_come_at_once_start_one_server():
+    server = ossnb.mcp(COMMAND, name="ex", timeout=START_S, only=["process"])
+    server.close()
+    pids = []
+    threads = [threading.Thread(target=lambda: pids.append(pid_of(server))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(START_S)
+    assert len(pids) == 4
+    assert len(set(pids)) == 1
+    server.close()
+    wait_until(lambda: not is_alive(pids[0]), 20)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no groups of processes")
+def test_what_a_server_started_ends_with_it(tmp_path):
+    file = tmp_path / "pid"
+    script = 'sleep 999 & echo $! > "$0"; exec "$@"'
+    with ossnb.mcp(["bash", "-c", script, str(file), *COMMAND], name="ex", timeout=START_S) as server:
+        pid = int(file.read_text())
+        assert called(server, "add", '{"a": 1}').result == "2"
+        assert is_alive(pid)
+    wait_until(lambda: not is_alive(pid), 20)
+
+
 def test_a_closed_model_leaves_the_server_to_whoever_has_it(program):
     pid = pid_of(program)
     model = model_of_rounds(call_of("{}", "ex_process"), ANSWER)

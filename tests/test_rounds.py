@@ -276,6 +276,15 @@ def test_a_result_that_fills_the_context_ends_the_answer_with_a_note():
     assert len(reply.steps) == 1
 
 
+def test_an_approve_that_raises_ends_no_answer():
+    model = model_of_rounds(CALL, ANSWER)
+    asked = {"tools": [weather], "approve": lambda call: call.arguments["path"] == "/tmp", "seed": 1}
+    reply = model.generate("?", **asked)
+    assert (reply.text, reply.finish_reason) == ("Sunny.", "stop")
+    assert reply.steps[0].error == "approve raised KeyError: 'path'"
+    assert [answer.text for answer in model.map(["a", "b"], **asked).run()] == ["Sunny.", "Sunny."]
+
+
 # ---- who carries out ---------------------------------------------------------------------------------------
 
 
@@ -342,16 +351,15 @@ def test_on_step_and_approve_hear_of_each_call():
     assert [s.result for s in steps] == ["error: the user declined this call: not that one", "sun in Rome"]
 
 
-def test_an_error_of_approve_or_on_step_is_the_callers():
+def test_an_error_of_on_step_is_the_callers():
     def fails(_):
         raise ZeroDivisionError
 
-    for option in ("approve", "on_step"):
-        stream = model_of_rounds(CALL, ANSWER).stream("?", tools=[weather], seed=1, **{option: fails})
-        with pytest.raises(ZeroDivisionError):
-            stream.run()
-        assert stream.reply.finish_reason == "error"
-        assert stream.reply.messages
+    stream = model_of_rounds(CALL, ANSWER).stream("?", tools=[weather], seed=1, on_step=fails)
+    with pytest.raises(ZeroDivisionError):
+        stream.run()
+    assert stream.reply.finish_reason == "error"
+    assert stream.reply.messages
 
 
 def test_a_function_may_ask_the_model_itself():

@@ -7,7 +7,10 @@ import threading
 import time
 
 import pytest
+from IPython.utils.capture import capture_output
 
+from ossnb.many.answers import Answers
+from ossnb.notebook.several import show_rows
 from ossnb.notebook.stopping import Stopped
 from shells import fails, ipython, run, shell
 
@@ -104,3 +107,42 @@ def test_an_interrupted_map_shows_and_keeps_its_rows(shell, capsys):
     found = shell.user_ns["_oss"].found
     assert 0 < len(found) < 400
     assert f"{len(found)} of 400 rows" in out
+
+
+def test_what_a_table_shows_is_text(shell, capsys):
+    shell.use("<|channel|>final<|message|>\x1b]0;title\x07$x$ <b>bold</b><|return|>")
+    shell.user_ns["rows"] = ["a"]
+    result, out, _ = run(shell, "%%oss --map rows\nSay {}", capsys)
+    assert result.success
+    assert "\x1b" not in out
+    with capture_output() as captured:
+        show_rows(shell.user_ns["_oss"])
+    (table,) = [shown.data for shown in captured.outputs]
+    assert table["text/html"].startswith('<div class="tex2jax_ignore mathjax_ignore">')
+    assert "<b>" not in table["text/html"]
+    assert "\x1b" not in table["text/plain"]
+    assert "1 of 1 row" in captured.stdout
+
+
+class Panic(BaseException):
+    """As those of polars are."""
+
+
+@pytest.mark.parametrize("error", [Panic, RuntimeError, ImportError])
+def test_a_table_that_fails_gives_way_to_lines_and_hides_no_interrupt(shell, capsys, monkeypatch, error):
+    def fail(self, *arguments, **settings):
+        raise error("no table")
+
+    monkeypatch.setattr(Answers, "to_frame", fail)
+    shell.user_ns["rows"] = ["a"]
+    result, out, _ = run(shell, "%%oss --map rows\nSay {}", capsys)
+    assert result.success
+    assert "It is **42**." in out
+    assert "1 of 1 row" in out
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Answers, "run", interrupted)
+    result, _, _ = run(shell, "%%oss --map rows\nSay {}", capsys)
+    assert isinstance(result.error_in_exec, KeyboardInterrupt)

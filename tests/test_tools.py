@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import enum
+import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+import ossnb
 from fakes import scripted_model
 from ossnb.generation.question import Question
 from ossnb.harmony.messages import Message
@@ -369,3 +371,22 @@ def test_any_schema_is_told_or_refused(schema):
     except ValueError as error:
         text = str(error)
     assert "type f = (" in text or "tool 'f': " in text
+
+
+@pytest.mark.parametrize("memory", [2_000_000_000, np.int64(2_000_000_000), "2 GB"])
+def test_the_memory_of_python_is_a_size_or_a_number_of_bytes(memory):
+    assert ossnb.python(memory=memory).name == "python"
+
+
+@pytest.mark.parametrize(
+    ("memory", "message"),
+    [
+        (10_000_000, "memory must be at least 500 MB, got 10000000"),
+        (4e9, "memory must be a size such as '4 GB', or a number of bytes, got 4000000000.0"),
+        (True, "memory must be a size such as '4 GB', or a number of bytes, got True"),
+        (None, "memory must be a size such as '4 GB', or a number of bytes, got None"),
+    ],
+)
+def test_what_is_no_memory_of_python_is_refused(memory, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ossnb.python(memory=memory)

@@ -5,6 +5,7 @@ It knows the documents of one question and nothing else: an address is looked up
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 import urllib.parse
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..harmony.messages import Message, ToolCall
 from ..system.text import shown_value
+from ..tools.outcome import MOST_CHARS
 from ..tools.tool import Result, Tool
 from .citations import MARK, Citation, cited_lines
 from .document import Document, clean_line
@@ -132,9 +134,14 @@ class Browser(Tool):
         self._documents = documents
         self._index = index
         self._most_tokens = view_tokens(context)
+        self._most_chars = MOST_CHARS  # of a display; what is longer reaches the model with a gap
         self._stack: list[Page] = []
         self._read: set[Source] = set()  # lines that the model has seen
         self._numbers = {document.name: n for n, document in enumerate(documents)}
+
+    def limit(self, most_chars: int) -> None:
+        """Let the next displays have so many characters."""
+        self._most_chars = most_chars
 
     def bind(self, call: ToolCall) -> Callable[[], Result]:
         """Return what carries a call out; nothing is wrong with it but what its result says."""
@@ -164,9 +171,14 @@ class Browser(Tool):
         most = self._most_tokens * (2 if n_lines > 0 else 1)  # not so many lines that they fill the context
         stop = n_all if is_whole else end_of_view(page, first, most, most * CHARS_PER_TOKEN)
         stop = min(first + n_lines, stop) if n_lines > 0 else stop
-        cursor = len(self._stack)
+        cursor, n_read = len(self._stack), stop - first
         self._stack.append(page)
-        self._read.update(s for line in range(first, stop) if (s := page.sources[line]) is not None)
+        if not is_whole:
+            stops, limit = range(first + 1, stop + 1), self._most_chars
+            n_read = bisect.bisect_right(stops, limit, key=lambda at: len(display(cursor, page, first, at)))
+            stop = first + max(n_read, 1)  # one line that is too long is cut, and counts as not read
+        lines = range(first, first + n_read)
+        self._read.update(source for line in lines if (source := page.sources[line]) is not None)
         return display(cursor, page, first, stop)
 
     def show_document(self, number: int) -> str:
@@ -177,11 +189,14 @@ class Browser(Tool):
         """Take up the pages that earlier turns of a conversation have shown, with their numbers."""
         calls: list[ToolCall] = []
         for message in messages:
+            if message.role == "user":
+                calls.clear()  # a turn that was ended left calls without a result
             call = message.tool_call
             if call is not None and call.name.startswith(f"{NAME}."):
                 calls.append(call)
             elif message.role == "tool" and (message.name or "").startswith(f"{NAME}.") and calls:
                 self._take_up(calls.pop(0), message.content)
+        self.limit(MOST_CHARS)
 
     def citations(self, text: str) -> list[Citation]:
         """List what a text cites, in order; a mark that the model invented says what is wrong with it.
@@ -225,7 +240,7 @@ class Browser(Tool):
         if page.document is None:
             raise _Mistake("Cannot run `find` on search results page or find results page")
         pattern = _text(arguments, "pattern")
-        if not pattern.strip():
+        if not clean_line(pattern).strip():  # an empty one is in every line
             raise _Mistake("`pattern` must have a word, and it is empty.")
         return self.show(found_page(pattern, page, MOST_FOUND, LINES_FOUND))
 
@@ -264,6 +279,7 @@ class Browser(Tool):
         while len(self._stack) < int(cursor[1]):
             self._stack.append(no_page())
         arguments = call.arguments if call.raw.strip() else {}
+        self.limit(len(result))  # the model has read no more, whatever may be shown now
         if self.call(call.name.removeprefix(f"{NAME}."), arguments).error is not None:
             self._stack.append(no_page())  # the documents are others now
 

@@ -12,7 +12,8 @@ from .document import Text, Unreadable
 
 MOST_PAGES = 5000
 MOST_UNPACKED = 300_000_000  # bytes of a zip's content
-MOST_CELLS = 1_000_000  # of a workbook
+MOST_CELLS = 1_000_000  # of a workbook, with something in them
+MOST_PLACES = 50_000_000  # rows, and cells with nothing in them: a file of some bytes may have any number
 _INSTALL = 'pip install "ossnb[documents]"'
 
 
@@ -98,13 +99,17 @@ def _docx_lines(document: Any) -> Iterator[str]:
 
 
 def _sheet_parts(workbook: Any) -> Iterator[tuple[str, str]]:
-    n_cells = 0
+    n_cells = n_places = 0
     for sheet in workbook.worksheets:
         yield f"sheet {sheet.title}", f"# {sheet.title}"
+        sheet.reset_dimensions()  # else each row is as wide as what was ever formatted
         for n, row in enumerate(sheet.iter_rows(values_only=True), 1):
-            n_cells += len(row)
+            n_cells += len(row) - row.count(None)
+            n_places += len(row) + 1
             if n_cells > MOST_CELLS:
                 raise Unreadable(f"it has more than {MOST_CELLS:,} cells: give the part that matters")
+            if n_places > MOST_PLACES:
+                raise Unreadable("its sheets are too large, though mostly empty: give the part that matters")
             values = ["" if value is None else " ".join(str(value).split()) for value in row]
             while values and not values[-1]:
                 values.pop()

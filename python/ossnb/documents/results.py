@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Sequence
 
 from .document import Document, clean_line, safe_name
@@ -23,11 +24,12 @@ def search_page(query: str, hits: Sequence[Hit], documents: Sequence[Document]) 
     links: list[Source] = []
     for k, hit in enumerate(hits):
         document = documents[hit.document]
-        at, snippet = _snippet(document, hit, set(terms(query)))
+        at, snippet, owners = _snippet(document, hit, set(terms(query)))
         title = _title(document, at)
-        told = f"  * 【{k}†{title}†{document.name}】 {document.place(at, at)}: {snippet}"
-        lines.append(told)
-        sources.append((hit.document, at))
+        head = f"  * 【{k}†{title}†{document.name}】 {document.place(at, at)}: "
+        shown, _ = wrapped([head + snippet])
+        lines += shown
+        sources += [(hit.document, line) for line in _most_of(shown, [at] * len(head) + owners)]
         links.append((hit.document, at))
     if not hits:
         lines.append("No results. Search for other words, or open a document:")
@@ -103,11 +105,25 @@ def _title(document: Document, line: int) -> str:
     return document.name.rpartition("/")[2]
 
 
-def _snippet(document: Document, hit: Hit, wanted: set[str]) -> tuple[int, str]:
-    """Return the line of a passage that fits a query best, by its number, and some text from there."""
+def _snippet(document: Document, hit: Hit, wanted: set[str]) -> tuple[int, str, list[int]]:
+    """Return the line of a passage that fits a query best, by its number, some text from there, and of each
+    of its characters the line that it is of."""
     lines = document.text.lines[hit.first : hit.last + 1]
     fits = [len(wanted.intersection(terms(line[:1000]))) for line in lines]
     best = fits.index(max(fits))
-    text = " ".join(" ".join(line[: SNIPPET_CHARS * 2] for line in lines[best:]).split())
+    text, owners = "", list[int]()
+    for number, line in enumerate(lines[best:], hit.first + best):
+        if words := " ".join(line[: SNIPPET_CHARS * 2].split()):
+            text += " " * bool(text) + words
+            owners += [number] * (len(text) - len(owners))
     cut = text if len(text) <= SNIPPET_CHARS else text[:SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
-    return hit.first + best, cut
+    return hit.first + best, cut, owners[: len(cut)]
+
+
+def _most_of(shown: Sequence[str], owners: list[int]) -> list[int]:
+    """Return of each shown line the one that the most of it is of; `owners` are those of the characters."""
+    found, at = list[int](), 0
+    for one in shown:
+        found.append(statistics.mode(owners[at : at + len(one)] or owners[-1:]))
+        at += len(one)
+    return found

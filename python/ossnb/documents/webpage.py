@@ -19,6 +19,19 @@ _BLOCKS = frozenset(
     )
 )
 _BODY = _BLOCKS | {"body"}
+_NEVER = frozenset[str](), frozenset[str]()
+_ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
+# Elements whose end may be left out: the tags that begin what comes after them, and the elements around them,
+# whose end ends them, too.
+_LEFT_OPEN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "p": (_BLOCKS | {"td", "th"}, _BLOCKS | {"td", "th"}),
+    "li": (frozenset({"li"}), frozenset({"ul", "ol", "menu"})),
+    **dict.fromkeys(("dt", "dd"), (frozenset({"dt", "dd"}), frozenset({"dl"}))),
+    **dict.fromkeys(("td", "th"), (frozenset({"td", "th", "tr"}) | _ROW_GROUPS, frozenset({"table"}))),
+    "tr": (frozenset({"tr"}) | _ROW_GROUPS, frozenset({"table"})),
+    **dict.fromkeys(_ROW_GROUPS, (_ROW_GROUPS, frozenset({"table"}))),
+    "option": (frozenset({"option", "optgroup"}), frozenset({"select", "datalist"})),
+}
 _HEADINGS = {f"h{n}": "#" * n + " " for n in range(1, 7)}
 
 
@@ -52,8 +65,12 @@ class _Reader(HTMLParser):
             self._in_title = True
         if tag in _BODY and self._hidden[:1] == ["head"]:  # whose end may be left out
             self._hidden.clear()
+        after, around = _LEFT_OPEN.get("".join(self._hidden[:1]), _NEVER)
+        if tag in after and len(self._hidden) == 1:
+            self._hidden.clear()
         if self._hidden or tag in _HIDDEN or ("hidden" in dict(attrs) and tag not in _VOID):
-            if tag in _HIDDEN or tag == (self._hidden or [tag])[0]:
+            is_alike = tag == (self._hidden or [tag])[0] and tag not in after
+            if tag in _HIDDEN or tag in around or is_alike:
                 self._hidden.append(tag)
             return
         if tag == "br" or tag in _BLOCKS:
@@ -73,9 +90,13 @@ class _Reader(HTMLParser):
             self._in_title = False
             self.end_line()
         if self._hidden:
+            _, around = _LEFT_OPEN.get(self._hidden[0], _NEVER)
             if tag == self._hidden[-1]:
                 self._hidden.pop()
-            return
+                return
+            if tag not in around or len(self._hidden) > 1:
+                return
+            self._hidden.clear()  # its own end was left out
         if tag in _BLOCKS:
             self.end_line()
         self._n_pre -= tag == "pre" and self._n_pre > 0

@@ -21,7 +21,7 @@ _HEAD_SHARE = 3 / 4  # of these, for the beginning of a long value
 # Fenced blocks, code in a line, and expressions: a name in them is a part of code.
 _CODE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,}).*?(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)"
-    r"|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|\{\{.*?\}\}"
+    r"|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|\{\{[^\n]*?\}\}"
     r"|^[ \t]*@[\w.]+(?:\(.*\))?[ \t]*\n(?=[ \t]*(?:@|def |async |class ))",
     re.DOTALL | re.MULTILINE,
 )

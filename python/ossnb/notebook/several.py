@@ -9,6 +9,7 @@ from IPython.display import display
 
 from ..generation.record import Reply
 from ..many.answers import Answers
+from ..page.output import Output
 from ..page.terminal import safe_terminal
 from ..system.text import counted
 from ..views.compare import compare
@@ -24,14 +25,18 @@ def show_several(replies: Sequence[Reply]) -> None:
 
 
 def show_rows(answers: Answers) -> None:
-    """Show the rows that have an answer as a table, or as lines where there is no library for tables.
+    """Show the rows that have an answer as a table, or as lines where no library makes one.
 
     >>> show_rows(model.map(["cat"]).run())  # draws in a notebook  # doctest: +SKIP
     """
     try:
-        display(answers.to_frame(found_only=True))  # type: ignore[no-untyped-call]
-    except ImportError:
+        table = _table(answers.to_frame(found_only=True))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # no library, or one that fails; a panic of polars is no Exception
         print(safe_terminal("\n".join(f"{n}: {answers.found[n]}" for n in sorted(answers.found))))
+    else:
+        Output().show_here(table)
     replies = [answer.reply for answer in answers.found.values() if answer.reply is not None]
     n_errors = len(answers.found) - len(replies)
     parts = [
@@ -42,6 +47,14 @@ def show_rows(answers: Answers) -> None:
         replies[0].model if replies else "",
     ]
     print(safe_terminal(" · ".join(part for part in parts if part)))
+
+
+def _table(frame: Any) -> dict[str, str]:
+    """Return a table as a cell shows it: no front end looks for formulas in the model's texts."""
+    html, text = frame._repr_html_(), str(frame)
+    if html is None:  # pandas was told to write text
+        return {"text/plain": text}
+    return {"text/html": f'<div class="tex2jax_ignore mathjax_ignore">{html}</div>', "text/plain": text}
 
 
 def rows_named(name: str, variables: dict[str, Any]) -> Any:

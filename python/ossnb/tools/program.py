@@ -106,9 +106,23 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_gone(process), GRACE_S)
             break
+    _end_the_rest(process)
     transport = getattr(process, "_transport", None)  # a child of the server may hold the pipes open
     with contextlib.suppress(OSError, AttributeError):
         transport.close()  # type: ignore[union-attr]
+
+
+def _end_the_rest(process: asyncio.subprocess.Process) -> None:
+    """End what a server that is gone has left running."""
+    if not hasattr(os, "killpg"):
+        return
+    try:
+        os.kill(process.pid, 0)
+    except ProcessLookupError:  # else the number is that of a new process, whose group is none of ours
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    except OSError:
+        return
 
 
 async def _gone(process: asyncio.subprocess.Process) -> None:

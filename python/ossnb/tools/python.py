@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Python(Tool):
         sandbox: str = "best",
         give: Mapping[str, Any] | None = None,
         read: Iterable[str | Path] = (),
-        memory: str = "4 GB",
+        memory: str | int = "4 GB",
         *,
         without: Iterable[str] = (),
     ) -> None:
@@ -54,7 +55,7 @@ class Python(Tool):
             raise ValueError(f"sandbox must be one of {', '.join(SANDBOXES)}, got {shown_value(sandbox)}")
         if isinstance(read, str | bytes | Path) or not isinstance(read, Iterable):
             raise ValueError(f"read must be a list of folders and files, got {shown_value(read)}")
-        n_bytes = parse_size("memory", memory)
+        n_bytes = _size(memory)
         if n_bytes < LEAST_MEMORY:
             raise ValueError(f"memory must be at least 500 MB, got {shown_value(memory)}")
         self.sandbox = sandbox
@@ -184,7 +185,7 @@ def python(
     sandbox: str = "best",
     give: Mapping[str, Any] | None = None,
     read: Iterable[str | Path] = (),
-    memory: str = "4 GB",
+    memory: str | int = "4 GB",
 ) -> Python:
     """Make the tool that lets a model run Python code; `tools=["python"]` is one with the usual settings.
 
@@ -194,10 +195,10 @@ def python(
     The code runs in a kernel of its own, which keeps its variables from call to call, and for all answers
     that have this tool; `close` ends it. `give` hands variables over, as they are now; `give` of the tool
     hands over more. Code may write in a folder of its own, read Python's own files and what `read` names, and
-    reach no network; `memory` is that of all its processes. `sandbox` "best" puts up the walls that the
-    system has, and the note of each step names them; "required" raises a RuntimeError where one is missing;
-    "off" puts up none but the limits. Needs ipykernel and jupyter_client, as in `pip install
-    "ossnb[python]"`. Raises ValueError for a variable that cannot be handed over.
+    reach no network; `memory` is that of all its processes, as a text or in bytes. `sandbox` "best" puts up
+    the walls that the system has, and the note of each step names them; "required" raises a RuntimeError
+    where one is missing; "off" puts up none but the limits. Needs ipykernel and jupyter_client, as in `pip
+    install "ossnb[python]"`. Raises ValueError for a variable that cannot be handed over.
     """
     return Python(sandbox, give, read, memory)
 
@@ -230,6 +231,16 @@ def _failed(why: str, note: str, output: Output | None = None) -> Result:
     said = "" if output is None or not output.n_chars else f"{output.text}\n"
     pictures = () if output is None else tuple(output.pictures)
     return Result(f"{said}[ERROR] {why}", note, pictures, why)
+
+
+def _size(memory: Any) -> int:
+    if isinstance(memory, str):
+        return parse_size("memory", memory)
+    if isinstance(memory, bool) or not isinstance(memory, Integral):
+        raise ValueError(
+            f"memory must be a size such as '4 GB', or a number of bytes, got {shown_value(memory)}"
+        )
+    return int(memory)
 
 
 def _path(path: Any) -> str:

@@ -46,6 +46,7 @@ class Connection:
         self._task: concurrent.futures.Future[None] | None = None
         self._stop: asyncio.Event | None = None
         self._log: Any = None
+        self._turn = threading.Lock()  # to start it: the rows of a map call at once
 
     def renew(self) -> None:
         """Begin anew in a forked child: the parent's server is not ours."""
@@ -59,6 +60,7 @@ class Connection:
     def start(self) -> list[Any]:
         """Start the server and return its tools; a ValueError says why there are none."""
         ready: concurrent.futures.Future[list[Any]] = concurrent.futures.Future()
+        self._stop = None  # that of the server before
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         task = self._task = _run(self._serve(ready, self._log))
         deadline = time.monotonic() + self._timeout
@@ -78,6 +80,7 @@ class Connection:
             raise
 
     async def _serve(self, ready: concurrent.futures.Future[list[Any]], log: Any) -> None:
+        mine = None
         try:
             async with self._connect(log) as client:
                 tools, cursor = list[Any](), None
@@ -87,7 +90,7 @@ class Connection:
                     if not (cursor := page.next_cursor) or len(tools) > 10_000:
                         break
                 self._stop = asyncio.Event()
-                self._client = client
+                self._client = mine = client
                 ready.set_result(tools)
                 await self._stop.wait()
         except BaseException as error:
@@ -96,13 +99,16 @@ class Connection:
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
-            self._client = None
+            if self._client is mine:  # and not that of a server started since
+                self._client = None
 
     def begin(self, name: str, arguments: dict[str, Any]) -> concurrent.futures.Future[Any]:
         """Begin a call of a tool; a server that has ended is started anew."""
-        if not self.is_open:
-            self.start()
-        return _run(self._client.call_tool(name, arguments))
+        with self._turn:
+            if not self.is_open:
+                self.start()
+            client = self._client
+        return _run(client.call_tool(name, arguments))
 
     def lost(self, error: BaseException) -> str:
         """Return in words why a call failed, and end a connection that is of no more use."""

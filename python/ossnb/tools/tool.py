@@ -29,6 +29,9 @@ class Tool:
         """The names that a call may have, as a ToolCall has them: "weather", "python", "browser.search"."""
         return call_names(self.definition)
 
+    def limit(self, most_chars: int) -> None:
+        """Hear how many characters the result of the next call may have; a longer one is cut."""
+
     def bind(self, call: ToolCall) -> Callable[[], Any]:
         """Check the arguments of a call, whose name is one of `names`, and return what carries it out.
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..harmony.messages import ToolCall
+from ..harmony.messages import FUNCTIONS, ToolCall
+from ..harmony.prompt import is_builtin
 from ..system.arguments import integer
 from ..system.text import shown_value
 from .approval import Approve, InterruptedQuestion, check_approve, refusal
@@ -37,7 +38,8 @@ class Toolkit:
 
     `max_rounds` is how often the model may call before its answer. `timeout` is the time of one call in
     seconds; infinity sets none. `on_step` hears of each Step. `approve` is a function of a ToolCall, or
-    "ask": what it refuses is not carried out. With `run` False nothing is. A ValueError names a bad value.
+    "ask": what it refuses, or raises an error at, is not carried out. With `run` False nothing is. A
+    ValueError names a bad value.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -92,10 +94,10 @@ class Calls:
 
         Raises StepStopped once `is_over` is true, and for an interrupt.
         """
-        name, began = self._meant(call.name), time.monotonic()
-        note = "" if name == call.name else f"{shown_value(call.name)} was taken as {name!r}"
+        meant, began = self._meant_call(call), time.monotonic()
+        note = "" if meant.name == call.name else f"{shown_value(call.name)} was taken as {meant.name!r}"
         try:
-            result = self._try(name, call, is_over, most_chars)
+            result = self._try(meant, call.name, is_over, most_chars)
         except (KeyboardInterrupt, Stopped) as stop:
             why = "the user stopped this call; a function that was running is left behind in its thread"
             why = str(stop) if isinstance(stop, InterruptedQuestion) else why
@@ -110,25 +112,28 @@ class Calls:
             result.traceback,
             result.pictures,
         )
-        self._count(name, call, step)
+        self._count(meant, step)
         return step
 
-    def _try(self, name: str, call: ToolCall, is_over: Callable[[], bool], most_chars: int) -> Result:
-        toolkit, trace = self._toolkit, ""
+    def _try(self, call: ToolCall, written: str, is_over: Callable[[], bool], most_chars: int) -> Result:
+        """Carry out a call with the name that is meant; `written` is the name that the model wrote."""
+        toolkit, name, trace = self._toolkit, call.name, ""
         try:
             if (tool := self._tools.get(name)) is None:
                 known = ", ".join(self._names)
-                raise _Refused(f"there is no tool {shown_value(call.name)}; the tools are: {known}")
-            self._check_circle(name, call)
-            bound = tool.bind(replace(call, name=name))
+                raise _Refused(f"there is no tool {shown_value(written)}; the tools are: {known}")
+            self._check_circle(call)
+            tool.limit(most_chars)
+            bound = _bound(tool, call)
             approve: Approve | None = toolkit.approve or ("ask" if tool.asks else None)
-            if (why := refusal(approve, call, is_over)) is not None:
+            if (why := _refusal(approve, call, is_over)) is not None:
                 raise _Refused(why)
             work = (Here if tool.runs_here else Work)(bound, name, lambda value: as_result(value, most_chars))
             result: Result = work.wait(toolkit.timeout, is_over)
             return result
         except BadArguments as bad:
             error = f"the arguments of {name} do not fit: {bad}"
+            trace = "" if bad.__cause__ is None else _traceback(bad.__cause__)
         except _Refused as refused:
             error = str(refused)
         except TookTooLong:
@@ -149,18 +154,26 @@ class Calls:
         found = [one for one in found if _AFTER_A_NAME.fullmatch(name[len(one) :])]
         return found[0] if len(found) == 1 else name
 
+    def _meant_call(self, call: ToolCall) -> ToolCall:
+        """Return a call as if the model had written the name that it means: what is approved is what runs."""
+        name = self._meant(call.name)
+        if (tool := self._tools.get(name)) is None:
+            return replace(call, name=name)
+        recipient = name if is_builtin(tool.definition) else FUNCTIONS + name
+        return replace(call, name=name, recipient=recipient)
+
     # ---- circles -------------------------------------------------------------------------------------------
 
-    def _check_circle(self, name: str, call: ToolCall) -> None:
-        _, n_times = self._alike.get(_key(name, call), ("", 0))
+    def _check_circle(self, call: ToolCall) -> None:
+        _, n_times = self._alike.get(_key(call), ("", 0))
         if n_times >= MOST_ALIKE:
             raise _Refused(
                 f"this call was made {n_times} times with the same result, and is not made again; use the "
                 "result that you have, call something else, or answer"
             )
 
-    def _count(self, name: str, call: ToolCall, step: Step) -> None:
-        key = _key(name, call)
+    def _count(self, call: ToolCall, step: Step) -> None:
+        key = _key(call)
         result, n_times = self._alike.get(key, ("", 0))
         self.goes_in_circles |= n_times > MOST_ALIKE
         is_refused = n_times >= MOST_ALIKE
@@ -180,11 +193,32 @@ class _Refused(Exception):
     """A call that is not made; the message is for the model."""
 
 
-def _key(name: str, call: ToolCall) -> tuple[str, str]:
+def _bound(tool: Tool, call: ToolCall) -> Callable[[], Any]:
+    """Return what carries a call out. The code of a parameter's own type may raise anything."""
     try:
-        return name, json.dumps(call.arguments, sort_keys=True) if call.arguments is not None else call.raw
+        return tool.bind(call)
+    except (BadArguments, Stopped):
+        raise
+    except Exception as error:
+        raise BadArguments(_one_line(error)) from error
+
+
+def _refusal(approve: Approve | None, call: ToolCall, is_over: Callable[[], bool]) -> str | None:
+    """Return why a call may not be carried out; an `approve` that raises has not said yes."""
+    try:
+        return refusal(approve, call, is_over)
+    except Stopped:
+        raise
+    except Exception as error:
+        return f"approve raised {_one_line(error)}"
+
+
+def _key(call: ToolCall) -> tuple[str, str]:
+    try:
+        arguments = json.dumps(call.arguments, sort_keys=True) if call.arguments is not None else call.raw
+        return call.name, arguments
     except RecursionError:
-        return name, call.raw
+        return call.name, call.raw
 
 
 def _seconds(timeout: Any) -> float:
