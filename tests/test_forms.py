@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import os
 import pickle
 import re
+import subprocess
 import sys
 import time
 from typing import Annotated, Literal, TypedDict
@@ -191,6 +193,90 @@ def test_objects_are_closed_where_they_do_not_say():
     parts = closed({"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]})
     assert all("additionalProperties" not in part for part in parts["allOf"])
     assert "additionalProperties" not in schema, "the caller's stays as it is"
+    assert closed({"allOf": [{"$ref": "#/$defs/n"}], "$defs": schema["$defs"]})["$defs"] == found["$defs"]
+    choices = closed({"anyOf": [{"properties": {"a": {}}}, {"$ref": "#/$defs/n"}], "$defs": schema["$defs"]})
+    assert (choices["anyOf"][0], choices["$defs"]) == (
+        {"properties": {"a": {}}, "additionalProperties": False},
+        found["$defs"],
+    )
+
+
+def takes(schema, text):
+    """Whether an answer may be this text as a whole."""
+    matcher = Matcher(form_of(schema).grammar)
+    for token in TOKENIZER.encode(text):
+        if not matcher.may_be(token):
+            return False
+        matcher.take(token)
+    return matcher.may_be(RETURN)
+
+
+NUMBER = {"type": "integer"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "allOf": [{"$ref": "#/$defs/Base"}, {"properties": {"b": NUMBER}, "required": ["b"]}],
+            "$defs": {"Base": {"properties": {"a": NUMBER}, "required": ["a"]}},
+        },
+        {
+            "$ref": "#/$defs/Base",
+            "properties": {"b": NUMBER},
+            "required": ["b"],
+            "$defs": {
+                "Base": {"allOf": [{"$ref": "#/$defs/Root/properties/x"}, {"properties": {"c": {}}}]},
+                "Root": {"properties": {"x": {"properties": {"a": NUMBER}, "required": ["a"]}}},
+            },
+        },
+        {
+            "properties": {"a": NUMBER},
+            "required": ["a"],
+            "anyOf": [{"properties": {"b": NUMBER}, "required": ["b"]}, {"properties": {"c": NUMBER}}],
+        },
+        {
+            "properties": {"a": NUMBER},
+            "anyOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/c"}],
+            "$defs": {one: {"properties": {one: NUMBER}, "required": [one]} for one in ("b", "c")},
+        },
+        {
+            "required": ["a", "b"],
+            "anyOf": [{"allOf": [{"properties": {"a": NUMBER}}, {"anyOf": [{"properties": {"b": NUMBER}}]}]}],
+        },
+    ],
+)
+def test_an_object_that_several_schemas_describe_stays_open(schema):
+    schema = {"type": "object", **schema}
+    assert takes(schema, '{"a": 1, "b": 2}')
+    assert not takes(schema, '{"a": "x", "b": 2}')
+
+
+@pytest.mark.parametrize("choices", ["anyOf", "oneOf"])
+def test_choices_beside_properties_have_these_too_and_no_others(choices):
+    text = {"type": "string"}
+    schema = {
+        "properties": {"kind": NUMBER},
+        "required": ["kind"],
+        choices: [
+            {"properties": {"email": text}, "required": ["email"]},
+            {"properties": {"phone": text}, "required": ["phone"]},
+        ],
+    }
+    schema = {"type": "object", **schema}
+    assert takes(schema, '{"kind": 1, "email": "a"}')
+    assert takes(schema, '{"kind": 1, "phone": "a"}')
+    assert not takes(schema, '{"kind": 1}')
+    assert not takes(schema, '{"kind": 1, "email": "a", "phone": "b"}')
+    assert not takes(schema, '{"kind": 1, "email": "a", "more": 1}')
+    either = {"type": "object", "properties": {"a": NUMBER, "b": NUMBER}}
+    either["anyOf"] = [{"required": ["a"]}, {"required": ["b"]}]
+    assert [takes(either, one) for one in ('{"b": 1}', '{"a": 1, "b": 2}', "{}", '{"b": 1, "c": 1}')] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 # ---- answers -----------------------------------------------------------------------------------------------
@@ -316,6 +402,50 @@ def test_what_pydantic_alone_checks_is_told():
         form.parse('{"n": 3}')
 
 
+class Inverse(BaseModel):
+    n: Annotated[int, Field(ge=0, le=9)]
+
+    @field_validator("n")
+    @classmethod
+    def has_one(cls, n):
+        return 60 // n
+
+
+def test_a_validator_may_raise_anything():
+    with pytest.raises(
+        ossnb.Unparsed, match=r"a validator of the schema failed .* \(ZeroDivisionError: "
+    ) as error:
+        form_of(Inverse).parse('{"n": 0}')
+    assert error.value.text == '{"n": 0}'
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
+    model = scripted_model('<|channel|>final<|message|>{"n": 0}')
+    frame = model.map(["x"], schema=Inverse, seed=1, progress=False).to_frame("pandas")
+    assert frame["answer"].tolist() == ['{"n": 0}']
+
+
+SET_IN_A_PROCESS = """
+import json
+from ossnb.forms.form import form_of
+print(json.dumps([form_of(kind(["red", "green", "blue", 3])).content for kind in (set, frozenset)]))
+"""
+
+
+def test_a_set_of_choices_has_the_same_order_in_every_process():
+    for seed in ("1", "2", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        ran = subprocess.run(
+            [sys.executable, "-c", SET_IN_A_PROCESS], env=environment, capture_output=True, check=True
+        )
+        assert json.loads(ran.stdout) == [["3", "blue", "green", "red"]] * 2
+    assert form_of({"no", "yes"}).parse("yes") == "yes"
+
+
+def test_flags_within_a_regular_expression_hold():
+    form = form_of(re.compile("(?i)ab"))
+    assert takes(form, "aB")
+    assert form.parse("aB") == "aB"
+
+
 def test_keywords_that_are_checked_afterwards_are_named(demo):
     reply = demo.generate("?", schema=set[Literal["a", "b"]], temperature=0, max_tokens=200)
     assert any(
@@ -334,6 +464,7 @@ def test_keywords_that_are_checked_afterwards_are_named(demo):
         ({"type": object}, "schema: a JSON schema must be plain JSON"),
         (re.compile("(?=a)b"), r"the regular expression '\(\?=a\)b' cannot be used: .*look-around"),
         (re.compile("a", re.IGNORECASE), r"must be text without flags.* write \(\?i\)"),
+        (re.compile(r"\d{4}", re.ASCII), r"must be text without flags.* \[0-9\] or .* re\.ASCII"),
         (re.compile(b"a"), "must be text without flags"),
         ('start: "a" | missing', 'the Lark grammar cannot be used: .*unknown name: "missing"'),
         (

@@ -6,7 +6,7 @@ import enum
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
@@ -73,15 +73,8 @@ class Form:
 
     def parse(self, text: str) -> Any:
         """Return the object that a whole answer stands for; Unparsed for a text that does not fit."""
-        try:
-            if self.kind == "json" and self.source is not None:
-                from pydantic import TypeAdapter
-
-                return TypeAdapter(readable(self.source)).validate_json(text)
-            if self.kind == "json":
-                return json.loads(text)
-        except (ValueError, RecursionError) as error:  # pydantic's is one
-            raise Unparsed(f"the answer does not fit its schema ({shown(_why(error), 300)})", text) from None
+        if self.kind == "json":
+            return self._parse_json(text)
         if self.kind == "choices":
             if text not in self.content:
                 raise Unparsed("the answer is none of the choices", text)
@@ -89,6 +82,21 @@ class Form:
         if self.kind == "regex" and not re.fullmatch(self.content, text):
             raise Unparsed("the answer does not match the regular expression", text)
         return text
+
+    def _parse_json(self, text: str) -> Any:
+        read: Callable[[str], Any] = json.loads
+        if self.source is not None:
+            from pydantic import TypeAdapter
+
+            read = TypeAdapter(readable(self.source)).validate_json
+        try:
+            return read(text)
+        except (ValueError, RecursionError) as error:  # pydantic's is one
+            told = f"the answer does not fit its schema ({shown(_why(error), 300)})"
+            raise Unparsed(told, text) from None
+        except Exception as error:  # a validator of the caller's may raise anything
+            why = shown(" ".join(f"{type(error).__name__}: {error}".split()), 300)
+            raise Unparsed(f"a validator of the schema failed on the answer ({why})", text) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form as plain JSON, without the type."""
@@ -142,7 +150,9 @@ def _form(schema: Any) -> Form | None:
         return _of_choices([member.value for member in members], members, schema.__name__)
     if get_origin(schema) is Literal:
         return _of_choices(get_args(schema), list(get_args(schema)), "answer")
-    if isinstance(schema, list | tuple | set | frozenset):
+    if isinstance(schema, set | frozenset):  # whose order is another one in each process
+        schema = sorted(schema, key=str)
+    if isinstance(schema, list | tuple):
         return _of_choices(list(schema), list(schema), "answer")
     return _of_type(schema)
 
@@ -167,10 +177,10 @@ def _of_dict(schema: dict[str, Any]) -> Form | None:
 
 
 def _of_pattern(pattern: re.Pattern[Any]) -> Form:
-    if not isinstance(pattern.pattern, str) or pattern.flags & ~(re.UNICODE | re.ASCII):
+    if not isinstance(pattern.pattern, str) or pattern.flags != re.compile(pattern.pattern).flags:
         raise ValueError(
             f"schema: a regular expression must be text without flags, got {shown_value(pattern)}; write "
-            "(?i) and its like into it"
+            "(?i) and its like into it, and [0-9] or [A-Za-z0-9_] for what re.ASCII makes of \\d or \\w"
         )
     return Form("regex", pattern.pattern)
 
@@ -246,25 +256,96 @@ def plain(parsed: Any) -> Any:
     return to_jsonable_python(parsed, fallback=str)
 
 
-def closed(schema: Any, *, is_whole: bool = True) -> Any:
+# Keywords that say something of an object. Those in place hold other schemas for the same object.
+_IN_PLACE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
+_OF_OBJECTS = _IN_PLACE | {
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "propertyNames",
+    "required",
+    "minProperties",
+    "maxProperties",
+    "dependentRequired",
+}
+_OTHERS = _IN_PLACE | {"patternProperties", "unevaluatedProperties"}  # may name keys beside properties
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")  # schemas by name
+_VALUES = ("enum", "const", "default", "examples")
+
+
+def closed(schema: Any) -> Any:
     """Return a JSON schema whose objects have no other keys than those it names, where it does not say.
 
     >>> closed({"type": "object", "properties": {"a": {}}})["additionalProperties"]
     False
+
+    Choices beside properties may have these as well. Another object that several schemas describe together,
+    as the parts of allOf, stays open: each of them would forbid what the others name.
     """
+    parts: set[str] = set()  # the places of schemas that describe an object together with others
+    while True:
+        n = len(parts)
+        found = _closed(schema, "#", True, parts)
+        if len(parts) == n:
+            return found
+
+
+def _closed(schema: Any, place: str, is_whole: bool, parts: set[str]) -> Any:
+    """Close a schema at a place, which describes its objects alone if it `is_whole`. References to schemas
+    that do not are added to `parts`."""
     if isinstance(schema, list):
-        return [closed(part, is_whole=is_whole) for part in schema]
+        return [_closed(part, f"{place}/{n}", is_whole, parts) for n, part in enumerate(schema)]
     if not isinstance(schema, dict):
         return schema
-    found = {}
+    is_whole = is_whole and place not in parts
+    says = _OF_OBJECTS & schema.keys()
+    passes_on = is_whole and _one_describes(schema, says)
+    if isinstance(target := schema.get("$ref"), str) and not passes_on:
+        parts.add(target)
+    found: dict[str, Any] = {}
     for key, value in schema.items():
-        if key in ("properties", "$defs", "definitions", "patternProperties"):
-            found[key] = {n: closed(part) for n, part in value.items()} if isinstance(value, dict) else value
-        elif key in ("enum", "const", "default", "examples"):
-            found[key] = value
-        else:  # the parts of allOf describe one object, which none of them may close
-            found[key] = closed(value, is_whole=key != "allOf")
-    has_keys = "properties" in schema and not {"patternProperties", "allOf"} & schema.keys()
-    if is_whole and has_keys:
+        inner = passes_on if key in _IN_PLACE else True
+        if key in _NAMED and isinstance(value, dict):
+            found[key] = {
+                name: _closed(part, f"{place}/{key}/{_escaped(name)}", inner, parts)
+                for name, part in value.items()
+            }
+        else:
+            found[key] = value if key in _VALUES else _closed(value, f"{place}/{key}", inner, parts)
+    if is_whole and "properties" in says and not says & _OTHERS:
         found.setdefault("additionalProperties", False)
+    for key in ("anyOf", "oneOf"):
+        if is_whole and says == {"properties", key} | (says & {"required"}) and _are_plain(schema, key):
+            found[key] = [_with_names(choice, schema["properties"]) for choice in found[key]]
     return found
+
+
+def _are_plain(schema: Mapping[str, Any], choices: str) -> bool:
+    """Whether choices say of an object only which keys it has, as the schema beside them does."""
+    if not isinstance(schema[choices], list) or not isinstance(schema["properties"], dict):
+        return False
+    return all(
+        isinstance(one, dict)
+        and isinstance(one.get("properties", {}), dict)
+        and _OF_OBJECTS & one.keys() <= {"properties", "required"}
+        for one in schema[choices]
+    )
+
+
+def _with_names(choice: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Close a choice, which may have the keys of the schema beside it as well."""
+    properties = {name: {} for name in names} | choice.get("properties", {})
+    return {**choice, "properties": properties, "additionalProperties": False}
+
+
+def _one_describes(schema: Mapping[str, Any], says: Set[str]) -> bool:
+    """Whether one schema in place says all that a schema says of an object: that of a reference, the only
+    part of an allOf, or any one choice."""
+    parts = schema.get("allOf")
+    has_one = isinstance(parts, list) and len(parts) == 1
+    return len(says) == 1 and (has_one or not says.isdisjoint({"$ref", "anyOf", "oneOf"}))
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
