@@ -10,6 +10,7 @@ import pytest
 
 import ossnb
 from fakes import scripted_model
+from ossnb.generation.frame import table
 
 ANSWER = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>42"
 LIBRARIES = {"pandas": pandas, "polars": polars}
@@ -67,6 +68,25 @@ def test_none_one_and_named_replies(replies, library):
     named = ossnb.to_frame({"warm": replies[0], "cold": replies[1]}, library=library)
     assert next(iter(named.columns)) == "name"
     assert list(named["name"]) == ["warm", "cold"]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([3, 2.5, None], [3.0, 2.5, None]),
+        ([True, 2], [1, 2]),
+        ([1, "a", None], ["1", "a", None]),
+        ([1, {"k": 2}], ["1", "{'k': 2}"]),
+        (["a", {"k": 2}], ["a", "{'k': 2}"]),
+        ([[1], [2.5]], [[1.0], [2.5]]),
+        ([{"a": 1}, {"b": 2}], [{"a": 1, "b": None}, {"a": None, "b": 2}]),
+        ([2**130, 1], [str(2**130), "1"]),
+        (["half \ud800", "b"], ["half \ufffd", "b"]),
+        ([], []),
+    ],
+)
+def test_values_of_several_types_are_all_shown_in_polars(values, shown):
+    assert table({"a": values}, "polars", {})["a"].to_list() == shown
 
 
 def test_calls_notes_and_biases_have_words():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import signal
@@ -17,6 +19,7 @@ import pytest
 import ossnb
 from fakes import Core, model_of, random_model, scripted_model, wait_until
 from ossnb.harmony.prompt import only_question
+from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.many.together import as_done
 
 SHORT = {"max_tokens": 12, "effort": "low"}
@@ -217,6 +220,22 @@ def test_a_template_that_cannot_fit_is_told_at_once(template, error, told):
         random_harmony_model().map(Frame(), template)
 
 
+def test_columns_may_have_numbers_as_names():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.array([[1, 2], [3, 4]]), columns=[1, 0])
+    assert asked(frame, "{0}-{1:>2}") == ["2- 1", "4- 3"]
+    with pytest.raises(ValueError, match="needs a column '2', and the frame has: 1, 0"):
+        asked(frame, "{2}")
+
+
+@pytest.mark.parametrize("columns", [["a", "b", "a"], [0, "b", "0"]])
+def test_a_frame_with_two_columns_of_one_name_is_told(columns):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[1, 2, 3]], columns=columns)
+    with pytest.raises(ValueError, match=r"the frame has 2 columns '[a0]', and a row can have only one"):
+        asked(frame, "{b}")
+
+
 @pytest.mark.parametrize("in_flight", [0, 257, "16"])
 def test_in_flight_is_bounded(in_flight):
     with pytest.raises(ValueError, match="in_flight must be"):
@@ -238,6 +257,31 @@ def test_a_frame_comes_back_with_its_answers(library):
     assert list(found["seed_of_answer"]) == [answer.reply.seed for answer in answers]
     column = random_harmony_model().map(frame["word"], "{}", seed=3, max_tokens=4, progress=False)
     assert [a.text for a in column] == list(found["answer"])
+
+
+def test_a_frame_of_pandas_keeps_its_index():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"word": ["x", "y", "x"]}, index=["k", "l", "m"])
+    answers = random_harmony_model().map(frame, "{word}", seed=3, max_tokens=4, progress=False)
+    assert answers.to_frame(found_only=True).empty
+    frame["answer"] = answers.to_frame()["answer"]
+    assert frame["answer"].tolist() == [answer.text for answer in answers]
+    del answers.found[1]
+    assert answers.to_frame(found_only=True).index.tolist() == ["k", "m"]
+    column = random_harmony_model().map(frame["word"], "{}", seed=3, max_tokens=4, progress=False)
+    assert column.to_frame().index.tolist() == ["k", "l", "m"]
+    assert answers.to_frame("polars").columns[0] == "word"
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_mixed_types_are_shown(library):
+    pytest.importorskip(library)
+    rows = [{"a": 1, "b": 1, "c": [1], "seed": 2**64 - 1}, {"a": "x", "b": 2.5, "c": "y", "seed": 1}]
+    frame = random_harmony_model().map(rows, "{a}", seed=3, max_tokens=4, progress=False).to_frame(library)
+    assert list(map(str, frame["a"])) == ["1", "x"]
+    assert list(frame["b"]) == [1, 2.5]
+    assert list(map(str, frame["c"])) == ["[1]", "y"]
+    assert list(map(int, frame["seed"])) == [2**64 - 1, 1]
 
 
 def test_an_error_is_a_row_of_the_table():
@@ -382,6 +426,181 @@ def test_half_a_line_at_the_end_is_cut_off(tmp_path):
     assert sorted(path.read_bytes().splitlines()) == sorted(whole.splitlines()) or answers.seed
 
 
+@pytest.mark.parametrize("n", [0, 1, 20, -3, -1])
+def test_a_first_line_that_is_half_written_is_written_anew(tmp_path, n):
+    path = tmp_path / "out.jsonl"
+    mapped(random_harmony_model(), path, rows=[], seed=2**40).run()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:n])
+    mapped(random_harmony_model(), path, rows=[], seed=2**40).run()
+    assert path.read_bytes() == whole
+
+
+def n_in_file(path):
+    return len(path.read_text().splitlines()) - 1
+
+
+def test_each_answer_is_in_the_file_as_it_comes(tmp_path):
+    path = tmp_path / "out.jsonl"
+    answers = mapped(random_harmony_model(), path, in_flight=6)
+    for _ in answers.as_done():
+        wait_until(lambda: n_in_file(path) == 6)
+        break
+    assert len(answers.found) == 6
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [None, Broken, KeyboardInterrupt])
+def test_what_is_finished_is_kept_however_the_loop_ends(tmp_path, error):
+    path = tmp_path / "out.jsonl"
+    answers = mapped(random_harmony_model(), path, rows=[0, 1, 2, 3, 3, 0], in_flight=4)
+    with contextlib.suppress(Broken, KeyboardInterrupt):
+        for _ in answers:
+            wait_until(lambda: n_in_file(path) == 4)
+            if error is None:
+                break
+            raise error
+    assert len(answers.found) == 6
+    assert not any(answer.error for answer in answers.found.values())
+
+
+def model_of_short_and_long():
+    """A model that answers "short" with "Hi.", and all else without an end."""
+    short = scripted_model("<|channel|>final<|message|>Hi.").engine.core.logits_after
+    long = random_harmony_model().engine.core.logits_after
+    (mark,) = Tokenizer().encode("short")
+    return model_of(Core(lambda tokens: short(tokens) if mark in tokens else long(tokens), 201088))
+
+
+def threads_of_maps():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("one of many")]
+
+
+def test_an_answer_that_was_stopped_is_not_kept(tmp_path):
+    path = tmp_path / "out.jsonl"
+    answers = mapped(model_of_short_and_long(), path, ["long", "short"], max_tokens=None)
+    for answer in answers.as_done():
+        assert answer.text == "Hi."
+        break
+    assert list(answers.found) == [1]
+    assert n_in_file(path) == 1
+
+
+def test_a_full_disk_loses_no_answer(tmp_path, monkeypatch):
+    answers = mapped(random_harmony_model(), tmp_path / "out.jsonl", in_flight=1)
+
+    def full(store, key, answer):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ossnb.many.store.Store.add", full)
+    with pytest.raises(OSError, match="No space left"):
+        answers.run()
+    assert len(answers.found) == 1
+    monkeypatch.undo()
+    assert len(answers.run().found) == 6
+
+
+def test_loops_within_one_another_share_the_answers(tmp_path):
+    model = random_harmony_model()
+    answers = mapped(model, tmp_path / "out.jsonl")
+    assert [(a.number, b.number) for a, b in zip(answers, answers, strict=True)] == [(n, n) for n in range(6)]
+    plain = model.map(range(6), "{}", seed=answers.seed, max_tokens=3, in_flight=2, progress=False)
+    asked, ask = [], model.ask
+    model.ask = lambda question: asked.append(question) or ask(question)
+    came = [(answer.number, plain[-1].number) for answer in plain.as_done()]
+    assert sorted(came) == [(n, 5) for n in range(6)]
+    assert len(asked) == 6
+    assert [a.reply.tokens for a in plain] == [a.reply.tokens for a in answers]
+
+
+def test_the_last_loop_that_is_left_ends_the_answers_that_run():
+    answers = model_of_short_and_long().map(["short", "long", "short "], "{}", seed=1, progress=False)
+    first, second = answers.as_done(), answers.as_done()
+    assert next(first).text == "Hi."
+    assert next(second).text == "Hi."
+    first.close()
+    assert threads_of_maps()
+    second.close()
+    assert not threads_of_maps()
+
+
+def test_a_loop_goes_on_after_an_error_in_another():
+    model = random_harmony_model()
+    answers = model.map(range(6), "{}", seed=1, max_tokens=3, in_flight=1, progress=False)
+    ask, failures = model.ask, iter([KeyError("a fault of our own")])
+
+    def fail_once(question):
+        if failure := next(failures, None):
+            raise failure
+        return ask(question)
+
+    coming = answers.as_done()
+    numbers = [next(coming).number]
+    model.ask = fail_once
+    with pytest.raises(KeyError, match="a fault of our own"):
+        answers.run()
+    numbers += [answer.number for answer in coming]
+    assert sorted(numbers) == list(range(6))
+
+
+def test_answers_that_their_own_template_reads_say_so():
+    answers = random_harmony_model().map(
+        range(2), lambda row: answers[0].text, max_tokens=3, seed=1, progress=False
+    )
+    assert {answer.error[:45] for answer in answers} == {"RuntimeError: these answers are read just now"}
+
+
+def key_of(path):
+    return [json.loads(line)["key"] for line in path.read_text().splitlines()[1:]]
+
+
+def test_a_setting_that_changes_answers_asks_the_rows_again(tmp_path):
+    def now() -> str:
+        """Say the time."""
+        return "noon"
+
+    settings = [
+        {},
+        {"run_tools": False},
+        {"max_rounds": 2},
+        {"timeout": 5},
+        {"overflow": "drop_oldest"},
+        {"docs": ossnb.Documents({"sky": "green"})},
+        {"docs": ossnb.Documents({"sky": "green"}, whole=0)},
+    ]
+    models = [scripted_model("<|channel|>final<|message|>Hi.", context) for context in (131_072, 4096)]
+    path = tmp_path / "out.jsonl"
+    for n, (model, more) in enumerate([(models[0], one) for one in settings] + [(models[1], {})], start=1):
+        model.map(["x"], tools=[now], resume=path, seed=1, progress=False, **more).run()
+        assert len(set(key_of(path))) == n
+    models[0].map(["x"], tools=[now], resume=path, seed=1, progress=False, max_rounds=8, timeout=120).run()
+    assert len(key_of(path)) == len(settings) + 1, "the usual ones, written out"
+
+
+def test_half_a_character_in_an_error_or_a_prompt_is_replaced(tmp_path):
+    def template(row):
+        if row == 0:
+            raise ValueError("bad \ud800 text")
+        return "Hi"
+
+    model = scripted_model("<|channel|>final<|message|>Hi.")
+    answers = model.map(range(2), template, "Be \udfff.", seed=1, resume=tmp_path / "a", progress=False)
+    assert [str(answer) for answer in answers] == ["ValueError: bad \ufffd text", "Hi."]
+
+    def fail(n_calls):
+        raise RuntimeError("bad \ud800 device")
+
+    model.engine.core.before_forward = fail
+    path = tmp_path / "b"
+    (answer,) = model.map(["Ho"], seed=1, resume=path, progress=False)
+    assert "bad \ufffd device" in answer.error
+    model.engine.core.before_forward = lambda n: None
+    assert model.map(["Ho"], seed=1, resume=path, progress=False)[0].error == answer.error
+
+
 def test_errors_in_the_file_are_asked_again_on_request(tmp_path):
     path = tmp_path / "out.jsonl"
     failing = random_harmony_model()
@@ -396,6 +615,10 @@ def test_errors_in_the_file_are_asked_again_on_request(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
+        ('[{"a": 1}]', "is no file of a map's answers"),
+        ('{"format": "ossnb map", "version": 2, "seed": 5', "is no file of a map's answers"),
+        ('{"format": "ossnb map", "version": 1, "seed": 5, "mine": 1}', "is no file of a map's answers"),
+        ("a" * 20_000, "is no file of a map's answers"),
         ("{}\n", "is no file of a map's answers"),
         ("not json\n", "line 1 of"),
         ('{"format": "ossnb map", "version": 1, "seed": -1}\n', "seed in"),

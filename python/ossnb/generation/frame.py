@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from ..harmony.prompt import only_question
+from ..harmony.tokenizer import well_formed
 from ..system.text import shown_value
 from .figures import SPEEDS, Stats
 from .keywords import takes
@@ -16,6 +18,7 @@ from .record import Reply
 from .sampling import SAMPLING_DEFAULTS
 
 LIBRARIES = ("pandas", "polars")
+_PLAIN = (int, float, str, bytes, list, tuple, dict)  # what null does not stand for
 ALWAYS = (
     "temperature",
     "top_p",
@@ -61,12 +64,32 @@ def table(columns: Mapping[str, list[Any]], library: str, types: Mapping[str, st
     if library == "polars":
         import polars
 
-        chosen = {name: getattr(polars, kind) for name, kind in types.items()}
-        return polars.DataFrame(columns, schema_overrides=chosen)
+        made = {name: _series(values) for name, values in columns.items() if name not in types}
+        made |= {name: polars.Series(columns[name], dtype=getattr(polars, types[name])) for name in types}
+        return polars.DataFrame({name: made[name] for name in columns})
     import pandas
 
     typed = {name: pandas.array(columns[name], dtype=kind) for name, kind in types.items()}
     return pandas.DataFrame({**columns, **typed})
+
+
+def _series(values: list[Any]) -> Any:
+    """Return values as a column of polars; those that have no type in common become texts.
+
+    polars itself loses some there: a number beside a dict becomes null, and a dict in a text its keys.
+    """
+    import polars
+
+    with contextlib.suppress(Exception):  # half a character, among others
+        series = polars.Series(values, strict=False)
+        is_text = series.dtype == polars.String
+        if not any(
+            (is_text and not isinstance(value, str)) or (is_null and isinstance(value, _PLAIN))
+            for value, is_null in zip(values, series.is_null(), strict=True)
+            if value is not None
+        ):
+            return series
+    return polars.Series([None if value is None else well_formed(str(value)) for value in values])
 
 
 def chosen_library(library: str | None) -> str:

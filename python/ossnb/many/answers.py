@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import secrets
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from ..checkpoint.config import Config
 from ..engine.estimate import duration
 from ..errors import DeviceError
 from ..generation.frame import LIBRARIES
@@ -18,6 +21,8 @@ from ..generation.question import Question
 from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Prompt
+from ..harmony.tokenizer import well_formed
+from ..tools.toolkit import Toolkit
 from .frame import frame_of
 from .progress import LateProgress
 from .rows import Answer, Template, check_template, prompt_of, rows_of
@@ -33,6 +38,8 @@ class Mapped(Asked, Protocol):
 
     fingerprint: str
     precision: str
+    context: int
+    config: Config
 
     @property
     def kv(self) -> str: ...
@@ -46,10 +53,11 @@ class Answers:
     ['17 + 25 = 42.', '2 + 2 = 4.']
 
     A loop over them gives them in the rows' order, `as_done` as they come, and `run` answers all. An
-    interrupt keeps those that are there (`found`); reading on answers the rest. Each reply is the one that a
-    single call with its seed gives, bit for bit. A row's seed comes from `seed` and the row's own question:
-    other rows do not change it, and equal questions are answered once. A row that cannot be asked, or whose
-    answer fails, has its error in its place.
+    interrupt, or the end of the loop, keeps those that are there (`found`); reading on answers the rest.
+    Loops within one another share the answers. Each reply is the one that a single call with its seed gives,
+    bit for bit. A row's seed comes from `seed` and the row's own question: other rows do not change it, and
+    equal questions are answered once. A row that cannot be asked, or whose answer fails, has its error in its
+    place.
     """
 
     def __init__(
@@ -69,7 +77,10 @@ class Answers:
         self.rows = rows_of(rows)
         origin = type(rows).__module__.split(".")[0]
         self._library = origin if origin in LIBRARIES else None
+        self._index = getattr(rows, "index", None) if origin == "pandas" else None
         self.found: dict[int, Answer] = {}  # the number of a row → its answer
+        self._came: list[Answer] = []  # in the order in which they came
+        self._asking: Callable[[], Generator[bool, None, None] | None] = lambda: None  # a weak reference
         self._model, self._template, self._make_question = model, template, make_question
         self._in_flight, self._retry_errors = in_flight, retry_errors
         self._show_progress = show_progress
@@ -95,11 +106,11 @@ class Answers:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Answer]:
-        coming = self.as_done()
-        for number in range(len(self.rows)):
-            while number not in self.found:
-                next(coming)
-            yield self.found[number]
+        with contextlib.closing(self.as_done()) as coming:
+            for number in range(len(self.rows)):
+                while number not in self.found:
+                    next(coming)
+                yield self.found[number]
 
     def __getitem__(self, number: int) -> Answer:
         """Return the answer of a row; all rows are answered first if this one has none yet."""
@@ -108,24 +119,33 @@ class Answers:
             self.run()
         return self.found[wanted]
 
-    def as_done(self) -> Iterator[Answer]:
+    def as_done(self) -> Generator[Answer, None, None]:
         """Answer all rows that have no answer yet, and yield each answer as it comes.
 
         >>> sorted(answer.number for answer in model.map(["Hi", "Hello"], seed=1).as_done())
         [0, 1]
+
+        Raises RuntimeError where another thread reads them at this moment.
         """
-        store = None if self._resume is None else self._open_store(self._resume)
+        n_told = len(self._came)
+        asking = self._asked_now()
         try:
-            waiting, ready = self._waiting(store)
-            progress = _Tally(len(self.rows), len(self.found) + len(ready), self._show_progress)
-            try:
-                yield from self._kept(ready)
-                yield from self._asked(waiting, store, progress)
-            finally:
-                progress.close()
+            while True:
+                while n_told < len(self._came):  # another loop may have brought some
+                    n_told += 1
+                    yield self._came[n_told - 1]
+                if inspect.getgeneratorstate(asking) == inspect.GEN_RUNNING:
+                    raise RuntimeError(
+                        "these answers are read just now, by another thread or by a function that their map "
+                        "calls: read them in one place at a time, or keep what you need of `found`"
+                    )
+                if next(asking, False):
+                    continue
+                if len(self.found) >= len(self.rows):
+                    return
+                asking = self._asked_now()  # an error ended the last one in another loop
         finally:
-            if store is not None:
-                store.close()
+            del asking  # an error's traceback keeps this frame, and would keep the answers running
 
     def to_frame(self, library: str | None = None, *, found_only: bool = False) -> Any:
         """Return the rows with their answers as a table of pandas or polars; answer what is not answered yet.
@@ -138,36 +158,78 @@ class Answers:
         The columns are those of the rows (or "row"), then answer, reasoning, error, finish_reason,
         n_prompt_tokens, n_new_tokens and seed. Where the rows have such a name, ours ends in "_of_answer".
         `library` None takes the rows' own, else one that is imported or installed. `found_only` answers none,
-        and leaves out the rows without an answer. Raises ImportError where there is no library.
+        and leaves out the rows without an answer. Rows of pandas keep their index in a table of pandas.
+        Raises ImportError where there is no library.
         """
         answers = [self.found[number] for number in sorted(self.found)] if found_only else list(self)
-        return frame_of(answers, library or self._library)
+        return frame_of(answers, library or self._library, self._index)
 
     # ---- one row after the other ---------------------------------------------------------------------------
 
-    def _kept(self, answers: list[Answer]) -> Iterator[Answer]:
-        for answer in answers:
-            self.found[answer.number] = answer
-            yield answer
+    def _asked_now(self) -> Generator[bool, None, None]:
+        """Return the run that answers the rest of the rows: the one that is open, else a new one.
 
-    def _asked(self, waiting: list[_Asked], store: Store | None, progress: _Tally) -> Iterator[Answer]:
+        All loops share it, and each holds it. With the last of them it goes, and its running answers end.
+        """
+        asking = self._asking()
+        if asking is None or inspect.getgeneratorstate(asking) == inspect.GEN_CLOSED:
+            asking = self._ask_rest()
+            self._asking = weakref.ref(asking)
+        return asking
+
+    def _ask_rest(self) -> Generator[bool, None, None]:
+        """Answer the rows that have no answer, and yield True whenever some have come."""
+        store = None if self._resume is None else self._open_store(self._resume)
+        try:
+            waiting, ready = self._waiting(store)
+            progress = _Tally(len(self.rows), len(self.found) + len(ready), self._show_progress)
+            try:
+                self._keep(ready)
+                yield True
+                yield from self._ask(waiting, store, progress)
+            finally:
+                progress.close()
+        finally:
+            if store is not None:
+                store.close()
+
+    def _ask(
+        self, waiting: list[_Asked], store: Store | None, progress: _Tally
+    ) -> Generator[bool, None, None]:
         if len(waiting) > 1:
             with contextlib.suppress(*OF_A_ROW):  # it has its place among the answers
                 self._model.read_ahead(waiting[0].question)  # the others find what they share with it
-        tasks = (_Task(self._model, asked.question) for asked in waiting)
-        for at, result in as_done(tasks, self._in_flight, progress.tick):
-            if isinstance(result, BaseException) and not isinstance(result, OF_A_ROW):
-                raise result
-            answers = [self._answer(number, result) for number in waiting[at].numbers]
-            if store is not None:
-                store.add(waiting[at].key, _as_line(answers[0]))
-            progress.add(len(answers), result if isinstance(result, Reply) else None)
-            yield from self._kept(answers)
+        tasks = [_Task(self._model, asked, store) for asked in waiting]
+        try:
+            with contextlib.closing(as_done(tasks, self._in_flight, progress.tick)) as ended:
+                for at, error in ended:
+                    if error is not None:
+                        raise error
+                    task = tasks[at]
+                    self._keep(self._answers_of(task))
+                    if task.failure is not None:
+                        raise task.failure
+                    result = task.result
+                    progress.add(len(task.asked.numbers), result if isinstance(result, Reply) else None)
+                    yield True
+        finally:  # those that ended after the last one that was read are answers as well
+            for task in tasks:
+                self._keep(self._answers_of(task))
 
-    def _answer(self, number: int, result: Reply | BaseException) -> Answer:
+    def _keep(self, answers: Sequence[Answer]) -> None:
+        new = [answer for answer in answers if answer.number not in self.found]
+        self.found.update((answer.number, answer) for answer in new)
+        self._came += new
+
+    def _answers_of(self, task: _Task) -> list[Answer]:
+        if task.result is None:
+            return []
+        return [self._answer(number, task.result) for number in task.asked.numbers]
+
+    def _answer(self, number: int, result: Reply | Exception) -> Answer:
         if isinstance(result, Reply):
             return Answer(number, self.rows[number], result)
-        return Answer(number, self.rows[number], error=f"{type(result).__name__}: {result}")
+        return Answer(number, self.rows[number], error=_told(result))
 
     def _waiting(self, store: Store | None) -> tuple[list[_Asked], list[Answer]]:
         """Return the questions to ask, and the answers that are there already."""
@@ -211,8 +273,25 @@ class Answers:
                 content.append([question.docs.embeddings.digest])
         if question.form is not None:
             content.append([question.form.to_dict()])
+        if changed := self._changed(question):
+            content.append([changed])
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _changed(self, question: Question) -> dict[str, Any]:
+        """Return the other settings that answers depend on, where they are not the usual ones: so a file that
+        was written before they had a place in the key stays valid."""
+        toolkit, usual = question.toolkit, Toolkit()
+        own = self._model.config.max_position_embeddings
+        values = {
+            "run_tools": (toolkit.run, usual.run),
+            "max_rounds": (toolkit.max_rounds, usual.max_rounds),
+            "timeout": (toolkit.timeout, usual.timeout),
+            "whole": (None if question.docs is None else question.docs.whole, None),
+            "overflow": (question.overflow, "error"),
+            "context": (self._model.context, own),
+        }
+        return {name: value for name, (value, default) in values.items() if value != default}
 
     def _open_store(self, path: Path) -> Store:
         store = Store(path, self._seed)
@@ -234,23 +313,44 @@ class _Asked(NamedTuple):
 
 
 class _Task:
-    """A question on its way; its prompt is rendered in the thread that asks."""
+    """A question on its way; its prompt is rendered in the thread that asks.
 
-    def __init__(self, model: Asked, question: Question) -> None:
-        self._model, self._question = model, question
+    That thread writes the answer into the file, too: whoever reads the answers may take long between two.
+    """
+
+    def __init__(self, model: Asked, asked: _Asked, store: Store | None) -> None:
+        self.asked = asked
+        self.result: Reply | Exception | None = None
+        self.failure: Exception | None = None  # of the file
+        self._model, self._store = model, store
         self._stream: Stream | None = None
         self._is_cancelled = False
 
-    def run(self) -> Reply:
-        self._stream = self._model.ask(self._question)
-        if self._is_cancelled:
-            self._stream.cancel()
-        return self._stream.run()
+    def run(self) -> None:
+        result: Reply | Exception
+        try:
+            result = self._reply()
+        except OF_A_ROW as error:
+            result = error
+        if self._is_cancelled and getattr(result, "finish_reason", "cancelled") == "cancelled":
+            return
+        self.result = result
+        if self._store is not None:
+            try:
+                self._store.add(self.asked.key, _as_line(result))
+            except Exception as error:  # the answer is there all the same
+                self.failure = error
 
     def cancel(self) -> None:
         self._is_cancelled = True
         if self._stream is not None:
             self._stream.cancel()
+
+    def _reply(self) -> Reply:
+        self._stream = self._model.ask(self.asked.question)
+        if self._is_cancelled:
+            self._stream.cancel()
+        return self._stream.run()
 
 
 class _Tally:
@@ -281,8 +381,12 @@ class _Tally:
         return figures
 
 
-def _as_line(answer: Answer) -> dict[str, Any]:
-    return {"error": answer.error} if answer.reply is None else {"reply": answer.reply.to_dict()}
+def _told(error: Exception) -> str:
+    return well_formed(f"{type(error).__name__}: {error}")
+
+
+def _as_line(result: Reply | Exception) -> dict[str, Any]:
+    return {"reply": result.to_dict()} if isinstance(result, Reply) else {"error": _told(result)}
 
 
 def _from_line(number: int, row: Any, line: dict[str, Any]) -> Answer:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, Unpack
 
+from ..checkpoint.config import Config
 from ..documents.library import documents_of
 from ..engine.scheduler import Scheduler
 from ..engine.score import read_ahead
@@ -37,6 +38,8 @@ class AskingMany:
 
     fingerprint: str
     precision: str
+    context: int
+    config: Config
 
     # What a model brings.
     @property

@@ -15,12 +15,14 @@ def _parsed(reply: Reply) -> Any:
     """The object of a reply's schema as JSON has it; None for an answer that was cut."""
     try:
         return plain(reply.parsed)
-    except ValueError:
+    except Exception:  # a type may bring its own way to JSON, which may raise anything
         return None
 
 
-def frame_of(answers: Sequence[Answer], library: str | None) -> Any:
+def frame_of(answers: Sequence[Answer], library: str | None, index: Any = None) -> Any:
     """Return a table of pandas or polars: the columns of the rows (or "row"), and those of the answers.
+
+    `index` is the one that pandas has for all rows.
 
     >>> frame_of(list(model.map(["cat"], "Spell {}.", temperature=0)), "pandas")[["row", "answer"]]
        row answer
@@ -53,4 +55,7 @@ def frame_of(answers: Sequence[Answer], library: str | None) -> Any:
         add("n_new_tokens", lambda reply: reply.stats.n_new_tokens): "Int64",
         add("seed", lambda reply: reply.seed): "UInt64",
     }
-    return table(columns, chosen, types)
+    made = table(columns, chosen, types)
+    if index is not None and chosen == "pandas" and answers:
+        made.index = index.take([answer.number for answer in answers])
+    return made

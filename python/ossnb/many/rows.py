@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ def rows_of(rows: Any) -> list[Any]:
     >>> rows_of(["a", "b"])
     ['a', 'b']
 
-    Raises TypeError for what has no rows.
+    Raises TypeError for what has no rows, ValueError for a frame with two columns of one name.
     """
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         raise TypeError(
@@ -53,6 +54,12 @@ def rows_of(rows: Any) -> list[Any]:
     if hasattr(rows, "iter_rows"):  # polars
         return list(rows.iter_rows(named=True))
     if hasattr(rows, "columns") and hasattr(rows, "to_dict"):  # pandas
+        for name, n in Counter(map(str, rows.columns)).items():
+            if n > 1:
+                raise ValueError(
+                    f"the frame has {n} columns {shown(name)!r}, and a row can have only one of them: give "
+                    "each column a name of its own"
+                )
         return list(rows.to_dict("records"))
     return list(rows)
 
@@ -68,9 +75,9 @@ def check_template(template: Template, rows: Any) -> None:
         return
     names = field_names(template)
     columns = getattr(rows, "columns", None)
-    if columns is not None and (missing := [name for name in names if name not in list(columns)]):
-        there = ", ".join(map(str, columns))
-        raise ValueError(f"the template needs a column {missing[0]!r}, and the frame has: {there}")
+    there = None if columns is None else list(map(str, columns))
+    if there is not None and (missing := [name for name in names if name not in there]):
+        raise ValueError(f"the template needs a column {missing[0]!r}, and the frame has: {', '.join(there)}")
 
 
 def field_names(template: str) -> list[str]:
@@ -84,6 +91,13 @@ def field_names(template: str) -> list[str]:
     except ValueError as error:
         raise ValueError(f"the template {shown(template)!r} has a mistake: {error}; {{{{ writes {{") from None
     return [name.split(".")[0].split("[")[0] for name in fields if name]
+
+
+class _ByName(string.Formatter):
+    """Braces that hold a column's name, which may be a number, as in a frame of numpy's."""
+
+    def get_value(self, key: int | str, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        return kwargs[str(key)]
 
 
 def prompt_of(template: Template, row: Any) -> Prompt:
@@ -101,7 +115,8 @@ def prompt_of(template: Template, row: Any) -> Prompt:
         return template(row)
     try:
         if isinstance(row, Mapping):
-            return template.format(**{str(name): value for name, value in row.items()})
+            named = {str(name): value for name, value in row.items()}
+            return _ByName().vformat(template, (), named)
         return template.format(*(row if isinstance(row, tuple) else (row,)))
     except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
         has = (

@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
+import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..harmony.tokenizer import well_formed
 from ..system.fields import is_integer
 from ..system.files import lock_file, open_file
 from ..system.text import shown
 
 FORMAT, VERSION = "ossnb map", 1
+_BEFORE_SEED = json.dumps({"format": FORMAT, "version": VERSION, "seed": 0}).removesuffix("0}").encode()
 
 
 class Store:
-    """The answers in a file, by key; `add` appends one and hands it to the system at once.
+    """The answers in a file, by key; `add` appends one, from any thread, and hands it to the system at once.
 
     >>> with Store(Path("out.jsonl"), seed=7) as store:
     ...     store.add("key of a row", {"error": "ValueError: no"})
@@ -26,19 +30,22 @@ class Store:
 
     The first line has the seed, which is drawn where none is given. A last line that a killed process left
     half written is cut off. A file of another kind, or a damaged line in the middle, is a ValueError that
-    names the line; nothing is changed then. Another process that has the file open is a BlockingIOError.
+    names the line; nothing is changed then. A file that another store has open, in this process or another,
+    is a BlockingIOError.
     """
 
     def __init__(self, path: Path, seed: int | None = None) -> None:
         self.path = path
         self.answers: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
         if path.exists():
             open_file(path).close()  # no pipe, no device
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         self._file: BinaryIO = os.fdopen(descriptor, "r+b")
         try:
             if lock_file(self._file) is False:
-                raise BlockingIOError(errno.EAGAIN, "another process writes its answers there", str(path))
+                told = "another process writes its answers there, or another map of this process"
+                raise BlockingIOError(errno.EAGAIN, told, str(path))
             self.seed = self._read(seed)
         except BaseException:
             self._file.close()
@@ -46,8 +53,9 @@ class Store:
 
     def add(self, key: str, answer: dict[str, Any]) -> None:
         """Write an answer down."""
-        self.answers[key] = answer
-        self._write({"key": key, **answer})
+        with self._lock:
+            self.answers[key] = answer
+            self._write({"key": key, **answer})
 
     def close(self) -> None:
         """Close the file; others may write it then."""
@@ -64,8 +72,10 @@ class Store:
         n_whole = 0
         header: dict[str, Any] | None = None
         for number, line in enumerate(self._file, start=1):
-            if not line.endswith(b"\n"):
-                break  # half a line
+            if not line.endswith(b"\n"):  # half a line; of the first one only its beginning shows whose it is
+                if header is None and not _begins_header(line):
+                    raise self._not_ours()
+                break
             content = self._parsed(line, number)
             if header is None:
                 header = self._checked_header(content, seed)
@@ -94,9 +104,7 @@ class Store:
 
     def _checked_header(self, content: dict[str, Any], seed: int | None) -> dict[str, Any]:
         if content.get("format") != FORMAT or content.get("version") != VERSION:
-            raise ValueError(
-                f"{shown(str(self.path))!r} is no file of a map's answers (version {VERSION}): name another"
-            )
+            raise self._not_ours()
         found = content.get("seed")
         if not is_integer(found):
             raise ValueError(f"the seed in {shown(str(self.path))!r} must be a number >= 0, got {found!r}")
@@ -107,9 +115,21 @@ class Store:
             )
         return content
 
+    def _not_ours(self) -> ValueError:
+        return ValueError(
+            f"{shown(str(self.path))!r} is no file of a map's answers (version {VERSION}): name another"
+        )
+
     def _write(self, content: dict[str, Any]) -> None:
-        self._file.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
+        text = well_formed(json.dumps(content, ensure_ascii=False))  # a file's name may hold any bytes
+        self._file.write(text.encode() + b"\n")
         self._file.flush()
+
+
+def _begins_header(line: bytes) -> bool:
+    """Whether a line may be the first half of the line that begins a file."""
+    seed = line.removeprefix(_BEFORE_SEED)
+    return _BEFORE_SEED.startswith(line) or (seed != line and re.fullmatch(rb"\d*}?", seed) is not None)
 
 
 def _is_answer(content: dict[str, Any]) -> bool:

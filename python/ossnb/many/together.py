@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -22,7 +22,7 @@ class Task(Protocol[T_co]):
 
 def as_done(
     tasks: Iterable[Task[T]], most: int, while_waiting: Callable[[], None] = lambda: None
-) -> Iterator[tuple[int, T | BaseException]]:
+) -> Generator[tuple[int, T | BaseException], None, None]:
     """Run tasks, at most so many at a time, and yield the number of each with its result as they end.
 
     >>> streams = [model.stream(f"What is 2 + {n}?", temperature=0) for n in (2, 3)]
