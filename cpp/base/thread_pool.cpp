@@ -158,6 +158,17 @@ void ThreadPool::parallel_for(int n, const std::function<void(int, int)>& task) 
     s.open_region();
   }
 
+  // Whatever leaves this function, it leaves no worker with the task: poll_() may throw, or end the thread.
+  struct Rest {
+    State& s;
+    const bool alone;
+    ~Rest() {
+      if (alone) return;
+      s.stopped.store(true, std::memory_order_relaxed);
+      while (s.n_busy.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+    }
+  };
+  const Rest rest{s, alone};
   const PlainFloats plain;
   bool cancelled = false;
   auto poll_now = [&] {

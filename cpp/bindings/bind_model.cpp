@@ -80,6 +80,7 @@ class BoundModel {
       : tensors_(std::move(tensors)), device_(std::move(device)), kv_(kv) {
     const Config checked = config_from(config);
     const auto is_interrupted = [] {
+      if (python_is_ending()) return true;
       const py::gil_scoped_acquire locked;
       return PyErr_CheckSignals() != 0;
     };

@@ -13,7 +13,7 @@ import words
 from evaluate import as_message
 from harmony import Tokenizer
 
-from data import Generator, Sample, random_date
+from data import TASKS, Generator, Sample, random_date
 from ossnb.harmony.prompt import render
 
 
@@ -67,6 +67,7 @@ def main() -> None:
     encoding = oh.load_harmony_encoding(oh.HarmonyEncodingName.HARMONY_GPT_OSS)
     generator = Generator(Tokenizer(args.vocabulary))
     words.set_rare(["quantum", "zebra", "tectonic", "unknown", "wolfram", "alpha", "beta", "gamma"])
+    generator.weights = (1.0,) * len(TASKS)  # those that are switched off, too
     rng = Random(7)
     for _ in range(args.n):
         sample = generator.sample(rng, date=rng.choice(("", random_date(rng))))

@@ -29,7 +29,7 @@ from harmony import Message, Tokenizer
 from tasks.numbers import add
 
 import ossnb
-from data import EFFORTS, TASKS, Generator, Sample
+from data import EFFORTS, TASKS, WEIGHTS, Generator, Sample
 from ossnb.checkpoint import demo
 
 NUMBER = re.compile(r"-?\d+")
@@ -188,8 +188,8 @@ def measure(
     model: ossnb.Model, generator: Generator, split: str, temperature: float, n: int, seed: int
 ) -> Meter:
     meter = Meter()
-    for task in TASKS:
-        if task in ("raw text", "repeat"):  # exercises that the model card does not promise
+    for task, weight in zip(TASKS, WEIGHTS, strict=True):
+        if task in ("raw text", "repeat") or not weight:  # exercises that the model card does not promise
             continue
         rng = Random(f"evaluation/{seed}/{split}/{temperature}/{task}")
         for i in range(n):
