@@ -88,7 +88,7 @@ def test_every_kernel_for_every_architecture(build, tmp_path):
     )
     for name in KERNELS:
         newest = (build / "cuda" / f"{name}.80.ptx").read_text()
-        assert newest == "//\n.version 8.8\n.target sm_80; [x]\n", "ptxas 12.9 reads no newer label"
+        assert newest == "//\n.version 8.3\n.target sm_80; [x]\n", "a label that older drivers read"
         assert (build / "cuda" / f"{name}.120f.cubin").read_text() == newest
         assert (build / "cuda" / f"{name}.75.txt").read_text() == "ptxas info: Used 40 registers\n"
     listed = (build / "cuda" / "images.inc").read_text()
@@ -113,11 +113,11 @@ def test_the_assemblers_message_is_shown(build, tmp_path):
     assert "ptxas fatal: no such instruction" in done.stdout
 
 
-def test_another_assembler_keeps_the_label_and_tells_which_driver(tmp_path, tools):
+def test_another_assembler_tells_which_driver(tmp_path, tools):
     done = configure(tmp_path / "build", "-DOSSNB_CUDA=ON", "-DOSSNB_CUDA_ARCHS=90", *tools(ptxas="13.0"))
     assert "makes code for driver 580 and newer" in done.stdout
     compile_(tmp_path / "build")
-    assert ".version 9.0\n" in (tmp_path / "build" / "cuda" / f"{KERNELS[0]}.80.ptx").read_text()
+    assert ".version 8.3\n" in (tmp_path / "build" / "cuda" / f"{KERNELS[0]}.80.ptx").read_text()
 
 
 @pytest.mark.parametrize(
