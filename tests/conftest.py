@@ -119,10 +119,6 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the quick tests. Those of a slow file go to one worker, so that what they share is made once: a
-    kernel, a build, the notebooks."""
     for item in items:
-        if item.path.stem in SLOW:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        elif not item.get_closest_marker("slow"):
+        if item.path.stem not in SLOW and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.quick)
