@@ -80,8 +80,8 @@ class Answers:
         self._index = getattr(rows, "index", None) if origin == "pandas" else None
         self.found: dict[int, Answer] = {}  # the number of a row → its answer
         self._came: list[Answer] = []  # in the order in which they came
-        self._asking: Callable[[], Generator[bool, None, None] | None] = lambda: None  # a weak reference
         self._model, self._template, self._make_question = model, template, make_question
+        self._asking: weakref.ref[Generator[bool, None, None]] | None = None
         self._in_flight, self._retry_errors = in_flight, retry_errors
         self._show_progress = show_progress
         self._resume = resume
@@ -171,7 +171,7 @@ class Answers:
 
         All loops share it, and each holds it. With the last of them it goes, and its running answers end.
         """
-        asking = self._asking()
+        asking = None if self._asking is None else self._asking()
         if asking is None or inspect.getgeneratorstate(asking) == inspect.GEN_CLOSED:
             asking = self._ask_rest()
             self._asking = weakref.ref(asking)
