@@ -60,8 +60,8 @@ function(cuda_tools reason)
     set(${reason} "ptxas (${OSSNB_PTXAS}) has version '${assembler}', expected 12.9 or newer" PARENT_SCOPE)
     return()
   endif()
-  set(cuda_ptxas_version ${assembler} PARENT_SCOPE)
   set(cuda_tool_versions "nvcc ${version}, ptxas ${assembler}" PARENT_SCOPE)
+  set(cuda_ptxas_version ${assembler} PARENT_SCOPE)
 endfunction()
 
 # The PTX that an architecture's machine code is made from.

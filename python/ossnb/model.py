@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack
@@ -41,7 +40,7 @@ from .harmony.tokenizer import CALL, Tokenizer, fewest_tokens
 from .many.asking import AskingMany
 from .system import machine
 from .system.arguments import integer
-from .system.files import expand_user, parse_size
+from .system.files import expand_user, size_of
 from .system.progress import size_text
 from .system.text import counted, shown_value
 
@@ -65,11 +64,10 @@ def _kv_bytes(kv_memory: int | str | None, room: int | None) -> int:
         return room if kv_memory is None else min(room, _kv_bytes(kv_memory, None))
     if kv_memory is None:
         return machine.available_memory() // KV_SHARE
-    if isinstance(kv_memory, str):
-        return parse_size("kv_memory", kv_memory)
-    if isinstance(kv_memory, bool) or not isinstance(kv_memory, Integral) or kv_memory < 0:
+    n_bytes = size_of("kv_memory", kv_memory)
+    if n_bytes is None or n_bytes < 0:
         raise ValueError(f"kv_memory must be bytes >= 0, a size such as '4 GB', or None, got {kv_memory!r}")
-    return int(kv_memory)
+    return n_bytes
 
 
 class Model(Asking, AskingMany):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from numbers import Integral
 
-from ..system.files import parse_size
+from ..system.files import size_of
 from ..system.text import shown_value
 
 AUTO, CPU, CARD = "auto", "cpu", "cuda"
@@ -55,13 +54,8 @@ def memory_limit(device_memory: object) -> int | None:
     """
     if device_memory is None:
         return None
-    if isinstance(device_memory, str):
-        n_bytes = parse_size("device_memory", device_memory)
-    elif isinstance(device_memory, Integral) and not isinstance(device_memory, bool):
-        n_bytes = int(device_memory)
-    else:
-        n_bytes = 0
-    if n_bytes < 1:
+    n_bytes = size_of("device_memory", device_memory)
+    if n_bytes is None or n_bytes < 1:
         raise ValueError(
             "device_memory must be bytes >= 1, a size such as '8 GB', or None for all that is free, "
             f"got {shown_value(device_memory)}"

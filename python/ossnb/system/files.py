@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -147,6 +148,17 @@ def parse_size(name: str, text: str) -> int:
     if n_bytes > _LARGEST_SIZE:
         raise ValueError(f"{name} must be at most {_LARGEST_SIZE // 10**18} EB, got {shown(text)!r}")
     return int(n_bytes)
+
+
+def size_of(name: str, value: object) -> int | None:
+    """Return a size that is given as a number of bytes or as a text; None for what is neither.
+
+    >>> size_of("limit", "8 GB"), size_of("limit", 7), size_of("limit", 1.5)
+    (8000000000, 7, None)
+    """
+    if isinstance(value, str):
+        return parse_size(name, value)
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
 def default_cache_dir() -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..sandbox.kernel import Kernel, KernelEnded
 from ..sandbox.output import Output
 from ..sandbox.process import missing_walls
 from ..sandbox.walls import Report
-from ..system.files import parse_size
+from ..system.files import size_of
 from ..system.forks import renew_in_children
 from ..system.text import shown_value
 from .given import pickled, told
@@ -55,7 +54,11 @@ class Python(Tool):
             raise ValueError(f"sandbox must be one of {', '.join(SANDBOXES)}, got {shown_value(sandbox)}")
         if isinstance(read, str | bytes | Path) or not isinstance(read, Iterable):
             raise ValueError(f"read must be a list of folders and files, got {shown_value(read)}")
-        n_bytes = _size(memory)
+        n_bytes = size_of("memory", memory)
+        if n_bytes is None:
+            raise ValueError(
+                f"memory must be a size such as '4 GB', or a number of bytes, got {shown_value(memory)}"
+            )
         if n_bytes < LEAST_MEMORY:
             raise ValueError(f"memory must be at least 500 MB, got {shown_value(memory)}")
         self.sandbox = sandbox
@@ -231,16 +234,6 @@ def _failed(why: str, note: str, output: Output | None = None) -> Result:
     said = "" if output is None or not output.n_chars else f"{output.text}\n"
     pictures = () if output is None else tuple(output.pictures)
     return Result(f"{said}[ERROR] {why}", note, pictures, why)
-
-
-def _size(memory: Any) -> int:
-    if isinstance(memory, str):
-        return parse_size("memory", memory)
-    if isinstance(memory, bool) or not isinstance(memory, Integral):
-        raise ValueError(
-            f"memory must be a size such as '4 GB', or a number of bytes, got {shown_value(memory)}"
-        )
-    return int(memory)
 
 
 def _path(path: Any) -> str:
