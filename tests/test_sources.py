@@ -130,6 +130,34 @@ def test_inserted_texts_have_their_names(model):
         sources.share("mood")
 
 
+@pytest.mark.parametrize("year", ["2024", "user", "message", "end", "system"])
+def test_a_named_text_is_the_questions(year):
+    """The system message has a date, and headers have words."""
+    parts = parts_of(render([Message("user", f"Is {year} a leap year?")]), {"year": year})
+    assert [part.name for part in parts] == [
+        "system message",
+        "question",
+        "year",
+        "question",
+        "begin of the answer",
+    ]
+
+
+def test_a_named_text_of_an_earlier_turn_goes_last():
+    said = Message("user", "Look: a,b"), Message("assistant", "a,b it is.", "final")
+    prompt = render([*said, Message("user", "And a,b again: a,b")])
+    parts = parts_of(prompt, {"df": "a,b", "other": "a,b", "answered": "it is", "date": "2024-06"})
+    assert [part.name for part in parts] == [
+        *("system message", "date", "system message"),
+        "turn 1: user",
+        *("turn 1: answer", "answered", "turn 1: answer"),
+        *("question", "df", "question", "other", "question"),
+        "begin of the answer",
+    ]
+    result = render([Message("user", "How is Rome?"), tool_result("weather", "sun in Paris")])
+    assert "named" in [part.kind for part in parts_of(result, {"city": "Paris"})]
+
+
 def test_parts_of_a_conversation_with_tools():
     messages = [
         Message("user", "First?"),

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from .parser import Parser
-from .tokenizer import FIRST_SPECIAL, START, Tokenizer, token_bytes
+from .tokenizer import FIRST_SPECIAL, MESSAGE, START, Tokenizer, token_bytes
 
 PartKind = Literal["system", "instructions", "tools", "form", "turn", "question", "result", "named", "text"]
 
@@ -33,8 +33,9 @@ def parts_of(prompt: Sequence[int], named: Mapping[str, str] | None = None) -> l
     >>> [part.name for part in parts_of(render([Message("user", "Hi")], instructions="Be brief."))]
     ['system message', 'instructions', 'question', 'begin of the answer']
 
-    `named` are texts to find within messages, by name: a variable's, a document's. Each is found where it
-    stands first, and a text that is not in the prompt is left out. A prompt without messages is one part.
+    `named` are texts to find within messages, by name: a variable's, a document's. Each is found in the last
+    question where it stands there, else in the part nearest before it, else behind it. A text that is not in
+    the prompt is left out. A prompt without messages is one part.
     """
     starts = [at for at, token in enumerate(prompt) if token == START]
     if not starts:
@@ -107,9 +108,10 @@ def _with_named(parts: list[Part], prompt: Sequence[int], named: Mapping[str, st
     """Cut named texts out of the parts in which they stand."""
     for name, text in named.items():
         sought = text.strip().encode("utf-8", "replace")
-        for i, part in enumerate(parts):
+        for i in _in_search_order(parts) if sought else ():
+            part = parts[i]
             tokens = prompt[part.start : part.stop]
-            at = b"".join(map(token_bytes, tokens)).find(sought) if sought and part.kind != "named" else -1
+            at = _content(tokens).find(sought) if part.kind != "named" else -1
             if at < 0:
                 continue
             start = part.start + _token_at(tokens, at)
@@ -119,3 +121,22 @@ def _with_named(parts: list[Part], prompt: Sequence[int], named: Mapping[str, st
             parts[i : i + 1] = [Part(a, b, kind, word) for a, b, kind, word in cut if a < b]
             break
     return parts
+
+
+def _in_search_order(parts: Sequence[Part]) -> list[int]:
+    """A named text is most likely one of the question's. The system message has dates and numbers, and an
+    earlier turn may have had an equal text: the nearest before the question goes first."""
+    asked = [i for i, part in enumerate(parts) if part.kind == "question"]
+    first = asked[0] if asked else len(parts)
+    behind = [i for i in range(first, len(parts)) if i > asked[-1]]
+    return [*asked, *reversed(range(first)), *behind]
+
+
+def _content(tokens: Sequence[int]) -> bytes:
+    """The bytes of tokens, each in its place; headers and special tokens match no text ("user", "end")."""
+    found, is_header = [], False
+    for token in tokens:
+        is_header = token == START or (is_header and token != MESSAGE)
+        piece = token_bytes(token)
+        found.append(b"\xff" * len(piece) if is_header or token >= FIRST_SPECIAL else piece)
+    return b"".join(found)
