@@ -347,22 +347,22 @@ def test_a_cancelled_step_leaves_sequences_and_blocks_as_they_were(slow):
 @pytest.mark.slow
 def test_blocks_are_released_while_a_pass_runs(slow):
     kept = slow.sequence()
-    slow.step([(kept, np.arange(100, dtype=np.int32), 0)], [])
-    expected = slow.logits([(slow.sequence(), np.arange(40, dtype=np.int32), 40)])
+    slow.step([(kept, np.arange(40, dtype=np.int32), 0)], [])
+    expected = slow.logits([(slow.sequence(), np.arange(12, dtype=np.int32), 12)])
     done = threading.Event()
 
     def churn():
         while not done.is_set():
             fork = kept.fork()
-            fork.rewind(50)
-            shared = slow.sequence(fork.blocks, 50)
+            fork.rewind(20)
+            shared = slow.sequence(fork.blocks, 20)
             slow.kv.retain(fork.blocks)
             slow.kv.release(shared.blocks)
 
     thread = threading.Thread(target=churn)
     thread.start()
     try:
-        got = slow.logits([(slow.sequence(), np.arange(40, dtype=np.int32), 40)])
+        got = slow.logits([(slow.sequence(), np.arange(12, dtype=np.int32), 12)])
     finally:
         done.set()
         thread.join()
