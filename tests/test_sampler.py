@@ -95,6 +95,14 @@ def test_min_p_is_relative_to_the_likeliest():
     assert_distribution(draws(sampler(min_p=0.2, seed=5), LOGITS), p / p.sum())
 
 
+@pytest.mark.parametrize("top_k", [8, 0])
+def test_top_p_is_a_share_of_what_top_k_leaves_also_with_min_p(top_k):
+    """top_k, then top_p, then min_p: what min_p drops counts for the share. Eight of eight drops nothing."""
+    logits = np.log([1, 0.5, *[0.09] * 6]).astype(np.float32)
+    tokens = draws(sampler(top_k=top_k, top_p=0.6, min_p=0.1, seed=1), logits)
+    assert_distribution(tokens, np.array([2, 1, 0, 0, 0, 0, 0, 0]) / 3)
+
+
 def test_filters_act_at_the_temperature():
     p = softmax(LOGITS / 3)
     p[p < 0.5 * p.max()] = 0
@@ -103,7 +111,14 @@ def test_filters_act_at_the_temperature():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "settings", [{"top_k": 40}, {"top_p": 0.9}, {"min_p": 0.05}, {"top_k": 100, "top_p": 0.5}]
+    "settings",
+    [
+        {"top_k": 40},
+        {"top_p": 0.9},
+        {"min_p": 0.05},
+        {"top_k": 100, "top_p": 0.5},
+        {"top_k": 100, "top_p": 0.9, "min_p": 0.02},
+    ],
 )
 def test_filters_on_a_real_vocabulary_agree_with_sorting_everything(settings):
     rng = np.random.default_rng(7)
@@ -177,6 +192,14 @@ def test_logprobs_are_those_of_the_untouched_logits():
     assert ids.tolist() == np.argsort(-LOGITS)[:4].tolist()
     np.testing.assert_allclose(logprobs, p[ids], atol=1e-5)
     assert len(sampler().sample(LOGITS, 0, 50)[2]) == 8
+
+
+def test_the_likeliest_are_as_many_as_a_mask_allows():
+    mask = np.array([0b10010], np.uint32)
+    chooser = _core.Chooser(_core.Sampler(n_vocab=8, temperature=0.0), 0, n_top=3, mask=mask)
+    choice = chooser.choose(np.array(LOGITS, np.float32))
+    assert set(choice.top_ids.tolist()) == {1, 4}
+    assert np.isfinite(choice.top_logprobs).all()
 
 
 def test_logprobs_over_a_real_vocabulary():

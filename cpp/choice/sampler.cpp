@@ -112,11 +112,14 @@ std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, f
   kernels_.exp(p.data(), n_vocab_, p.data());
   const double all = std::accumulate(p.begin(), p.end(), 0.0);
 
-  // Only tokens above a cut are sorted. The cut falls until there are enough of them.
+  // Only tokens above a cut are sorted. The cut falls until there are enough of them. What min_p drops is no
+  // candidate, unless top_p is a share of the likeliest top_k, with them.
+  const auto min_p = static_cast<float>(s_.min_p);
+  const float least = s_.top_k > 0 && s_.top_p < 1 ? 0 : min_p;
   std::vector<Candidate> kept;
   double mass = 0;
   for (float cut = 1e-3f;; cut *= cut) {
-    const float floor = std::max(cut, static_cast<float>(s_.min_p));
+    const float floor = std::max(cut, least);
     kept.clear();
     mass = 0;
     for (std::int32_t i = 0; i < n_vocab_; ++i) {
@@ -139,7 +142,7 @@ std::vector<std::int32_t> Sampler::survivors(const std::vector<float>& logits, f
   std::vector<std::int32_t> tokens;
   mass = 0;
   for (const auto& [logit, token] : kept) {
-    if (s_.top_p < 1 && !tokens.empty() && mass >= s_.top_p * total) break;
+    if (p[token] < min_p || (s_.top_p < 1 && !tokens.empty() && mass >= s_.top_p * total)) break;
     tokens.push_back(token);
     mass += p[token];
   }
@@ -211,7 +214,7 @@ Logprobs Sampler::logprobs(const float* logits, std::int32_t token, int n_top, c
   if (n_top <= 0) return found;
   std::vector<Candidate> all(n_vocab_);
   for (std::int32_t i = 0; i < n_vocab_; ++i) all[i] = {logits[i], i};
-  const int n = std::min(n_top, n_vocab_);
+  const int n = std::min(n_top, mask ? mask->n_allowed() : n_vocab_);
   std::partial_sort(all.begin(), all.begin() + n, all.end(), likelier);
   for (int i = 0; i < n; ++i) {
     found.top.emplace_back(all[i].second, static_cast<float>(all[i].first - log_sum));

@@ -132,7 +132,7 @@ class Choice(metaclass=_Bound):
         None where the chooser asked for no n_top and no logits, since this number takes all logits."""
     @property
     def top_ids(self) -> NDArray[np.int32]:
-        """The likeliest allowed tokens, likeliest first [n_top]."""
+        """The likeliest allowed tokens, likeliest first [n_top, or as many as are allowed]."""
     @property
     def top_logprobs(self) -> NDArray[np.float32]:
         """Their log-probabilities [n_top]."""
