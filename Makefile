@@ -61,7 +61,7 @@ cuda:  ## compile the GPU's kernels and check their code (no GPU needed); ARCHS=
 	@if $(MAKE) --silent $(CUDA)/stamp; then \
 	  PATH="$(CURDIR)/$(CUDA)/bin:$$PATH" cmake -G Ninja -S . -B build/cuda --log-level=WARNING \
 	    -DOSSNB_BUILD_PYTHON=OFF -DOSSNB_CUDA=ON -DOSSNB_CUDA_ARCHS="$(or $(ARCHS),75;80;89;90;100f;120f)" && \
-	  PATH="$(CURDIR)/$(CUDA)/bin:$$PATH" cmake --build build/cuda --target cuda_images --parallel 2 && \
+	  PATH="$(CURDIR)/$(CUDA)/bin:$$PATH" cmake --build build/cuda --target cuda_images cuda_smoke --parallel 2 && \
 	  $(CUDA)/bin/python tools/cuda/gate.py build/cuda $(ARGS); \
 	else \
 	  echo "not checked: the GPU's kernels, since their compiler cannot be had (is PyPI within reach?)"; \

@@ -147,14 +147,16 @@ def test_the_same_insides(tiny):
 
 @pytest.mark.parametrize("precision", bits.PRECISIONS)
 def test_experts_on_the_host_give_the_same_logits(precision, capsys, tmp_path):
-    """A card with room for the experts of half the layers."""
-    folder, ids = write_random_checkpoint(tmp_path / "wide", WIDE, seed=5), list(range(20))
+    """A card with room for the experts of half the layers; a long prompt has them come over."""
+    folder, prompts = write_random_checkpoint(tmp_path / "wide", WIDE, seed=5), [range(20), range(100)]
     with ossnb.load(folder, device="cpu", precision=precision) as on_cpu:
-        plan, expected = Plan(on_cpu.config, precision, has_copies=False), on_cpu.logits(ids)
+        plan = Plan(on_cpu.config, precision, has_copies=False)
+        expected = [on_cpu.logits(list(ids)) for ids in prompts]
     limit = replace(plan, host_layers=2).needed(4096)
     assert limit < replace(plan, host_layers=1).needed(4096)
     with ossnb.load(folder, device="cuda", precision=precision, device_memory=limit) as model:
-        np.testing.assert_array_equal(model.logits(ids), expected)
+        for ids, logits in zip(prompts, expected, strict=True):
+            np.testing.assert_array_equal(model.logits(list(ids)), logits)
     told = "has no room for all experts: the CPU computes those of 2 of 4 layers"
     assert told in capsys.readouterr().err
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import standin
+from ossnb.devices import cards
 
 ROOT = Path(__file__).parent.parent
 BUILT = standin.BUILD / "tests" / "cuda_host"
@@ -64,13 +65,26 @@ def passes(done, n):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_card_works_and_fails_as_it_should(smoke, seed):
-    passes(smoke(OSSNB_STANDIN_SEED=str(seed)), 26)
+    passes(smoke(OSSNB_STANDIN_SEED=str(seed)), 27)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_work_may_wait_on_the_stream(smoke, seed):
     for lazy in "01":
-        passes(smoke(OSSNB_STANDIN_SEED=str(seed), OSSNB_STANDIN_LAZY=lazy), 26)
+        passes(smoke(OSSNB_STANDIN_SEED=str(seed), OSSNB_STANDIN_LAZY=lazy), 27)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(cards.look().is_bare, reason="this machine has no card that the driver gives")
+def test_the_instructions_of_this_machine_s_card_are_those_of_their_twins(smoke, tmp_path):
+    """Kernels of the tests' own on the card: copies, meetings, and every operation, on any bits."""
+    (card, *_) = (card for card in cards.look().cards if not card.why_not)
+    arch = "{}{}".format(*card.capability)
+    options = ["-DOSSNB_BUILD_PYTHON=OFF", "-DOSSNB_CUDA=ON", f"-DOSSNB_CUDA_ARCHS={arch}"]
+    standin.command("cmake", "-G", "Ninja", "-S", ROOT, "-B", tmp_path, *options)
+    standin.command("cmake", "--build", tmp_path, "--target", "cuda_smoke")
+    kernels = str(tmp_path / "cuda" / f"smoke.{arch}.cubin")
+    passes(run(BUILT / "smoke_cuda", "card", OSSNB_CUDA_KERNELS=kernels), 10)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -87,7 +101,7 @@ def test_planted_faults_are_found(smoke, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_kernels_are_clean_under_a_sanitizer(smoke, sanitizer, seed):
     done = smoke(kind=sanitizer, OSSNB_STANDIN_SEED=str(seed))
-    passes(done, 22)
+    passes(done, 23)
     assert "Sanitizer" not in done.stderr
 
 
@@ -214,7 +228,7 @@ def compare(kernels):
     return ask
 
 
-PASSES = {"forward": 8, "form": 8, "choices": 24, "long": 2, "graphs": 1}
+PASSES = {"forward": 8, "form": 8, "choices": 24, "long": 2, "graphs": 1, "visit": 3, "foretold": 1}
 
 
 @pytest.mark.parametrize("words", PASSES)

@@ -159,7 +159,8 @@ class Check:
         if self.run("build", ["make", f"PYTHON={sys.executable}", ".venv/stamp-test"]) is not None:
             self.found["cards"] = self.core("_core.cuda_cards(True)")
             self.found["copy_gb_s"] = self.core(f"_core.measure_copy_gb_s({self.args.card})")
-            self.run("tests", [RUN, "-m", "pytest", "-q", "-m", "cuda", "tests/test_cuda_device.py"])
+            files = ["tests/test_cuda_device.py", "tests/test_cuda_host.py"]
+            self.run("tests", [RUN, "-m", "pytest", "-q", "-m", "cuda", *files])
             for name in self.args.shapes:
                 self.shape(name)
         self.out.parent.mkdir(parents=True, exist_ok=True)

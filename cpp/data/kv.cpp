@@ -35,6 +35,11 @@ int KvStore::n_blocks() const {
   return static_cast<int>(references_.size() - free_.size());
 }
 
+std::uint64_t KvStore::n_changes() const {
+  const auto lock = open();
+  return n_changes_;
+}
+
 void KvStore::require_alive(BlockId block) const {
   if (block >= 0 && block < static_cast<BlockId>(references_.size()) && references_[block] > 0) return;
   throw ValueError("block " + std::to_string(block) +
@@ -75,6 +80,7 @@ void KvStore::let_go(std::span<const BlockId> blocks) noexcept {
 }
 
 void KvStore::free_locked(BlockId block) noexcept {
+  ++n_changes_;
   references_[block] = kFreed;
   drop_block(block);
   free_.push_back(block);  // has room for every id
@@ -95,6 +101,7 @@ BlockId KvStore::make_locked() {
   const BlockId id = free_.back();
   make_block(id);
   free_.pop_back();
+  ++n_changes_;
   references_[id] = 1;
   return id;
 }

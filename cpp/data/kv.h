@@ -33,6 +33,7 @@ class KvStore {
   std::size_t block_bytes() const { return block_bytes_; }
   int n_blocks() const;  // alive
   std::size_t used_bytes() const { return n_blocks() * block_bytes_; }
+  std::uint64_t n_changes() const;  // how often a block was made or freed
   // The number of blocks that hold `length` positions.
   int blocks_for(int length) const { return (length + block_tokens_ - 1) / block_tokens_; }
 
@@ -82,6 +83,7 @@ class KvStore {
   mutable std::atomic<bool> is_cut_off_{false};
   std::vector<int> references_;  // of each id
   std::vector<BlockId> free_;    // ids without a block
+  std::uint64_t n_changes_ = 0;
 };
 
 // Block ids and a length: block i holds positions i * block_tokens and up. A fork shares its parent's blocks.

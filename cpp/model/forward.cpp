@@ -1,7 +1,9 @@
 #include "model/forward.h"
 
 #include <algorithm>
+#include <exception>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/float_state.h"
@@ -117,23 +119,59 @@ std::uint64_t Model::step(const std::vector<Feed>& feeds, const std::vector<Choo
   const Batch batch = batch_of(feeds);
   require_fit(batch, choosers);
   choices.assign(choosers.size(), {});
-  return run(feeds, batch, poll, nullptr, [&](Ops& ops) { ops.choose(choosers, choices.data()); });
+  if (batch.n_rows() == 0) return 0;
+  const bool was_next = next_.is(feeds, choosers),
+             has_begun = std::exchange(has_begun_next_, false) && was_next;
+  next_ = {};
+  const std::uint64_t n_bytes = run(feeds, poll, [&](Ops& ops) {
+    if (has_begun) return ops.finish_choose(choosers, choices.data());
+    run_layers(batch, nullptr);
+    ops.choose(choosers, choices.data());
+  });
+  n_foretold_ += has_begun;
+  if (!device_->ops().can_begin(choosers)) return n_bytes;
+  next_ = NextStep(feeds, choosers, choices);
+  if (was_next && next_.is_known()) begin_next(next_.feeds(feeds), next_.choosers(choosers));
+  return n_bytes;
+}
+
+// A failure is that of the step itself, which will meet it when it is asked for.
+void Model::begin_next(const std::vector<Feed>& feeds, const std::vector<Chooser>& choosers) {
+  const PlainFloats plain;
+  try {
+    const Batch batch = batch_of(feeds);
+    run_layers(batch, nullptr);
+    device_->ops().begin_choose(choosers);
+    has_begun_next_ = true;
+  } catch (const std::exception&) {
+    next_ = {};
+  }
 }
 
 std::uint64_t Model::logits(const std::vector<Feed>& feeds, float* logits, const Poll& poll,
                             const Observer& observe) {
   Batch batch = batch_of(feeds);
   batch.is_watched = static_cast<bool>(observe);
-  return run(feeds, batch, poll, observe, [&](Ops& ops) { ops.lm_head(logits); });
+  if (batch.n_rows() == 0) return 0;
+  next_ = {};
+  has_begun_next_ = false;
+  return run(feeds, poll, [&](Ops& ops) {
+    run_layers(batch, observe);
+    ops.lm_head(logits);
+  });
 }
 
-std::uint64_t Model::run(const std::vector<Feed>& feeds, const Batch& batch, const Poll& poll,
-                         const Observer& observe, const std::function<void(Ops&)>& head) {
-  if (batch.n_rows() == 0) return 0;
+std::uint64_t Model::run(const std::vector<Feed>& feeds, const Poll& poll,
+                         const std::function<void(Ops&)>& work) {
   const PlainFloats plain;
   Appending appending(feeds);
   const Polling polling(*device_, poll);
+  work(device_->ops());
+  appending.commit();
+  return device_->ops().bytes_touched();
+}
 
+void Model::run_layers(const Batch& batch, const Observer& observe) {
   Ops& ops = device_->ops();
   ops.begin(batch);
   ops.embed();
@@ -147,10 +185,6 @@ std::uint64_t Model::run(const std::vector<Feed>& feeds, const Batch& batch, con
     ops.experts(layer);
     if (observe) observe(layer, ops);
   }
-  head(ops);
-
-  appending.commit();
-  return ops.bytes_touched();
 }
 
 }  // namespace ossnb

@@ -10,18 +10,11 @@
 #include "data/config.h"
 #include "data/kv.h"
 #include "data/weights.h"
+#include "model/feed.h"
+#include "model/next_step.h"
 #include "ops/device.h"
 
 namespace ossnb {
-
-// New tokens of one sequence, and the number of its last rows that are wanted, for a choice or for their
-// logits.
-struct Feed {
-  Sequence* sequence;
-  const std::int32_t* tokens;
-  int n_tokens;
-  int n_wanted;
-};
 
 class Model {
  public:
@@ -50,15 +43,25 @@ class Model {
   std::uint64_t logits(const std::vector<Feed>& feeds, float* logits, const Poll& poll,
                        const Observer& observe = nullptr);
 
+  // How many steps had begun before they were asked for. Where each sequence goes on with the token it has
+  // just chosen, twice in a row, a device that computes by itself begins the third such step at once. When
+  // something else is asked for, that one is lost.
+  std::uint64_t n_foretold() const { return n_foretold_; }
+
  private:
   Batch batch_of(const std::vector<Feed>& feeds) const;
   void require_fit(const Batch& batch, const std::vector<Chooser>& choosers) const;
-  std::uint64_t run(const std::vector<Feed>& feeds, const Batch& batch, const Poll& poll,
-                    const Observer& observe, const std::function<void(Ops&)>& head);
+  std::uint64_t run(const std::vector<Feed>& feeds, const Poll& poll, const std::function<void(Ops&)>& work);
+  void run_layers(const Batch& batch, const Observer& observe);
+  void begin_next(const std::vector<Feed>& feeds, const std::vector<Chooser>& choosers);
 
   Config config_;
   Weights weights_;
   std::unique_ptr<Device> device_;
+
+  NextStep next_;
+  bool has_begun_next_ = false;
+  std::uint64_t n_foretold_ = 0;
 };
 
 }  // namespace ossnb

@@ -28,6 +28,13 @@ class Ops {
   virtual void lm_head(float* logits) = 0;                                         // [wanted_rows, V]
   virtual void choose(const std::vector<Chooser>& choosers, Choice* choices) = 0;  // [wanted_rows] each
 
+  // choose() in two parts, for a device that computes while its caller does something else. `can_begin` is
+  // asked before the pass; where it is true, no call before finish_choose() waits for the device. A pass that
+  // was begun and not finished is lost with the next begin().
+  virtual bool can_begin(const std::vector<Chooser>&) const { return false; }
+  virtual void begin_choose(const std::vector<Chooser>&) {}
+  virtual void finish_choose(const std::vector<Chooser>&, Choice*) {}
+
   // Results of the last calls, for traces. No call computes more for them.
   virtual void read_hidden(float* out) const = 0;                              // [T, D] the residual stream
   virtual void read_router_logits(float* out) const = 0;                       // [T, E]

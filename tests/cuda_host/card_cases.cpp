@@ -1,7 +1,12 @@
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
 #include "cases.h"
+#include "choice/noise.h"
 #include "smoke.h"
 
 namespace ossnb::cuda::testing {
@@ -82,44 +87,123 @@ void the_last_block() {
   require_equal(read(*card, out), {5050}, "out");
 }
 
+// Registers of any content; every fourth is one of those that rounding treats apart.
+std::vector<unsigned> registers(int n, unsigned state) {
+  constexpr unsigned kApart[] = {0x00000000, 0x80000000, 0x00000001, 0x807fffff, 0x00800000,
+                                 0x80800001, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000,
+                                 0x7fc00000, 0x3f800000, 0xbf800001, 0x3f000000, 0x4b000001,
+                                 0x4effffff, 0x4f000000, 0xcf000000, 0x33000000, 0x7fefffff};
+  std::vector<unsigned> found(n);
+  for (int i = 0; i < n; ++i) {
+    state = state * 1664525 + 1013904223;
+    const unsigned high = state >> 16;
+    state = state * 1664525 + 1013904223;
+    found[i] = high % 4 == 0 ? kApart[(state >> 16) % std::size(kApart)] : high << 16 | state >> 16;
+  }
+  return found;
+}
+
 void seam() {
   const auto card = Card::open(0);
-  std::vector<unsigned> in(96), wanted(64);
-  unsigned state = 1;
-  for (unsigned& v : in) v = state = state * 1664525 + 1013904223;
-  for (int i = 0; i < 32; ++i) {
+  constexpr int kBlocks = 64, n = 32 * kBlocks;
+  const std::vector<unsigned> in = registers(3 * n, 1);
+  std::vector<unsigned> wanted(2 * n);
+  for (int i = 0; i < n; ++i) {
     const unsigned a = in[3 * i], b = in[3 * i + 1], c = in[3 * i + 2];
-    int sum = static_cast<int>(c);
+    unsigned sum = c;
     for (int byte = 0; byte < 4; ++byte) {
       const unsigned selector = c >> (4 * byte), from = (selector & 4 ? b : a) >> (8 * (selector & 3)) & 255;
       wanted[i] |= (selector & 8 ? (from >> 7) * 255 : from) << (8 * byte);
-      sum += static_cast<std::int8_t>(a >> (8 * byte)) * static_cast<std::int8_t>(b >> (8 * byte));
+      sum += static_cast<unsigned>(static_cast<std::int8_t>(a >> (8 * byte)) *
+                                   static_cast<std::int8_t>(b >> (8 * byte)));
     }
-    wanted[32 + i] = static_cast<unsigned>(sum);
+    wanted[n + i] = sum;
   }
-  DeviceArray<unsigned> on_in(card, std::span<const unsigned>(in)), out(card, 64);
-  Kernel<SeamArgs>(card, "smoke_seam").launch(1, 32, 0, {on_in.data(), out.data()});
+  DeviceArray<unsigned> on_in(card, std::span<const unsigned>(in)), out(card, 2 * n);
+  Kernel<SeamArgs>(card, "smoke_seam").launch(kBlocks, 32, 0, {on_in.data(), out.data()});
   require_equal(read(*card, out), wanted, "out");
 }
 
 void matrix_product() {
   const auto card = Card::open(0);
-  std::vector<unsigned char> a(16 * 32);
-  std::vector<signed char> b(8 * 32);
+  constexpr int kTiles = 64;
+  std::vector<unsigned char> a(kTiles * 16 * 32);
+  std::vector<signed char> b(kTiles * 8 * 32);
   unsigned state = 7;
   for (auto& v : a) v = static_cast<unsigned char>((state = state * 1664525 + 1013904223) >> 24);
   for (auto& v : b) v = static_cast<signed char>((state = state * 1664525 + 1013904223) >> 24);
-  std::vector<int> wanted(16 * 8);
-  for (int i = 0; i < 16; ++i) {
+  std::fill_n(a.begin(), 16 * 32, 255);  // the largest sums
+  std::fill_n(b.begin(), 8 * 32, -128);
+  std::vector<int> wanted(kTiles * 16 * 8);
+  for (int row = 0; row < kTiles * 16; ++row) {
     for (int j = 0; j < 8; ++j) {
-      for (int k = 0; k < 32; ++k) wanted[8 * i + j] += a[32 * i + k] * b[32 * j + k];
+      const int column = row / 16 * 8 + j;
+      for (int k = 0; k < 32; ++k) wanted[8 * row + j] += a[32 * row + k] * b[32 * column + k];
     }
   }
   DeviceArray<unsigned char> on_a(card, std::span<const unsigned char>(a));
   DeviceArray<signed char> on_b(card, std::span<const signed char>(b));
-  DeviceArray<int> d(card, 128);
-  Kernel<MmaArgs>(card, "smoke_mma").launch(1, 32, 0, {on_a.data(), on_b.data(), d.data()});
+  DeviceArray<int> d(card, wanted.size());
+  Kernel<MmaArgs>(card, "smoke_mma").launch(kTiles, 32, 0, {on_a.data(), on_b.data(), d.data()});
   require_equal(read(*card, d), wanted, "d");
+}
+
+int nearest(float x) {
+  if (std::isnan(x)) return 0;
+  const float whole = std::nearbyint(x);
+  if (whole >= 0x1p31f) return std::numeric_limits<int>::max();
+  return whole < -0x1p31f ? std::numeric_limits<int>::min() : static_cast<int>(whole);
+}
+
+Numbers numbers_of(const unsigned* in) {
+  float x, y, z;
+  double v, w;
+  std::memcpy(&x, in, sizeof x);
+  std::memcpy(&y, in + 1, sizeof y);
+  std::memcpy(&z, in + 2, sizeof z);
+  std::memcpy(&v, in, sizeof v);
+  std::memcpy(&w, in + 2, sizeof w);
+  return {.wide_sum = v + w,
+          .wide_product = v * w,
+          .wide_quotient = v / w,
+          .noise = noise_of(in[0]),
+          .fma = std::fma(x, y, z),
+          .sum = x + y,
+          .difference = x - y,
+          .product = x * y,
+          .quotient = x / y,
+          .root = std::sqrt(x),
+          .whole = std::nearbyint(x),
+          .of_integer = static_cast<float>(static_cast<int>(in[0])),
+          .nearest = nearest(x),
+          .unused = 0};
+}
+
+// The same bits, or two NaNs.
+template <class Number>
+bool is_same(Number a, Number b) {
+  return std::isnan(a) ? std::isnan(b) : std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+void numbers() {
+  const auto card = Card::open(0);
+  constexpr int n = 1 << 14;
+  const std::vector<unsigned> in = registers(4 * n, 3);
+  DeviceArray<unsigned> on_in(card, std::span<const unsigned>(in));
+  DeviceArray<Numbers> out(card, n);
+  out.fill_bytes(0);
+  Kernel<NumbersArgs>(card, "smoke_numbers").launch(n / 128, 128, 0, {on_in.data(), out.data(), n});
+  const std::vector<Numbers> found = read(*card, out);
+  for (int i = 0; i < n; ++i) {
+    const Numbers wanted = numbers_of(&in[4 * i]), &got = found[i];
+    OSSNB_REQUIRE(is_same(got.fma, wanted.fma));
+    OSSNB_REQUIRE(is_same(got.sum, wanted.sum) && is_same(got.difference, wanted.difference));
+    OSSNB_REQUIRE(is_same(got.product, wanted.product) && is_same(got.quotient, wanted.quotient));
+    OSSNB_REQUIRE(is_same(got.root, wanted.root) && is_same(got.whole, wanted.whole));
+    OSSNB_REQUIRE(got.nearest == wanted.nearest && is_same(got.of_integer, wanted.of_integer));
+    OSSNB_REQUIRE(is_same(got.wide_sum, wanted.wide_sum) && is_same(got.wide_product, wanted.wide_product));
+    OSSNB_REQUIRE(is_same(got.wide_quotient, wanted.wide_quotient) && is_same(got.noise, wanted.noise));
+  }
 }
 
 // What a launch refuses; the card stays usable.
@@ -168,6 +252,7 @@ void add_card_cases(Cases& cases) {
   cases.push_back({"card: the block that comes last", the_last_block});
   cases.push_back({"card: the seam's instructions", seam});
   cases.push_back({"card: matrix product", matrix_product});
+  cases.push_back({"card: numbers of any bits", numbers});
   cases.push_back({"card: wrong launches", wrong_launches});
   cases.push_back({"card: nothing at all", nothing_at_all});
 }

@@ -161,6 +161,92 @@ void compare_choices(const Setup& setup, int n_sequences, double temperature, bo
   }
 }
 
+// Steps that go on as the last one foretold, so that they begin before they are asked for, and all else that
+// may be asked for instead.
+void compare_foretold() {
+  Twins twins({});
+  const int V = kTinyConfig.vocab_size;
+  const std::vector<std::uint32_t> words((V + 31) / 32, 0x5a5a5a5au);
+  const TokenMask mask(words, V);
+  const Sampler usual(settings_of(0.9, 5), V, {}), other(settings_of(1.4, 5), V, {});
+  std::vector<Sequence> on_cpu, on_card;
+  for (int i = 0; i < 2; ++i) {
+    on_cpu.push_back(twins.cpu().sequence());
+    on_card.push_back(twins.card().sequence());
+  }
+  std::vector<std::vector<std::int32_t>> next = {twins.random_tokens(5), twins.random_tokens(9)};
+  // One step of sequences first .. last on both; keeps what was chosen.
+  const auto step = [&](std::size_t first, std::size_t last, const Sampler& sampler,
+                        const TokenMask* allowed) {
+    const auto chosen = [&](Model& model, std::vector<Sequence>& sequences) {
+      std::vector<Feed> feeds;
+      std::vector<Chooser> choosers;
+      for (std::size_t i = first; i <= last; ++i) {
+        const int n = static_cast<int>(next[i].size());
+        feeds.push_back({&sequences[i], next[i].data(), n, 1});
+        choosers.push_back({.sampler = &sampler, .position = sequences[i].length() + n, .mask = allowed});
+      }
+      std::vector<Choice> choices;
+      model.step(feeds, choosers, choices, nullptr);
+      std::vector<std::int32_t> tokens;
+      for (const Choice& choice : choices) tokens.push_back(choice.token);
+      return tokens;
+    };
+    const std::vector<std::int32_t> wanted = chosen(twins.cpu(), on_cpu), got = chosen(twins.card(), on_card);
+    require_equal(got, wanted, "tokens at " + std::to_string(on_cpu[first].length()));
+    for (std::size_t i = first; i <= last; ++i) next[i] = {wanted[i - first]};
+  };
+  // A child of the first sequence that takes other tokens and goes.
+  const auto branch = [&](Model& model, std::vector<Sequence>& sequences,
+                          const std::vector<std::int32_t>& tokens) {
+    Sequence child = sequences[0].fork();
+    return logits(model, child, tokens, static_cast<int>(tokens.size()), nullptr);
+  };
+  // A block that is freed, whose id another one with other keys gets.
+  const auto overwrite = [](Model& model, std::vector<Sequence>& sequences) {
+    const std::shared_ptr<KvStore> store = model.device().kv();
+    std::vector<std::byte> bytes(store->block_bytes());
+    store->read(sequences[1].blocks().front(), bytes.data());
+    const BlockId block = store->make_from(bytes.data());
+    store->release({&block, 1});
+  };
+  for (int round = 0; round < 16; ++round) {
+    for (int i = 0; i < 5; ++i) step(0, 1, usual, nullptr);
+    switch (round % 8) {
+      case 0:
+        step(0, 1, other, nullptr);
+        break;
+      case 1:
+        step(0, 1, usual, &mask);
+        break;
+      case 2:
+        step(0, 0, usual, nullptr);
+        break;
+      case 3:
+        step(1, 1, usual, nullptr);
+        break;
+      case 4:
+        next[1] = twins.random_tokens(1);
+        break;
+      case 5:
+        on_cpu[0].rewind(on_cpu[0].length() - 2);
+        on_card[0].rewind(on_card[0].length() - 2);
+        next[0] = twins.random_tokens(3);
+        break;
+      case 6: {
+        const std::vector<std::int32_t> tokens = twins.random_tokens(2);
+        require_equal(branch(twins.card(), on_card, tokens), branch(twins.cpu(), on_cpu, tokens), "a branch");
+        break;
+      }
+      default:
+        overwrite(twins.cpu(), on_cpu);
+        overwrite(twins.card(), on_card);
+    }
+  }
+  OSSNB_REQUIRE(twins.cpu().n_foretold() == 0);
+  OSSNB_REQUIRE(twins.card().n_foretold() > 24 && twins.card().n_foretold() <= 3 * 16);
+}
+
 // A model of another shape: widths that are no multiple of 64, odd numbers of groups, one head a key or many,
 // one expert or all.
 struct Form {
@@ -211,6 +297,16 @@ void add_forward_cases(Cases& cases) {
     cases.push_back(
         {std::string("forward ") + name, [setup = setup, chunks] { compare_chunks(setup, chunks); }});
   }
+  // Enough rows for the experts of the host's layers to come over, and then too few again.
+  const std::pair<const char*, Setup> visits[] = {
+      {"exact", {.host_layers = 2}},
+      {"fast", {.precision = Precision::fast, .host_layers = 3}},
+      {"bf16", {.layout = Experts::bf16, .host_layers = 3}},
+  };
+  for (const auto& [name, setup] : visits) {
+    cases.push_back(
+        {std::string("visit ") + name, [setup = setup] { compare_chunks(setup, {60, 1, 52, 5}); }});
+  }
   for (const int n : {1, 3, 4, 9}) {
     for (const double temperature : {0.0, 0.8, 3.0}) {
       for (const bool is_masked : {false, true}) {
@@ -220,6 +316,7 @@ void add_forward_cases(Cases& cases) {
       }
     }
   }
+  cases.push_back({"foretold", compare_foretold});
   // Passes that are alike become graphs; room for more keys makes another one.
   cases.push_back({"graphs across pieces", [] { compare_choices({}, 2, 0.5, false, 250, 12); }});
   const Form forms[] = {{"narrow", 32, 32, 4, 4, 16, 3, 1, 17},

@@ -1,4 +1,5 @@
 // Kernels of the tests' own: what works, and faults that the harness has to find.
+#include "choice/noise.h"
 #include "ops/cuda/seam.h"
 #include "smoke.h"
 
@@ -57,23 +58,52 @@ OSSNB_KERNEL(smoke_last, LastArgs, 32) {
 
 // The other instructions of the seam: out[i] = what permute gives, out[n + i] = what dot4 gives.
 OSSNB_KERNEL(smoke_seam, SeamArgs, 32) {
-  const unsigned* in = a.in + 3 * threadIdx.x;
-  a.out[threadIdx.x] = dev::permute(in[0], in[1], in[2]);
-  a.out[32 + threadIdx.x] = static_cast<unsigned>(dev::dot4(in[0], in[1], static_cast<int>(in[2])));
+  const unsigned n = 32 * gridDim.x, i = 32 * blockIdx.x + threadIdx.x;
+  const unsigned* in = a.in + 3 * i;
+  a.out[i] = dev::permute(in[0], in[1], in[2]);
+  a.out[n + i] = static_cast<unsigned>(dev::dot4(in[0], in[1], static_cast<int>(in[2])));
 }
 
 // d = a b for one tile.
 OSSNB_KERNEL(smoke_mma, MmaArgs, 32) {
   const int lane = static_cast<int>(threadIdx.x), q = lane % 4, p = lane / 4;
+  const unsigned char* tile = a.a + 16 * 32 * blockIdx.x;
   unsigned rows[4];
   for (int i = 0; i < 4; ++i) {
-    const unsigned char* from = a.a + (p + 8 * (i & 1)) * 32 + 16 * (i >> 1) + 4 * q;
+    const unsigned char* from = tile + (p + 8 * (i & 1)) * 32 + 16 * (i >> 1) + 4 * q;
     rows[i] = from[0] | from[1] << 8 | from[2] << 16 | static_cast<unsigned>(from[3]) << 24;
   }
-  const unsigned* column = reinterpret_cast<const unsigned*>(a.b + p * 32);
+  const unsigned* column = reinterpret_cast<const unsigned*>(a.b + 8 * 32 * blockIdx.x + p * 32);
+  int* out = a.d + 16 * 8 * blockIdx.x;
   int d[4] = {};
   dev::mma_u8_s8(d, rows, column[q], column[q + 4]);
-  for (int i = 0; i < 4; ++i) a.d[(p + 8 * (i >> 1)) * 8 + 2 * q + (i & 1)] = d[i];
+  for (int i = 0; i < 4; ++i) out[(p + 8 * (i >> 1)) * 8 + 2 * q + (i & 1)] = d[i];
+}
+
+// Every operation that rounds, on registers of any content.
+OSSNB_KERNEL(smoke_numbers, NumbersArgs, 128) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i >= a.n) return;
+  const unsigned* in = a.in + 4 * i;
+  const float x = __uint_as_float(in[0]), y = __uint_as_float(in[1]), z = __uint_as_float(in[2]);
+  const auto wide = [](unsigned low, unsigned high) {
+    return __longlong_as_double(static_cast<long long>(static_cast<unsigned long long>(high) << 32 | low));
+  };
+  const double v = wide(in[0], in[1]), w = wide(in[2], in[3]);
+  Numbers& out = a.out[i];
+  out.wide_sum = __dadd_rn(v, w);
+  out.wide_product = __dmul_rn(v, w);
+  out.wide_quotient = v / w;
+  out.noise = noise_of(in[0]);
+  out.fma = __fmaf_rn(x, y, z);
+  out.sum = __fadd_rn(x, y);
+  out.difference = __fsub_rn(x, y);
+  out.product = __fmul_rn(x, y);
+  out.quotient = __fdiv_rn(x, y);
+  out.root = __fsqrt_rn(x);
+  out.whole = rintf(x);
+  out.of_integer = __int2float_rn(static_cast<int>(in[0]));
+  out.nearest = __float2int_rn(x);
 }
 
 }  // namespace ossnb::cuda

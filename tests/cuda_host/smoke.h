@@ -36,14 +36,27 @@ struct LastArgs {
 };
 
 struct SeamArgs {
-  const unsigned* in;  // [32, 3]
-  unsigned* out;       // [2, 32]
+  const unsigned* in;  // [n, 3], with 32 for each block
+  unsigned* out;       // [2, n]
 };
 
-struct MmaArgs {
-  const unsigned char* a;  // [16, 32]
-  const signed char* b;    // [8, 32]: the columns
-  int* d;                  // [16, 8]
+struct MmaArgs {           // a tile for each block
+  const unsigned char* a;  // [tiles, 16, 32]
+  const signed char* b;    // [tiles, 8, 32]: the columns
+  int* d;                  // [tiles, 16, 8]
+};
+
+// What the operations of docs/NUMERICS.md give for a float x, y and z, and for two doubles.
+struct Numbers {
+  double wide_sum, wide_product, wide_quotient, noise;
+  float fma, sum, difference, product, quotient, root, whole, of_integer;
+  int nearest, unused;
+};
+
+struct NumbersArgs {
+  const unsigned* in;  // [n, 4]: x, y, z and one more; two neighbours are a double
+  Numbers* out;        // [n]
+  int n;
 };
 
 }  // namespace ossnb::cuda

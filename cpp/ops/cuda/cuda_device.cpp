@@ -115,7 +115,16 @@ class CudaOps final : public Ops {
     layers_.poll = poll_;
   }
 
+  ~CudaOps() override {
+    try {
+      end();
+    } catch (const std::exception&) {  // a card that is gone has nothing to wait for
+    }
+  }
+
   void begin(const Batch& batch) override {
+    end();
+    is_busy_ = true;
     n_head_bytes_ = 0;
     pass_.begin(batch);
     graphs_.begin(pass_, !batch.is_watched && !cuda_.host && !are_timed());
@@ -151,6 +160,7 @@ class CudaOps final : public Ops {
       n_head_bytes_ = head_.logits(layers_, poll_, logits);
       if (layers_.n_rows() == 0) cuda_.card->wait(poll_);
     });
+    is_busy_ = false;
   }
   void choose(const std::vector<Chooser>& choosers, Choice* choices) override {
     graphs_.run(cuda_.card, layers_);
@@ -158,6 +168,19 @@ class CudaOps final : public Ops {
       n_head_bytes_ = head_.choose(layers_, poll_, choosers, choices);
       if (layers_.n_rows() == 0) cuda_.card->wait(poll_);  // nobody wants a row: the head waits for nothing
     });
+    is_busy_ = false;
+  }
+
+  bool can_begin(const std::vector<Chooser>& choosers) const override {
+    return !cuda_.host && !are_timed() && head_.can_screen(choosers);
+  }
+  void begin_choose(const std::vector<Chooser>& choosers) override {
+    graphs_.run(cuda_.card, layers_);
+    head_.begin(layers_, choosers);
+  }
+  void finish_choose(const std::vector<Chooser>& choosers, Choice* choices) override {
+    ended([&] { n_head_bytes_ = head_.finish(layers_, poll_, choosers, choices); });
+    is_busy_ = false;
   }
 
   void read_hidden(float* out) const override { layers_.read_hidden(out); }
@@ -178,6 +201,11 @@ class CudaOps final : public Ops {
       call();
     }
   }
+  // Waits for a pass that nobody finished: its numbers are about to be overwritten.
+  void end() {
+    if (is_busy_) cuda_.card->wait();
+    is_busy_ = false;
+  }
   // A cancelled pass gives its blocks back, so the card may write them no more.
   template <class Work>
   void ended(Work work) {
@@ -196,6 +224,7 @@ class CudaOps final : public Ops {
   Head head_;
   Graphs graphs_;
   std::uint64_t n_head_bytes_ = 0;
+  bool is_busy_ = false;  // from begin() to the end of its pass
 };
 
 class CudaDevice final : public Device {
@@ -208,13 +237,15 @@ class CudaDevice final : public Device {
         store_(std::make_shared<CudaKvStore>(card_, supported(config), options.kv)),
         weights_(card_, config, weights, PackedCopies(config, find), options),
         host_(host_experts(card_, config, weights, options)),
+        visitors_(host_ ? std::make_unique<VisitingExperts>(card_, config, weights, host_->pool()) : nullptr),
         context_{.card = card_,
                  .c = config,
                  .w = weights_,
                  .kernels = kernels_,
                  .store = *store_,
                  .n_terms = options.precision == Precision::fast ? 1 : 3,
-                 .host = host_.get()},
+                 .host = host_.get(),
+                 .visitors = visitors_.get()},
         ops_(context_, weights.embed_tokens) {}
 
   Ops& ops() override { return ops_; }
@@ -222,7 +253,7 @@ class CudaDevice final : public Device {
   void set_poll(std::function<bool()> poll) override { ops_.set_poll(std::move(poll)); }
   int threads() const override { return n_threads_; }
   void set_threads(int n) override {
-    if (host_) host_->set_threads(n);
+    if (host_) host_->pool().resize(n);
     n_threads_ = n;
   }
   std::string isa() const override {
@@ -250,6 +281,7 @@ class CudaDevice final : public Device {
   const std::shared_ptr<CudaKvStore> store_;
   const CardWeights weights_;
   const std::unique_ptr<HostExperts> host_;
+  const std::unique_ptr<VisitingExperts> visitors_;
   const CudaContext context_;
   CudaOps ops_;
 };

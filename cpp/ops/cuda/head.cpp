@@ -90,13 +90,12 @@ void Head::describe(const std::vector<Chooser>& choosers, int first, int n) {
   }
 }
 
-void Head::fetch_answers(int n, const Poll& poll) {
-  answers_.resize(n);
-  picked_.array().download(answers_);
-  cuda_.card->wait(poll);
+void Head::fetch_answers(int n) {
+  if (answers_.size() == 0) answers_ = PinnedArray<Picked>(cuda_.card, kRows);
+  picked_.array().download({answers_.data(), static_cast<std::size_t>(n)});
 }
 
-void Head::pick(int n, const Poll& poll) {
+void Head::pick(int n) {
   const PickArgs args = {.logits = logits_.data(),
                          .rows = pick_rows_.data(),
                          .picked = picked_.data(),
@@ -106,10 +105,10 @@ void Head::pick(int n, const Poll& poll) {
   const Shape grid(kBlocks, static_cast<unsigned>(n));
   cuda_.kernels.pick_likeliest.launch(grid, kPickThreads, kPickShared, args);
   if (races_) cuda_.kernels.pick_winner.launch(grid, kPickThreads, kPickShared, args);
-  fetch_answers(n, poll);
+  fetch_answers(n);
 }
 
-void Head::screen(int n, const Poll& poll) {
+void Head::screen(int n) {
   const int D = cuda_.c.hidden_size, V = cuda_.c.vocab_size, most = std::max(64, V / 8);
   const auto n_tiles = static_cast<unsigned>((V + kTileRows - 1) / kTileRows);
   const CardScreen& copy = cuda_.w.screen();
@@ -146,8 +145,7 @@ void Head::screen(int n, const Poll& poll) {
     kernels.candidates.launch(grid, kPickThreads, 0, args);
     kernels.best.launch(grid, kPickThreads, kPickShared + kPickThreads / 32 * stored, args);
   }
-  n_bytes_ += copy.n_bytes;
-  fetch_answers(n, poll);
+  fetch_answers(n);
 }
 
 // Rows first .. first + n - 1, from all their logits.
@@ -155,7 +153,8 @@ void Head::choose_from_logits(Layers& layers, const Poll& poll, const std::vecto
                               int first, int n, Choice* choices) {
   multiply(layers, first, n);
   describe(choosers, first, n);
-  pick(n, poll);
+  pick(n);
+  cuda_.card->wait(poll);
   for (int i = 0; i < n; ++i) {
     const Chooser& chooser = choosers[first + i];
     if (!takes_all_logits(chooser) && answers_[i].token >= 0 && std::isfinite(answers_[i].top)) {
@@ -173,28 +172,37 @@ void Head::choose_from_logits(Layers& layers, const Poll& poll, const std::vecto
 std::uint64_t Head::choose(Layers& layers, const Poll& poll, const std::vector<Chooser>& choosers,
                            Choice* choices) {
   if (layers.n_rows() == 0) return 0;
+  if (can_screen(choosers)) {
+    begin(layers, choosers);
+    return finish(layers, poll, choosers, choices);
+  }
   const std::uint64_t before = layers.n_bytes();
-  n_bytes_ = 0;
-  const bool screens = can_screen(choosers);
-  norm(layers, screens);
-  if (screens) {
-    const int n = layers.n_rows();
-    describe(choosers, 0, n);
-    screen(n, poll);
-    const std::vector<Picked> answers = answers_;
-    for (int i = 0; i < n; ++i) {
-      if (answers[i].token >= 0 && std::isfinite(answers[i].top)) {
-        choices[i].token = answers[i].token;
-      } else {
-        choose_from_logits(layers, poll, choosers, i, 1, choices);
-      }
-    }
-  } else {
-    for (int first = 0; first < layers.n_rows(); first += kRows) {
-      choose_from_logits(layers, poll, choosers, first, std::min(kRows, layers.n_rows() - first), choices);
+  norm(layers, false);
+  for (int first = 0; first < layers.n_rows(); first += kRows) {
+    choose_from_logits(layers, poll, choosers, first, std::min(kRows, layers.n_rows() - first), choices);
+  }
+  return layers.n_bytes() - before;
+}
+
+void Head::begin(const Layers& layers, const std::vector<Chooser>& choosers) {
+  norm(layers, true);
+  describe(choosers, 0, layers.n_rows());
+  screen(layers.n_rows());
+}
+
+std::uint64_t Head::finish(Layers& layers, const Poll& poll, const std::vector<Chooser>& choosers,
+                           Choice* choices) {
+  const std::uint64_t before = layers.n_bytes();
+  cuda_.card->wait(poll);
+  const std::vector<Picked> answers(answers_.begin(), answers_.begin() + layers.n_rows());
+  for (int i = 0; i < layers.n_rows(); ++i) {
+    if (answers[i].token >= 0 && std::isfinite(answers[i].top)) {
+      choices[i].token = answers[i].token;
+    } else {
+      choose_from_logits(layers, poll, choosers, i, 1, choices);
     }
   }
-  return layers.n_bytes() - before + n_bytes_;
+  return layers.n_bytes() - before + cuda_.w.screen().n_bytes;
 }
 
 }  // namespace ossnb::cuda

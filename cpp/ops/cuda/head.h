@@ -19,16 +19,21 @@ class Head {
   // As choose_from() chooses from those logits.
   std::uint64_t choose(Layers& layers, const Poll& poll, const std::vector<Chooser>& choosers,
                        Choice* choices);
+  // The same in two parts, for rows that the screen may choose. begin() waits for nothing.
+  bool can_screen(const std::vector<Chooser>& choosers) const;
+  void begin(const Layers& layers, const std::vector<Chooser>& choosers);
+  std::uint64_t finish(Layers& layers, const Poll& poll, const std::vector<Chooser>& choosers,
+                       Choice* choices);
 
  private:
-  bool can_screen(const std::vector<Chooser>& choosers) const;
   void norm(const Layers& layers, bool for_screen);
   // Brings over how rows first .. first + n - 1 choose.
   void describe(const std::vector<Chooser>& choosers, int first, int n);
-  void fetch_answers(int n, const Poll& poll);
-  // The choices of n rows that were described, to answers_: by the screen, or from logits on the card.
-  void screen(int n, const Poll& poll);
-  void pick(int n, const Poll& poll);
+  // The choices of n rows that were described, to answers_ once the card has got there: by the screen, or
+  // from logits on the card.
+  void screen(int n);
+  void pick(int n);
+  void fetch_answers(int n);
   void multiply(Layers& layers, int first, int n);  // logits, on the card
   void choose_from_logits(Layers& layers, const Poll& poll, const std::vector<Chooser>& choosers, int first,
                           int n, Choice* choices);
@@ -47,8 +52,7 @@ class Head {
   std::vector<PickRow> described_;
   std::vector<std::uint32_t> described_masks_;
   bool races_ = false;  // whether a row that was described draws by its noise
-  std::uint64_t n_bytes_ = 0;
-  std::vector<Picked> answers_;
+  PinnedArray<Picked> answers_;
   std::vector<float> row_;
 };
 

@@ -18,8 +18,7 @@ class HostExperts {
 
   // Whether the experts of a layer are computed here: those of the first layers.
   bool has(int layer) const { return layer < n_layers_; }
-  int threads() const { return pool_.size(); }
-  void set_threads(int n) { pool_.resize(n); }
+  ThreadPool& pool() { return pool_; }
 
   // What a layer's router and experts gave, in the host's memory.
   const Activations& run(DeviceArray<float>& x, int n_rows, int layer, const std::function<bool()>& poll);

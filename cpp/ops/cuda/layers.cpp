@@ -44,7 +44,7 @@ void Layers::begin(const Pass& pass) {
   expert_out_.reserve(card, pairs * D);
   quant_.reserve(card, T * std::max(QuantRow(c.hidden_size, 3).bytes(), QuantRow(c.q_size(), 1).bytes()));
   act_quant_.reserve(card, pairs * QuantRow(c.intermediate_size, 3).bytes());
-  if (cuda_.w.layers().back().gate_up.in_out) act_.reserve(card, pairs * I);
+  if (!is_mxfp4()) act_.reserve(card, pairs * I);
   const std::size_t n_arrived = std::max(T * c.num_key_value_heads, T);
   if (n_arrived > arrived_.array().size()) {
     arrived_.reserve(card, n_arrived);
@@ -216,6 +216,12 @@ void Layers::attn_out(int layer) {
   multiply({{&w.o, End::add, x_, cuda_.c.hidden_size}}, q_, nullptr, rows_->n, layer);
 }
 
+// Whether the CPU computes a layer's experts: where the host keeps them, and the rows are too few to bring
+// them over.
+bool Layers::is_by_host(int layer) const {
+  return cuda_.host && cuda_.host->has(layer) && !cuda_.visitors->pays_for(rows_->n);
+}
+
 void Layers::experts_by_host(int layer) {
   const Activations& a = cuda_.host->run(x_at_->array(), rows_->n, layer, poll);
   const std::size_t n = rows_->n;
@@ -226,17 +232,16 @@ void Layers::experts_by_host(int layer) {
 }
 
 void Layers::route(int layer) {
-  if (cuda_.host && cuda_.host->has(layer)) return;  // with the experts
+  if (is_by_host(layer)) return;  // with the experts
   const Config& c = cuda_.c;
   const CardLayer& w = cuda_.w.layers()[layer];
   const int D = c.hidden_size, E = c.num_local_experts;
-  const bool is_mxfp4 = w.gate_up.blocks != nullptr;
   const RouteArgs args = {.x = x_,
                           .norm = w.post_attention_layernorm,
                           .weight = w.router_weight,
                           .bias = w.router_bias,
-                          .normed = is_mxfp4 ? nullptr : norm_.data(),
-                          .quant = is_mxfp4 ? quant_.data() : nullptr,
+                          .normed = is_mxfp4() ? nullptr : norm_.data(),
+                          .quant = is_mxfp4() ? quant_.data() : nullptr,
                           .logits = router_.data(),
                           .chosen = chosen_.data(),
                           .expert_weight = expert_weight_.data(),
@@ -282,12 +287,12 @@ void Layers::multiply_experts(const CardExperts& m, ExpertArgs args) {
 
 void Layers::experts(int layer) {
   if (rows_->n == 0) return;
-  if (cuda_.host && cuda_.host->has(layer)) return experts_by_host(layer);
+  if (is_by_host(layer)) return experts_by_host(layer);
   const Config& c = cuda_.c;
-  const CardLayer& w = cuda_.w.layers()[layer];
+  const bool visit = cuda_.host && cuda_.host->has(layer);
+  const LayerExperts& w = visit ? cuda_.visitors->bring(layer, poll) : cuda_.w.layers()[layer].experts;
   const int n_pairs = rows_->n * c.num_experts_per_tok, A = c.num_experts_per_tok;
-  const bool is_mxfp4 = w.gate_up.blocks != nullptr;
-  if (is_mxfp4 && rows_->n > kFewTokens) {
+  if (is_mxfp4() && rows_->n > kFewTokens) {
     const int most_work = std::min(c.num_local_experts + n_pairs / kTileTokens, n_pairs);
     cuda_.kernels.sort_pairs.launch(1, 1024, 2 * c.num_local_experts * sizeof(int),
                                     {.chosen = chosen_.data(),
@@ -320,18 +325,18 @@ void Layers::experts(int layer) {
        .x = x_,
        .width = c.hidden_size,
        .n_chosen = A});
-  n_bytes_ += expert_bytes(layer);
+  n_bytes_ += expert_bytes(w);
 }
 
 // Which experts were chosen is known to the card alone. With one row they are all different; with more, the
 // expected number of different ones stands for it.
-std::uint64_t Layers::expert_bytes(int layer) const {
-  const CardLayer& w = cuda_.w.layers()[layer];
+std::uint64_t Layers::expert_bytes(const LayerExperts& experts) const {
   const double E = cuda_.c.num_local_experts, A = cuda_.c.num_experts_per_tok;
   double missed = 1;  // an expert's chance that no row has chosen it
   for (int row = 0; row < rows_->n; ++row) missed *= 1 - A / E;
   const double different = E * (1 - missed);
-  return static_cast<std::uint64_t>(different * static_cast<double>(w.gate_up.n_bytes + w.down.n_bytes));
+  return static_cast<std::uint64_t>(different *
+                                    static_cast<double>(experts.gate_up.n_bytes + experts.down.n_bytes));
 }
 
 std::vector<const void*> Layers::places() const {

@@ -20,8 +20,9 @@ struct CudaContext {
   const CardWeights& w;
   const Kernels& kernels;
   const CudaKvStore& store;
-  const int n_terms;            // of activations that meet integer weights
-  HostExperts* host = nullptr;  // of the layers whose experts are not on the card; null: none
+  const int n_terms;                    // of activations that meet integer weights
+  HostExperts* host = nullptr;          // of the layers whose experts are not on the card; null: none
+  VisitingExperts* visitors = nullptr;  // a place for these layers' experts, where there is `host`
 
   int n_queries_per_kv() const { return c.num_attention_heads / c.num_key_value_heads; }
 };
@@ -90,8 +91,10 @@ class Layers {
   DenseArgs dense_args(int layer) const;
   void launch_dense(Dense format, DenseArgs args, int n_blocks);
   void attend_singles(AttendArgs args);
+  bool is_mxfp4() const { return cuda_.w.is_mxfp4(); }
   void multiply_experts(const CardExperts& m, ExpertArgs args);
-  std::uint64_t expert_bytes(int layer) const;
+  std::uint64_t expert_bytes(const LayerExperts& experts) const;
+  bool is_by_host(int layer) const;
   void experts_by_host(int layer);
 
   const CudaContext& cuda_;

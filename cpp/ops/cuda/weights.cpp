@@ -11,14 +11,21 @@ namespace ossnb::cuda {
 namespace {
 
 constexpr std::size_t kArrayAlignment = 256, kPiece = std::size_t{16} << 20;
+constexpr std::size_t kShare = std::size_t{1} << 20;  // of a piece, that a thread reads at a time
+
+// An expert meets so many rows on average in a pass for which it is brought: on a bus that gives 10 GB/s it
+// takes the time in which a CPU of eight cores multiplies them.
+constexpr int kRowsAnExpert = 16;
+
+}  // namespace
 
 // Copies arrays into a piece of the card's memory, one behind the other, through two buffers that the card
 // copies from while the next bytes are read from the file. Without memory it only counts.
 class Packer {
  public:
   Packer() = default;
-  Packer(std::shared_ptr<const Card> card, DeviceMemory& memory, const std::function<bool()>& poll)
-      : card_(std::move(card)), memory_(&memory), poll_(poll) {
+  Packer(std::shared_ptr<const Card> card, DeviceMemory& memory, ThreadPool& pool)
+      : card_(std::move(card)), memory_(&memory), pool_(&pool) {
     for (auto& buffer : buffers_) buffer = PinnedArray<std::byte>(card_, std::min(kPiece, memory.n_bytes()));
     for (auto& copied : copied_) copied = std::make_unique<Event>(card_);
   }
@@ -34,14 +41,24 @@ class Packer {
       copy(bytes + done, at + done, std::min(kPiece, size - done));
     return reinterpret_cast<const T*>(memory_->address() + at);
   }
+  // From the beginning of the memory on; `poll` is asked between the copies.
+  void begin(const std::function<bool()>& poll) {
+    n_bytes_ = 0;
+    poll_ = poll;
+  }
   std::size_t n_bytes() const { return n_bytes_; }
   bool counts_only() const { return !memory_; }
+  ThreadPool& pool() const { return *pool_; }
 
  private:
   void copy(const std::byte* from, std::size_t at, std::size_t n) {
     if (poll_ && poll_()) throw Cancelled();
     card_->wait(*copied_[turn_], poll_);
-    std::memcpy(buffers_[turn_].data(), from, n);
+    std::byte* to = buffers_[turn_].data();
+    pool_->parallel_for(static_cast<int>((n + kShare - 1) / kShare), [&](int share, int) {
+      const std::size_t first = share * kShare;
+      std::memcpy(to + first, from + first, std::min(kShare, n - first));
+    });
     memory_->upload(at, buffers_[turn_].data(), n);
     copied_[turn_]->record();
     turn_ = 1 - turn_;
@@ -49,6 +66,7 @@ class Packer {
 
   std::shared_ptr<const Card> card_;
   DeviceMemory* memory_ = nullptr;
+  ThreadPool* pool_ = nullptr;
   std::function<bool()> poll_;
   PinnedArray<std::byte> buffers_[2];
   std::unique_ptr<Event> copied_[2];
@@ -56,15 +74,49 @@ class Packer {
   std::size_t n_bytes_ = 0;
 };
 
+namespace {
+
+CardExperts put_experts(Packer& packer, const ExpertMatrix& m, std::size_t n_experts, int rows, int k) {
+  const std::size_t n = static_cast<std::size_t>(rows) * k;
+  CardExperts on_card;
+  on_card.rows = rows;
+  on_card.k = k;
+  on_card.n_bytes = (m.blocks ? n / 2 + n / kGroup : n * sizeof(bf16)) + rows * sizeof(bf16);
+  on_card.bias = packer.put(m.bias, n_experts * rows);
+  if (m.blocks) {
+    on_card.blocks = packer.put(m.blocks, n_experts * n / 2);
+    on_card.scales = packer.put(m.scales, n_experts * n / kGroup);
+  } else {
+    on_card.in_out = packer.put(m.in_out, n_experts * n);
+  }
+  return on_card;
+}
+
+LayerExperts put_experts(Packer& packer, const Config& c, const LayerWeights& w) {
+  const int D = c.hidden_size, E = c.num_local_experts, I = c.intermediate_size;
+  return {.gate_up = put_experts(packer, w.gate_up, E, 2 * I, D),
+          .down = put_experts(packer, w.down, E, D, I)};
+}
+
+// The bytes of the largest layer's experts.
+std::size_t expert_bytes(const Config& c, const Weights& weights) {
+  std::size_t most = 0;
+  for (const LayerWeights& w : weights.layers) {
+    Packer counter;
+    put_experts(counter, c, w);
+    most = std::max(most, counter.n_bytes());
+  }
+  return most;
+}
+
 // The way of all weights through a packer.
 class Walk {
  public:
-  Walk(const Config& config, const Weights& weights, const PackedCopies& copies, Precision precision,
-       ThreadPool* pool)
-      : c_(config), w_(weights), copies_(copies), is_fast_(precision == Precision::fast), pool_(pool) {}
+  Walk(const Config& config, const Weights& weights, const PackedCopies& copies, Precision precision)
+      : c_(config), w_(weights), copies_(copies), is_fast_(precision == Precision::fast) {}
 
   CardLayer layer(Packer& packer, const LayerWeights& w, bool has_experts) const {
-    const int D = c_.hidden_size, E = c_.num_local_experts, I = c_.intermediate_size;
+    const int D = c_.hidden_size, E = c_.num_local_experts;
     CardLayer on_card{};
     on_card.input_layernorm = packer.put(w.input_layernorm, D);
     on_card.sinks = packer.put(w.sinks, c_.num_attention_heads);
@@ -75,9 +127,7 @@ class Walk {
     on_card.k = dense(packer, w.k_weight, w.k_bias, c_.kv_size(), D);
     on_card.v = dense(packer, w.v_weight, w.v_bias, c_.kv_size(), D);
     on_card.o = dense(packer, w.o_weight, w.o_bias, D, c_.q_size());
-    if (!has_experts) return on_card;
-    on_card.gate_up = experts(packer, w.gate_up, 2 * I, D);
-    on_card.down = experts(packer, w.down, D, I);
+    if (has_experts) on_card.experts = put_experts(packer, c_, w);
     return on_card;
   }
   const bf16* norm(Packer& packer) const { return packer.put(w_.norm, c_.hidden_size); }
@@ -115,7 +165,7 @@ class Walk {
     std::vector<std::uint8_t> own;
     if (!tiles && !packer.counts_only()) {
       own.resize(n);
-      pack_q8(kernels::choose(""), w, rows, k, own.data(), *pool_);
+      pack_q8(kernels::choose(""), w, rows, k, own.data(), packer.pool());
       tiles = own.data();
     }
     CardMatrix on_card{.format = Dense::q8, .k = k, .n_bytes = n};
@@ -142,34 +192,17 @@ class Walk {
     return on_card;
   }
 
-  CardExperts experts(Packer& packer, const ExpertMatrix& m, int rows, int k) const {
-    const std::size_t n = static_cast<std::size_t>(rows) * k, E = c_.num_local_experts;
-    CardExperts on_card;
-    on_card.rows = rows;
-    on_card.k = k;
-    on_card.n_bytes = (m.blocks ? n / 2 + n / kGroup : n * sizeof(bf16)) + rows * sizeof(bf16);
-    on_card.bias = packer.put(m.bias, E * rows);
-    if (m.blocks) {
-      on_card.blocks = packer.put(m.blocks, E * n / 2);
-      on_card.scales = packer.put(m.scales, E * n / kGroup);
-    } else {
-      on_card.in_out = packer.put(m.in_out, E * n);
-    }
-    return on_card;
-  }
-
   const Config& c_;
   const Weights& w_;
   const PackedCopies& copies_;
   const bool is_fast_;
-  ThreadPool* pool_;
 };
 
 }  // namespace
 
 std::size_t CardWeights::bytes(const Config& config, const Weights& weights, const PackedCopies& copies,
                                const DeviceOptions& options) {
-  const Walk walk(config, weights, copies, options.precision, nullptr);
+  const Walk walk(config, weights, copies, options.precision);
   Packer counter;
   int layer = 0;
   for (const LayerWeights& w : weights.layers) walk.layer(counter, w, layer++ >= options.host_layers);
@@ -181,10 +214,12 @@ std::size_t CardWeights::bytes(const Config& config, const Weights& weights, con
 
 CardWeights::CardWeights(const std::shared_ptr<const Card>& card, const Config& config,
                          const Weights& weights, const PackedCopies& copies, const DeviceOptions& options)
-    : memory_(card, bytes(config, weights, copies, options)) {
+    : is_mxfp4_(weights.layers.front().gate_up.blocks != nullptr),
+      memory_(card, bytes(config, weights, copies, options)) {
   ThreadPool pool(options.n_threads);
-  const Walk walk(config, weights, copies, options.precision, &pool);
-  Packer packer(card, memory_, options.poll);
+  const Walk walk(config, weights, copies, options.precision);
+  Packer packer(card, memory_, pool);
+  packer.begin(options.poll);
   for (const LayerWeights& w : weights.layers) {
     const bool has_experts = static_cast<int>(layers_.size()) >= options.host_layers;
     layers_.push_back(walk.layer(packer, w, has_experts));
@@ -193,6 +228,26 @@ CardWeights::CardWeights(const std::shared_ptr<const Card>& card, const Config& 
   lm_head_ = walk.lm_head(packer);
   screen_ = walk.screen(packer);
   card->wait(options.poll);
+}
+
+VisitingExperts::VisitingExperts(const std::shared_ptr<const Card>& card, const Config& config,
+                                 const Weights& weights, ThreadPool& pool)
+    : c_(config),
+      weights_(weights),
+      memory_(card, expert_bytes(config, weights)),
+      packer_(std::make_unique<Packer>(card, memory_, pool)) {}
+
+VisitingExperts::~VisitingExperts() = default;
+
+bool VisitingExperts::pays_for(int n_rows) const {
+  return static_cast<std::int64_t>(n_rows) * c_.num_experts_per_tok >=
+         std::int64_t{kRowsAnExpert} * c_.num_local_experts;
+}
+
+const LayerExperts& VisitingExperts::bring(int layer, const std::function<bool()>& poll) {
+  packer_->begin(poll);
+  here_ = put_experts(*packer_, c_, weights_.layers[layer]);
+  return here_;
 }
 
 }  // namespace ossnb::cuda

@@ -125,19 +125,26 @@ class Plan:
     def _arrays(self) -> Iterator[int]:
         c = self.config
         queries, keys = c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim
-        d, i, experts = c.hidden_size, c.intermediate_size, c.num_local_experts
+        d, experts = c.hidden_size, c.num_local_experts
         for layer in range(c.num_hidden_layers):
             yield from (2 * d, 2 * c.num_attention_heads, 2 * d, 2 * experts * d, 2 * experts)
             for rows, k in ((queries, d), (keys, d), (keys, d), (d, queries)):
                 yield from self._dense(rows, k)
-            for rows, k in ((2 * i, d), (d, i)) if layer >= self.host_layers else ():
-                yield 2 * experts * rows
-                n = experts * rows * k
-                yield from (n // 2, n // 32) if self.is_mxfp4 else (2 * n,)
+            if layer >= self.host_layers:
+                yield from self._experts()
         yield 2 * d
         yield 2 * c.vocab_size * d
         if self.has_copies:
             yield from (-(-c.vocab_size // 16) * d // 32 * (16 * 32 * 6 // 8 + 16 * 2), 8 * c.vocab_size)
+
+    def _experts(self) -> Iterator[int]:
+        """Those of a layer."""
+        c = self.config
+        experts = c.num_local_experts
+        for rows, k in ((2 * c.intermediate_size, c.hidden_size), (c.hidden_size, c.intermediate_size)):
+            yield 2 * experts * rows
+            n = experts * rows * k
+            yield from (n // 2, n // 32) if self.is_mxfp4 else (2 * n,)
 
     def _dense(self, rows: int, k: int) -> Iterator[int]:
         yield 2 * rows  # the bias
@@ -163,6 +170,8 @@ class Plan:
         yield pairs * _quantized(c.intermediate_size, 3)
         if not self.is_mxfp4:
             yield 4 * pairs * c.intermediate_size
+        if self.host_layers:  # a place for a layer's experts, which come over the bus for long prompts
+            yield sum(-(-n // _ARRAY) * _ARRAY for n in self._experts())
         yield 4 * t * c.num_key_value_heads
         whole_row = c.num_attention_heads * c.max_position_embeddings
         scores = max(min(_SCORES, t * whole_row), whole_row)
