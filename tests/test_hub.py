@@ -1,5 +1,6 @@
 """Names → folders, with a hub that lives in this process: no test here touches the network."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -358,6 +359,73 @@ def test_an_interrupt_stops_the_download_at_once(fake):
     while any(thread.name == "ossnb-download" for thread in threading.enumerate()):
         assert time.perf_counter() < deadline, "the download went on in the background"
         time.sleep(0.01)
+
+
+class InterruptedAtOnce(RecordedProgress):
+    def update(self, done: int) -> None:
+        raise KeyboardInterrupt
+
+
+def ends_soon(name: str) -> bool:
+    deadline = time.perf_counter() + 20
+    while any(thread.name == name for thread in threading.enumerate()):
+        if time.perf_counter() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_an_interrupt_stops_a_transfer_that_counts_in_a_thread_of_its_own(fake, monkeypatch):
+    """As hf_xet does: what the bar raises ends nothing there, and only its session can be aborted."""
+    aborted, inner = threading.Event(), fake.snapshot_download
+
+    def over_xet(repo, *, tqdm_class=None, **options):
+        if options.get("local_files_only") or len(options["allow_patterns"]) == 1:
+            return inner(repo, tqdm_class=tqdm_class, **options)
+        bar = tqdm_class(total=0, unit="B", unit_scale=True, desc="bytes")
+
+        def count():
+            while not aborted.wait(0.005):
+                with contextlib.suppress(Exception):
+                    bar.update(1)
+
+        threading.Thread(target=count, daemon=True).start()
+        aborted.wait()
+        raise RuntimeError("operation cancelled")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", over_xet)
+    monkeypatch.setattr("huggingface_hub.utils._xet.abort_xet_session", aborted.set)
+    progress.set_progress_factory(InterruptedAtOnce)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            hub.resolve("20b")
+        assert ends_soon("ossnb-download")
+    finally:
+        aborted.set()
+
+
+def test_after_an_interrupt_no_file_is_begun(fake, monkeypatch):
+    """A thread of the hub that comes to its file only then ends there, before it opens a new session."""
+    interrupted, begun, inner = threading.Event(), [], fake.snapshot_download
+
+    def late(repo, *, tqdm_class=None, **options):
+        if options.get("local_files_only") or len(options["allow_patterns"]) == 1:
+            return inner(repo, tqdm_class=tqdm_class, **options)
+        bar = tqdm_class(total=0, unit="B", unit_scale=True, desc="bytes")
+        interrupted.wait()
+        bar.refresh()  # as the hub does when it has asked for a file's size
+        begun.append(repo)
+
+    class Interrupting(InterruptedAtOnce):
+        def close(self) -> None:
+            interrupted.set()
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", late)
+    progress.set_progress_factory(Interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        hub.resolve("20b")
+    assert ends_soon("ossnb-download")
+    assert begun == []
 
 
 def test_a_folder_is_itself(fake, monkeypatch):

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -22,10 +24,20 @@ class Hub(BaseHTTPRequestHandler):
 
     folder = None
     served: list[str]
+    asked_for_chunks: threading.Event | None = None  # set where the weights are stored in Xet
 
     def do_GET(self):
         path = urlsplit(self.path).path
-        if path.startswith(f"/api/models/{REPO}/tree/"):
+        if path == "/token":
+            self.send_response(200)
+            self.send_header("X-Xet-Cas-Url", f"http://{self.headers['Host']}/chunks")
+            self.send_header("X-Xet-Access-Token", "token")
+            self.send_header("X-Xet-Token-Expiration", str(int(time.time()) + 3600))
+            self.end_headers()
+        elif path.startswith("/chunks/"):
+            self.asked_for_chunks.set()
+            self.closed.wait()
+        elif path.startswith(f"/api/models/{REPO}/tree/"):
             self._json([{"type": "file", "path": n, "size": s, "oid": oid} for n, s, oid in self._files()])
         elif path.startswith(f"/api/models/{REPO}"):
             siblings = [{"rfilename": n, "size": s, "blobId": oid} for n, s, oid in self._files()]
@@ -59,6 +71,9 @@ class Hub(BaseHTTPRequestHandler):
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", f'"{hashlib.sha1(name.encode()).hexdigest()}"')
         self.send_header("Content-Length", str(len(body)))
+        if self.asked_for_chunks is not None and name.endswith(".safetensors"):
+            self.send_header("X-Xet-Hash", hashlib.sha256(name.encode()).hexdigest())
+            self.send_header("X-Xet-Refresh-Route", f"http://{self.headers['Host']}/token")
         self.end_headers()
         if with_body:
             type(self).served.append(name)
@@ -71,19 +86,19 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path):
     shape = {"vocab_size": 4000}
-    handler = type(
-        "Handler", (Hub,), {"folder": write_random_checkpoint(tmp_path / "r", shape, shards=3), "served": []}
-    )
+    folder = write_random_checkpoint(tmp_path / "r", shape, shards=3)
+    handler = type("Handler", (Hub,), {"folder": folder, "served": [], "closed": threading.Event()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
+    handler.closed.set()
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def run(server, tmp_path, code, **variables):
+def environment(server, tmp_path, **variables):
     environment = os.environ | {
         "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
         "HF_HOME": str(tmp_path / "home"),
@@ -96,8 +111,16 @@ def run(server, tmp_path, code, **variables):
     for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "OSSNB_MODEL"):
         if name not in variables:
             environment.pop(name, None)
+    return environment
+
+
+def run(server, tmp_path, code, **variables):
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        env=environment(server, tmp_path, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -144,6 +167,24 @@ def test_downloads_counts_and_opens(server, tmp_path):
 def test_a_repository_that_is_not_there(server, tmp_path):
     done = run(server, tmp_path, "from ossnb.checkpoint import hub; hub.resolve('no/such')")
     assert "CheckpointError: no/such" in done.stderr
+
+
+def test_an_interrupt_ends_a_download_over_xet(server, tmp_path):
+    """hf_xet counts in a thread of its own, and Python waits for its transfers before it exits."""
+    pytest.importorskip("hf_xet")
+    server.RequestHandlerClass.asked_for_chunks = asked = threading.Event()
+    variables = environment(server, tmp_path, HF_HUB_DISABLE_XET="0")
+    child = subprocess.Popen(
+        [sys.executable, "-c", RESOLVE], env=variables, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    try:
+        assert asked.wait(120), "the download over Xet did not begin"
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.wait()
+    assert b"KeyboardInterrupt" in said
 
 
 def test_no_server(server, tmp_path):

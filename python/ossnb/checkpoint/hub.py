@@ -271,7 +271,7 @@ def _fetch(repo: str, revision: str | None, wanted: list[str], progress: Progres
     """Download on another thread, and show the progress on this one.
 
     So displays need not be thread-safe. An interrupt returns at once: the hub's threads stop at their next
-    piece of data.
+    piece of data, or where they begin a file.
     """
     counted, stop = [0], threading.Event()
     outcome: list[Path | BaseException] = []
@@ -295,7 +295,9 @@ def _fetch(repo: str, revision: str | None, wanted: list[str], progress: Progres
             progress.update(counted[0])
         progress.update(counted[0])  # what came between the last look and the end
     finally:
-        stop.set()
+        stop.set()  # before what follows: a thread that comes late begins nothing anew
+        if not outcome:  # is_alive() may say False of a thread whose join was interrupted (bpo-45274)
+            _stop_xet()
         progress.close()
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
@@ -304,6 +306,16 @@ def _fetch(repo: str, revision: str | None, wanted: list[str], progress: Progres
 
 class _Stopped(Exception):
     """Ends the hub's download threads after an interrupt."""
+
+
+def _stop_xet() -> None:
+    """End the transfers of hf_xet. It counts in a thread of its own, where _Stopped ends nothing, and Python
+    would wait for the transfers before it exits."""
+    try:
+        from huggingface_hub.utils._xet import abort_xet_session
+    except (ImportError, AttributeError):  # a version of the hub's library that cannot
+        return
+    abort_xet_session()
 
 
 def _snapshot(repo: str, revision: str | None, patterns: list[str], bar_class: type[Any]) -> Path:
@@ -357,6 +369,10 @@ def _bar_class(count: Callable[[int], None]) -> type[Any]:
             if self.unit == "B":
                 count(int(self.n))
             return shown
+
+        def refresh(self, *args: Any, **kwargs: Any) -> Any:
+            count(0)  # hears of an interrupt: the thread that begins a file comes by here, too
+            return super().refresh(*args, **kwargs)
 
         def display(self, *args: Any, **kwargs: Any) -> None:
             pass
