@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 
@@ -76,6 +77,52 @@ def test_what_generate_decides_by_itself_has_no_place_on_a_slider(panel):
     panel.set(max_tokens=None, seed=None)
     assert controls.sliders["max_tokens"].value == 512
     assert panel.settings == {}
+
+
+def test_a_setting_without_a_slider_is_set_all_the_same(panel, model):
+    panel.set(stop=".", end_loops=False)
+    controls = panel.controls
+    panel.set(max_reasoning_tokens=8, temperature=0.5)
+    assert controls.sliders["temperature"].value == 0.5
+    assert panel.settings == {
+        "stop": ".",
+        "end_loops": False,
+        "max_reasoning_tokens": 8,
+        "temperature": 0.5,
+        "max_tokens": 512,
+        "seed": 1,
+    }
+    assert "stop='.'" in controls.code.value
+    asked = {}
+    model.stream = lambda prompt, **settings: asked.update(settings) or model.stream_complete([5, 9], seed=1)
+    panel.prompt = "x"
+    panel.set(stop=None, end_loops=None, temperature=None, top_k=None, effort=None)
+    panel.generate_in_thread()
+    wait_until(lambda: asked)
+    panel.stop()
+    assert asked == {"max_reasoning_tokens": 8, "max_tokens": 512, "seed": 1}
+    assert controls.sliders["temperature"].value == 1.0
+
+
+@pytest.mark.parametrize(
+    "settings", [{"presence_penalty": 0.5}, {"frequency_penalty": -1}, {"logit_bias": {5: 2}}], ids=str
+)
+def test_what_the_pictures_cannot_weigh_is_refused(panel, settings):
+    ((name, value),) = settings.items()
+    got = re.escape(repr(value))
+    with pytest.raises(ValueError, match=rf"{name} must be .* got {got}; generate\(\) takes it"):
+        panel.set(**settings)
+    assert panel.settings == {}
+    panel.set(presence_penalty=0, frequency_penalty=None, logit_bias={})
+    assert panel.settings == {}
+
+
+def test_the_switch_reaches_the_live_view(panel):
+    view = panel.controls.view
+    panel.hides_special = True
+    assert view.hides_special
+    view.hides_special = False
+    assert not panel.hides_special
 
 
 def test_the_saved_picture_follows_the_last_move(panel, monkeypatch):
@@ -248,6 +295,50 @@ def test_an_interrupted_answer_is_kept(model):
         panel.generate()
     assert panel.reply.finish_reason == "interrupted"
     assert len(panel.reply.tokens) == len(panel.written_shares()) == 6
+
+
+THOUGHT = "<|channel|>analysis<|message|>I add the two<|end|><|start|>assistant<|channel|>final<|message|>42"
+
+
+@pytest.mark.parametrize(("most", "n_given"), [(0, 3), (3, 6)])  # the answer's header, with an end before it
+def test_an_answer_whose_thought_was_ended_has_all_its_distributions(most, n_given):
+    model = scripted_model(THOUGHT)
+    panel = Sliders(model, prompt="What is 17 + 25?")
+    controls = panel.controls
+    panel.set(max_reasoning_tokens=most, max_tokens=24)
+    reply = panel.generate()
+    assert model.engine.core.computed[-1][1] == n_given, "only tokens that nobody chose are read again"
+    again = Sliders(model, reply=reply)
+    for settings in ({}, {"temperature": 0.6}, {"repetition_penalty": 1.5}):
+        panel.set(**settings)
+        again.set(**settings)
+        np.testing.assert_allclose(panel.written_shares(), again.written_shares(), atol=1e-6)
+    assert len(panel.written_shares()) == len(controls.view.tokens) == len(reply.tokens)
+    assert "24 tokens" in controls.status.value
+    assert "unlikely" in panel.html()
+
+
+def test_an_answer_is_shown_where_its_missing_distributions_cannot_be_read():
+    model = scripted_model("<|channel|>final<|message|>The first")
+    panel = Sliders(model, prompt="x")
+    controls = panel.controls
+    panel.generate()
+    model = scripted_model(THOUGHT)
+    panel.model = model
+
+    def fail(token_ids, start=0):
+        raise MemoryError("no room")
+
+    model.logit_blocks = fail
+    panel.set(max_reasoning_tokens=3, max_tokens=24)
+    panel.generate_in_thread().join(60)
+    assert panel.reply.text
+    assert panel.reply.text in panel.html()
+    assert "The first" not in panel.html()
+    assert panel.reply.text in controls.running.value
+    assert list(controls.view.tokens) == list(controls.view.written) == []
+    assert controls.status.value == "MemoryError: no room"
+    assert not controls.generate.disabled
 
 
 def test_one_answer_at_a_time_and_a_second_panel_beside_it():

@@ -102,9 +102,10 @@ class Controls:
         self._is_following = True
         try:
             for name, value in values.items():
-                if value is None:  # as generate() has it by itself; there is no place for that on a slider
+                slider = self.sliders.get(name)
+                # None is as generate() has it by itself; there is no place for that on a slider.
+                if slider is None or value is None:
                     continue
-                slider = self.sliders[name]
                 if hasattr(slider, "max"):  # one who writes code may leave the range that is usual
                     slider.min, slider.max = min(slider.min, value), max(slider.max, value)
                 if isinstance(value, str) or abs(slider.value - value) > 1e-9:
@@ -147,12 +148,15 @@ class Controls:
     def after_reply(self, reply: Reply | None) -> None:
         """Take in the panel's answer and say how the last one, `reply`, ended."""
         self.running.value = ""
+        traits = self._panel.live_traits()
         with self.view.hold_sync():
-            for name, value in self._panel.live_traits().items():
+            for name, value in traits.items():
                 setattr(self.view, name, value)
             self.view.answer += 1
         if reply is not None:
             self.status.value = stats_line(reply)
+            if not traits["tokens"]:  # the view has nothing of it
+                self.show_text(reply.text)
 
     def show_text(self, text: str) -> None:
         """Show an answer while it is written."""

@@ -7,7 +7,7 @@ mass from its two edges. The answer always comes with the distance between the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,11 +59,19 @@ class Distributions(Rows):
     edges: Floats  # [T, bins + 1], falling
 
     @classmethod
-    def read(cls, reply: Reply) -> Self:
-        """Read a reply again, with its model."""
-        tokens = [*reply.prompt_tokens, *reply.tokens[:-1]]
-        blocks = reply.origin.model.logit_blocks(tokens, start=len(reply.prompt_tokens) - 1)
-        return cls.of(reply.prompt_tokens, reply.tokens, (reduced(row) for block in blocks for row in block))
+    def read(cls, reply: Reply, known: Mapping[int, Reduced] | None = None) -> Self:
+        """Read a reply again, with its model: all of it, or the part whose steps are not `known`, by the
+        number of their token. A token that nobody chose has no known step: the end of a thought that was
+        ended, a header that was given."""
+        steps, n = dict(known or {}), len(reply.tokens)
+        if missing := [t for t in range(n) if t not in steps]:
+            first, last = missing[0], missing[-1]
+            tokens = [*reply.prompt_tokens, *reply.tokens[:last]]
+            blocks = reply.origin.model.logit_blocks(tokens, start=len(reply.prompt_tokens) - 1 + first)
+            for t, row in enumerate((row for block in blocks for row in block), first):
+                if t not in steps:
+                    steps[t] = reduced(row)
+        return cls.of(reply.prompt_tokens, reply.tokens, (steps[t] for t in range(n)))
 
     @classmethod
     def of(cls, prompt: list[int], tokens: list[int], steps: Iterable[Reduced]) -> Self:

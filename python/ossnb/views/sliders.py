@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 
 from ..generation.keywords import check_keywords
 from ..generation.record import Author, Reply, Writing
-from ..generation.sampling import Sampling
+from ..generation.sampling import SAMPLING_DEFAULTS, Sampling
 from ..harmony.prompt import EFFORTS
 from ..harmony.tokenizer import token_bytes
 from ..page.defaults import set_cell_defaults
 from ..page.limiter import RateLimiter
+from ..page.output import RUNNING_TEXT
 from ..system.forks import renew_in_children
+from ..system.text import shown_value
 from .distribution import N_KEPT, Distributions, Reduced, reduced
 from .drawing import OWN, SHARE, UNLIKELY, BarRow, bar_table, legend, note, ramp, swatch
 from .markup import Html, marked, percent, token_name, visible
@@ -31,7 +32,9 @@ THRESHOLD = 0.05  # a written token with less than this share would now probably
 N_BARS = 12
 REFRESH_S = 0.3  # the saved picture need not follow every move of a slider
 
-_DEFAULTS = {f.name: f.default for f in fields(Sampling)} | {"effort": "medium"}
+UNWEIGHED = ("presence_penalty", "frequency_penalty", "logit_bias")  # settings that Distributions leave out
+
+_DEFAULTS: dict[str, Any] = SAMPLING_DEFAULTS | {"effort": "medium"}
 
 
 class Sliders(Panel):
@@ -83,28 +86,38 @@ class Sliders(Panel):
         return {name: value for name, value in self._values.items() if value != _DEFAULTS[name]}
 
     def set(self, **values: Any) -> None:
-        """Change settings, and the sliders with them; raise ValueError for a setting out of range, TypeError
-        for a setting that does not exist."""
+        """Change settings, and the sliders with them; None stands for the default. Settings without a slider
+        are those of the next answer.
+
+        Raises ValueError for a setting out of range, or one that the pictures cannot weigh: presence_penalty,
+        frequency_penalty, logit_bias. Raises TypeError for a setting that does not exist.
+        """
         check_keywords("set", values, _DEFAULTS)
-        changed = {**self._values, **values}
+        given = {name: _DEFAULTS[name] if value is None else value for name, value in values.items()}
+        changed = {**self._values, **given}
         checked = Sampling(**{name: value for name, value in changed.items() if name != "effort"})
+        for name in UNWEIGHED:
+            if getattr(checked, name):
+                raise ValueError(
+                    f"{name} must be {_DEFAULTS[name]!r} here (the pictures cannot weigh it), "
+                    f"got {shown_value(changed[name])}; generate() takes it"
+                )
+            changed.pop(name, None)
         if "temperature" in changed:  # one without a finite inverse is 0, for the page too
             changed["temperature"] = checked.temperature
         if changed.get("effort", "medium") not in EFFORTS:
             raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {changed['effort']!r}")
-        if not 0 <= changed.get("top_k", 0) <= N_KEPT:
-            raise ValueError(
-                f"top_k must be in 0..{N_KEPT} (the logits that are kept), got {changed['top_k']}"
-            )
-        if changed.get("repetition_penalty", 1.0) < 1:
+        if checked.top_k > N_KEPT:
+            raise ValueError(f"top_k must be in 0..{N_KEPT} (the logits that are kept), got {checked.top_k}")
+        if checked.repetition_penalty < 1:
             raise ValueError(
                 "repetition_penalty must be at least 1 here (below, tokens that were not kept would come "
-                f"up), got {changed['repetition_penalty']}; generate() takes any above 0"
+                f"up), got {checked.repetition_penalty}; generate() takes any above 0"
             )
         self._values = changed
         self._as_shown -= set(values)
         if self._controls is not None:
-            self._controls.show_settings(values)
+            self._controls.show_settings({name: changed[name] for name in given if name in changed})
         self._refresh_soon()
 
     def begin_with(self, values: Mapping[str, Any]) -> None:
@@ -155,8 +168,12 @@ class Sliders(Panel):
             self._stream = stream
             if self._is_stopped:  # meanwhile
                 stream.cancel()
-            steps: list[Reduced] = []
-            stream.on_logits = lambda logits: steps.append(reduced(logits))
+            steps: dict[int, Reduced] = {}  # by the number of the token that was chosen
+
+            def keep_step(logits: NDArray[np.float32]) -> None:
+                steps[len(stream.reply.tokens)] = reduced(logits)
+
+            stream.on_logits = keep_step
             try:
                 self._show_running(stream)
             finally:
@@ -187,19 +204,23 @@ class Sliders(Panel):
             if self._controls is not None and limiter.ready(80 * len(tokens)):
                 self._controls.show_text("".join(visible(token_bytes(t)) for t in tokens))
 
-    def _look_at(self, reply: Reply, distributions: Distributions) -> None:
+    def _look_at(self, reply: Reply, distributions: Distributions | None) -> None:
         """Take in a reply, at the token where the model was least sure."""
         self.reply, self.distributions = reply, distributions
-        self.position = int(distributions.before()[:MAX_TOKENS, 0].argmin())
+        if distributions is not None:
+            self.position = int(distributions.before()[:MAX_TOKENS, 0].argmin())
 
-    def _keep(self, reply: Reply, steps: list[Reduced]) -> None:
-        if reply.tokens:
-            # An interrupt may have come between the logits and the choice.
-            steps = steps[: len(reply.tokens)]
-            self._look_at(reply, Distributions.of(reply.prompt_tokens, reply.tokens, steps))
-            self.refresh()
-        if self._controls is not None:
-            self._controls.after_reply(reply)
+    def _keep(self, reply: Reply, steps: Mapping[int, Reduced]) -> None:
+        found = None
+        try:
+            if reply.tokens:
+                found = Distributions.read(reply, steps)
+        finally:  # the answer is shown, also where the model could not read what is missing
+            if reply.tokens:
+                self._look_at(reply, found)
+                self.refresh()
+            if self._controls is not None:
+                self._controls.after_reply(reply)
 
     # ---- the pictures ------------------------------------------------------------------------------------
 
@@ -211,6 +232,8 @@ class Sliders(Panel):
     def answer_html(self) -> Html:
         """The answer: a token is darker the less likely the settings make it, and underlined if unlikely."""
         kept = self.distributions
+        if kept is None and self.reply is not None:
+            return Html.of("pre", self.reply.text, style=RUNNING_TEXT)
         if kept is None:
             return note("No answer yet.")
         shares = kept.written(kept.under(self.sampling).kept)
@@ -260,9 +283,10 @@ class Sliders(Panel):
         return Html.joined([note(words), picture, colours])
 
     def live_traits(self) -> dict[str, Any]:
-        """The present answer as the live view draws it; see DistributionView."""
+        """The present answer as the live view draws it; see DistributionView. Without distributions there is
+        nothing to draw, and nothing of an earlier answer stays."""
         if self.distributions is None:
-            return {}
+            return {"tokens": [], "written": []}
         tokens = token_traits(self.distributions.tokens.tolist())
         kept = self.distributions[: len(tokens["tokens"])]
         rest = np.column_stack([kept.log_total, kept.n_seen_others, kept.counts, kept.means, kept.edges])
@@ -301,6 +325,9 @@ class Sliders(Panel):
     def make_widget(self) -> Any:
         """Make the sliders."""
         return self.controls.box
+
+    def _switched(self) -> Any:
+        return None if self._controls is None else self._controls.view
 
     def _live(self) -> Any:
         """There is no live view without ipywidgets, whose sliders it has."""
