@@ -177,6 +177,43 @@ def test_keys_do_not_move_the_selection_out_of_sight(browse):
     assert seen["more"] > 1.5 * seen["height"], "it scrolls"
 
 
+def test_a_branch_that_is_being_written_leaves_the_reader_where_they_are(browse):
+    model = random_model()
+    view = model.complete([5, 9, 2], max_tokens=900, seed=1).inspect(n_top=1)
+    seen = browse("tokens", view.widget, """
+      const written = { at: 0, special: [], n_left_out: 0 };
+      const branch = (n) => ({ ...written, name: `n ${n}`, tokens: Array(n).fill("word ") });
+      const rest = () => new Promise((done) => setTimeout(done, 50));
+      const show = async (...lengths) => { model.set("branches", lengths.map(branch)); await rest(); };
+      const areas = () => [...el.querySelectorAll("[role=group]")];
+      const places = () => areas().map((area) => Math.round(area.scrollTop));
+      const focused = () => areas().indexOf(document.activeElement);
+      await show(2000, 2000);
+      const strip = areas()[0];
+      model.set("selected", 450);
+      strip.scrollTop += 60;  // the selected token stays in sight, so nothing but a branch could move it
+      areas()[1].scrollTop = 200; areas()[2].scrollTop = 100;
+      strip.focus({ preventScroll: true });
+      seen.before = places();
+      await show(2000, 2001);
+      seen.strip = [strip === areas()[0], strip.isConnected, focused()];
+      areas()[2].focus({ preventScroll: true });
+      await show(2000, 2002);
+      seen.branch = focused();
+      seen.after = places();
+      seen.names = areas().slice(1).map((area) => area.previousElementSibling.textContent);
+      await show(2000);
+      seen.fewer = areas().length;
+    """)  # fmt: skip
+    assert min(seen["before"]) > 0, "all of them scroll"
+    assert seen["before"][1:] == [200, 100]
+    assert seen["strip"] == [True, True, 0]
+    assert seen["branch"] == 2
+    assert seen["after"] == seen["before"]
+    assert seen["names"] == ["n 2000", "n 2002"]
+    assert seen["fewer"] == 2
+
+
 def test_what_a_model_wrote_is_text_in_every_view(browse):
     model = scripted_model(f"<|channel|>final<|message|>{EVIL}")
     view = model.generate("Hi", seed=1).inspect(n_top=2)

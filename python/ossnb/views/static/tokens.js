@@ -29,7 +29,8 @@ function render({ model, el }) {
   const keys = make("div", "ossnb-quiet", ramp.element, makeKey(SHARE, "probability, before temperature and penalties"));
 
   const strip = makeStrip(model, "tokens; left and right move, a click holds, down enters the alternatives");
-  const columns = make("div", "ossnb-columns");
+  // The strip stays in the document: taken out, it would lose the focus and how far it is scrolled.
+  const columns = make("div", "ossnb-columns", strip.element);
   const facts = makeFacts();
   facts.style.margin = "0.6em 0 0.3em";
   const heads = ["rank", "token", "", "probability", "logit"].map((text) => make("span", "", text));
@@ -63,6 +64,8 @@ function render({ model, el }) {
     chooser.value = model.get("shade");
   }
 
+  const focused = () => /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
+
   let painted = -1;
   function paintSelected() {
     const at = strip.mark();
@@ -72,8 +75,7 @@ function render({ model, el }) {
     facts.textContent =
       `token ${at}: ${quoted(tokens[at])} ${p}, rank ${model.get("ranks")[at]}, ` +
       `entropy ${model.get("entropies")[at].toFixed(2)} nats`;
-    const page = /** @type {Document | ShadowRoot} */ (root.getRootNode());
-    const inside = [...list.children].indexOf(/** @type {Element} */ (page.activeElement));
+    const inside = [...list.children].indexOf(/** @type {Element} */ (focused()));
     list.replaceChildren(
       ...model.get("alternatives")[at].map((/** @type {Alternative} */ other, /** @type {number} */ place) =>
         row(at, other, place),
@@ -100,18 +102,31 @@ function render({ model, el }) {
     return button;
   }
 
+  /** @param {Branch} branch */
+  function makeBranch(branch) {
+    const { spans, nodes } = makeTokens(branch.tokens, branch.special);
+    for (const span of spans.slice(0, branch.at)) span.classList.add("ossnb-before");
+    spans[branch.at]?.classList.add("ossnb-chosen");
+    const text = make("div", "ossnb-text ossnb-scroll", ...nodes, ...makeNote(branch.n_left_out));
+    text.dir = "auto";
+    return makeReachable(text, branch.name);
+  }
+
+  /** @type {HTMLElement[]} */
+  let texts = []; // of the branches
   function paintBranches() {
-    columns.replaceChildren(
-      strip.element,
-      ...model.get("branches").map((/** @type {Branch} */ branch) => {
-        const { spans, nodes } = makeTokens(branch.tokens, branch.special);
-        for (const span of spans.slice(0, branch.at)) span.classList.add("ossnb-before");
-        spans[branch.at]?.classList.add("ossnb-chosen");
-        const text = make("div", "ossnb-text ossnb-scroll", ...nodes, ...makeNote(branch.n_left_out));
-        text.dir = "auto";
-        return make("div", "", make("div", "ossnb-quiet", branch.name), makeReachable(text, branch.name));
-      }),
-    );
+    /** @type {Branch[]} */
+    const branches = model.get("branches");
+    // A branch that is being written comes many times a second: the reader stays where they are.
+    const held = texts.indexOf(/** @type {HTMLElement} */ (focused()));
+    const places = texts.map((text) => text.scrollTop);
+    texts = branches.map(makeBranch);
+    while (strip.element.nextSibling) strip.element.nextSibling.remove();
+    columns.append(...branches.map(({ name }, i) => make("div", "", make("div", "ossnb-quiet", name), texts[i])));
+    texts.slice(0, places.length).forEach((text, i) => {
+      text.scrollTop = places[i];
+    });
+    texts[held]?.focus({ preventScroll: true });
   }
 
   function paintStatus() {
