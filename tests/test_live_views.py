@@ -120,6 +120,19 @@ def test_a_branch_that_an_error_ends_is_kept(model):
     assert len(view.branches[0].tokens) > 10
 
 
+def test_a_branch_that_never_began_is_not_kept(model):
+    view = model.complete([5, 9, 2], max_tokens=12, seed=1).inspect(n_top=1)
+
+    def refuse(n_calls):
+        raise ossnb.Busy("the model is busy")
+
+    model.engine.core.before_forward = refuse
+    view.receive({"type": "branch", "at": 4, "token": 7})
+    wait_until(lambda: view.widget.error and not view.widget.busy)
+    assert view.branches == view.widget.branches == []
+    assert "the same so far" not in view.html()
+
+
 def test_a_long_answer_is_cut_in_the_page_and_whole_in_python():
     model = random_model(n_vocab=50)
     reply = model.complete([5, 9, 2], max_tokens=MAX_TOKENS + 50, seed=1)

@@ -197,7 +197,10 @@ class Inspection(Panel):
                     if limiter.ready(80 * n_tokens):
                         widget.branches = self._branch_traits(stream.reply)
             finally:
-                self._add(stream.reply)
+                if stream.reply.tokens:
+                    self._add(stream.reply)
+                else:  # it never began: the model was busy, or Stop came first
+                    widget.branches = self._branch_traits()
         except Exception as error:  # to where the reader looks: a thread has nobody else to tell
             widget.error = f"{type(error).__name__}: {error}"
         finally:
