@@ -455,6 +455,17 @@ def test_the_lens_frames_what_disagrees_and_scrolls_by_keys():
     assert area["tabindex"] == "0"
 
 
+def test_the_lens_says_where_it_is_cut_with_the_marks_hidden_too():
+    tokens = np.array([200005, 7, 200008, *[7] * 150], np.int32)
+    ids = np.stack([tokens] * 24)[:, :, None]
+    lens = LogitLens(tokens, np.arange(24, dtype=np.int32), ids, np.zeros(ids.shape, np.float32))
+    lens.hides_special = True
+    assert "Tokens 3 to 102 are in the picture; slice for others" in lens.html()
+    assert "Tokens 63 to 152" not in lens[60:].html(), "all of them are there"
+    assert "slice for others" not in lens[60:].html()
+    assert "slice for others" not in lens[:3].html()
+
+
 @pytest.mark.slow
 def test_the_lens_picture_has_a_cell_a_layer_and_token_and_a_bound(reply):
     lens = reply.logit_lens()

@@ -125,7 +125,8 @@ class LogitLens(Panel):
 
     def html(self) -> Html:
         """Layers downward, tokens across: darker where the layer was surer, framed where it was wrong."""
-        shown = self._shown()
+        unhidden = self._unhidden()
+        shown = unhidden[: max(1, N_CELLS // len(self.layers))]
         written = [Html.of("th", "written", style=_NAME)]
         written += [
             Html.of(
@@ -142,20 +143,18 @@ class LogitLens(Panel):
             Html.of("table", lines, style=_TABLE), "the likeliest token after each layer", "scroll"
         )
         keys = [ramp((SHARE, SHARE), "0 %", "100 % sure"), frame("another token than the one written")]
-        return Html.joined([table, legend(*keys, self._left_out(len(shown)))])
+        return Html.joined([table, legend(*keys, self._left_out(shown, len(unhidden)))])
 
-    def _shown(self) -> list[int]:
-        """The tokens that the picture has room for."""
+    def _unhidden(self) -> list[int]:
         special = set(marks(self.tokens.tolist())) if self.hides_special else ()
-        shown = [t for t in range(len(self.tokens)) if t not in special]
-        return shown[: max(1, N_CELLS // len(self.layers))]
+        return [t for t in range(len(self.tokens)) if t not in special]
 
-    def _left_out(self, n_shown: int) -> str:
-        words = "The table scrolls sideways, by keys too." if n_shown > N_NARROW else ""
-        if self.hides_special or n_shown == len(self.tokens):
+    def _left_out(self, shown: list[int], n_unhidden: int) -> str:
+        words = "The table scrolls sideways, by keys too." if len(shown) > N_NARROW else ""
+        if len(shown) == n_unhidden:
             return words
-        last = self._first + n_shown - 1
-        return f"{words} Tokens {self._first} to {last} are in the picture; slice for others."
+        first, last = self._first + shown[0], self._first + shown[-1]
+        return f"{words} Tokens {first} to {last} are in the picture; slice for others."
 
     def _row(self, k: int, shown: list[int]) -> Html:
         cells = [Html.of("th", f"layer {self.layers[k]}", style=_NAME)]
