@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ossnb
-from fakes import random_model, scripted_model
+from fakes import random_model, scripted_model, sources_view
 from ossnb.generation.record import Reply
 from ossnb.testing import write_random_checkpoint
 from ossnb.views.attention import Attention
@@ -343,6 +343,29 @@ def test_marks_are_what_is_no_text():
     assert marks([1, 200008, 2]) == [0, 1], "a reply begins within a header"
     assert marks([1, 2, 199999]) == [2]
     assert marks([]) == []
+
+
+def test_no_page_looks_for_formulas_in_what_a_model_wrote():
+    formula = "$x$ and \\(y\\)"
+    thought = f"<|channel|>analysis<|message|>{formula}<|end|>"
+    model = scripted_model(f"{thought}<|start|>assistant<|channel|>final<|message|>{formula}")
+    reply = model.generate("Hi", seed=1)
+    tokens = np.array(reply.tokens, np.int32)
+    n = len(tokens)
+    panels = [
+        reply.inspect(),
+        reply.answers_after([1]),
+        ossnb.compare([reply, reply]),
+        ossnb.sliders(reply=reply),
+        sources_view(reply, formula),
+        Attention(tokens, np.full((1, n), 0.1, np.float32), formula, 0),
+        LogitLens(tokens, np.zeros(1, np.int32), tokens[None, :, None], np.zeros((1, n, 1))),
+    ]
+    for panel in panels:
+        tag, attributes = Tags(panel.bundle()["text/html"]).elements[0]
+        assert tag == "div"
+        # MathJax 2 and 3 leave out what is within such an element.
+        assert {"tex2jax_ignore", "mathjax_ignore"} < set(attributes["class"].split())
 
 
 def test_special_tokens_are_hidden_with_one_switch():

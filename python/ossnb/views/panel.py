@@ -13,6 +13,8 @@ from ..system.files import replacing
 from .markup import Html
 from .standalone import standalone
 
+NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # classes: in what a model wrote no page looks for formulas
+
 
 class Panel:
     """The base of a view: subclasses give `title`, `plain` and `html`; `make_widget` if a live view exists.
@@ -84,7 +86,7 @@ class Panel:
     def bundle(self) -> dict[str, str]:
         """The contents by MIME type, as saved in the notebook."""
         return {
-            "text/html": Html.of("div", self.html(), class_=self._id),
+            "text/html": self._picture(),
             "text/plain": safe_terminal(self.plain()),
         }
 
@@ -96,9 +98,13 @@ class Panel:
         The page has the live view where a browser runs scripts, except for what needs the model; the sliders
         and the logit lens are pictures. A file of that name is replaced in one step.
         """
-        page = standalone(self.title, Html.of("div", self.html(), class_=self._id), self._live())
+        page = standalone(self.title, self._picture(), self._live())
         with replacing(Path(path)) as file:
             file.write(page.encode("utf-8", errors="replace"))
+
+    def _picture(self) -> Html:
+        """The lasting picture, by whose first class a live view hides it."""
+        return Html.of("div", self.html(), class_=f"{self._id} {NO_FORMULAS}")
 
     def _live(self) -> Any:
         """The live view, where it is one of ours; None elsewhere."""
@@ -125,7 +131,7 @@ class Panel:
         """The object that marimo shows: the live view, if it is one of ours, else the picture."""
         live = self._live()
         if live is None:
-            return self.html().page()
+            return self._picture().page()
         live.carry_all()
         return live
 
