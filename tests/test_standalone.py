@@ -101,6 +101,15 @@ def test_a_page_is_written_whole_or_not_at_all(reply, tmp_path, monkeypatch):
     assert path.read_text() == "old"
 
 
+def test_a_path_begins_at_home_where_it_says_so(reply, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    view = reply.inspect()
+    view.to_html("~/view.html")
+    assert (tmp_path / "view.html").stat().st_size > 500
+    with pytest.raises(ValueError, match="the page is '~nobody-here/view"):
+        view.to_html("~nobody-here/view.html")
+
+
 def test_a_folder_is_no_page(reply, tmp_path):
     view = reply.inspect()
     with pytest.raises(OSError, match="no plain file"):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
-from pathlib import Path
 from typing import Any
 
 from ..page.output import Output, has_front_end
 from ..page.terminal import safe_terminal
-from ..system.files import replacing
+from ..system.files import expand_user, replacing
 from .markup import Html
 from .standalone import standalone
 
@@ -98,8 +97,9 @@ class Panel:
         The page has the live view where a browser runs scripts, except for what needs the model; the sliders
         and the logit lens are pictures. A file of that name is replaced in one step.
         """
+        file_path = expand_user(os.fspath(path), "the page")
         page = standalone(self.title, self._picture(), self._live())
-        with replacing(Path(path)) as file:
+        with replacing(file_path) as file:
             file.write(page.encode("utf-8", errors="replace"))
 
     def _picture(self) -> Html:
