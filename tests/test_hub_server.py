@@ -164,6 +164,19 @@ def test_downloads_counts_and_opens(server, tmp_path):
     assert len(served) == len(set(served))  # nothing was fetched twice
 
 
+def test_a_whole_file_beside_shards_is_complete_offline(server, tmp_path):
+    """The hub's library remembers all files of the repository, and would miss the shards."""
+    handler = server.RequestHandlerClass
+    whole = write_random_checkpoint(tmp_path / "whole", {"vocab_size": 4000}, shards=1)
+    (whole / "model.safetensors").rename(handler.folder / "model.safetensors")
+    first = run(server, tmp_path, RESOLVE)
+    assert first.returncode == 0, first.stderr
+    assert not [name for name in handler.served if name.startswith("model-")]
+    again = run(server, tmp_path, RESOLVE, HF_HUB_OFFLINE="1")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
+
+
 def test_a_repository_that_is_not_there(server, tmp_path):
     done = run(server, tmp_path, "from ossnb.checkpoint import hub; hub.resolve('no/such')")
     assert "CheckpointError: no/such" in done.stderr

@@ -107,7 +107,7 @@ def cached(source: str, revision: str | None = None) -> Path | None:
             repo,
             revision=revision,
             local_files_only=True,
-            allow_patterns=_WANTED,
+            allow_patterns=_WANTED_WHOLE,  # not shards that may be listed beside the whole, and not needed
             ignore_patterns=_UNWANTED,
         )
     except HFValidationError as error:
