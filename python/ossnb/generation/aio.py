@@ -21,8 +21,15 @@ SETTLE_S = 1.0  # for a call of the engine that was told to stop, which takes it
 
 T = TypeVar("T")
 
-# Awaited answers queue up: a hundred of them at once would only fill the memory with keys and values.
-_queue = Turns("the queue of awaited answers", "await fewer at a time")
+
+def _new_queue() -> Turns:
+    return Turns("the queue of awaited answers", "await fewer at a time")
+
+
+# Awaited answers queue up: a hundred of them at once would only fill the memory with keys and values. Those
+# that the functions of one await have a queue of their own, since that one keeps its place until they end.
+_queue = _new_queue()
+_own_queue = contextvars.ContextVar[Turns]("ossnb, the queue of what an answer's functions await")
 
 
 class _Worker:
@@ -144,10 +151,11 @@ class AsyncStream:
         return None if stream is None else next(stream, None)
 
     def _run(self) -> Reply:
-        stream, turn = self._open(), Turn(_queue, "waiting")
+        stream, turn = self._open(), Turn(_own_queue.get(_queue), "waiting")
         if stream is not None:
             with turn.held:
                 if turn.wait(self._is_cancelled.is_set):
+                    _own_queue.set(_new_queue())  # this call has a copy of the context for itself
                     for _ in stream:
                         pass
             turn.pass_on()
