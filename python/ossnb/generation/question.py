@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ..documents.library import Documents, documents_of
 from ..forms.form import Form, form_of
+from ..forms.held import Held
+from ..harmony.legal import recipients
 from ..harmony.messages import Message, Prompt, as_messages
+from ..harmony.parser import Parser
 from ..harmony.prompt import call_names, check_effort, plain_tools
-from ..harmony.tokenizer import Tokenizer
+from ..harmony.tokenizer import VOCAB_SIZE, Tokenizer
 from ..system.text import shown_value
 from ..tools.approval import Approve
 from ..tools.function import Function
@@ -215,8 +218,9 @@ class Question:
         >>> len(ossnb.Question.branch(reply, 2, " not").begun)
         3
 
-        The question has the reply's seed and settings, except those you give, and records no logprobs. Raises
-        ValueError for a token that the reply does not have.
+        The question has the reply's seed and settings, except those you give, and records no logprobs. It has
+        the reply's schema where the tokens up to there fit it. Raises ValueError for a token that the reply
+        does not have.
         """
         if isinstance(at, bool) or not isinstance(at, Integral) or not 0 <= at <= len(reply.tokens):
             raise ValueError(
@@ -224,12 +228,32 @@ class Question:
             )
         written = as_token_ids(Tokenizer().encode(text) if isinstance(text, str) else text)
         changed: dict[str, Any] = {**sampling, "logprobs": 0}
+        begun = (*reply.tokens[:at], *written)
+        fits = reply.form is not None and _fits(reply.form, reply.prompt_tokens, begun)
         return cls(
             effort=reply.effort,
+            form=reply.form if fits else None,
             sampling=replace(reply.sampling, **changed),
             prompt=tuple(reply.prompt_tokens),
-            begun=(*reply.tokens[:at], *written),
+            begun=begun,
         )
+
+
+def _fits(form: Form, prompt: Sequence[int], begun: Iterable[int]) -> bool:
+    """Whether a turn that begins with these tokens keeps to the form, and can go on in it. None is tried that
+    does not fit: the grammar's library would print what is wrong with it."""
+    held, parser = Held(form, VOCAB_SIZE, has_tools=bool(recipients(prompt))), Parser()
+    try:
+        for token in begun:
+            mask = held.mask()
+            if mask is not None and not (0 <= token < VOCAB_SIZE and mask[token // 32] >> (token % 32) & 1):
+                return False
+            parser.push(token)
+            held.see(token, parser.place)
+        held.mask()
+    except ValueError:  # nothing may follow
+        return False
+    return True
 
 
 def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
