@@ -7,6 +7,7 @@ results, so that all of it is there already in keys and values.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -70,13 +71,10 @@ class Rounds:
             reason = yield from self._all_rounds()
         except _Cancelled:
             reason = "cancelled"
-        except GeneratorExit:
-            self.end(self.close_reason)
-            raise
         except KeyboardInterrupt:  # in the engine, in a function, or between
             raise Interrupted(self.end("interrupted")[1]) from None
-        except BaseException:
-            self.end("error")
+        except BaseException as error:
+            self.end(self._reason_of(error))
             raise
         yield Event("done", reply=self.end(reason)[1])
 
@@ -122,6 +120,12 @@ class Rounds:
     def _is_in_round(self) -> bool:
         """Whether a round is being written; else functions are called, or all is over."""
         return not self._rounds or self._course.reply is not self._rounds[-1]
+
+    def _reason_of(self, error: BaseException) -> FinishReason:
+        """Say why the answer ends where an error unwinds it."""
+        if isinstance(error, GeneratorExit):
+            return self.close_reason
+        return "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
 
     def cancel(self) -> None:
         """End it from any thread, also while a function runs; that is left behind."""
@@ -174,14 +178,20 @@ class Rounds:
             "answer": any(r.text for r in self._rounds),
             "reasoning": any(r.reasoning for r in self._rounds),
         }
-        for event in self._course.events():
-            if event.kind == "done":
-                return
-            if event.text and seen.pop(event.kind, False):
-                event = replace(event, text="\n\n" + event.text)
-            yield event
-            if event.kind == "answer":
-                yield from self._cited(event.text)
+        course = self._course
+        with closing(course.events()) as events:  # a loop alone would let go of it before the reason is set
+            try:
+                for event in events:
+                    if event.kind == "done":
+                        return
+                    if event.text and seen.pop(event.kind, False):
+                        event = replace(event, text="\n\n" + event.text)
+                    yield event
+                    if event.kind == "answer":
+                        yield from self._cited(event.text)
+            except BaseException as error:
+                course.close_reason = self._reason_of(error)
+                raise
 
     def _cited(self, text: str) -> Iterator[Event]:
         """Tell of each citation that a further bit of the answer completes."""
