@@ -7,7 +7,8 @@ import threading
 import pytest
 
 import ossnb
-from fakes import scripted_model
+from fakes import model_of_rounds, scripted_model
+from ossnb.generation.question import Question
 from ossnb.harmony.parser import places_of_thought
 from ossnb.harmony.prompt import answer_header, end_of_thought
 from ossnb.harmony.tokenizer import Tokenizer
@@ -52,6 +53,37 @@ def test_no_thought_at_all(demo):
     reply = demo.generate(QUESTION, seed=3, max_reasoning_tokens=0)
     assert (reply.reasoning, reply.tokens[:3]) == ("", answer_header())
     assert reply.text
+
+
+@pytest.mark.parametrize("n_more", [1, 3])
+def test_no_thought_needs_room_for_the_answers_header_too(n_more):
+    model = scripted_model("<|channel|>final<|message|>Hi")
+    n = len(model.prompt_tokens(Question.of("Hi")))
+    model.context = n + n_more
+    with pytest.raises(ossnb.ContextFull, match=f"the prompt has {n + 3} tokens"):
+        model.generate("Hi", max_reasoning_tokens=0, seed=1)
+    assert model.engine.core.computed == []
+    model.context = n + 4
+    reply = model.generate("Hi", max_reasoning_tokens=0, seed=1)
+    assert (len(reply.tokens), reply.text, reply.finish_reason) == (4, "Hi", "context")
+
+
+def test_no_thought_needs_that_room_in_later_rounds():
+    call = "<|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>"
+    scripts = "<|channel|>final<|message|>Look.<|end|>" + call, "<|channel|>final<|message|>Hi<|return|>"
+
+    def f():
+        return "x"
+
+    def ask(context):
+        model = model_of_rounds(*scripts, context=context)
+        return model.generate("?", tools=[f], max_reasoning_tokens=0, seed=1)
+
+    n = len(ask(4096).prompt_tokens)  # of the second round
+    full = ask(n + 3)
+    assert (full.text, full.finish_reason, len(full.steps)) == ("Look.", "context", 1)
+    assert "the results of tools fill the context" in full.notes[0]
+    assert (ask(n + 4).text, ask(n + 4).finish_reason) == ("Look.\n\nHi", "context")
 
 
 def test_a_thought_that_ends_by_itself_stays(demo, whole):

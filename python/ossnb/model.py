@@ -184,8 +184,8 @@ class Model(Asking, AskingMany):
         question.sampling.check_vocabulary(self.config.vocab_size)
         asked, notes = self._within_context(question)
         prompt = self.prompt_tokens(asked)
-        begun = self.token_ids(question.begun) if question.begun else []
-        self.check_context(len(prompt) + len(begun))
+        first = self.token_ids(question.first_tokens) if question.first_tokens else []
+        self.check_context(len(prompt) + len(first))
         read = reading(asked, self.context)
         request = Request(
             dataclasses.replace(read.question, sampling=question.sampling.with_seed()),

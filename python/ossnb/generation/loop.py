@@ -20,7 +20,7 @@ from ..forms.held import Held
 from ..harmony.legal import Turn, recipients
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece, Place
-from ..harmony.prompt import answer_header, end_of_thought
+from ..harmony.prompt import end_of_thought
 from ..harmony.stops import StopStrings
 from ..harmony.tokenizer import CALL, ENDOFTEXT, RETURN, STOP_IDS, prompt_hash, token_bytes, well_formed
 from ..system.text import counted
@@ -62,9 +62,9 @@ class Request:
         return self.question.effort
 
     @property
-    def begun(self) -> tuple[int, ...]:
-        """The tokens of the reply that are written already; the model goes on after them."""
-        return self.question.begun
+    def first_tokens(self) -> tuple[int, ...]:
+        """The tokens of the reply that nobody chooses; the model goes on after them."""
+        return self.question.first_tokens
 
 
 class Reader(Protocol):
@@ -174,7 +174,7 @@ class Generation:
         if self._draws_again and self._turn is not None:
             at = len(self._tokens)
             return Feed(at - 1, self._tokens[-1:], (self.chooser(at, self._turn.mask()),))
-        begun = self._begun if self._n_read == 0 else []
+        begun = self._request.first_tokens if self._n_read == 0 else ()
         tokens = [*self._tokens[self._n_read :], *begun]
         mask = None
         if self._held is not None:
@@ -194,9 +194,9 @@ class Generation:
     def take(self, choices: Sequence[_core.Choice], seconds: float, n_bytes: int) -> Iterator[Event]:
         """Take the choices for the last feed and their cost; yield the events they mean."""
         if self._n_read == 0:
-            self._n_read = len(self._tokens) + len(self._begun)
+            self._n_read = len(self._tokens) + len(self._request.first_tokens)
             self.prefill_s = seconds
-            yield from self._put(self._begun)
+            yield from self._put(self._request.first_tokens)
         else:
             self._n_read = len(self._tokens)
             self._decode_s += seconds
@@ -234,15 +234,9 @@ class Generation:
             seed=s.seed,
             prompt=np.asarray(self._request.prompt, np.int32),
         )
-        for token in self._begun:
+        for token in self._request.first_tokens:
             sampler.accept(token)
         return sampler
-
-    @property
-    def _begun(self) -> Sequence[int]:
-        """The tokens of the reply that stand before the first choice."""
-        begun, without = self._request.begun, self._request.sampling.max_reasoning_tokens == 0
-        return answer_header() if without and not begun and self._request.effort is not None else begun
 
     def _put(self, tokens: Sequence[int]) -> Iterator[Event]:
         """Write tokens that nobody chose, as if they had just been chosen; the next feed has them read."""

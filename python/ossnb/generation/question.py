@@ -13,7 +13,7 @@ from ..forms.held import Held
 from ..harmony.legal import recipients
 from ..harmony.messages import Message, Prompt, as_messages
 from ..harmony.parser import Parser
-from ..harmony.prompt import call_names, check_effort, plain_tools
+from ..harmony.prompt import answer_header, call_names, check_effort, plain_tools
 from ..harmony.tokenizer import VOCAB_SIZE, Tokenizer
 from ..system.text import shown_value
 from ..tools.approval import Approve
@@ -159,6 +159,14 @@ class Question:
         if not prompt:
             raise ValueError("there must be at least one token, got none")
         return {"tools": ()}
+
+    @property
+    def first_tokens(self) -> tuple[int, ...]:
+        """The tokens of the reply that stand before the first choice: those that are begun, or the header of
+        an answer without a thought."""
+        if self.begun or self.effort is None or self.sampling.max_reasoning_tokens != 0:
+            return self.begun
+        return tuple(answer_header())
 
     @classmethod
     @takes(QUESTION_DEFAULTS)

@@ -249,10 +249,10 @@ class Rounds:
                 return "length"
             sampling = replace(sampling, max_tokens=n_left)
         prompt = [*last.prompt_tokens, *_until_the_call(last.tokens), *render_results(results)]
-        if len(prompt) >= self._first.context:
+        question = replace(self._first.question, sampling=sampling, begun=())
+        if len(prompt) + len(question.first_tokens) >= self._first.context:
             self._note("the results of tools fill the context; load with more context, or return less")
             return "context"
-        question = replace(self._first.question, sampling=sampling, begun=())
         course = Course(self._scheduler, replace(self._first, question=question, prompt=prompt), None)
         course.ride.had_one()  # from the second round on it waits as long as it takes
         course.on_logits = self._course.on_logits
