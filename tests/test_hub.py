@@ -14,6 +14,7 @@ from typing import ClassVar
 import huggingface_hub
 import pytest
 from huggingface_hub import constants, errors
+from huggingface_hub.utils import _xet
 
 from ossnb import CheckpointError
 from ossnb.checkpoint import hub
@@ -22,6 +23,7 @@ from ossnb.testing import write_random_checkpoint
 
 COMMIT = "1234567890" * 4
 REPO = "openai/gpt-oss-20b"
+SMALLEST = b"\x02" + bytes(7) + b"{}"  # a safetensors file without tensors
 
 
 class FakeHub:
@@ -143,7 +145,7 @@ def test_downloads_once_and_only_what_is_needed(fake, name):
 def test_the_whole_file_goes_before_shards(fake):
     """A repository with both: only what is loaded is downloaded, counted, and asked for."""
     shards = [path.name for path in fake.remote.glob("model-*.safetensors")]
-    (fake.remote / "model.safetensors").write_bytes(b"whole")
+    (fake.remote / "model.safetensors").write_bytes(SMALLEST)
     path, _, _ = hub.resolve("20b")
     there = {file.name for file in path.iterdir()}
     assert "model.safetensors" in there
@@ -155,10 +157,29 @@ def test_the_whole_file_goes_before_shards(fake):
 
 
 def test_a_stale_index_does_not_make_a_whole_model_incomplete(fake):
-    (fake.remote / "model.safetensors").write_bytes(b"whole")
+    (fake.remote / "model.safetensors").write_bytes(SMALLEST)
     path, _, _ = hub.resolve("20b")
     (path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
     assert hub.cached("20b") == path
+
+
+def test_a_file_that_was_published_unreadable_is_downloaded_once(fake):
+    header = b'{"a": {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}}'
+    (fake.remote / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"x")
+    kept = fake.snapshot / "model.safetensors"
+    with pytest.raises(CheckpointError, match="a has the unknown dtype 'F4'"):
+        hub.resolve("20b")
+    before = kept.stat()
+    with pytest.raises(CheckpointError, match="a has the unknown dtype 'F4'"):
+        hub.resolve("20b")
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_damaged_index_does_not_stop_who_names_no_model(fake):
+    path = hub.resolve("20b").path
+    (path / "model.safetensors.index.json").write_text("{")
+    assert hub.cached("20b") is None
+    assert hub.default_source()[0] == "demo"
 
 
 @pytest.mark.parametrize("offline", [True, False])
@@ -394,7 +415,7 @@ def test_an_interrupt_stops_a_transfer_that_counts_in_a_thread_of_its_own(fake, 
         raise RuntimeError("operation cancelled")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", over_xet)
-    monkeypatch.setattr("huggingface_hub.utils._xet.abort_xet_session", aborted.set)
+    monkeypatch.setattr(_xet, "abort_xet_session", aborted.set)
     progress.set_progress_factory(InterruptedAtOnce)
     try:
         with pytest.raises(KeyboardInterrupt):

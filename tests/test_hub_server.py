@@ -69,9 +69,11 @@ class Hub(BaseHTTPRequestHandler):
         body = (self.folder / name).read_bytes()
         self.send_response(200)
         self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{hashlib.sha1(name.encode()).hexdigest()}"')
+        is_large = name.endswith(".safetensors")  # the hub names those by the hash of their bytes
+        etag = hashlib.sha256(body) if is_large else hashlib.sha1(name.encode())
+        self.send_header("ETag", f'"{etag.hexdigest()}"')
         self.send_header("Content-Length", str(len(body)))
-        if self.asked_for_chunks is not None and name.endswith(".safetensors"):
+        if self.asked_for_chunks is not None and is_large:
             self.send_header("X-Xet-Hash", hashlib.sha256(name.encode()).hexdigest())
             self.send_header("X-Xet-Refresh-Route", f"http://{self.headers['Host']}/token")
         self.end_headers()
@@ -174,6 +176,38 @@ def test_a_whole_file_beside_shards_is_complete_offline(server, tmp_path):
     assert not [name for name in handler.served if name.startswith("model-")]
     again = run(server, tmp_path, RESOLVE, HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
+
+
+def test_damaged_files_are_downloaded_again_and_no_others(server, tmp_path):
+    """As a power cut leaves them: cut short, or of the right size and all zeros."""
+    first = run(server, tmp_path, RESOLVE)
+    assert first.returncode == 0, first.stderr
+    snapshot = tmp_path / "home" / "hub" / "models--someone--tiny" / "snapshots" / COMMIT
+    short, zeros, index = damaged = [
+        snapshot / name
+        for name in (
+            "model-00000-of-00002.safetensors",
+            "model-00001-of-00002.safetensors",
+            "model.safetensors.index.json",
+        )
+    ]
+    os.truncate(short, short.stat().st_size - 1)
+    os.truncate(index, 10)
+    n_bytes = zeros.stat().st_size
+    os.truncate(zeros, 0)
+    os.truncate(zeros, n_bytes)
+
+    offline = run(server, tmp_path, RESOLVE, HF_HUB_OFFLINE="1")
+    assert f"({index}: is not valid JSON" in offline.stderr
+    assert all(path.exists() for path in damaged), "what cannot be fetched is not removed"
+
+    served = server.RequestHandlerClass.served
+    served.clear()
+    again = run(server, tmp_path, RESOLVE)
+    assert again.returncode == 0, again.stderr
+    assert sorted(served) == sorted(path.name for path in damaged)
+    assert again.stderr.splitlines() == [f"{path} is damaged, and is downloaded again" for path in damaged]
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
 
 

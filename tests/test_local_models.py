@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -77,6 +78,25 @@ def test_all_kinds_with_their_sizes(place, main, monkeypatch):
     assert "downloaded at 0123456789, incomplete: `ossnb download openai/gpt-oss-20b` goes on" in text
     assert "folder, incomplete: some of its files are missing" in text
     assert "llama" not in text
+
+
+def test_a_damaged_model_is_told_and_hides_no_other(place, main):
+    index, cut = downloaded(place, "someone/index"), downloaded(place, "someone/cut")
+    downloaded(place, "someone/whole")
+    (index / "model.safetensors.index.json").write_text('{"weight_map"')
+    os.truncate(cut / "model-00001-of-00002.safetensors", 1000)
+    mine = write_random_checkpoint(place / "here" / "mine", "tiny")
+    os.truncate(mine / "model.safetensors", 1000)
+    code, out, _ = main("models", "--json")
+    assert code == 0
+    assert {model["name"]: model["complete"] for model in json.loads(out)} == {
+        "demo": False,
+        "someone/index": False,
+        "someone/cut": False,
+        "someone/whole": True,
+        "mine": False,
+    }
+    assert "incomplete: some of its files are missing or damaged" in main("models")[1]
 
 
 def test_folders_that_are_given(place, main):

@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 from ..errors import CheckpointError
 from ..system import machine
 from ..system.files import expand_user
+from ..system.notices import tell
 from ..system.progress import Progress, size_text, start_progress
 from ..system.text import shown, shown_value
 from .config import Config, check_family
-from .finding import INDEX, WHOLE, read_index
+from .damage import BLOBS, fault_of, is_damaged
+from .finding import INDEX, WHOLE
 from .names import ALIASES, DEMO, did_you_mean, name_of, repository
 
 # Only what is loaded: repositories hold the same weights again under original/ and metal/.
@@ -97,36 +99,43 @@ def cached(source: str, revision: str | None = None) -> Path | None:
 
     >>> cached("120b") is None  # where it was not downloaded  # doctest: +SKIP
     True
+
+    A model with a damaged file is not complete: `resolve` fetches that file again.
     """
+    path = _snapshot_here(ALIASES.get(source, source), revision)
+    return path if path is not None and is_complete(path) else None
+
+
+def _snapshot_here(repo: str, revision: str | None) -> Path | None:
+    """The folder of a repository in the local cache, None where the cache lacks a file that it lists."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    repo = ALIASES.get(source, source)
     try:
-        folder = snapshot_download(
-            repo,
-            revision=revision,
-            local_files_only=True,
-            allow_patterns=_WANTED_WHOLE,  # not shards that may be listed beside the whole, and not needed
-            ignore_patterns=_UNWANTED,
+        return Path(
+            snapshot_download(
+                repo,
+                revision=revision,
+                local_files_only=True,
+                allow_patterns=_WANTED_WHOLE,  # not shards that may be listed beside it, and not needed
+                ignore_patterns=_UNWANTED,
+            )
         )
     except HFValidationError as error:
         raise _explained(error, repo, revision) from error
     except (LocalEntryNotFoundError, OSError):
         return None
-    path = Path(folder)
-    return path if is_complete(path) else None
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder has a config.json and all files of weights that it names."""
-    if not os.path.isfile(folder / "config.json"):
-        return False
-    if os.path.isfile(folder / WHOLE):
-        return True
-    if not os.path.isfile(folder / INDEX):
-        return False
-    return all(os.path.isfile(folder / file) for file in set(read_index(folder / INDEX).values()))
+    """Whether a folder has a config.json and all files of weights that it names, none of them damaged.
+
+    >>> is_complete(folder), is_complete(folder / "none")
+    (True, False)
+
+    Damage is what the small files and the headers of the weights tell: a file that is cut short, above all.
+    """
+    return fault_of(folder) is None
 
 
 def _kept(repo: str) -> str:
@@ -190,8 +199,11 @@ def _download(repo: str, revision: str | None, to_load: bool) -> Path:
 
     if constants.HF_HUB_OFFLINE:
         at = f" at revision {revision}" if revision else ""
+        here = _snapshot_here(repo, revision)
+        fault = None if here is None else fault_of(here)
+        why = f" ({fault})" if fault else ""
         raise CheckpointError(
-            f"{repo}{at} is not complete in the cache {cache_folder()}, and HF_HUB_OFFLINE forbids "
+            f"{repo}{at} is not complete in the cache {cache_folder()}{why}, and HF_HUB_OFFLINE forbids "
             f"downloads; unset it, or give a folder{_kept(repo)}"
         )
     try:
@@ -215,8 +227,8 @@ def _download(repo: str, revision: str | None, to_load: bool) -> Path:
         path = _fetch(repo, revision, wanted, start_progress(text, missing))
     except Exception as error:
         raise _explained(error, repo, revision) from error
-    if not is_complete(path):
-        raise CheckpointError(f"{path}: the download is incomplete; load {repo} again")
+    if fault := fault_of(path):
+        raise fault
     return path
 
 
@@ -244,9 +256,24 @@ def _remote_files(repo: str, revision: str | None) -> list[_File]:
             f"{repo}: has no config.json and *.safetensors files at its top: not a gpt-oss model{hint}"
         )
     return [
-        _File(name, size, isinstance(try_to_load_from_cache(repo, name, revision=info.sha), str))
+        _File(name, size, _is_cached(try_to_load_from_cache(repo, name, revision=info.sha), size))
         for name, size in wanted.items()
     ]
+
+
+def _is_cached(found: object, n_bytes: int) -> bool:
+    """Whether the cache has a file. One that is damaged is removed, so that the hub's library fetches it."""
+    if not isinstance(found, str):
+        return False
+    path = Path(found)
+    if not is_damaged(path, n_bytes):
+        return True
+    tell(f"{path} is damaged, and is downloaded again")
+    blob = path.resolve()
+    path.unlink()
+    if blob.parent.name == BLOBS:  # else it would be linked again
+        blob.unlink(missing_ok=True)
+    return False
 
 
 def _check_disk(repo: str, missing: int, free: int) -> None:
@@ -315,7 +342,7 @@ def _stop_xet() -> None:
         from huggingface_hub.utils._xet import abort_xet_session
     except (ImportError, AttributeError):  # a version of the hub's library that cannot
         return
-    abort_xet_session()
+    abort_xet_session()  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def _snapshot(repo: str, revision: str | None, patterns: list[str], bar_class: type[Any]) -> Path:

@@ -12,7 +12,7 @@ from ..errors import CheckpointError
 from ..system.files import expand_user
 from . import demo, hub
 from .config import Config
-from .finding import INDEX, checkpoint_folder
+from .finding import INDEX, WHOLE, checkpoint_folder
 from .names import DEMO
 
 _MOST_FOLDERS = 10_000  # that are looked at in one folder
@@ -39,7 +39,9 @@ class LocalModel:
         if self.is_complete:
             return where
         more = (
-            f"`ossnb download {self.name}` goes on" if self.kind == "hub" else "some of its files are missing"
+            f"`ossnb download {self.name}` goes on"
+            if self.kind == "hub"
+            else "some of its files are missing or damaged"
         )
         return f"{where}, incomplete: {more}"
 
@@ -100,15 +102,10 @@ def _downloaded() -> Iterator[LocalModel]:
 
 def _in_folder(folder: Path) -> Iterator[LocalModel]:
     if _is_gpt_oss(folder):
-        try:
-            is_whole = hub.is_complete(folder) or (n_weight_bytes(folder) > 0 and not _has_index(folder))
-        except CheckpointError:  # a damaged index
-            is_whole = False
-        yield LocalModel(str(folder), "folder", folder, n_weight_bytes(folder), is_whole)
-
-
-def _has_index(folder: Path) -> bool:
-    return os.path.isfile(checkpoint_folder(folder) / INDEX)
+        where, n_bytes = checkpoint_folder(folder), n_weight_bytes(folder)
+        is_listed = any(os.path.isfile(where / name) for name in (INDEX, WHOLE))
+        is_whole = hub.is_complete(where) if is_listed else n_bytes > 0
+        yield LocalModel(str(folder), "folder", folder, n_bytes, is_whole)
 
 
 def _is_gpt_oss(folder: Path) -> bool:
