@@ -87,6 +87,33 @@ def test_again_refuses_what_it_cannot_do(shell, capsys, line, said):
     assert said in fails(shell, f"%oss again {line}", capsys)
 
 
+@pytest.mark.parametrize(
+    ("first", "line", "said"),
+    [
+        ("--chat a", "--n 2", "--n writes several answers, and --chat takes one"),
+        ("--chat a", "--n 1", "--n writes several answers, and --chat takes one"),
+        ("--chat a", "--map rows", "--map writes several answers, and --chat takes one"),
+        ("--n 2", "--code", "--n writes several answers, and --code takes one"),
+        ("--n 2", "--map rows", "--map asks once for each row, and --n several times; give one of them"),
+        ("--map rows", "--n 2", "--map asks once for each row, and --n several times; give one of them"),
+        ("--raw --max-tokens 2", "--n 2", "--n writes several answers, and --raw takes one"),
+        ("--raw --max-tokens 2", "--effort low", "--raw continues plain text, which has no --effort"),
+        ("--raw --max-tokens 2", "--tool f", "--raw continues plain text, which has no --tool"),
+        ("--raw --max-tokens 2", "--tool f --approve", "--raw continues plain text, which has no --approve"),
+        ("--raw --max-tokens 2", "--schema words", "--raw continues plain text, which has no --schema"),
+        ("--raw --max-tokens 2", "--doc rows", "--raw continues plain text, which has no --doc"),
+        ("--raw --max-tokens 2", "--drop-oldest", "--raw continues plain text, which has no --drop-oldest"),
+    ],
+)
+def test_again_refuses_flags_that_do_not_go_with_the_first_ones(shell, capsys, first, line, said):
+    shell.run_cell("rows, words = ['a', 'b'], ['yes', 'no']\ndef f(a: int): 'F.'")
+    result, _, err = run(shell, f"%%oss {first}\nHi", capsys)
+    assert result.success, err
+    before = shell.user_ns["_oss"]
+    assert said in fails(shell, f"%oss again {line}", capsys)
+    assert shell.user_ns["_oss"] is before
+
+
 # ---- effort ------------------------------------------------------------------------------------------------
 
 

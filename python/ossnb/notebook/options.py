@@ -323,10 +323,9 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
         raise ValueError("%oss again asks the same words, and --context would add to them")
     if first.chat is not None and "instructions" in more.settings:
         raise ValueError(f"the chat {first.chat!r} keeps its instructions; `%oss reset {first.chat}` ends it")
-    _check_raw(first.raw, more.settings)
     kept = {key: value for key, value in first.settings.items() if key != "seed"}
     settings = {**kept, **more.settings}
-    return CellOptions(
+    both = CellOptions(
         settings,
         more.model or first.model,
         first.chat,
@@ -340,6 +339,22 @@ def again_options(first: CellOptions, line: str, insert: Callable[[str], str] = 
         schema=more.schema or first.schema,
         docs=more.docs or first.docs,
     )
+    flags = _flags(both)
+    _check_raw(both.raw, flags)
+    _check_several(flags)
+    return both
+
+
+def _flags(options: CellOptions) -> dict[str, Any]:
+    """The flags that options stand for, as `_check_raw` and `_check_several` know them."""
+    given = {**options.settings, "tool": options.tools, "give": options.given, "doc": options.docs}
+    given |= {
+        name: getattr(options, name) for name in ("chat", "raw", "code", "n", "map", "schema", "context")
+    }
+    given["drop_oldest"] = given.pop("overflow", None)
+    if "approve" in given and given["approve"] != "ask":
+        given["yes"] = given.pop("approve")
+    return {name: value for name, value in given.items() if value not in (None, False, ())}
 
 
 def _check_raw(raw: bool, given: Mapping[str, Any]) -> None:
