@@ -238,11 +238,15 @@ def test_a_changed_result_of_a_tool_is_told(tools, shell, capsys):
 @pytest.fixture
 def asked_of_documents(shell, monkeypatch, tmp_path):
     """A notebook with an answer about two files, one of them in a folder, and a variable."""
+    return answer_of_documents(shell, monkeypatch, tmp_path, "Green.")
+
+
+def answer_of_documents(shell, monkeypatch, tmp_path, answer):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/sky.md").write_text("The sky over Zorn is green.\n")
     (tmp_path / "rules.txt").write_text("Be kind.\n")
-    ossnb.set_default_model(scripted_model("<|channel|>final<|message|>Green."))
+    ossnb.set_default_model(scripted_model(f"<|channel|>final<|message|>{answer}"))
     page = NotebookPage(shell, monkeypatch)
     assert page.run("a", "text = 'some words'").success
     assert page.run("b", "%%oss --doc notes,rules.txt,text --seed 1\nWhat color?").success
@@ -279,6 +283,49 @@ def test_a_document_that_changed_is_the_reason(asked_of_documents, shell, capsys
     assert lines[1].startswith(
         "DIVERGED    cell 2: at token 0: the document notes/sky.md changed (its sha256 was "
     )
+
+
+CITED = "Green【0†L0】, not blue【7†L1】."  # the second mark is invented
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_citations_are_no_edits(shell, monkeypatch, capsys, tmp_path, moved):
+    path = answer_of_documents(shell, monkeypatch, tmp_path, CITED)
+    markdown = next(one.markdown for one in answers(read_json(path)))
+    assert "](./notes/sky.md#L" in markdown
+    assert "*(invented: " in markdown
+    if moved:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(verified(shell, path, capsys)) == 3, "no note"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "before", "after"),
+    [
+        (("text/markdown",), "Green", "Blue"),
+        (("text/markdown",), "notes&#47;sky&#46;md", "rules&#46;txt"),
+        (("text/markdown",), "invented", "seen"),
+        (("text/plain", "text/markdown"), "Green", "Blue"),
+    ],
+)
+def test_an_edited_answer_with_citations_is_told(shell, monkeypatch, capsys, tmp_path, kinds, before, after):
+    def edit(record, output, cell):
+        for kind in kinds:
+            text = "".join(output["data"][kind])
+            assert before in text
+            output["data"][kind] = text.replace(before, after)
+
+    path = changed(answer_of_documents(shell, monkeypatch, tmp_path, CITED), edit)
+    assert "the answer that the notebook shows was edited" in verified(shell, path, capsys)[2]
+
+
+@pytest.mark.parametrize("damage", [3, [3], [{"mark": 3}]], ids=str)
+def test_damaged_citations_end_in_a_sentence(shell, monkeypatch, capsys, tmp_path, damage):
+    path = answer_of_documents(shell, monkeypatch, tmp_path, CITED)
+    lines = verified(shell, changed(path, lambda record, *_: record.update(citations=damage)), capsys)
+    assert lines[1].startswith("--          cell 2: ")
+    assert "must be" in lines[1] or "must have" in lines[1]
 
 
 def test_a_document_that_moved_with_its_notebook_is_found(asked_of_documents, shell, capsys, tmp_path):

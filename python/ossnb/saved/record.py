@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..documents.citations import Citation
 from ..documents.state import DocumentState
 from ..forms.form import Form
 from ..generation.record import Reply, check_version
@@ -94,7 +95,7 @@ class Round:
 @dataclass(frozen=True, slots=True)
 class Record:
     """An answer that can be written again: the settings, all tokens, the rounds, the steps, the documents,
-    and the facts that the text depends on."""
+    what it cites, and the facts that the text depends on."""
 
     tokens: list[int]
     n_asked: int
@@ -103,6 +104,7 @@ class Record:
     form: Form | None
     steps: tuple[Step, ...]
     documents: tuple[DocumentState, ...]
+    citations: tuple[Citation, ...]
     finish_reason: str
     facts: Facts  # model, fingerprint, revision, precision, device, kv, ossnb
 
@@ -128,6 +130,7 @@ class Record:
             documents=tuple(map(DocumentState.read, fields.objects("documents")))
             if "documents" in fields
             else (),
+            citations=tuple(map(Citation.read, fields.objects("citations"))) if "citations" in fields else (),
             finish_reason=fields.text("finish_reason"),
             facts=_facts(fields, metadata),
         )

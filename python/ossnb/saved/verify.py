@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
+from ..documents.citations import Citation
+from ..documents.links import cited_markdown
 from ..generation.question import Question
 from ..generation.record import Event, Reply
 from ..generation.stream import Stream
 from ..harmony.parser import ENDS
 from ..harmony.prompt import end_of_thought
 from ..harmony.tokenizer import MESSAGE, START, Tokenizer, token_bytes
-from ..system.markdown import safe_markdown
 from ..system.text import counted, safe_terminal, shown, shown_value
 from ..tools.step import Step
 from ..version import __version__
@@ -149,7 +150,7 @@ def _verdict(answer: SavedAnswer, model_for: Callable[[Facts], Writer], live: Li
             return Verdict(answer.where, "diverged", n_done + written.at, why, tuple(notes))
         n_done += one.stop - one.start
         texts.append(written.text)
-    notes += [*_edited(answer, record), *_shown_otherwise(answer, texts)]
+    notes += [*_edited(answer, record), *_shown_otherwise(answer, texts, record.citations)]
     notes += [f"the same in spite of another setting: {why}" for why in reasons]
     return Verdict(answer.where, "identical", n_done, notes=tuple(notes))
 
@@ -316,7 +317,7 @@ def _last_said(record: Record) -> str:
     return Tokenizer().decode(asked[begins[-1] + len(user) :] if begins else asked)
 
 
-def _shown_otherwise(answer: SavedAnswer, texts: Sequence[str]) -> list[str]:
+def _shown_otherwise(answer: SavedAnswer, texts: Sequence[str], citations: Sequence[Citation]) -> list[str]:
     """Say so where the notebook shows another text than the one that was written."""
     text = "\n\n".join(text for text in texts if text)
     if answer.plain is None or not text.strip():
@@ -324,5 +325,11 @@ def _shown_otherwise(answer: SavedAnswer, texts: Sequence[str]) -> list[str]:
     plain = answer.plain.partition("\ncalls ")[0]
     is_same = safe_terminal(text).endswith(plain) and len(plain) >= len(safe_terminal(texts[-1]).strip())
     if answer.markdown is not None and plain == answer.plain and safe_terminal(text) == text:
-        is_same = is_same and answer.markdown == safe_markdown(plain)
+        shown_now, written = answer.markdown, cited_markdown(plain, citations)
+        is_same = is_same and _without_targets(shown_now) == _without_targets(written)
     return [] if is_same else ["the answer that the notebook shows was edited: the model wrote another"]
+
+
+def _without_targets(markdown: str) -> str:
+    """The Markdown without the files that citations lead to: they are named from the kernel's folder."""
+    return re.sub(r'\]\(\./\S* "', '](./ "', markdown)
