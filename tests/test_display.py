@@ -23,6 +23,7 @@ from ossnb.page.limiter import RateLimiter
 from ossnb.page.safe import code_blocks, safe_markdown
 from ossnb.page.terminal import safe_terminal
 from ossnb.system.progress import of_bytes
+from ossnb.tools.step import Step
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -74,24 +75,28 @@ class Tags(HTMLParser):
         super().__init__()
         self.tags, self.links, self.handlers, self.text = [], [], [], ""
         self.classes = []
-        self.pieces = []  # of text outside of code
-        self._code = 0
+        self.pieces = []  # of text in which a page looks for formulas
+        self._open = []  # elements, and whether they keep formulas out
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self._code += tag == "code"
+        if tag not in ("br", "hr", "img", "input"):
+            names = (dict(attrs).get("class") or "").split()
+            self._open.append((tag, tag in ("code", "pre") or "mathjax_ignore" in names))
         self.classes += [(value or "").lower() for name, value in attrs if name == "class"]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
         self.links += [value or "" for name, value in attrs if name in ("href", "src")]
 
     def handle_endtag(self, tag):
-        self._code -= tag == "code"
+        while self._open and tag in [open_tag for open_tag, _ in self._open]:
+            if self._open.pop()[0] == tag:
+                break
 
     def handle_data(self, data):
         self.text += data
-        if not self._code:
+        if not any(is_kept_out for _, is_kept_out in self._open):
             self.pieces.append(data)
 
 
@@ -504,6 +509,35 @@ def test_terminal_dims_the_thinking_and_clears_the_progress():
     play(view, ("reasoning", "hm\x1b[31m"), ("answer", "42"))
     progress = "\r\x1b[K\x1b[2mreading the prompt … 50%\x1b[0m"
     assert out.getvalue() == progress + "\r\x1b[K\x1b[2mhm␛[31m\x1b[0m\n\n42"
+
+
+def on_screen(written):
+    """What stays on a terminal's screen: the mark of an erased line takes what stands on it so far."""
+    lines = [line.split("\r\x1b[K")[-1] for line in written.split("\n")]
+    return re.sub(r"\x1b\[\d*m", "", "\n".join(lines))
+
+
+@pytest.mark.parametrize("n_progress", [0, 1, 3])
+def test_progress_erases_nothing_but_itself(n_progress):
+    out = Tty()
+    view, call = TerminalView(out), ToolCall.parse("functions.weather", "{}")
+
+    def read():
+        for n in range(n_progress):
+            view.on(Event("progress", fraction=n / 4))
+
+    read()
+    play(view, ("reasoning", "hm"))
+    view.on(Event("tool_call", "{}", token=1, tool_call=call))
+    view.on(Event("tool_result", "sun", tool_call=call, step=Step(call, "sun", 0.1)))
+    read()
+    play(view, ("reasoning", "so"), ("answer", "Sunny."))
+    read()
+    view.finish(make_reply(text="Sunny."))
+    assert on_screen(out.getvalue()) == (
+        "hm\n\ncalls weather with {}\n\n[weather {} · 0.1 s] sun\nso\n\nSunny.\n"
+        f"{stats_line(make_reply())}\n"
+    )
 
 
 def test_terminal_view_is_chosen_without_a_kernel():

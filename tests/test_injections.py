@@ -22,11 +22,14 @@ from ossnb.documents.citations import Citation
 from ossnb.documents.document import MOST_NAME
 from ossnb.documents.links import cited_markdown
 from ossnb.generation.question import Question
+from ossnb.harmony.messages import ToolCall
 from ossnb.harmony.tokenizer import FIRST_SPECIAL, Tokenizer
 from ossnb.notebook.display import TerminalView
+from ossnb.notebook.progress import NotebookProgress, show_notice
+from ossnb.notebook.steps import running
 from ossnb.page.terminal import safe_terminal
 from shells import NotebookPage, ipython, shell
-from test_display import Tags, assert_inert, make_reply, play, rendered
+from test_display import ACTIVE_TEX, Tags, assert_inert, make_reply, play, rendered
 
 FIXTURES = ipython, shell
 
@@ -303,12 +306,58 @@ def test_a_cell_with_it_everywhere_shows_text(text, shell, monkeypatch, here):
         page = Tags(data.get("text/html", ""))
         assert set(page.tags) <= {"details", "summary", "pre", "span", "div"}
         assert not page.handlers
+        assert_no_formulas(page)
         assert not page.links
         if "text/markdown" in data:
             assert_inert(page_of(data["text/markdown"]))
         json.dumps(metadata)
     assert shell.user_ns["_oss"].steps[0].name == "told"
     assert os.listdir(here) == [f"{name}.md"]
+
+
+FORMULAS = (r"$\href{https://example.org}{pay}$", "between $5 and $10", r"\(x\)", r"$$\url{x}$$")
+
+
+def assert_no_formulas(page):
+    for piece in page.pieces:
+        assert not ACTIVE_TEX.search(piece)
+        assert not re.search(r"\$[^$]*\$|\\[(\[]", piece), piece
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_call_and_the_figures_have_no_formulas(text, shell, monkeypatch):
+    shell.run_cell(f"def told(what: str):\n    'Tell.'\n    return {text!r}")
+    arguments = json.dumps({"what": text})
+    call = f"<|channel|>commentary to=functions.told <|constrain|>json<|message|>{arguments}"
+    for second in (ANSWER.format("No."), call):  # of a call that is cut off a note tells, with all of it
+        ossnb.set_default_model(model_of_rounds(f"{call}<|call|>", second, context=32768))
+        notebook = NotebookPage(shell, monkeypatch)
+        result = notebook.run("a", "%%oss --tool told --seed 1 --max-tokens 60\nGo.")
+        assert result.success, result.error_in_exec
+        shown = [Tags(data["text/html"]) for data, _ in notebook.outputs("a") if "text/html" in data]
+        assert text.replace("\\", "\\\\") in "".join(page.text for page in shown)
+        for page in shown:
+            assert_no_formulas(page)
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, "{\n\n$x$ and $y$", "{\r\r$x$ and $y$", "{\r\n\r\n$x$ and $y$"])
+@pytest.mark.parametrize("name", ["functions.told", "python"])
+def test_a_call_that_runs_has_no_formulas(text, name):
+    shown = page_of(running(ToolCall.parse(name, text)))
+    assert_inert(shown)
+    assert_no_formulas(shown)
+    assert "".join(shown.text.split()).count("".join(text.split())) == 1 + (name == "python")
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_notice_and_a_bar_have_no_formulas(text, shell, monkeypatch):
+    notebook = NotebookPage(shell, monkeypatch)
+    shell.push({"show_notice": show_notice, "Bar": NotebookProgress, "text": text})
+    assert notebook.run("a", "show_notice(text)\nBar(text, 8, str).close()").success
+    for data, _ in notebook.outputs("a"):
+        page = Tags(data["text/html"])
+        assert text in page.text
+        assert_no_formulas(page)
 
 
 def test_the_set_has_all_kinds():

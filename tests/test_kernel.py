@@ -144,13 +144,16 @@ def test_downloads_get_a_notebook_bar_without_loading_the_hub(kernel):
     )
 
 
-def test_the_first_notice_is_a_quiet_line_and_no_error_box(kernel):
+@pytest.mark.parametrize("names_cell", [True, False])
+def test_the_first_notice_is_a_quiet_line_and_no_error_box(kernel, names_cell):
+    """Also where outputs cannot change: in consoles, and in notebooks that a program runs."""
     ran = kernel.run(
         "import os\nnamed = os.environ.pop('OSSNB_MODEL')\n"
-        "ossnb.load().close()\nos.environ['OSSNB_MODEL'] = named"
+        "ossnb.load().close()\nos.environ['OSSNB_MODEL'] = named",
+        names_cell=names_cell,
     )
     assert ran.reply["status"] == "ok", ran.reply
     assert "stream" not in ran.kinds(), "standard error stands in a red box"
-    ((data, _),) = ran.shown()
+    (data,) = ran.first_shown()
     assert data["text/plain"].startswith("Using the small embedded demo model.")
     assert "<div" in data["text/html"]

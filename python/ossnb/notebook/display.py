@@ -24,6 +24,7 @@ from ..system.progress import reading_text
 from ..system.text import counted, shown
 from ..tools.step import Step
 from .next_cell import next_cell_row
+from .quiet import QUIETLY
 from .steps import bundle, running, summary
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
@@ -104,7 +105,7 @@ class CellView:
         self._calls = list(reply.tool_calls)[n_calls:]
         self._draw_answer(self._saved(reply, record), reply, is_last=True)
         line = stats_line(reply, note)
-        page = f'<div style="{QUIET}">{next_cell_row(code_blocks(reply.text))}{html.escape(line)}</div>'
+        page = f"<div {QUIETLY}>{next_cell_row(code_blocks(reply.text))}{html.escape(line)}</div>"
         Output().show_here({"text/html": page, "text/plain": line})
 
     def abandon(self, reply: Reply | None = None, record: Mapping[str, Any] | None = None) -> None:
@@ -121,7 +122,7 @@ class CellView:
             return
         self._status = self._status or Output()
         line = reading_text(event.fraction or 0, event.text)
-        page = f'<div style="{QUIET}">{html.escape(line)}</div>'
+        page = f"<div {QUIETLY}>{html.escape(line)}</div>"
         self._status.show({"text/html": page, "text/plain": line})
 
     def _on_reasoning(self, event: Event) -> None:
@@ -287,6 +288,7 @@ class TerminalView:
     def on(self, event: Event) -> None:
         """Write one event's text."""
         if event.kind == "progress" and event.fraction is not None and self._is_tty:
+            self._begin("progress")
             self._out.write(f"\r\x1b[K{self._dim(reading_text(event.fraction, event.text))}")
         elif event.kind in ("reasoning", "answer", "tool_call"):
             self._begin(event.kind)
@@ -319,10 +321,10 @@ class TerminalView:
 
     def _begin(self, kind: str) -> None:
         if kind != self._last:
-            if self._last:
+            if self._last == "progress":
+                self._out.write("\r\x1b[K")  # over it
+            elif self._last:
                 self._out.write("\n\n" if self._last == "reasoning" else "\n")
-            elif self._is_tty:
-                self._out.write("\r\x1b[K")  # over the progress
             self._last = kind
 
     def _write(self, text: str, dim: bool = False) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 from ..documents.library import Documents, Part
 from ..documents.tables import is_table
 from ..harmony.tokenizer import Tokenizer
-from ..page.output import QUIET, RUNNING_TEXT, Output
+from ..page.output import RUNNING_TEXT, Output
 from ..system.text import counted, shown
 from .mentions import Inserted
+from .quiet import QUIETLY
 
 SHORT = 100  # characters of an inserted text that needs no folded line
 MOST_SHOWN = 20_000  # characters of a text in the page
@@ -88,7 +89,7 @@ def bundle(line: str, texts: Sequence[tuple[Inserted, int]], parts: Sequence[Par
     ]
     listed = "".join(f"<div>{html.escape(_part(part))}, {html.escape(part.size)}</div>" for part in parts)
     page = (
-        f'<details style="{QUIET}"><summary style="cursor:pointer">{html.escape(line)}</summary>'
+        f'<details {QUIETLY}><summary style="cursor:pointer">{html.escape(line)}</summary>'
         f"{listed}{''.join(shown_texts)}</details>"
     )
     return {"text/html": page, "text/plain": f"[{line}]"}

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from ..harmony.messages import Message, messages_to_json
 from ..page.output import QUIET, Output
-from ..page.safe import as_entities, as_text, safe_markdown
+from ..page.safe import as_text, safe_markdown
 from ..page.terminal import safe_terminal
 from ..system.text import counted
 from .conversations import Conversation, turns
+from .steps import called
 
 _SAID = "white-space:pre-wrap;border-left:0.2em solid currentColor;padding-left:0.8em;opacity:0.8"
 
@@ -66,7 +67,7 @@ def _as_markdown(conversation: Conversation) -> str:
             lines = text.replace("\r", "").replace("\n", "&#10;")  # an empty line would end the block
             blocks.append(f'<div dir="auto" style="{_SAID}"><b>{number}</b> {lines}</div>')
         elif call := message.tool_call:
-            blocks.append(f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>")
+            blocks.append(called(call))
         else:
             blocks.append(safe_markdown(message.content))
     return "\n\n".join(blocks)

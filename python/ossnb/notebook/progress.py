@@ -5,15 +5,17 @@ import time
 from collections.abc import Callable
 
 from ..page.limiter import RateLimiter
-from ..page.output import QUIET, Output
+from ..page.output import Output
 from ..system.progress import Figures
+from .quiet import QUIETLY
 
 WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block;border-radius:0.3em"
 
 
 def show_notice(text: str) -> None:
     """Show a line for the user, quietly: on standard error it would stand in a box, like a failure."""
-    Output().show({"text/html": f'<div style="{QUIET}">{html.escape(text)}</div>', "text/plain": text})
+    page = f"<div {QUIETLY}>{html.escape(text)}</div>"
+    Output().show({"text/html": page, "text/plain": text}, is_last=True)
 
 
 class NotebookProgress:
@@ -51,5 +53,5 @@ class NotebookProgress:
         colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
         role = f'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
         bar = f'<span {role} style="{WIDTH};background:linear-gradient(to right,{colours})"></span>'
-        page = f'<div style="{QUIET}">{html.escape(self._text)}<br>{bar}{html.escape(figures)}</div>'
+        page = f"<div {QUIETLY}>{html.escape(self._text)}<br>{bar}{html.escape(figures)}</div>"
         self._output.show({"text/html": page, "text/plain": f"{self._text}\n{figures}"}, is_last=is_last)

@@ -5,6 +5,7 @@ Both come from a model and from the world, so they are escaped text and nothing 
 
 import base64
 import html
+import re
 
 from ..harmony.messages import ToolCall
 from ..page.output import QUIET, RUNNING_TEXT
@@ -13,6 +14,7 @@ from ..system.png import png_size
 from ..system.text import shown
 from ..tools.snippet import code_of, is_code
 from ..tools.step import Step
+from .quiet import QUIETLY
 
 N_SUMMARY = 80  # characters of the arguments in the folded line
 
@@ -36,13 +38,23 @@ def running(call: ToolCall) -> str:
     if is_code(call):
         line = shown(" ".join(call.raw.split()), N_SUMMARY)
         lines = "<br>".join(
-            as_entities(line).replace("  ", "&nbsp; ") for line in code_of(call.raw).split("\n")
+            as_entities(line).replace("  ", "&nbsp; ") for line in re.split(r"\r\n?|\n", code_of(call.raw))
         )
         summary = (
-            f'<summary style="cursor:pointer">{as_entities(f"{shown(call.name)} {line} · called")}</summary>'
+            f'<summary style="cursor:pointer">{as_text(f"{shown(call.name)} {line} · called")}</summary>'
         )
         return f'<details style="{QUIET}">{summary}<code>{lines}</code></details>'
-    return f"Calls **{as_text(call.name)}** with <code>{as_entities(call.raw)}</code>"
+    return called(call)
+
+
+def called(call: ToolCall) -> str:
+    """Return the line of a call in Markdown. An empty line in it would end the paragraph, and so its code.
+
+    >>> called(ossnb.ToolCall.parse("functions.add", "{}"))
+    'Calls **add** with <code>&#123;&#125;</code>'
+    """
+    raw = as_entities(call.raw).replace("\r", "&#13;").replace("\n", "&#10;")
+    return f"Calls **{as_text(call.name)}** with <code>{raw}</code>"
 
 
 def bundle(step: Step) -> dict[str, str]:
@@ -61,7 +73,7 @@ def bundle(step: Step) -> dict[str, str]:
     texts[2:2] = [_picture(data) for data in step.pictures]
     opened = " open" if step.pictures else ""  # a picture is there to be seen
     page = (
-        f'<details{opened} style="{QUIET}"><summary style="cursor:pointer">{html.escape(line)}</summary>'
+        f'<details{opened} {QUIETLY}><summary style="cursor:pointer">{html.escape(line)}</summary>'
         f"{''.join(texts)}</details>"
     )
     return {"text/html": page, "text/plain": "\n".join([f"[{line}]", *parts])}
