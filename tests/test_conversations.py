@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 
 import ossnb
 from fakes import scripted_model
+from ossnb import loader
 from ossnb.notebook.restore import read_notebook
 from ossnb.saved.notebook import find_notebook
 from shells import NotebookPage, fails, ipython, run, shell, texts
@@ -291,6 +292,54 @@ def test_a_chat_goes_on_with_the_model_there_is(shell, page, restart, tmp_path, 
     ossnb.set_default_model(other)
     _, out, _ = run(shell, f"%oss restore {path}", capsys)
     assert "a: 1 turn; begun with fake, goes on with 20b" in out
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """The names of the models that are loaded from now on; each is another object."""
+    found = []
+
+    def load(source=None, **settings):
+        found.append(source)
+        model = scripted_model("<|channel|>final<|message|>Yes.")
+        model.source = source or "demo"
+        return model
+
+    monkeypatch.setattr(loader, "load", load)
+    ossnb.set_default_model(None)
+    return found
+
+
+@pytest.mark.parametrize("between", ["restart", "%oss load 20b", "%oss load demo"])
+def test_a_chat_whose_cells_name_their_model_goes_on(shell, page, restart, loads, tmp_path, capsys, between):
+    line = "%%oss --model demo --chat a"
+    assert page.run("c1", f"{line}\nfirst").success
+    path = page.save(tmp_path / "n.ipynb")
+    if between == "restart":
+        restart()
+        ossnb.set_default_model(None)
+        run(shell, f"%oss restore {path}", capsys)
+    else:
+        assert run(shell, between, capsys)[0].success
+    loads.clear()
+    model = shell.find_cell_magic("oss").__self__.chats["a"].chat.model
+    for cell in ("c2", "c3"):
+        result = page.run(cell, f"{line}\n{cell} {{{{'word ' * 50}}}}")
+        assert result.success, result.error_in_exec
+    assert loads == [], "no model is loaded a second time"
+    assert [text[:5] for text in said(shell)] == ["first", "c2 wo", "c3 wo"]
+    assert shell.find_cell_magic("oss").__self__.chats["a"].chat.model is model
+    assert page.run("c4", "%%oss --model demo\nHi").success
+    assert loads == [], "nor for another question"
+    told = fails(shell, "%%oss --model 120b --chat a\nHi", capsys)
+    assert "the chat 'a' runs on demo; `%oss reset a` ends it" in told
+    assert "120b" not in loads, "none is loaded to be refused"
+
+
+def test_a_name_twice_is_reset_once(shell, page, capsys):
+    page.run("c1", "%%oss --chat a\nfirst")
+    _, out, _ = run(shell, "%oss reset a a", capsys)
+    assert out == "forgot a\n"
 
 
 def test_the_notebook_is_found_where_the_front_end_tells(tmp_path):

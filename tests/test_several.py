@@ -9,10 +9,11 @@ import time
 import pytest
 from IPython.utils.capture import capture_output
 
+import ossnb
 from ossnb.many.answers import Answers
 from ossnb.notebook.several import show_rows
 from ossnb.notebook.stopping import Stopped
-from shells import fails, ipython, run, shell
+from shells import NotebookPage, fails, ipython, run, shell
 
 __all__ = ["ipython", "shell"]  # fixtures
 
@@ -60,6 +61,78 @@ def test_an_interrupt_shows_what_is_written(shell, capsys):
     assert "2 of them stopped" in out
     assert "Traceback" not in out + err
     assert all(reply.text.startswith("word") for reply in shell.user_ns["_oss"])
+
+
+def test_one_answer_is_shown_as_every_answer_is(shell, capsys):
+    result, out, err = run(shell, "%%oss jokes << --n 1 --seed 7\nHi", capsys)
+    assert result.success, err
+    (reply,) = shell.user_ns["jokes"]
+    assert "It is **42**." in out
+    assert out.rstrip().endswith("seed 7 · fake")
+    _, out, _ = run(shell, "%oss show", capsys)
+    assert "It is **42**." in out
+    assert run(shell, "%oss again", capsys)[0].success
+    assert [again.seed == reply.seed for again in shell.user_ns["_oss"]] == [False]
+
+
+def test_one_answer_comes_again_in_verify(shell, capsys, monkeypatch, tmp_path):
+    page = NotebookPage(shell, monkeypatch)
+    assert page.run("a", "%%oss --n 1 --seed 7\nHi").success
+    assert [data["text/plain"] for data, _ in page.outputs("a")][1] == "It is **42**."
+    path = page.save(tmp_path / "n.ipynb")
+    _, out, _ = run(shell, f"%oss verify {path}", capsys)
+    assert "1 answer: 1 identical, 0 diverged, 0 not verified" in out
+
+
+@pytest.mark.parametrize("n_passes", range(5))
+def test_an_early_interrupt_shows_what_there_is(shell, capsys, n_passes):
+    """The first pass reads the prompt for all, and each answer begins by one of its own."""
+    core, stopped = shell.use("<|channel|>final<|message|>" + "word " * 400).engine.core, []
+
+    def interrupt(n):
+        if len(core.passes) >= n_passes and not stopped:
+            stopped.append(n)
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.3)
+
+    core.before_forward = interrupt
+    result, out, err = run(shell, "%%oss --n 2 --seed 1\nHi", capsys)
+    assert type(result.error_in_exec) is Stopped
+    assert "Traceback" not in out + err
+    assert "stopped" in out
+    replies = shell.user_ns["_oss"]
+    assert {reply.finish_reason for reply in replies} <= {"cancelled", "interrupted"}
+    assert all(
+        f"seed {reply.seed}" in out or f"seed={reply.seed}" in out for reply in replies if reply.tokens
+    )
+
+
+def test_of_answers_that_did_not_all_begin_the_others_are_shown(shell, capsys, monkeypatch):
+    """Three answers are interrupted when two, one and none of them have begun."""
+    model = shell.use("<|channel|>final<|message|>Hello.<|return|>")
+    begun = [model.generate("Hi", seed=seed) for seed in (1, 2)]
+    for n_begun, said in (
+        (2, ["2 replies, the same token for token", "3 answers"]),
+        (1, ["Hello.\n", "2 further answers not begun", "seed 1"]),
+        (0, ["stopped · 2 further answers not begun · 0 tokens"]),
+    ):
+        replies = [*begun[:n_begun], *[empty(model)] * (3 - n_begun)]
+
+        def interrupted(*arguments, replies=replies):
+            raise ossnb.Interrupted(replies[0], replies=replies)
+
+        monkeypatch.setattr("ossnb.notebook.magic.samples", interrupted)
+        result, out, err = run(shell, "%%oss --n 3\nHi", capsys)
+        assert type(result.error_in_exec) is Stopped, err
+        assert all(words in out for words in said), out
+        assert shell.user_ns["_oss"] == replies
+
+
+def empty(model):
+    """A reply that was stopped before it began."""
+    stream = model.stream("Hi", seed=9)
+    stream.close("interrupted")
+    return stream.reply
 
 
 # ---- rows --------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .. import default, loader, log
 from ..errors import Interrupted
 from ..generation.question import Question
-from ..generation.record import Reply
+from ..generation.record import Author, Reply
 from ..generation.stream import Stream
 from ..harmony.prompt import EFFORTS
 from ..many.answers import Answers
@@ -47,6 +47,7 @@ from .first_line import as_cell_magic
 from .functions import function_names, schema_named, tools_named
 from .given import documents_named, show_given
 from .interpolate import caller_evaluator, interpolate
+from .meant import means
 from .mentions import Inserted, last_cell, mentioned, names, with_inserted
 from .next_cell import as_cell, choose
 from .options import (
@@ -60,7 +61,7 @@ from .options import (
     wants_help,
 )
 from .progress import NotebookProgress, show_notice
-from .several import rows_named, show_rows, show_several
+from .several import alone, rows_named, show_rows, show_several
 from .stopping import Stopped, StoppedLoading, interrupts_held
 from .usage import UsageError, busy_in_one_line, usage_errors
 
@@ -154,8 +155,9 @@ class OssMagics(Magics):
             with usage_errors():
                 settings["docs"] = documents_named(options.docs, self.shell.user_ns)
         if asked.inserted or options.docs:
-            context = self._model(options.model).context
-            show_given(asked.inserted, settings.get("docs"), context, is_page=has_front_end(self.shell))
+            of_chat = None if conversation is None else conversation.chat.model
+            model = of_chat if isinstance(of_chat, Model) else self._model(options.model)
+            show_given(asked.inserted, settings.get("docs"), model.context, is_page=has_front_end(self.shell))
         if options.n is not None:
             self._several(asked, options.n, Question.of(asked.prompt, **settings))
             return
@@ -184,8 +186,17 @@ class OssMagics(Magics):
             replies, is_stopped = samples(model, question, n), False
         except Interrupted as stopped:
             replies, is_stopped = stopped.replies, True
+        except KeyboardInterrupt:  # while the prompt was read, before any answer
+            stream = model.ask(question)
+            stream.close("interrupted")
+            replies, is_stopped = [stream.reply], True
         self._name(replies, asked.options.out)
-        show_several(replies)
+        if (one := alone(replies)) is None:
+            show_several(replies)
+        else:
+            note = f"{counted(len(replies) - 1, 'further answer')} not begun" if len(replies) > 1 else ""
+            self._last = one, note, verification.record(one)
+            view_for(self.shell).finish(*self._last)
         if is_stopped:
             raise Stopped(replies[0])
 
@@ -224,13 +235,22 @@ class OssMagics(Magics):
         kept = self.chats.get(name)
         if kept is None or not kept.chat.messages:  # the first turn may have come to nothing
             kept = self.chats[name] = Conversation(name, self._model(source).chat(instructions))
-        elif source is not None and kept.chat.model is not self._model(source):
+        elif source is not None and not self._is_same(kept.chat.model, source):
             raise UsageError(
                 f"the chat {name!r} runs on {kept.chat.model.source}; `%oss reset {name}` ends it"
             )
         elif instructions is not None and instructions != kept.chat.instructions:
             raise UsageError(f"the chat {name!r} has other instructions; `%oss reset {name}` ends it")
         return kept
+
+    def _is_same(self, model: Author, source: str) -> bool:
+        """Whether `source` means a chat's model; then that is the model of this name, and no second one is
+        loaded."""
+        if self.models.get(source) is not model and not means(source, model):
+            return False
+        if isinstance(model, Model):
+            self.models.setdefault(source, model)
+        return True
 
     def _answer(self, stream: Stream, options: CellOptions, turn: Turn | None) -> None:
         """Show the stream as it comes; whatever ends it, show and keep the text written."""
@@ -430,7 +450,7 @@ class OssMagics(Magics):
     def _reset(self, words: list[str]) -> None:
         for name in words:
             self._known(name)
-        ended = words or list(self.chats)
+        ended = list(dict.fromkeys(words)) or list(self.chats)
         for name in ended:
             del self.chats[name]
         if self._asked is not None and self._asked.options.chat in ended:

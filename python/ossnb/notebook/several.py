@@ -13,14 +13,25 @@ from ..page.output import Output
 from ..page.terminal import safe_terminal
 from ..system.text import counted
 from ..views.compare import compare
+from .quiet import NO_FORMULAS
+
+
+def alone(replies: Sequence[Reply]) -> Reply | None:
+    """Return the reply to show by itself where there are no two to compare: the only one that was begun.
+
+    >>> alone([reply]) is reply, alone([reply, reply])
+    (True, None)
+    """
+    begun = [reply for reply in replies if reply.tokens]
+    return None if len(begun) > 1 else (begun or list(replies))[0]
 
 
 def show_several(replies: Sequence[Reply]) -> None:
-    """Show replies beside each other, and a line of figures below.
+    """Show replies beside each other, those that an interrupt let begin, and a line of figures below.
 
-    >>> show_several([reply])  # draws in a notebook  # doctest: +SKIP
+    >>> show_several([reply, reply])  # draws in a notebook  # doctest: +SKIP
     """
-    display(compare(replies))  # type: ignore[no-untyped-call]
+    display(compare(reply for reply in replies if reply.tokens))  # type: ignore[no-untyped-call]
     print(figures(replies))
 
 
@@ -54,7 +65,7 @@ def _table(frame: Any) -> dict[str, str]:
     html, text = frame._repr_html_(), str(frame)
     if html is None:  # pandas was told to write text
         return {"text/plain": text}
-    return {"text/html": f'<div class="tex2jax_ignore mathjax_ignore">{html}</div>', "text/plain": text}
+    return {"text/html": f"<div {NO_FORMULAS}>{html}</div>", "text/plain": text}
 
 
 def rows_named(name: str, variables: dict[str, Any]) -> Any:
