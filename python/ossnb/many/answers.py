@@ -22,6 +22,8 @@ from ..generation.record import Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Prompt
 from ..harmony.tokenizer import well_formed
+from ..system.notices import tell
+from ..system.text import counted, shown
 from ..tools.toolkit import Toolkit
 from .frame import frame_of
 from .progress import LateProgress
@@ -209,6 +211,11 @@ class Answers:
                     self._keep(self._answers_of(task))
                     if task.failure is not None:
                         raise task.failure
+                    if task.result is None:  # and asking again would go on for ever
+                        raise RuntimeError(
+                            "an answer was stopped from outside its map, as at the end of the process; its "
+                            "row has no answer, and reading on asks it again"
+                        )
                     result = task.result
                     progress.add(len(task.asked.numbers), result if isinstance(result, Reply) else None)
                     yield True
@@ -235,6 +242,7 @@ class Answers:
         """Return the questions to ask, and the answers that are there already."""
         waiting: dict[str, _Asked] = {}
         ready: list[Answer] = []
+        unreadable: dict[str, str] = {}  # key → why
         for number, row in enumerate(self.rows):
             if number in self.found:
                 continue
@@ -245,13 +253,25 @@ class Answers:
                 continue
             key = self._key(question)
             known = None if store is None else store.answers.get(key)
-            if known is not None and not (self._retry_errors and "error" in known):
-                ready.append(_from_line(number, row, known))
-                continue
+            if known is not None and key not in unreadable and not (self._retry_errors and "error" in known):
+                try:
+                    answer = _from_line(number, row, known)
+                except (TypeError, ValueError) as error:  # of another version, or changed since
+                    unreadable[key] = str(error)
+                else:
+                    if answer.reply is None or answer.reply.finish_reason != "cancelled":
+                        ready.append(answer)
+                        continue
             if key not in waiting:
                 seeded = replace(question.sampling, seed=self._seed_of(key))
                 waiting[key] = _Asked(key, replace(question, sampling=seeded), [])
             waiting[key].numbers.append(number)
+        if unreadable and store is not None:
+            n, why = len(unreadable), shown(next(iter(unreadable.values())), 300)
+            tell(
+                f"{counted(n, 'answer')} in {shown(str(store.path))!r} cannot be read back and "
+                f"{'is' if n == 1 else 'are'} asked again ({why})"
+            )
         return list(waiting.values()), ready
 
     def _seed_of(self, key: str) -> int:
@@ -271,8 +291,10 @@ class Answers:
             content.append([{"name": one.name, "sha256": one.digest} for one in documents])
             if question.docs.embeddings is not None:
                 content.append([question.docs.embeddings.digest])
-        if question.form is not None:
-            content.append([question.form.to_dict()])
+        if question.form is not None:  # what is checked afterwards follows from the rest
+            form = question.form.to_dict()
+            form.pop("checked_after", None)
+            content.append([form])
         if changed := self._changed(question):
             content.append([changed])
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -332,8 +354,9 @@ class _Task:
             result = self._reply()
         except OF_A_ROW as error:
             result = error
-        if self._is_cancelled and getattr(result, "finish_reason", "cancelled") == "cancelled":
-            return
+        is_half = isinstance(result, Reply) and result.finish_reason == "cancelled"
+        if is_half or (self._is_cancelled and not isinstance(result, Reply)):
+            return  # `cancel` ended it, or the end of the process: the row stays unanswered
         self.result = result
         if self._store is not None:
             try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import json
 import os
 import re
 import secrets
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..harmony.tokenizer import well_formed
 from ..system.fields import is_integer
@@ -41,9 +43,10 @@ class Store:
         if path.exists():
             open_file(path).close()  # no pipe, no device
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        self._file: BinaryIO = os.fdopen(descriptor, "r+b")
+        # Without a buffer, whose lock a thread that writes at the end of the process would keep for ever.
+        self._file = io.FileIO(descriptor, "r+")
         try:
-            if lock_file(self._file) is False:
+            if lock_file(descriptor) is False:
                 told = "another process writes its answers there, or another map of this process"
                 raise BlockingIOError(errno.EAGAIN, told, str(path))
             self.seed = self._read(seed)
@@ -71,17 +74,18 @@ class Store:
         """Read the lines, and begin an empty file; return the seed."""
         n_whole = 0
         header: dict[str, Any] | None = None
-        for number, line in enumerate(self._file, start=1):
-            if not line.endswith(b"\n"):  # half a line; of the first one only its beginning shows whose it is
-                if header is None and not _begins_header(line):
-                    raise self._not_ours()
-                break
-            content = self._parsed(line, number)
-            if header is None:
-                header = self._checked_header(content, seed)
-            else:
-                self.answers[content.pop("key")] = content
-            n_whole += len(line)
+        with open(self._file.fileno(), "rb", closefd=False) as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):  # half a line; only the first one's beginning shows whose it is
+                    if header is None and not _begins_header(line):
+                        raise self._not_ours()
+                    break
+                content = self._parsed(line, number)
+                if header is None:
+                    header = self._checked_header(content, seed)
+                else:
+                    self.answers[content.pop("key")] = content
+                n_whole += len(line)
         self._file.seek(n_whole)
         self._file.truncate()
         if header is None:
@@ -122,8 +126,15 @@ class Store:
 
     def _write(self, content: dict[str, Any]) -> None:
         text = well_formed(json.dumps(content, ensure_ascii=False))  # a file's name may hold any bytes
-        self._file.write(text.encode() + b"\n")
-        self._file.flush()
+        left, start = memoryview(text.encode() + b"\n"), self._file.tell()
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except BaseException:  # a full disk: the next line must not go on from half of this one
+            with contextlib.suppress(OSError):
+                self._file.seek(start)
+                self._file.truncate()
+            raise
 
 
 def _begins_header(line: bytes) -> bool:

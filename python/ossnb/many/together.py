@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from queue import Empty, SimpleQueue
@@ -60,7 +61,7 @@ def as_done(
         for task, _ in running.values():
             task.cancel()
         for _, thread in running.values():  # not for their results: an interrupt may have taken one away
-            if thread.ident is not None:
+            if thread.ident is not None and not sys.is_finalizing():  # then it stands still, and never ends
                 thread.join()
 
 
