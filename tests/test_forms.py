@@ -25,6 +25,9 @@ from ossnb.generation.question import Question
 from ossnb.harmony.messages import Message
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import CALL, CHANNEL, ENDOFTEXT, FIRST_SPECIAL, MESSAGE, RETURN, Tokenizer
+from ossnb.saved.notebook import SavedAnswer
+from ossnb.saved.record import record_of
+from ossnb.saved.verify import verify
 
 TOKENIZER = Tokenizer()
 
@@ -557,6 +560,68 @@ def test_a_chat_and_its_file_keep_the_schema(demo, tmp_path):
     again = ossnb.Chat.load(tmp_path / "c.json", demo)
     assert again.say("Is 8 odd?").parsed in ("yes", "no")
     assert chat.say("Say hello", schema=["hello"]).parsed == "hello"
+
+
+SOME = set[Literal["a", "b"]]  # no grammar can hold an answer to uniqueItems
+
+
+def older(form):
+    """A form as files had it before they named what is checked afterwards."""
+    return {name: value for name, value in form.items() if name != "checked_after"}
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_a_saved_chat_goes_on_with_what_is_checked_afterwards(tmp_path, is_older):
+    model = scripted_model('<|channel|>final<|message|>["a"]')
+    chat = model.chat(schema=SOME)
+    assert chat.say("?").parsed == {"a"}
+    chat.save(path := tmp_path / "c.json")
+    content = json.loads(path.read_text())
+    assert "uniqueItems" in str(content["form"]["checked_after"])
+    if is_older:
+        path.write_text(json.dumps({**content, "form": older(content["form"])}))
+    for _ in range(2):  # what was read can be saved again
+        chat = ossnb.Chat.load(path, model)
+        assert chat.say("?").parsed == ["a"]
+        chat.save(path)
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_an_answer_with_what_is_checked_afterwards_is_verified(is_older):
+    model = scripted_model('<|channel|>final<|message|>["a"]')
+    reply = model.generate("?", schema=SOME, seed=1)
+    metadata = {**reply.to_dict(settings_only=True), **record_of(reply, "")}
+    assert "uniqueItems" in str(metadata["form"]["checked_after"])
+    if is_older:
+        metadata["form"] = older(metadata["form"])
+    (verdict,) = verify([SavedAnswer(1, "", metadata)], lambda facts: model)
+    assert verdict.state == "identical", verdict.text
+
+
+def test_a_form_from_a_file_names_what_is_checked_afterwards():
+    reply = scripted_model('<|channel|>final<|message|>["a"]').generate("?", schema=SOME, seed=1)
+    again = ossnb.Reply.from_json(reply.to_json())
+    assert again == reply
+    assert again.notes == reply.notes
+    assert again.form.checked_after == form_of(SOME).checked_after
+    assert "checked_after" not in form_of(SCHEMA).to_dict()
+    damaged = reply.to_dict()
+    damaged["form"]["checked_after"] = [3]
+    with pytest.raises(ValueError, match=r"form\.checked_after must be a list of texts, got 3 at 0"):
+        ossnb.Reply.from_dict(damaged)
+
+
+def test_a_map_goes_on_from_a_file_whose_forms_are_older(tmp_path):
+    model, path = scripted_model('<|channel|>final<|message|>["a"]'), tmp_path / "answers.jsonl"
+    settings = {"schema": SOME, "seed": 1, "resume": path, "progress": False}
+    model.map(["x", "y"], **settings).run()
+    first, *rest = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in rest:
+        line["reply"]["form"] = older(line["reply"]["form"])
+    path.write_text("".join(json.dumps(line) + "\n" for line in (first, *rest)))
+    before = path.read_bytes()
+    assert [answer.text for answer in model.map(["x", "y"], **settings)] == ['["a"]'] * 2
+    assert path.read_bytes() == before
 
 
 def test_a_map_gives_a_frame_with_the_fields(demo, tmp_path):

@@ -40,7 +40,8 @@ class Form:
 
     `content` is plain JSON: a JSON schema, a list of texts, a regular expression or a Lark grammar. `source`
     is the type or the values that the answer becomes; a form from a file has none and gives plain JSON.
-    `checked_after` names what is checked only in the finished answer.
+    `checked_after` names what is checked only in the finished answer. `is_read` says that a file had the
+    form: answers were held to it before, also where an older file does not name what no grammar can hold.
     """
 
     kind: Kind
@@ -49,12 +50,14 @@ class Form:
     about: str = ""
     checked_after: tuple[str, ...] = field(default=(), compare=False)
     source: Any = field(default=None, repr=False, compare=False)
+    is_read: bool = field(default=False, repr=False, compare=False)
 
     @property
     def grammar(self) -> str:
         """The grammar of the answers that fit; ImportError without llguidance."""
         if self.kind == "json":
-            return json_grammar(closed(self.content), checks_after=bool(self.checked_after))[0]
+            checks_after = self.is_read or bool(self.checked_after)
+            return json_grammar(closed(self.content), checks_after=checks_after)[0]
         if self.kind == "choices":
             return choice_grammar(tuple(self.content))
         return regex_grammar(self.content) if self.kind == "regex" else lark_grammar(self.content)
@@ -100,7 +103,8 @@ class Form:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form as plain JSON, without the type."""
-        return {"kind": self.kind, "content": self.content, "name": self.name, "about": self.about}
+        after = {"checked_after": list(self.checked_after)} if self.checked_after else {}
+        return {"kind": self.kind, "content": self.content, "name": self.name, "about": self.about, **after}
 
     @classmethod
     def read(cls, fields: Fields) -> Form:
@@ -110,7 +114,8 @@ class Form:
         wanted = {"json": dict, "choices": list, "regex": str, "lark": str}[kind]
         if not isinstance(content, wanted):
             raise ValueError(f"content of a {kind} must be a {wanted.__name__}, got {shown_value(content)}")
-        return cls(kind, content, fields.text("name"), fields.text("about"))
+        after = tuple(fields.texts("checked_after")) if "checked_after" in fields else ()
+        return cls(kind, content, fields.text("name"), fields.text("about"), after, is_read=True)
 
 
 def form_of(schema: Any) -> Form | None:
