@@ -52,6 +52,9 @@ class AskingMany:
     def prompt_tokens(self, question: Question) -> list[int]:
         raise NotImplementedError
 
+    def _within_context(self, question: Question) -> tuple[Question, tuple[str, ...]]:
+        raise NotImplementedError
+
     def token_ids(self, ids: Iterable[int]) -> list[int]:
         raise NotImplementedError
 
@@ -147,7 +150,8 @@ class AskingMany:
 
         Prompts that begin alike gain from it, too. `kv_memory` bounds what is kept.
         """
-        prompt = self.prompt_tokens(question)
+        asked, _ = self._within_context(question)  # as ask does: the answer begins with this prompt
+        prompt = self.prompt_tokens(asked)
         self.check_context(len(prompt))
         return read_ahead(self.scheduler, prompt)
 
@@ -201,7 +205,7 @@ class AskingMany:
 
     def _scored(self, prompt: Prompt | Question) -> tuple[list[int], list[int]]:
         """Return the tokens before a text that is scored, and those that end it as an answer."""
-        question = prompt if isinstance(prompt, Question) else Question.of(prompt)
+        question, _ = self._within_context(prompt if isinstance(prompt, Question) else Question.of(prompt))
         tokens = self.prompt_tokens(question)
         if question.effort is None:
             return tokens, []
