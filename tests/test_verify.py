@@ -1,25 +1,59 @@
 """`ossnb verify`: files, prompts and goldens, each passing and failing for the right reason."""
 
+import hashlib
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from ossnb.checkpoint.config import Config
+from ossnb.checkpoint.safetensors import read_header
 from ossnb.command import verify
+from ossnb.command.cli import main
 from ossnb.command.verify import GOLDENS, LARGEST_GAP, check_golden, check_prompt, golden_gaps, known_as
 from ossnb.harmony.messages import Message
 from ossnb.harmony.prompt import render
 from ossnb.loader import load
 from ossnb.testing import write_random_checkpoint
 
+SHAPE = {"vocab_size": 201088, "hidden_size": 32, "num_hidden_layers": 2}
+COMMIT = "0123456789" * 4
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model with the real vocabulary, so that prompts can be fed to it."""
-    shape = {"vocab_size": 201088, "hidden_size": 32, "num_hidden_layers": 2}
-    return write_random_checkpoint(tmp_path_factory.mktemp("verify") / "model", shape, seed=5)
+    return write_random_checkpoint(tmp_path_factory.mktemp("verify") / "model", SHAPE, seed=5)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, and no network."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.delenv("OSSNB_MODEL", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "hub"
+
+
+def put_into(cache: Path, repo: str, model: Path) -> Path:
+    """Put a model into the hub's cache as the hub's library does; return the folder of its revision."""
+    home = cache / f"models--{repo.replace('/', '--')}"
+    snapshot = home / "snapshots" / COMMIT
+    for part in (home / "blobs", home / "refs", snapshot):
+        part.mkdir(parents=True)
+    (home / "refs" / "main").write_text(COMMIT)
+    for file in model.iterdir():
+        hashed = hashlib.sha256 if file.suffix == ".safetensors" else hashlib.sha1
+        blob = home / "blobs" / hashed(file.read_bytes()).hexdigest()
+        shutil.copyfile(file, blob)
+        (snapshot / file.name).symlink_to(f"../../blobs/{blob.name}")
+    return snapshot
 
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
@@ -92,3 +126,37 @@ def test_a_damaged_file_is_a_check_that_failed(folder: Path, tmp_path: Path) -> 
     assert check.name == "files"
     assert check.passed is False
     assert str(tmp_path) in check.detail
+
+
+# ---- what the hub published --------------------------------------------------------------------------------
+
+
+def test_weights_are_compared_with_the_checksums_of_the_hub(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot = put_into(cache, "someone/tiny", write_random_checkpoint(tmp_path / "tiny", "tiny", shards=3))
+    assert main(["verify", "someone/tiny"]) == 0
+    out, err = capsys.readouterr()
+    assert "ok      checksums: 3 files of weights, " in out
+    assert "with the hub's checksums" in err
+
+    index = json.loads((snapshot / "model.safetensors.index.json").read_text())
+    file = snapshot / index["weight_map"]["lm_head.weight"]
+    entry = read_header(file).entries["lm_head.weight"]
+    with file.open("r+b") as opened:
+        opened.seek((entry.begin + entry.end) // 4 * 2)
+        (byte,) = opened.read(1)
+        opened.seek(-1, 1)
+        opened.write(bytes([byte ^ 1]))
+    assert main(["verify", "someone/tiny"]) == 1
+    out = capsys.readouterr().out
+    assert "ok      files: " in out, "nothing else can see it"
+    (line,) = [line for line in out.splitlines() if line.startswith("FAILED")]
+    assert line.startswith(f"FAILED  checksums: {file} has sha256 ")
+    assert f"published: {file.resolve().name[:8]}; remove {file.resolve()} and download" in line
+    assert out.count(".safetensors") == 1, "the others are as published"
+
+
+def test_a_folder_has_no_published_checksums(folder: Path) -> None:
+    (check,) = [check for check in verify.verify(folder, threads=1) if check.name == "checksums"]
+    assert check == ("checksums", None, "no checksums are published for a folder")

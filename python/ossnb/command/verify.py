@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checkpoint import local
 from ..checkpoint.config import Config
+from ..checkpoint.damage import published_sha256, sha256
 from ..errors import CheckpointError
 from ..harmony.messages import Message
 from ..harmony.prompt import render
@@ -18,7 +19,8 @@ from ..harmony.tokenizer import prompt_hash
 from ..loader import KV_FORMATS, PRECISIONS, load
 from ..model import Model
 from ..saved.record import Facts
-from ..system.text import shown
+from ..system.progress import size_text, start_progress
+from ..system.text import counted, shown
 from .doctor import CONFIGS
 
 # The published tokens come from a reference in bfloat16, where logits from 16 to 32 lie 1/8 apart: a token
@@ -93,10 +95,10 @@ def verify(source: str | Path, threads: int | None = None, device: str | None = 
     >>> next(verify("demo")).passed
     True
 
-    The checks are files and tensor shapes, then the tokens of six prompts. For gpt-oss-20b the eight
-    published tokens of each prompt follow: they are fed one after the other, and each must be the model's own
-    choice or a near-tie (LARGEST_GAP). A missing or damaged checkpoint is a Check that did not pass, not an
-    exception.
+    The checks are files and tensor shapes, then the tokens of six prompts, then the checksums of a model of
+    the hub, for which all of its weights are read. For gpt-oss-20b the eight published tokens of each prompt
+    follow: they are fed one after the other, and each must be the model's own choice or a near-tie
+    (LARGEST_GAP). A missing or damaged checkpoint is a Check that did not pass, not an exception.
     """
     try:
         model = load(source, threads=threads, device=device)
@@ -111,6 +113,7 @@ def verify(source: str | Path, threads: int | None = None, device: str | None = 
     prompts = [render([Message("user", golden.text)]) for golden in GOLDENS]
     for golden, ids in zip(GOLDENS, prompts, strict=True):
         yield check_prompt(golden, ids)
+    yield check_sums(file.path for file in model.engine.files)
     if name != "gpt-oss-20b":
         yield Check(
             "goldens", None, f"none are published for {name or 'this model'}: answers were not checked"
@@ -174,6 +177,48 @@ def check_prompt(golden: Golden, ids: Sequence[int]) -> Check:
         "as published" if passed else f"published: {golden.n_tokens} tokens, sha256 {golden.sha256[:8]}"
     )
     return Check(f"prompt: {golden.name}", passed, f"{len(ids)} tokens, sha256 {seen[:8]}, {published}")
+
+
+def check_sums(files: Iterable[Path]) -> Check:
+    """Compare files of weights with the checksums that the hub publishes; the network is not asked.
+
+    >>> check_sums([folder / "model.safetensors"]).detail
+    'no checksums are published for a folder'
+
+    The checksums are those that the hub's library keeps in its cache.
+    """
+    published = {file: of for file in sorted(files) if (of := published_sha256(file)) is not None}
+    if not published:
+        return Check("checksums", None, "no checksums are published for a folder")
+    n_bytes, n_read = sum(file.stat().st_size for file in published), 0
+    progress = start_progress(f"comparing {size_text(n_bytes)} with the hub's checksums", n_bytes)
+
+    def count(more: int) -> None:
+        nonlocal n_read
+        n_read += more
+        progress.update(n_read)
+
+    try:
+        wrong = [why for file, of in published.items() if (why := _difference(file, of, count))]
+    finally:
+        progress.close()
+    good = f"{counted(len(published), 'file')} of weights, {size_text(n_bytes)}, as published"
+    return Check("checksums", not wrong, "; ".join(wrong) or good)
+
+
+def _difference(file: Path, published: str, count: Callable[[int], None]) -> str:
+    """Say how a file differs from the one on the hub; "" where it does not."""
+    try:
+        seen = sha256(file, count)
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror or error}"
+    if seen == published:
+        return ""
+    # Without its blob, to which the name of the file is a link, the hub's library fetches it again.
+    return (
+        f"{file} has sha256 {seen[:8]}, published: {published[:8]}; remove {file.resolve()} and download the "
+        "model again"
+    )
 
 
 def golden_gaps(model: Model, ids: Sequence[int], published: Sequence[int]) -> list[float]:
