@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
+import ossnb
 from ossnb.checkpoint.config import Config
 from ossnb.checkpoint.safetensors import read_header
 from ossnb.command import verify
@@ -18,6 +19,7 @@ from ossnb.command.verify import GOLDENS, LARGEST_GAP, check_golden, check_promp
 from ossnb.harmony.messages import Message
 from ossnb.harmony.prompt import render
 from ossnb.loader import load
+from ossnb.saved.record import record_of
 from ossnb.testing import write_random_checkpoint
 
 SHAPE = {"vocab_size": 201088, "hidden_size": 32, "num_hidden_layers": 2}
@@ -160,3 +162,35 @@ def test_weights_are_compared_with_the_checksums_of_the_hub(
 def test_a_folder_has_no_published_checksums(folder: Path) -> None:
     (check,) = [check for check in verify.verify(folder, threads=1) if check.name == "checksums"]
     assert check == ("checksums", None, "no checksums are published for a folder")
+
+
+# ---- a notebook of anybody ---------------------------------------------------------------------------------
+
+
+def test_a_folder_that_came_with_a_notebook_does_not_take_the_place_of_a_download(
+    cache: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_into(cache, "someone/tiny", folder)
+    write_random_checkpoint("someone/tiny", SHAPE, seed=6)
+    model = ossnb.load("someone/tiny", threads=1)
+    reply = model.complete([5, 6, 7], temperature=0, max_tokens=4)
+    metadata = reply.to_dict(settings_only=True) | record_of(reply, model.fingerprint)
+    output = {"output_type": "display_data", "data": {}, "metadata": {"ossnb": metadata}}
+    cell = {"cell_type": "code", "source": "", "metadata": {}, "outputs": [output]}
+    Path("n.ipynb").write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell]}))
+
+    def verdict(*more: str) -> dict[str, str]:
+        capsys.readouterr()
+        main(["verify", "n.ipynb", "--json", "--threads", "1", *more])
+        (found,) = json.loads(capsys.readouterr().out)["verdicts"]
+        return found
+
+    refused = verdict()
+    assert refused["state"] == "unverified"
+    assert "its model someone/tiny is a download, and a folder of that name stands here" in refused["why"]
+    assert "--with MODEL" in refused["why"]
+    assert verdict("--with", "someone/tiny")["state"] == "identical", "the user's own word is for the folder"
+    shutil.rmtree("someone")
+    diverged = verdict()
+    assert diverged["state"] == "diverged"
+    assert "the weights are others" in diverged["why"]

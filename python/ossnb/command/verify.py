@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,18 +133,13 @@ def model_finder(
     'demo'
 
     A notebook is of anybody. So a model that only the record names is loaded where it is on this machine, by
-    its name, and is never downloaded or taken from a folder; a ValueError says so.
+    its name, and is never downloaded. Nor is it taken from a folder that may have come with the notebook,
+    though elsewhere folders go before names. A ValueError says so.
     """
     loaded: dict[tuple[str, str, str], Model] = {}
 
     def find(facts: Facts) -> Model:
         name, precision = str(facts["model"]), str(facts["precision"])
-        if given is None and name not in {
-            one.name for one in local.models() if one.is_complete or one.kind == "embedded"
-        }:
-            raise ValueError(
-                f"its model {shown(name)} is not among those of this machine; --with MODEL names one for it"
-            )
         kv = str(facts.get("kv"))
         key = (
             given or name,
@@ -151,10 +147,27 @@ def model_finder(
             kv if kv in KV_FORMATS else "float32",
         )
         if key not in loaded:
+            if given is None:
+                _check_named_by_record(name)
             loaded[key] = load(key[0], precision=key[1], kv=key[2], threads=threads, device=device)
         return loaded[key]
 
     return find
+
+
+def _check_named_by_record(name: str) -> None:
+    kinds = {
+        one.kind for one in local.models() if one.name == name and (one.is_complete or one.kind == "embedded")
+    }
+    if not kinds:
+        raise ValueError(
+            f"its model {shown(name)} is not among those of this machine; --with MODEL names one for it"
+        )
+    if "hub" in kinds and os.path.lexists(name):
+        raise ValueError(
+            f"its model {shown(name)} is a download, and a folder of that name stands here, which may be "
+            "another model; --with MODEL names the one"
+        )
 
 
 def known_as(config: Config) -> str | None:
