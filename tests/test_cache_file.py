@@ -104,6 +104,20 @@ def test_the_file_is_written_back_at_the_end_of_the_process(folder, tmp_path):
         assert done.stdout == expected, done.stderr
 
 
+def test_a_second_file_may_be_added_to_the_first(folder, tmp_path):
+    first, second = tmp_path / "a.ossnb", tmp_path / "b.ossnb"
+    with ossnb.load(folder) as model:
+        model.complete(IDS[:40], max_tokens=1)
+        model.save_cache(first)
+        for _ in range(3):
+            model.complete(IDS, max_tokens=1)  # its blocks are used later than those of the first file
+        model.save_cache(second)
+    with ossnb.load(folder, cache=first) as model:
+        assert model.load_cache(second) > 0
+    with ossnb.load(folder, cache=first) as model:
+        assert n_read(model.complete([*IDS, 3], max_tokens=1)) < 10
+
+
 def test_a_small_budget_takes_what_was_used_last(file, folder, model):
     n_bytes = 4 * model.engine.core.kv.block_bytes
     with ossnb.load(folder, cache=file, kv_memory=n_bytes) as other:

@@ -92,6 +92,7 @@ class PrefixTree:
         self._root = _Node(b"", -1, None)
         self._n_nodes = 0
         self._clock = 0
+        self._n_changes = 0
         self._guard = Guard()
         self._is_at_work = False  # the thread that holds the lock is changing the tree
         # What is to be kept. The collector may end a generation in the middle of such a change: then a note
@@ -133,6 +134,11 @@ class PrefixTree:
     def add(self, kept: Seq[KeptBlock]) -> None:
         """Add blocks, each after the one before it; the tree takes over a reference to each."""
         self._alone(lambda: self._add(kept))
+
+    @property
+    def n_changes(self) -> int:
+        """How many changes there were: as long as this number stays, the content does."""
+        return self._n_changes + len(self._notes)
 
     @property
     def n_bytes(self) -> int:
@@ -177,6 +183,7 @@ class PrefixTree:
 
     def _clear(self) -> None:
         self._absorb()
+        self._n_changes += 1
         blocks = [node.block for node in self._nodes()]
         # An interrupt comes after a call. So the tree is empty before its blocks are: no freed one is in it.
         self._root, self._n_nodes = _Node(b"", -1, None), 0
@@ -196,6 +203,7 @@ class PrefixTree:
 
     def _add(self, kept: Seq[KeptBlock]) -> None:
         self._absorb()
+        self._n_changes += 1
         spare: list[int] = []  # what the tree has already
         nodes: list[_Node] = []
         for one in kept:
@@ -208,6 +216,7 @@ class PrefixTree:
                 self._n_nodes += 1
             else:
                 spare.append(one.block)
+                node.used = max(node.used, one.used)  # no less than those that are added after it
             nodes.append(node)
             self._clock = max(self._clock, one.used)
         self._core.kv.release(spare)
@@ -219,6 +228,7 @@ class PrefixTree:
 
     def _insert(self, tokens: Tokens, blocks: Seq[int]) -> None:
         self._clock += 1
+        self._n_changes += 1
         node = self._root
         for key, block in zip(_keys(tokens, self._block_tokens), blocks, strict=False):
             child, shared = node.nearest(key)
@@ -234,6 +244,7 @@ class PrefixTree:
 
     def _drop(self, node: _Node) -> None:
         assert node.parent is not None
+        self._n_changes += 1
         node.parent.remove(node)
         self._core.kv.release([node.block])
         self._n_nodes -= 1
