@@ -14,6 +14,9 @@ import ossnb
 from ossnb.checkpoint.safetensors import read_header
 from ossnb.errors import CheckpointError
 from ossnb.testing import write_random_checkpoint
+from shells import ipython, run, shell
+
+FIXTURES = ipython, shell
 
 IDS = np.random.default_rng(1).integers(0, 500, 200).astype(np.int32)
 
@@ -101,7 +104,108 @@ def test_the_file_is_written_back_at_the_end_of_the_process(folder, tmp_path):
             timeout=60,
             check=True,
         )
-        assert done.stdout == expected, done.stderr
+        assert (done.stdout, done.stderr) == (expected, "")
+
+
+IN_A_FUNCTION = """
+import os, sys, ossnb
+path = sys.argv[2]
+def main():
+    model = ossnb.load(sys.argv[1], cache=path)
+    model.complete(list(range(100)), max_tokens=1)
+    if os.fork() == 0:
+        del model  # a child does not write the file
+        os._exit(os.path.exists(path))
+    assert os.wait()[1] == 0
+    assert not os.path.exists(path)
+main()
+print(os.path.getsize(path))
+"""
+
+
+def test_the_file_is_written_back_when_nobody_has_the_model_any_more(folder, tmp_path):
+    path = tmp_path / "kept.ossnb"
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_FUNCTION, str(folder), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == (f"{path.stat().st_size}\n", "")
+    with ossnb.load(folder, cache=path) as model:
+        assert n_read(model.complete([*range(100), 7], max_tokens=1)) < 10
+
+
+def test_a_stream_goes_on_without_its_model_and_then_the_file_is_written(folder, tmp_path):
+    path = tmp_path / "kept.ossnb"
+    model = ossnb.load(folder, cache=path)
+    stream = model.stream_complete(IDS, max_tokens=40, temperature=0)
+    next(stream)
+    del model
+    assert not path.exists()
+    reply = stream.run()
+    del stream
+    with ossnb.load(folder, cache=path) as model:
+        assert n_read(model.complete([*IDS, *reply.tokens], max_tokens=1)) < 10
+
+
+def test_a_failure_at_the_end_of_a_model_is_a_line(folder, tmp_path, capsys):
+    model = ossnb.load(folder, cache=tmp_path / "no such folder" / "kept.ossnb")
+    model.complete(IDS, max_tokens=1)
+    del model
+    assert "kept.ossnb: No such file or directory" in capsys.readouterr().err
+
+
+INTERRUPTED = """
+import os, sys, ossnb
+model = ossnb.load(sys.argv[1], cache=sys.argv[2])
+model.complete(list(range(100)), max_tokens=1)
+replace = os.replace
+def interrupted(*names):
+    os.replace = replace
+    raise KeyboardInterrupt
+os.replace = interrupted
+del model
+print(os.path.exists(sys.argv[2]))
+"""
+
+
+def test_what_an_interrupt_leaves_unwritten_is_written_at_the_end_of_the_process(folder, tmp_path):
+    path = tmp_path / "kept.ossnb"
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(folder), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert done.stdout == "False\n"
+    told = (
+        f"kept keys and values will be written to {path} when the process ends, not now: KeyboardInterrupt\n"
+    )
+    assert done.stderr == told
+    assert path.exists()
+
+
+def test_what_was_written_is_not_written_again(folder, tmp_path):
+    path = tmp_path / "kept.ossnb"
+    model = ossnb.load(folder, cache=path)
+    model.complete(IDS, max_tokens=1)
+    with ossnb.load(folder, cache=path) as other:  # it finds what the first one has
+        assert n_read(other.complete([*IDS, 3], max_tokens=30)) < 10
+    written = path.read_bytes()
+    del model
+    assert path.read_bytes() == written
+
+
+def test_a_notebook_that_loads_its_model_again_goes_on(shell, capsys, tmp_path):
+    path = tmp_path / "kept.ossnb"
+    for expected in (0, 1):
+        result, _, _ = run(shell, f"%oss load demo --cache {path}", capsys)
+        assert result.success
+        assert (ossnb.default_model().n_kept_bytes > 0) == expected
+        ossnb.complete("Roses are red", max_tokens=1)
 
 
 def test_a_second_file_may_be_added_to_the_first(folder, tmp_path):

@@ -479,11 +479,15 @@ class Model(Asking, AskingMany):
 
         >>> model.keep_in("kept.ossnb")
 
-        The end is that of the model or of the process. `load(..., cache=path)` does this.
+        The end is that of the model, when it is closed or nobody has it any more, or of the process.
+        `load(..., cache=path)` does this. What another model of this process has for the file comes first.
         """
         where = _cache_path(path)
+        cache_file.write_back(where, self.cache_key)
         if os.path.lexists(where):
             self.load_cache(where)
+        if self._kept_file is not None:
+            self._kept_file.end()
         self._kept_file = KeptFile(where, self.scheduler, self.cache_key)
 
     def forget(self) -> None:
@@ -505,7 +509,7 @@ class Model(Asking, AskingMany):
         """
         if self._scheduler is not None and self.engine.is_whole:
             if self._kept_file is not None:
-                self._kept_file.write_back()
+                self._kept_file.end()
             self.forget()
         self._kept_file = None
         self.tensors.clear()

@@ -7,10 +7,12 @@ and each block has a checksum: what is damaged or foreign is refused, and never 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import math
 import os
-from dataclasses import dataclass
+import weakref
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +23,6 @@ from .. import _core
 from ..checkpoint.safetensors import DTYPES, MappedFile, map_file, read_header
 from ..errors import CheckpointError, DeviceError
 from ..system.files import replacing
-from ..system.forks import Living
 from ..system.notices import tell
 from ..system.text import shown_value
 from .prefix import KeptBlock, PrefixTree
@@ -43,7 +44,7 @@ class CacheKey:
     how the device lays out a block.
     """
 
-    source: str
+    source: str = field(compare=False)  # a name, for messages
     fingerprint: str
     weights: str
     precision: str
@@ -67,8 +68,11 @@ def save(path: Path, scheduler: Scheduler, key: CacheKey) -> int:
     The file appears whole or not at all. Raises OSError where it cannot be written, DeviceError where the
     device fails.
     """
-    core = scheduler.engine.core
-    kept = scheduler.tree.all()
+    return _save(path, scheduler.engine.core, scheduler.tree, key)
+
+
+def _save(path: Path, core: _core.Model, tree: PrefixTree, key: CacheKey) -> int:
+    kept = tree.all()
     try:
         with device_errors(core.device, core), replacing(path) as file:
             _write(file, kept, core, key)
@@ -240,38 +244,86 @@ class _CacheFile:
 
 
 class KeptFile:
-    """The file of a model that was loaded with one: it is written back at the end of the process.
+    """The file of a model that was loaded with one: it is written back at the end.
 
-    >>> KeptFile(Path("kept.ossnb"), model.scheduler, model.cache_key).write_back()
+    >>> file = KeptFile(Path("kept.ossnb"), model.scheduler, model.cache_key)
+    >>> file.end(); os.path.exists("kept.ossnb")
+    True
+
+    The end comes with `end`, or when nobody can ask the model any more, or with the process. The engine and
+    the tree live as long as the file is not written; the scheduler does not. Only the model and the
+    generations on their way have that. So when the scheduler goes, the tree is whole and at rest.
     """
 
     def __init__(self, path: Path, scheduler: Scheduler, key: CacheKey) -> None:
         self.path = path
-        self._scheduler = scheduler
-        self._key = key
+        self.key = key
+        self._engine, self._tree = scheduler.engine, scheduler.tree
         self._process = os.getpid()
-        _files.add(self)
+        self._has_ended = False
+        self._written = -1  # the number of changes in the tree that the file has
+        self._scheduler = weakref.ref(scheduler, self._gone)
+        _files[self] = None
 
     def write_back(self) -> None:
         """Write what is kept, in the process that loaded the model and no child of it.
 
-        A failure is told, since nobody could catch an error at the end.
+        What was written before, and has not changed, is not written again. A failure is told, since nobody
+        could catch an error at the end.
         """
-        if os.getpid() != self._process or not self._scheduler.engine.is_whole:
+        if os.getpid() != self._process or not self._engine.is_whole:
+            return
+        n_changes = self._tree.n_changes
+        try:
+            if n_changes != self._written or not self.path.exists():
+                _save(self.path, self._engine.core, self._tree, self.key)
+                self._written = n_changes
+        except (OSError, MemoryError, DeviceError) as error:
+            self._tell(f"were not written to {self.path}: {_why(error)}")
+
+    def end(self) -> None:
+        """Write back for the last time."""
+        self.write_back()
+        self._has_ended = True
+        _files.pop(self, None)
+
+    def _gone(self, _: weakref.ref[Scheduler]) -> None:
+        """End, wherever the last user of the model lets go of it: nobody could catch an error there."""
+        if self._has_ended:  # perhaps with the process: then this module may be gone as well
             return
         try:
-            save(self.path, self._scheduler, self._key)
-        except (OSError, DeviceError) as error:
-            why = getattr(error, "strerror", None) or error
-            tell(f"kept keys and values were not written to {self.path}: {why}")
+            self.end()
+        except BaseException as error:  # such as an interrupt
+            self._tell(f"will be written to {self.path} when the process ends, not now: {_why(error)}")
+
+    def _tell(self, what: str) -> None:
+        with contextlib.suppress(Exception):  # it may be in the middle of another line
+            tell(f"kept keys and values {what}")
 
 
-_files: Living[KeptFile] = Living()
+def _why(error: BaseException) -> object:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _write_back_all() -> None:
-    for file in _files:
-        file.write_back()
+_files: dict[KeptFile, None] = {}  # those of models that have not ended, the oldest first
 
 
-atexit.register(_write_back_all)
+def write_back(path: Path, key: CacheKey) -> None:
+    """Let models that were loaded with a file write it back now; the next one that reads it goes on there.
+
+    >>> write_back(Path("kept.ossnb"), model.cache_key)
+
+    Only a file with keys and values of this key is written: those of another would be refused by the reader.
+    """
+    where = path.resolve()
+    for file in [*_files]:
+        if file.key == key and file.path.resolve() == where:
+            file.write_back()
+
+
+def _end_all() -> None:
+    for file in [*_files]:
+        file.end()
+
+
+atexit.register(_end_all)
