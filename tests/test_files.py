@@ -103,6 +103,13 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["null", "pipe"]
 
 
+def test_a_missing_folder_is_told_by_the_name_of_the_file(tmp_path):
+    path = tmp_path / "no such folder" / "a.json"
+    with pytest.raises(FileNotFoundError) as error, replacing(path):
+        pass
+    assert error.value.filename == str(path)
+
+
 def test_rights_and_links_stay(tmp_path):
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"old")

@@ -38,7 +38,11 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     if target.exists() and not target.is_file():
         raise UnfitFile(errno.EINVAL, "it is no plain file", str(path))
     remove_parts(target.parent)
-    file, part = _new_part(target.parent)
+    try:
+        file, part = _new_part(target.parent)
+    except OSError as error:
+        error.filename = str(path)  # the caller's name for it; nobody knows the part's
+        raise
     try:
         with file:
             yield file
