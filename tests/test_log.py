@@ -325,6 +325,14 @@ def test_measurements_are_no_conversations(file):
     assert not file.exists()
 
 
+def test_what_another_thread_asks_meanwhile_is_kept(file):
+    with log.paused(), ThreadPoolExecutor(1) as pool:
+        pool.submit(ask, "from beside").result()
+        ask("a check")
+    ask("after it")
+    assert [entry.asked for entry in log.Log(file).entries()] == ["after it", "from beside"]
+
+
 def test_the_command_line_keeps_its_answers(file):
     done = subprocess.run(
         [sys.executable, "-m", "ossnb", "run", "--model", "demo", "--temperature", "0", "What is 2 + 2?"],

@@ -13,6 +13,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -124,23 +125,27 @@ def _write_switch(word: bytes, path: Path) -> None:
         file.write(word + b"\n" + os.fsencode(path) + b"\n")
 
 
-_pauses: list[None] = []
+_is_paused = ContextVar("is_paused", default=False)
 
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Keep no replies meanwhile: measurements and checks are no conversations."""
-    _pauses.append(None)
+    """Keep no replies of this thread, or task, meanwhile: measurements and checks are no conversations.
+
+    What other threads ask at the same time is kept. Tools and awaited answers belong to who began them.
+    """
+    before = _is_paused.get()
+    _is_paused.set(True)
     try:
         yield
     finally:
-        _pauses.pop()
+        _is_paused.set(before)
 
 
 def keep(question: Question, reply: Reply) -> None:
     """Keep a reply that has ended, if the log is on. It never raises: a failure is told on standard error."""
     try:
-        if not _pauses and reply.tokens and (path := current()) is not None:
+        if not _is_paused.get() and reply.tokens and (path := current()) is not None:
             Log(path).add(question, reply)
     except Exception as error:  # whatever it is, the caller's answer is good
         with contextlib.suppress(Exception):
