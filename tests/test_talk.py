@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -43,6 +44,13 @@ def chat(monkeypatch, capsys):
         return code, *capsys.readouterr(), asked
 
     return talk
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Random weights: an answer that does not end by itself."""
+    shape = {"vocab_size": 201088, "hidden_size": 32, "num_hidden_layers": 2}
+    return write_random_checkpoint(tmp_path / "model", shape, seed=11)
 
 
 def test_answers_alone_on_stdout_and_the_history_grows(chat):
@@ -124,6 +132,65 @@ def test_an_empty_and_a_closed_input(chat):
     assert "error: standard input is closed" in done.stderr
 
 
+def test_a_character_that_is_cut_off_ends_nothing():
+    done = subprocess.run(
+        [sys.executable, "-m", "ossnb", "chat", "--model", "demo", "--temperature", "0"],
+        input=b"What is 2 + 2?\nCaf\xe9\n\xe9",
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"2 + 2 = 4.\n")
+    assert done.stderr.count(b" prompt tokens") == 3
+
+
+def test_an_input_that_cannot_be_read_is_an_error(chat, monkeypatch, capsys):
+    class Unreadable(io.StringIO):
+        n_reads = 0
+
+        def readline(self):
+            self.n_reads += 1
+            assert self.n_reads == 1
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(io, "StringIO", Unreadable)
+    code, out, err, _ = chat("")
+    assert (code, out) == (1, "")
+    assert "error: [Errno 5] Input/output error" in err
+
+
+def test_a_conversation_is_kept_at_home(chat, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _, _, err, _ = chat("Hi\n/save ~/a.json\n/save /no/such/b.json\n/save ~no-such-user/c.json\n")
+    assert "saved to ~/a.json" in err
+    assert "No such file or directory: '/no/such/b.json'" in err
+    assert "error: the file is '~no-such-user/c.json', and there is no such user's home" in err
+    assert ".part" not in err
+    code, _, _, asked = chat("And?\n", "--load", "~/a.json")
+    assert (code, len(asked[0].messages)) == (0, 4)
+    assert (tmp_path / "a.json").exists()
+
+
+def test_an_interrupt_ends_a_conversation_in_a_pipe(folder):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ossnb", "chat", "--model", str(folder), "--seed", "5", "--show-reasoning"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        process.stdin.write(b"Hi\nAnd now?\n")
+        process.stdin.flush()
+        assert select.select([process.stdout, process.stderr], [], [], 120)[0], "it writes nothing"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.count(b"ended by: interrupted") == err.count(b" prompt tokens") == 1
+
+
 # ---- on a terminal -----------------------------------------------------------------------------------------
 
 
@@ -164,13 +231,6 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         os.close(self.ours)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Random weights: an answer that does not end by itself."""
-    shape = {"vocab_size": 201088, "hidden_size": 32, "num_hidden_layers": 2}
-    return write_random_checkpoint(tmp_path / "model", shape, seed=11)
 
 
 def test_ctrl_c_stops_an_answer_and_ctrl_d_ends_the_conversation(folder, tmp_path):

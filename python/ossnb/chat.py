@@ -9,7 +9,6 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 from .documents.library import documents_of
@@ -32,7 +31,7 @@ from .harmony.messages import (
 from .harmony.tokenizer import well_formed
 from .system.arguments import integer
 from .system.fields import Fields
-from .system.files import UnfitFile, read_file, replacing
+from .system.files import UnfitFile, expand_user, read_file, replacing
 from .system.text import shown, shown_value
 from .tools.named import tool_named
 from .tools.tool import Tool
@@ -254,6 +253,7 @@ class Chat:
 
         The call replaces a file of that name in one step: a full disk or an interrupt leaves the old file.
         """
+        where = expand_user(os.fspath(path), "the file")
         question = self._question(self.messages or [Message("user", "")])
         content = {
             "format": FORMAT,
@@ -272,7 +272,7 @@ class Chat:
         data = (text + "\n").encode()
         if len(data) > MOST_BYTES:
             raise ValueError(f"the chat has {len(data):,} bytes, and a chat file at most {MOST_BYTES:,}")
-        with replacing(Path(path), durable=True) as file:
+        with replacing(where, durable=True) as file:
             file.write(data)
 
     @classmethod
@@ -286,9 +286,9 @@ class Chat:
         file that cannot be read.
         """
         _check_model(model)
-        path, name = Path(path), shown(os.fspath(path), 500)
+        where, name = expand_user(os.fspath(path), "the file"), shown(os.fspath(path), 500)
         try:
-            content = json.loads(read_file(path, MOST_BYTES).decode())
+            content = json.loads(read_file(where, MOST_BYTES).decode())
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{name} is not a saved chat: it must be a JSON file ({error})") from None
         except UnfitFile as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import sys
 from collections.abc import Callable
@@ -36,20 +37,23 @@ class _End(Exception):
 def talk(chat: Chat, show_reasoning: bool = False) -> int:
     """Read what the user says and print the answers, until the input ends; return the exit code."""
     is_terminal = sys.stdin.isatty()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a byte that is no text ends no conversation
     if is_terminal:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - input() uses it: it edits lines and brings back earlier ones
         say_dim(f"{chat.model.source} · /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends")
     read = _ask if is_terminal else _read
     while True:
+        said = None
         try:
             said = _said(read)
             if not said.strip():
                 continue
             if command := _COMMAND.fullmatch(said.strip()):
                 _obey(chat, command[1], (command[2] or "").strip())
-            else:
-                _answer(chat, said, show_reasoning)
+            elif _answer(chat, said, show_reasoning) and not is_terminal:
+                raise KeyboardInterrupt
         except (EOFError, _End):
             if is_terminal:
                 say("")
@@ -61,6 +65,8 @@ def talk(chat: Chat, show_reasoning: bool = False) -> int:
                 raise
             say("\n(Ctrl-D or /quit ends the conversation)")
         except _EXPECTED as error:
+            if said is None and not is_terminal:  # the next line would fail in the same way, for ever
+                raise
             say(f"error: {error or type(error).__name__}")
 
 
@@ -86,16 +92,18 @@ def _said(read: Callable[[str], str]) -> str:
     return "\n".join(lines)
 
 
-def _answer(chat: Chat, said: str, show_reasoning: bool) -> None:
+def _answer(chat: Chat, said: str, show_reasoning: bool) -> bool:
+    """Print an answer; say whether it was interrupted."""
     stream = chat.stream(said)
     try:
-        show(stream, show_reasoning)
+        was_interrupted = show(stream, show_reasoning)
     finally:
         stream.close("interrupted")  # if it has not ended: the chat keeps what was written
         print(flush=True)
     for note in stream.reply.notes:
         say(f"note: {note}")
     say_dim(summary(stream.reply))
+    return was_interrupted
 
 
 def _obey(chat: Chat, name: str, words: str) -> None:
