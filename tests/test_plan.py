@@ -157,7 +157,7 @@ def test_a_model_that_does_not_fit_says_all_numbers():
     with pytest.raises(MemoryError) as caught:
         fitting(card(2e9, free=1.5e9, name="MX"), Plan(SMALL))
     assert str(caught.value) == (
-        "the model needs 3.4 GB on cuda:0 (MX): 2.6 GB for weights beside the experts of 24 layers, 373 MB "
+        "the model needs 3.9 GB on cuda:0 (MX): 2.6 GB for weights beside the experts of 24 layers, 797 MB "
         "of work space and 470 MB for the keys and values of 4,096 tokens; 1.5 GB of 2.0 GB are free (40.0 "
         'MB of them are left to the driver); try device="cpu", or close what else uses the card'
     )
