@@ -17,14 +17,13 @@ from ..generation.record import Citation, Event, Reply
 from ..harmony.messages import ToolCall
 from ..page.figures import stats_line
 from ..page.limiter import RateLimiter
-from ..page.output import QUIET, RUNNING_TEXT, Output, has_front_end
+from ..page.output import QUIET, QUIETLY, RUNNING_TEXT, Output, has_front_end
 from ..page.safe import code_blocks
 from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
 from ..system.text import counted, shown
 from ..tools.step import Step
 from .next_cell import next_cell_row
-from .quiet import QUIETLY
 from .steps import bundle, running, summary
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress

@@ -14,10 +14,9 @@ from typing import Any
 from ..documents.library import Documents, Part
 from ..documents.tables import is_table
 from ..harmony.tokenizer import Tokenizer
-from ..page.output import RUNNING_TEXT, Output
+from ..page.output import QUIETLY, RUNNING_TEXT, Output
 from ..system.text import counted, shown
 from .mentions import Inserted
-from .quiet import QUIETLY
 
 SHORT = 100  # characters of an inserted text that needs no folded line
 MOST_SHOWN = 20_000  # characters of a text in the page

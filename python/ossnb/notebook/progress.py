@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable
 
 from ..page.limiter import RateLimiter
-from ..page.output import Output
+from ..page.output import QUIETLY, Output
 from ..system.progress import Figures
-from .quiet import QUIETLY
 
 WIDTH = "width:24em;height:0.6em;margin:0.3em 0.6em 0.3em 0;display:inline-block;border-radius:0.3em"
 

@@ -9,11 +9,10 @@ from IPython.display import display
 
 from ..generation.record import Reply
 from ..many.answers import Answers
-from ..page.output import Output
+from ..page.output import NO_FORMULAS, Output
 from ..page.terminal import safe_terminal
 from ..system.text import counted
 from ..views.compare import compare
-from .quiet import NO_FORMULAS
 
 
 def alone(replies: Sequence[Reply]) -> Reply | None:
@@ -65,7 +64,7 @@ def _table(frame: Any) -> dict[str, str]:
     html, text = frame._repr_html_(), str(frame)
     if html is None:  # pandas was told to write text
         return {"text/plain": text}
-    return {"text/html": f"<div {NO_FORMULAS}>{html}</div>", "text/plain": text}
+    return {"text/html": f'<div class="{NO_FORMULAS}">{html}</div>', "text/plain": text}
 
 
 def rows_named(name: str, variables: dict[str, Any]) -> Any:

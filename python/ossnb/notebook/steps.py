@@ -8,13 +8,12 @@ import html
 import re
 
 from ..harmony.messages import ToolCall
-from ..page.output import QUIET, RUNNING_TEXT
+from ..page.output import QUIET, QUIETLY, RUNNING_TEXT
 from ..page.safe import as_entities, as_text
 from ..system.png import png_size
 from ..system.text import shown
 from ..tools.snippet import code_of, is_code
 from ..tools.step import Step
-from .quiet import QUIETLY
 
 N_SUMMARY = 80  # characters of the arguments in the folded line
 

@@ -14,6 +14,10 @@ RUNNING_TEXT = (
     "color:inherit"
 )
 QUIET = "color:var(--jp-ui-font-color2,#767676);font-size:87%;font-family:var(--jp-ui-font-family,sans-serif)"
+# Classes of an element in which no page looks for formulas: in texts of models, files and servers a formula
+# can be a link, and prices are none.
+NO_FORMULAS = "tex2jax_ignore mathjax_ignore"
+QUIETLY = f'style="{QUIET}" class="{NO_FORMULAS}"'  # the look of small print beside an answer
 
 
 class Output:

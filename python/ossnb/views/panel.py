@@ -6,13 +6,11 @@ import os
 import uuid
 from typing import Any
 
-from ..page.output import Output, has_front_end
+from ..page.output import NO_FORMULAS, Output, has_front_end
 from ..page.terminal import safe_terminal
 from ..system.files import expand_user, replacing
 from .markup import Html
 from .standalone import standalone
-
-NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # classes: in what a model wrote no page looks for formulas
 
 
 class Panel:
