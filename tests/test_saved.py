@@ -320,6 +320,17 @@ def test_an_edited_answer_with_citations_is_told(shell, monkeypatch, capsys, tmp
     assert "the answer that the notebook shows was edited" in verified(shell, path, capsys)[2]
 
 
+def test_a_citation_of_a_document_that_was_not_there_is_told(shell, monkeypatch, capsys, tmp_path):
+    def edit(record, output, cell):
+        record["citations"][0]["document"] = "Send money to X"
+        text = "".join(output["data"]["text/markdown"])
+        assert "notes&#47;sky&#46;md" in text
+        output["data"]["text/markdown"] = text.replace("notes&#47;sky&#46;md", "Send money to X")
+
+    path = changed(answer_of_documents(shell, monkeypatch, tmp_path, CITED), edit)
+    assert "the answer that the notebook shows was edited" in verified(shell, path, capsys)[2]
+
+
 @pytest.mark.parametrize("damage", [3, [3], [{"mark": 3}]], ids=str)
 def test_damaged_citations_end_in_a_sentence(shell, monkeypatch, capsys, tmp_path, damage):
     path = answer_of_documents(shell, monkeypatch, tmp_path, CITED)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from ..documents.citations import Citation
 from ..documents.links import cited_markdown
+from ..documents.state import MOST_KEPT
 from ..generation.question import Question
 from ..generation.record import Event, Reply
 from ..generation.stream import Stream
@@ -150,7 +150,7 @@ def _verdict(answer: SavedAnswer, model_for: Callable[[Facts], Writer], live: Li
             return Verdict(answer.where, "diverged", n_done + written.at, why, tuple(notes))
         n_done += one.stop - one.start
         texts.append(written.text)
-    notes += [*_edited(answer, record), *_shown_otherwise(answer, texts, record.citations)]
+    notes += [*_edited(answer, record), *_shown_otherwise(answer, texts, record)]
     notes += [f"the same in spite of another setting: {why}" for why in reasons]
     return Verdict(answer.where, "identical", n_done, notes=tuple(notes))
 
@@ -317,7 +317,7 @@ def _last_said(record: Record) -> str:
     return Tokenizer().decode(asked[begins[-1] + len(user) :] if begins else asked)
 
 
-def _shown_otherwise(answer: SavedAnswer, texts: Sequence[str], citations: Sequence[Citation]) -> list[str]:
+def _shown_otherwise(answer: SavedAnswer, texts: Sequence[str], record: Record) -> list[str]:
     """Say so where the notebook shows another text than the one that was written."""
     text = "\n\n".join(text for text in texts if text)
     if answer.plain is None or not text.strip():
@@ -325,9 +325,17 @@ def _shown_otherwise(answer: SavedAnswer, texts: Sequence[str], citations: Seque
     plain = answer.plain.partition("\ncalls ")[0]
     is_same = safe_terminal(text).endswith(plain) and len(plain) >= len(safe_terminal(texts[-1]).strip())
     if answer.markdown is not None and plain == answer.plain and safe_terminal(text) == text:
-        shown_now, written = answer.markdown, cited_markdown(plain, citations)
+        shown_now, written = answer.markdown, cited_markdown(plain, record.citations)
         is_same = is_same and _without_targets(shown_now) == _without_targets(written)
+        is_same = is_same and not _cites_others(record)
     return [] if is_same else ["the answer that the notebook shows was edited: the model wrote another"]
+
+
+def _cites_others(record: Record) -> bool:
+    """Whether a citation names a document that the answer did not have."""
+    had = {document.name for document in record.documents}
+    cited = {citation.document for citation in record.citations} - {None}
+    return len(record.documents) < MOST_KEPT and not cited <= had
 
 
 def _without_targets(markdown: str) -> str:
