@@ -17,6 +17,7 @@ from ossnb.testing import write_random_checkpoint
 from shells import ipython, run, shell
 
 FIXTURES = ipython, shell
+QUIET_FORKS = ("-W", "ignore::DeprecationWarning")  # Python 3.12 warns of a fork beside threads
 
 IDS = np.random.default_rng(1).integers(0, 500, 200).astype(np.int32)
 
@@ -98,7 +99,7 @@ else:
 def test_the_file_is_written_back_at_the_end_of_the_process(folder, tmp_path):
     for expected in ("", "read\n"):
         done = subprocess.run(
-            [sys.executable, "-c", AT_THE_END, str(folder), str(tmp_path / "kept.ossnb")],
+            [sys.executable, *QUIET_FORKS, "-c", AT_THE_END, str(folder), str(tmp_path / "kept.ossnb")],
             capture_output=True,
             text=True,
             timeout=60,
@@ -126,7 +127,7 @@ print(os.path.getsize(path))
 def test_the_file_is_written_back_when_nobody_has_the_model_any_more(folder, tmp_path):
     path = tmp_path / "kept.ossnb"
     done = subprocess.run(
-        [sys.executable, "-c", IN_A_FUNCTION, str(folder), str(path)],
+        [sys.executable, *QUIET_FORKS, "-c", IN_A_FUNCTION, str(folder), str(path)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -174,7 +175,7 @@ print(os.path.exists(sys.argv[2]))
 def test_what_an_interrupt_leaves_unwritten_is_written_at_the_end_of_the_process(folder, tmp_path):
     path = tmp_path / "kept.ossnb"
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(folder), str(path)],
+        [sys.executable, *QUIET_FORKS, "-c", INTERRUPTED, str(folder), str(path)],
         capture_output=True,
         text=True,
         timeout=300,

@@ -63,8 +63,8 @@ def load(
     tokens as half of the free memory holds, and at most as many as the model was made for. `kv_memory` limits
     the keys and values that are kept for prompts that begin like earlier ones: bytes, a size such as "4 GB",
     or None for a quarter of the free memory. `cache` names a file for them. It is read, where it is there,
-    and written back when the model is closed or the process ends (`Model.save_cache`). `revision` pins a
-    hub revision.
+    and written back when the model is closed, when nobody has it any more, or when the process ends
+    (`Model.save_cache`). `revision` pins a hub revision.
     `device` is "cpu", "cuda" for the first NVIDIA card, "cuda:1" for the second, or "auto". That takes a card
     where 4,096 tokens and a quarter of the experts fit (the CPU computes the others), else the CPU; a line
     says what does not fit. None takes OSSNB_DEVICE, else "auto". The answers are the same, bit for bit. On a
