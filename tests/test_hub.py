@@ -172,7 +172,31 @@ def test_a_file_that_was_published_unreadable_is_downloaded_once(fake):
     before = kept.stat()
     with pytest.raises(CheckpointError, match="a has the unknown dtype 'F4'"):
         hub.resolve("20b")
+    fake.error = ConnectionError("no route to host")
+    with pytest.raises(CheckpointError, match=r"no route to host.*a has the unknown dtype 'F4'"):
+        hub.resolve("20b")
     assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no route to host"), errors.GatedRepoError])
+def test_a_damaged_file_is_named_where_the_hub_does_not_give_it(fake, error):
+    shard = hub.resolve("20b").path / "model-00001-of-00002.safetensors"
+    os.truncate(shard, shard.stat().st_size - 1)
+    fake.error = error if isinstance(error, Exception) else http_error(error)
+    with pytest.raises(CheckpointError, match=r"check the network|is gated") as raised:
+        hub.resolve("20b")
+    assert f"The copy in the cache cannot be loaded: {shard}: " in str(raised.value)
+    assert shard.exists(), "what cannot be fetched is not removed"
+
+
+def test_what_a_link_leads_to_outside_of_the_cache_is_not_removed(fake, tmp_path):
+    shard = hub.resolve("20b").path / "model-00001-of-00002.safetensors"
+    own = shard.rename(tmp_path / "own")
+    shard.symlink_to(own)
+    os.truncate(own, 1000)
+    assert hub.resolve("20b").path == shard.parent
+    assert not shard.is_symlink()
+    assert own.stat().st_size == 1000
 
 
 def test_a_damaged_index_does_not_stop_who_names_no_model(fake):

@@ -23,6 +23,7 @@ class Hub(BaseHTTPRequestHandler):
     """Answers what huggingface_hub asks to list and fetch one repository."""
 
     folder = None
+    commit = COMMIT
     served: list[str]
     asked_for_chunks: threading.Event | None = None  # set where the weights are stored in Xet
 
@@ -41,7 +42,7 @@ class Hub(BaseHTTPRequestHandler):
             self._json([{"type": "file", "path": n, "size": s, "oid": oid} for n, s, oid in self._files()])
         elif path.startswith(f"/api/models/{REPO}"):
             siblings = [{"rfilename": n, "size": s, "blobId": oid} for n, s, oid in self._files()]
-            self._json({"id": REPO, "sha": COMMIT, "siblings": siblings})
+            self._json({"id": REPO, "sha": self.commit, "siblings": siblings})
         elif path.startswith(f"/{REPO}/resolve/"):
             self._file(path.split("/", 5)[5], with_body=True)
         else:
@@ -68,7 +69,7 @@ class Hub(BaseHTTPRequestHandler):
     def _file(self, name, with_body):
         body = (self.folder / name).read_bytes()
         self.send_response(200)
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.commit)
         is_large = name.endswith(".safetensors")  # the hub names those by the hash of their bytes
         etag = hashlib.sha256(body) if is_large else hashlib.sha1(name.encode())
         self.send_header("ETag", f'"{etag.hexdigest()}"')
@@ -179,10 +180,26 @@ def test_a_whole_file_beside_shards_is_complete_offline(server, tmp_path):
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
 
 
-def test_damaged_files_are_downloaded_again_and_no_others(server, tmp_path):
+def share_blobs(repository):
+    """Move weights to where the hub's library has them after a download over Xet, behind two links."""
+    moved = []
+    for link in repository.glob("snapshots/*/*.safetensors"):
+        blob = link.parent / os.readlink(link)
+        name = hashlib.sha256(link.name.encode()).hexdigest()  # as _file says
+        shared = repository.parent / "blobs" / name[:2] / name
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        moved.append(blob.rename(shared))
+        blob.symlink_to(f"../../blobs/{name[:2]}/{name}")
+    (repository.parent / "blobs" / ".huggingface-shared-blobs").write_text("1\n")
+    return sorted(moved)
+
+
+@pytest.mark.parametrize("are_shared", [False, True])
+def test_damaged_files_are_downloaded_again_and_no_others(server, tmp_path, are_shared):
     """As a power cut leaves them: cut short, or of the right size and all zeros."""
     first = run(server, tmp_path, RESOLVE)
     assert first.returncode == 0, first.stderr
+    shared = share_blobs(tmp_path / "home" / "hub" / "models--someone--tiny") if are_shared else []
     snapshot = tmp_path / "home" / "hub" / "models--someone--tiny" / "snapshots" / COMMIT
     short, zeros, index = damaged = [
         snapshot / name
@@ -197,6 +214,7 @@ def test_damaged_files_are_downloaded_again_and_no_others(server, tmp_path):
     n_bytes = zeros.stat().st_size
     os.truncate(zeros, 0)
     os.truncate(zeros, n_bytes)
+    kept = [path for path in shared if path not in (short.resolve(), zeros.resolve())]
 
     offline = run(server, tmp_path, RESOLVE, HF_HUB_OFFLINE="1")
     assert f"({index}: is not valid JSON" in offline.stderr
@@ -209,6 +227,27 @@ def test_damaged_files_are_downloaded_again_and_no_others(server, tmp_path):
     assert sorted(served) == sorted(path.name for path in damaged)
     assert again.stderr.splitlines() == [f"{path} is damaged, and is downloaded again" for path in damaged]
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
+    assert [path for path in shared if path.exists()] == kept, "others would link what is damaged"
+
+
+def test_what_a_new_commit_shares_with_a_damaged_download_is_downloaded_again(server, tmp_path):
+    """The hub's library links the bytes that it has, and looks at none of them."""
+    first = run(server, tmp_path, RESOLVE)
+    assert first.returncode == 0, first.stderr
+    handler = server.RequestHandlerClass
+    handler.commit = "0123456789" * 4
+    snapshots = tmp_path / "home" / "hub" / "models--someone--tiny" / "snapshots"
+    names = ["config.json", "model-00001-of-00002.safetensors"]
+    for name in names:
+        os.truncate(snapshots / COMMIT / name, 100)
+    handler.served.clear()
+    again = run(server, tmp_path, RESOLVE)
+    assert again.returncode == 0, again.stderr
+    assert handler.served == names
+    assert again.stderr.splitlines() == [
+        f"{snapshots / handler.commit / name} is damaged, and is downloaded again" for name in names
+    ]
+    assert json.loads(again.stdout.splitlines()[-1])[1] == handler.commit
 
 
 def test_a_repository_that_is_not_there(server, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -43,8 +44,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def put_into(cache: Path, repo: str, model: Path) -> Path:
-    """Put a model into the hub's cache as the hub's library does; return the folder of its revision."""
+def put_into(cache: Path, repo: str, model: Path, *, are_shared: bool = False) -> Path:
+    """Put a model into the hub's cache as the hub's library does; return the folder of its revision.
+
+    With `are_shared` the weights came over Xet: a blob is a link to bytes that repositories share.
+    """
     home = cache / f"models--{repo.replace('/', '--')}"
     snapshot = home / "snapshots" / COMMIT
     for part in (home / "blobs", home / "refs", snapshot):
@@ -54,6 +58,11 @@ def put_into(cache: Path, repo: str, model: Path) -> Path:
         hashed = hashlib.sha256 if file.suffix == ".safetensors" else hashlib.sha1
         blob = home / "blobs" / hashed(file.read_bytes()).hexdigest()
         shutil.copyfile(file, blob)
+        if are_shared and file.suffix == ".safetensors":
+            other = hashlib.sha256(blob.name.encode()).hexdigest()  # a hash of another kind
+            (cache / "blobs" / other[:2]).mkdir(parents=True, exist_ok=True)
+            blob.rename(cache / "blobs" / other[:2] / other)
+            blob.symlink_to(f"../../blobs/{other[:2]}/{other}")
         (snapshot / file.name).symlink_to(f"../../blobs/{blob.name}")
     return snapshot
 
@@ -133,10 +142,12 @@ def test_a_damaged_file_is_a_check_that_failed(folder: Path, tmp_path: Path) -> 
 # ---- what the hub published --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("are_shared", [False, True])
 def test_weights_are_compared_with_the_checksums_of_the_hub(
-    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], are_shared: bool
 ) -> None:
-    snapshot = put_into(cache, "someone/tiny", write_random_checkpoint(tmp_path / "tiny", "tiny", shards=3))
+    model = write_random_checkpoint(tmp_path / "tiny", "tiny", shards=3)
+    snapshot = put_into(cache, "someone/tiny", model, are_shared=are_shared)
     assert main(["verify", "someone/tiny"]) == 0
     out, err = capsys.readouterr()
     assert "ok      checksums: 3 files of weights, " in out
@@ -155,7 +166,8 @@ def test_weights_are_compared_with_the_checksums_of_the_hub(
     assert "ok      files: " in out, "nothing else can see it"
     (line,) = [line for line in out.splitlines() if line.startswith("FAILED")]
     assert line.startswith(f"FAILED  checksums: {file} has sha256 ")
-    assert f"published: {file.resolve().name[:8]}; remove {file.resolve()} and download" in line
+    published = Path(os.readlink(file)).name
+    assert f"published: {published[:8]}; remove {file.resolve()} and download" in line
     assert out.count(".safetensors") == 1, "the others are as published"
 
 

@@ -90,7 +90,8 @@ def cells():
 
 # What a caller sees; a class of one module is caught by that module.
 KINDS = {
-    *("Busy", "CheckpointError", "ContextFull", "DeviceError", "Interrupted", "LogError"),
+    *("Busy", "CheckpointError", "ContextFull", "DeviceError", "ImportError", "Interrupted", "LogError"),
+    *("Unparsed", "UsageError"),
     *("IndexError", "KeyError", "MemoryError", "OSError", "RuntimeError", "TypeError", "ValueError"),
 }
 

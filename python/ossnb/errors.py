@@ -26,7 +26,7 @@ class DeviceError(RuntimeError):
 
 
 class ContextFull(ValueError):
-    """A prompt or a reply does not fit the context; the message says how to get more room.
+    """A prompt does not fit the context; the message says how to get more room.
 
     >>> try: chat.say(150_000 * "word ")
     ... except ossnb.ContextFull: chat.reset()

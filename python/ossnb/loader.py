@@ -71,11 +71,11 @@ def load(
     card, the defaults of `context` and `kv_memory` come from its memory. `device_memory` limits what the
     model takes of it: bytes, or a size such as "8 GB".
     `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
-    activations to int8 per 32 and reads the dense weights as int8 (about a byte for each, 1.3 GB for
-    20b). These weights are packed once into the cache (OSSNB_CACHE, OSSNB_CACHE_LIMIT) and mapped from
-    then on. docs/NUMERICS.md compares the two. `kv` says how keys and values are kept: as "float32", or
-    rounded to "bf16" (half the memory) or "int8" (about a quarter), which changes answers a little. None
-    stands for the default everywhere. Raises CheckpointError for files that are missing or wrong,
+    activations to int8 per 32 and reads the attention's matrices as int8 (about a byte for each, 0.7 GB for
+    20b). Packed copies of some matrices are made once for each precision, kept in the cache (OSSNB_CACHE,
+    OSSNB_CACHE_LIMIT) and mapped from then on. docs/NUMERICS.md compares the two. `kv` says how keys and
+    values are kept: as "float32", or rounded to "bf16" (half the memory) or "int8" (about a quarter), which
+    changes answers a little. None stands for the default everywhere. Raises CheckpointError for files that are missing or wrong,
     MemoryError where the model or the context cannot fit, DeviceError where a card cannot be used, TypeError
     for what is no name, ValueError for other arguments that are wrong.
     """

@@ -77,8 +77,9 @@ class Model(Asking, AskingMany):
     >>> model.generate("What is 2 + 2?", temperature=0).text
     '2 + 2 = 4.'
 
-    Several threads may use one model: their forward calls take turns in the order they are asked for, and
-    each generation works on its own fork of the kept keys and values. A call that gets no first turn within
+    Several threads may use one model: their answers are written together, in shared passes, and each has the
+    bits that it has alone. Views and logits take turns. Each generation works on its own fork of the kept
+    keys and values. A call that gets no first turn within
     `patience_s` seconds raises Busy, and the message names the work that is going on. A prompt may begin like
     an earlier prompt and its reply: then only the part that differs is computed. The result is the same, bit
     for bit.
@@ -470,7 +471,8 @@ class Model(Asking, AskingMany):
         True
 
         What was used last comes first, as far as `kv_memory` goes. Raises CheckpointError for a file that is
-        missing or damaged, or of another model or precision. One that was written on another device does.
+        missing or damaged, or of another model, precision or `kv`. A file that was written on another device
+        is read.
         """
         return cache_file.read(_cache_path(path), self.scheduler, self.cache_key)
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import CheckpointError
@@ -15,7 +15,8 @@ from .finding import INDEX, WHOLE, read_index
 from .jsonfile import read_object
 from .safetensors import read_header
 
-BLOBS = "blobs"  # the folder of a repository in the hub's cache that has the bytes of its files
+_BLOBS = "blobs"  # the folder of a repository in the hub's cache that has its files, or links to their bytes
+_MOST_LINKS = 40  # as on Linux
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PIECE_BYTES = 1 << 20
 
@@ -76,10 +77,42 @@ def published_sha256(file: Path) -> str | None:
     >>> published_sha256(folder / "model.safetensors") is None
     True
 
-    The hub's library names the file's bytes by it. Small files have a hash of another kind, and give None.
+    The hub's library names a file in its folder of blobs by it, which may be a link itself: to bytes that
+    repositories share, whose name is a hash of another kind. So the links are followed one by one. Small
+    files have a hash of yet another kind, and give None.
     """
-    real = file.resolve()
-    return real.name if real.parent.name == BLOBS and _SHA256.fullmatch(real.name) else None
+    names = (hop.name for hop in _hops(file) if hop.parent.name == _BLOBS)
+    return next((name for name in names if _SHA256.fullmatch(name)), None)
+
+
+def _hops(file: Path) -> Iterator[Path]:
+    """A file, what it is a link to, and so on to the bytes."""
+    for _ in range(_MOST_LINKS):
+        yield file
+        try:
+            file = file.parent / os.readlink(file)
+        except OSError:  # no link
+            return
+
+
+def remove(file: Path, cache: Path) -> None:
+    """Remove a file of the hub's cache with its bytes and all links on the way to them.
+
+    >>> Path("a.txt").touch(), remove(Path("a.txt"), cache=Path())
+    (None, None)
+
+    Else the hub's library would link the bytes again, which it never looks at. What lies outside of the
+    cache stays.
+    """
+    for hop in reversed([*_hops(file)]):  # the bytes first: links to nothing count as files to be fetched
+        if _is_inside(hop, cache):
+            hop.unlink(missing_ok=True)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path lies in a folder by its name or in truth: a folder on the way may be a link, too."""
+    by_name = Path(os.path.abspath(folder)) in Path(os.path.abspath(path)).parents
+    return by_name or folder.resolve() in (path.parent.resolve() / path.name).parents
 
 
 def sha256(file: Path, count: Callable[[int], object] = lambda n_bytes: None) -> str:

@@ -20,7 +20,7 @@ from ..system.notices import tell
 from ..system.progress import Progress, size_text, start_progress
 from ..system.text import shown, shown_value
 from .config import Config, check_family
-from .damage import BLOBS, fault_of, is_damaged
+from .damage import fault_of, is_damaged, remove
 from .finding import INDEX, WHOLE
 from .names import ALIASES, DEMO, did_you_mean, name_of, repository
 
@@ -197,21 +197,44 @@ class _File(NamedTuple):
 def _download(repo: str, revision: str | None, to_load: bool) -> Path:
     from huggingface_hub import constants
 
+    here = _snapshot_here(repo, revision)
+    fault = None if here is None else fault_of(here)
     if constants.HF_HUB_OFFLINE:
         at = f" at revision {revision}" if revision else ""
-        here = _snapshot_here(repo, revision)
-        fault = None if here is None else fault_of(here)
         why = f" ({fault})" if fault else ""
         raise CheckpointError(
             f"{repo}{at} is not complete in the cache {cache_folder()}{why}, and HF_HUB_OFFLINE forbids "
             f"downloads; unset it, or give a folder{_kept(repo)}"
         )
     try:
-        files = _remote_files(repo, revision)
-        config_folder = _snapshot(repo, revision, ["config.json"], _bar_class(lambda n: None))
+        files, config = _remote_files(repo, revision), _config(repo, revision)
+        if is_damaged(config, 0):
+            # Of a new commit the hub's library links the bytes that it has of an older one, and looks at none
+            # of them. Now that they have a name in this commit, _remote_files does, and removes damaged ones.
+            files, config = _remote_files(repo, revision), _config(repo, revision)
     except Exception as error:  # whatever HTTP client this version of the hub's library uses
-        raise _explained(error, repo, revision) from error
-    Config.from_json(config_folder / "config.json")  # 2 kB tell whether the gigabytes are gpt-oss's
+        raise _explained(error, repo, revision, fault) from error
+    Config.from_json(config)  # 2 kB tell whether the gigabytes are gpt-oss's
+    path = _fetch_missing(repo, revision, files, to_load)
+    if fault := fault_of(path):  # weights may have been linked, as config.json above
+        try:
+            files = _remote_files(repo, revision)
+        except Exception as error:
+            raise _explained(error, repo, revision, fault) from error
+        if not all(file.is_cached for file in files):
+            path = _fetch_missing(repo, revision, files, to_load)
+            fault = fault_of(path)
+    if fault:
+        raise fault
+    return path
+
+
+def _config(repo: str, revision: str | None) -> Path:
+    return _snapshot(repo, revision, ["config.json"], _bar_class(lambda n: None)) / "config.json"
+
+
+def _fetch_missing(repo: str, revision: str | None, files: list[_File], to_load: bool) -> Path:
+    """Download what the cache lacks of these files, after a line that says the cost."""
     total = sum(file.n_bytes for file in files)
     missing = sum(file.n_bytes for file in files if not file.is_cached)
     free = machine.free_disk(cache_folder())
@@ -224,12 +247,9 @@ def _download(repo: str, revision: str | None, to_load: bool) -> Path:
     )
     try:
         wanted = _WANTED_WHOLE if any(file.name == WHOLE for file in files) else _WANTED
-        path = _fetch(repo, revision, wanted, start_progress(text, missing))
+        return _fetch(repo, revision, wanted, start_progress(text, missing))
     except Exception as error:
         raise _explained(error, repo, revision) from error
-    if fault := fault_of(path):
-        raise fault
-    return path
 
 
 def _remote_files(repo: str, revision: str | None) -> list[_File]:
@@ -269,10 +289,7 @@ def _is_cached(found: object, n_bytes: int) -> bool:
     if not is_damaged(path, n_bytes):
         return True
     tell(f"{path} is damaged, and is downloaded again")
-    blob = path.resolve()
-    path.unlink()
-    if blob.parent.name == BLOBS:  # else it would be linked again
-        blob.unlink(missing_ok=True)
+    remove(path, cache_folder())
     return False
 
 
@@ -407,8 +424,10 @@ def _bar_class(count: Callable[[int], None]) -> type[Any]:
     return Bar
 
 
-def _explained(error: Exception, repo: str, revision: str | None) -> OSError:
-    """Say what a failed talk with the hub means, and what to do."""
+def _explained(
+    error: Exception, repo: str, revision: str | None, fault: CheckpointError | None = None
+) -> OSError:
+    """Say what a failed talk with the hub means, what to do, and why what the cache has was not enough."""
     from huggingface_hub import errors
 
     if isinstance(error, CheckpointError):
@@ -430,4 +449,5 @@ def _explained(error: Exception, repo: str, revision: str | None) -> OSError:
     else:
         why = f"{type(error).__name__}: {shown(str(error), 500)}"
         what = f"cannot be downloaded ({why}); check the network{resume}{_kept(repo)}"
-    return CheckpointError(f"{repo} {what}")
+    here = f". The copy in the cache cannot be loaded: {fault}" if fault else ""
+    return CheckpointError(f"{repo} {what}{here}")

@@ -227,7 +227,7 @@ def _difference(file: Path, published: str, count: Callable[[int], None]) -> str
         return f"{file} cannot be read: {error.strerror or error}"
     if seen == published:
         return ""
-    # Without its blob, to which the name of the file is a link, the hub's library fetches it again.
+    # Without the bytes, to which the name of the file is a link, the hub's library fetches them again.
     return (
         f"{file} has sha256 {seen[:8]}, published: {published[:8]}; remove {file.resolve()} and download the "
         "model again"
