@@ -14,9 +14,14 @@ using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 std::uint64_t checksum_of(const Bytes& data, int threads) {
   const std::uint8_t* p = data.data();
   const std::size_t n = data.size();
-  const GilFree unlocked;
-  ThreadPool pool(threads);
-  return checksum(p, n, pool);
+  std::uint64_t sum = 0;
+  cancellable([&] {
+    const GilFree unlocked;
+    ThreadPool pool(threads);
+    pool.set_poll(is_interrupted);
+    sum = checksum(p, n, pool);
+  });
+  return sum;
 }
 
 double resident_share_of(const py::array& data, int samples) {

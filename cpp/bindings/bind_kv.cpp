@@ -22,7 +22,11 @@ void bind_kv(py::module_& m) {
           "read",
           [](const KvStore& s, BlockId block) {
             Bytes bytes(static_cast<py::ssize_t>(s.block_bytes()));
-            s.read(block, reinterpret_cast<std::byte*>(bytes.mutable_data()));
+            auto* out = reinterpret_cast<std::byte*>(bytes.mutable_data());
+            {
+              const GilFree unlocked;  // a card's copy waits for the pass before it
+              s.read(block, out);
+            }
             return bytes;
           },
           py::arg("block"))
@@ -33,7 +37,9 @@ void bind_kv(py::module_& m) {
               throw ValueError("a block has " + std::to_string(s.block_bytes()) + " bytes, got " +
                                std::to_string(bytes.size()));
             }
-            return s.make_from(reinterpret_cast<const std::byte*>(bytes.data()));
+            const auto* from = reinterpret_cast<const std::byte*>(bytes.data());
+            const GilFree unlocked;
+            return s.make_from(from);
           },
           py::arg("bytes").noconvert());
 

@@ -51,12 +51,9 @@ class Call {
   const std::vector<Chooser>& choosers() const { return choosers_; }
   py::ssize_t n_wanted() const { return n_wanted_; }
 
-  // Without the GIL; the handlers of signals run here when this is the main thread.
+  // Without the GIL.
   bool should_stop() const {
-    if (cancel_ && cancel_->value.load(std::memory_order_relaxed)) return true;
-    if (python_is_ending()) return true;
-    py::gil_scoped_acquire locked;
-    return PyErr_CheckSignals() != 0;
+    return (cancel_ && cancel_->value.load(std::memory_order_relaxed)) || is_interrupted();
   }
 
  private:
@@ -79,11 +76,6 @@ class BoundModel {
              std::size_t device_memory, int host_layers)
       : tensors_(std::move(tensors)), device_(std::move(device)), kv_(kv) {
     const Config checked = config_from(config);
-    const auto is_interrupted = [] {
-      if (python_is_ending()) return true;
-      const py::gil_scoped_acquire locked;
-      return PyErr_CheckSignals() != 0;
-    };
     const DeviceOptions options = {.precision = precision_from(precision),
                                    .kv = kv_format_from(kv),
                                    .n_threads = threads,
@@ -183,16 +175,6 @@ class BoundModel {
       if (poll()) throw Cancelled();  // a short call may end before the device asks for the first time
       compute(poll);
     });
-  }
-
-  template <class Compute>
-  static void cancellable(Compute compute) {
-    try {
-      compute();
-    } catch (const Cancelled&) {
-      if (PyErr_Occurred()) throw py::error_already_set();  // a signal handler raised: KeyboardInterrupt
-      throw;
-    }
   }
 
   py::dict tensors_;

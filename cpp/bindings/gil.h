@@ -1,8 +1,10 @@
-// The GIL, let go while C++ works.
+// The GIL, let go while C++ works, and the interrupts that come meanwhile.
 #pragma once
 
 #include <pybind11/pybind11.h>
 #include <unistd.h>
+
+#include "base/error.h"
 
 namespace ossnb {
 
@@ -31,5 +33,23 @@ class GilFree {
  private:
   PyThreadState* state_;
 };
+
+// Whether work without the GIL is to stop: the handlers of signals run here where this is the main thread.
+inline bool is_interrupted() {
+  if (python_is_ending()) return true;
+  const pybind11::gil_scoped_acquire locked;
+  return PyErr_CheckSignals() != 0;
+}
+
+// Calls compute(). Cancelled becomes what a signal's handler has raised, if that was the reason.
+template <class Compute>
+void cancellable(Compute compute) {
+  try {
+    compute();
+  } catch (const Cancelled&) {
+    if (PyErr_Occurred()) throw pybind11::error_already_set();  // KeyboardInterrupt
+    throw;
+  }
+}
 
 }  // namespace ossnb

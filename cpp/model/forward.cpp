@@ -130,18 +130,21 @@ std::uint64_t Model::step(const std::vector<Feed>& feeds, const std::vector<Choo
   });
   n_foretold_ += has_begun;
   if (!device_->ops().can_begin(choosers)) return n_bytes;
-  next_ = NextStep(feeds, choosers, choices);
-  if (was_next && next_.is_known()) begin_next(next_.feeds(feeds), next_.choosers(choosers));
+  guess(feeds, choosers, choices, was_next);
   return n_bytes;
 }
 
-// A failure is that of the step itself, which will meet it when it is asked for.
-void Model::begin_next(const std::vector<Feed>& feeds, const std::vector<Chooser>& choosers) {
+// Says what comes next, and begins it. A failure is that of the step itself, which will meet it when it is
+// asked for: this step has succeeded.
+void Model::guess(const std::vector<Feed>& feeds, const std::vector<Chooser>& choosers,
+                  const std::vector<Choice>& choices, bool begins) noexcept {
   const PlainFloats plain;
   try {
-    const Batch batch = batch_of(feeds);
+    next_ = NextStep(feeds, choosers, choices);
+    if (!begins || !next_.is_known()) return;
+    const Batch batch = batch_of(next_.feeds(feeds));
     run_layers(batch, nullptr);
-    device_->ops().begin_choose(choosers);
+    device_->ops().begin_choose(next_.choosers(choosers));
     has_begun_next_ = true;
   } catch (const std::exception&) {
     next_ = {};

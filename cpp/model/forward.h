@@ -53,7 +53,8 @@ class Model {
   void require_fit(const Batch& batch, const std::vector<Chooser>& choosers) const;
   std::uint64_t run(const std::vector<Feed>& feeds, const Poll& poll, const std::function<void(Ops&)>& work);
   void run_layers(const Batch& batch, const Observer& observe);
-  void begin_next(const std::vector<Feed>& feeds, const std::vector<Chooser>& choosers);
+  void guess(const std::vector<Feed>& feeds, const std::vector<Chooser>& choosers,
+             const std::vector<Choice>& choices, bool begins) noexcept;
 
   Config config_;
   Weights weights_;

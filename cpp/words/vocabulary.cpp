@@ -81,7 +81,7 @@ void Vocabulary::merge(std::string_view piece, std::vector<std::int32_t>& ids,
   };
   for (int i = 0; i < n; ++i) runs[i] = {i, i + 1, i - 1, i + 1 < n ? i + 1 : -1};
   for (int i = 0; i + 1 < n; ++i) {
-    if (i % kMergesBetweenPolls == 0) poll();
+    if (i > 0 && i % kMergesBetweenPolls == 0) poll();
     consider(i, i + 1);
   }
   for (int count = 1; !merges.empty(); ++count) {

@@ -75,9 +75,9 @@ def load(
     20b). Packed copies of some matrices are made once for each precision, kept in the cache (OSSNB_CACHE,
     OSSNB_CACHE_LIMIT) and mapped from then on. docs/NUMERICS.md compares the two. `kv` says how keys and
     values are kept: as "float32", or rounded to "bf16" (half the memory) or "int8" (about a quarter), which
-    changes answers a little. None stands for the default everywhere. Raises CheckpointError for files that are missing or wrong,
-    MemoryError where the model or the context cannot fit, DeviceError where a card cannot be used, TypeError
-    for what is no name, ValueError for other arguments that are wrong.
+    changes answers a little. None stands for the default everywhere. Raises CheckpointError for files that
+    are missing or wrong, MemoryError where the model or the context cannot fit, DeviceError where a card
+    cannot be used, TypeError for what is no name, ValueError for other arguments that are wrong.
     """
     precision = "exact" if precision is None else precision
     device, limit = device_name(device), memory_limit(device_memory)

@@ -27,6 +27,7 @@ const Config& supported(const Config& c) {
   require(c.head_dim == 16 || c.head_dim == 32 || c.head_dim == 64, "head_dim", c.head_dim, "16, 32 or 64");
   require(G <= 64, "the number of query heads that share a key", G, "at most 64");
   require(c.num_local_experts <= 4096, "num_local_experts", c.num_local_experts, "at most 4096");
+  require(c.num_experts_per_tok <= 32, "num_experts_per_tok", c.num_experts_per_tok, "at most 32");
   return c;
 }
 
