@@ -126,7 +126,7 @@ def test_doctor_tells_of_cards_and_what_fits():
     first = next(line for line in told.splitlines() if line.startswith("cuda:0"))
     assert "RTX, compute capability 8.9, CUDA 13.0, 17.0 GB, 17.0 GB free" in first
     assert "20b fits with " in first
-    assert ", the experts of 29 of 36 layers on the CPU" in first
+    assert ", the experts of 30 of 36 layers on the CPU" in first
     assert "cuda:1" in told
     assert [card["device"] for card in report["gpus"]["cards"]] == ["cuda:1"]
     with saying(memory=90e9):
