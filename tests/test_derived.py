@@ -191,6 +191,9 @@ def test_the_hub_s_name_for_a_blob_stands_for_its_content(folder, cache, tmp_pat
     blobs.mkdir(parents=True)
     (folder / "model.safetensors").rename(blobs / ("ab" * 32))
     (folder / "model.safetensors").symlink_to(blobs / ("ab" * 32))
+    (blobs / "cd").mkdir()  # where bytes are that several repositories share
+    (blobs / ("ab" * 32)).rename(blobs / "cd" / ("cd" * 32))
+    (blobs / ("ab" * 32)).symlink_to(f"cd/{'cd' * 32}")
     logits(folder)
     (blobs / ("ab" * 32)).touch()
 

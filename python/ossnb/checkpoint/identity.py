@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 
+from .damage import published_sha256
 from .safetensors import MappedFile
 
 
@@ -18,10 +18,9 @@ def identity(files: Iterable[MappedFile]) -> str:
     """
     parts = []
     for file in sorted(files, key=lambda file: file.path):
-        real = file.path.resolve()
-        if real.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", real.name):
-            parts.append(real.name)
+        if (published := published_sha256(file.path)) is not None:
+            parts.append(published)
         else:
-            s = real.stat()
+            s = file.path.stat()
             parts.append(f"{s.st_dev} {s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
