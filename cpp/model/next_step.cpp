@@ -58,6 +58,7 @@ bool NextStep::is(const std::vector<Feed>& feeds, const std::vector<Chooser>& ch
 
 std::vector<Feed> NextStep::feeds(const std::vector<Feed>& before) const {
   std::vector<Feed> next;
+  next.reserve(rows_.size());
   for (std::size_t i = 0; i < rows_.size(); ++i) next.push_back({before[i].sequence, &rows_[i].token, 1, 1});
   return next;
 }

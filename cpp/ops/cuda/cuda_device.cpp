@@ -119,7 +119,8 @@ class CudaOps final : public Ops {
   ~CudaOps() override {
     try {
       end();
-    } catch (const std::exception&) {  // a card that is gone has nothing to wait for
+    } catch (const std::exception&) {
+      is_busy_ = false;  // a card that is gone has nothing to wait for
     }
   }
 
