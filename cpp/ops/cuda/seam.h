@@ -57,9 +57,12 @@ __device__ __forceinline__ unsigned permute(unsigned a, unsigned b, unsigned sel
 // sum plus the products of four signed bytes of a and b.
 __device__ __forceinline__ int dot4(unsigned a, unsigned b, int sum) {
 #ifdef OSSNB_CUDA_HOST
+  unsigned wrapped = static_cast<unsigned>(sum);  // as the card's sum is
   for (int i = 0; i < 4; ++i) {
-    sum += static_cast<signed char>(a >> (8 * i)) * static_cast<signed char>(b >> (8 * i));
+    wrapped += static_cast<unsigned>(static_cast<signed char>(a >> (8 * i)) *
+                                     static_cast<signed char>(b >> (8 * i)));
   }
+  sum = static_cast<int>(wrapped);
 #else
   asm("dp4a.s32.s32 %0, %1, %2, %0;" : "+r"(sum) : "r"(a), "r"(b));
 #endif
