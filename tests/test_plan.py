@@ -164,9 +164,9 @@ def test_a_model_that_does_not_fit_says_all_numbers():
     with pytest.raises(MemoryError, match=r'try context=\d+ or kv="bf16" or kv="int8" or device="cpu"'):
         fitting(card(8e9), Plan(SMALL), context=60_000)
     with pytest.raises(
-        MemoryError, match=r'and device_memory allows 3\.2 GB; try context=\d+ or kv="int8" or prec'
+        MemoryError, match=r'and device_memory allows 3\.6 GB; try context=\d+ or kv="int8" or prec'
     ):
-        fitting(card(17e9), Plan(SMALL), limit=3_200_000_000)
+        fitting(card(17e9), Plan(SMALL), limit=3_600_000_000)
 
 
 def test_a_card_s_free_memory_is_shared_out(machine):

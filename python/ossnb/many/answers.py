@@ -269,7 +269,7 @@ class Answers:
         if unreadable and store is not None:
             n, why = len(unreadable), shown(next(iter(unreadable.values())), 300)
             tell(
-                f"{counted(n, 'answer')} in {shown(str(store.path))!r} cannot be read back and "
+                f"{counted(n, 'answer')} in {shown(str(store.path), 300)!r} cannot be read back and "
                 f"{'is' if n == 1 else 'are'} asked again ({why})"
             )
         return list(waiting.values()), ready
