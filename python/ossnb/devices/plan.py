@@ -48,7 +48,7 @@ class Plan:
     @property
     def weights(self) -> int:
         """Bytes of the weights."""
-        return _paged(sum(-(-n // _ARRAY) * _ARRAY for n in self._arrays()))
+        return _paged(_laid_out(self._arrays()))
 
     @property
     def work(self) -> int:
@@ -171,7 +171,7 @@ class Plan:
         if not self.is_mxfp4:
             yield 4 * pairs * c.intermediate_size
         if self.host_layers:  # a place for a layer's experts, which come over the bus for long prompts
-            yield sum(-(-n // _ARRAY) * _ARRAY for n in self._experts())
+            yield _laid_out(self._experts())
         yield 4 * t * c.num_key_value_heads
         whole_row = c.num_attention_heads * c.max_position_embeddings
         scores = max(min(_SCORES, t * whole_row), whole_row)
@@ -183,6 +183,11 @@ class Plan:
         # A pass's own table: embeddings, angles, and the blocks of all its rows. It doubles as it grows, and
         # the old one goes when the new one is there.
         yield 3 * (t * (2 * d + 4 * c.head_dim + 128) + 8 * c.max_position_embeddings)
+
+
+def _laid_out(arrays: Iterator[int]) -> int:
+    """Bytes of arrays of weights, one behind the other."""
+    return sum(-(-n // _ARRAY) * _ARRAY for n in arrays)
 
 
 def _paged(n_bytes: int) -> int:
