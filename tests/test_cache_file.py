@@ -82,6 +82,12 @@ def test_the_file_is_written_back_when_the_model_is_closed(folder, tmp_path):
         assert model.save_cache() == path.stat().st_size
 
 
+def process(script, folder, path, timeout=300):
+    """Run a script in a process of its own; what it printed."""
+    command = [sys.executable, *QUIET_FORKS, "-c", script, str(folder), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
+
+
 AT_THE_END = """
 import os, sys, ossnb
 model = ossnb.load(sys.argv[1], cache=sys.argv[2])
@@ -98,13 +104,7 @@ else:
 
 def test_the_file_is_written_back_at_the_end_of_the_process(folder, tmp_path):
     for expected in ("", "read\n"):
-        done = subprocess.run(
-            [sys.executable, *QUIET_FORKS, "-c", AT_THE_END, str(folder), str(tmp_path / "kept.ossnb")],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
+        done = process(AT_THE_END, folder, tmp_path / "kept.ossnb", timeout=60)
         assert (done.stdout, done.stderr) == (expected, "")
 
 
@@ -126,13 +126,7 @@ print(os.path.getsize(path))
 
 def test_the_file_is_written_back_when_nobody_has_the_model_any_more(folder, tmp_path):
     path = tmp_path / "kept.ossnb"
-    done = subprocess.run(
-        [sys.executable, *QUIET_FORKS, "-c", IN_A_FUNCTION, str(folder), str(path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
+    done = process(IN_A_FUNCTION, folder, path)
     assert (done.stdout, done.stderr) == (f"{path.stat().st_size}\n", "")
     with ossnb.load(folder, cache=path) as model:
         assert n_read(model.complete([*range(100), 7], max_tokens=1)) < 10
@@ -174,13 +168,7 @@ print(os.path.exists(sys.argv[2]))
 
 def test_what_an_interrupt_leaves_unwritten_is_written_at_the_end_of_the_process(folder, tmp_path):
     path = tmp_path / "kept.ossnb"
-    done = subprocess.run(
-        [sys.executable, *QUIET_FORKS, "-c", INTERRUPTED, str(folder), str(path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
+    done = process(INTERRUPTED, folder, path)
     assert done.stdout == "False\n"
     told = (
         f"kept keys and values will be written to {path} when the process ends, not now: KeyboardInterrupt\n"
