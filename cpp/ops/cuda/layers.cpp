@@ -219,7 +219,7 @@ void Layers::attn_out(int layer) {
 // Whether the CPU computes a layer's experts: where the host keeps them, and the rows are too few to bring
 // them over.
 bool Layers::is_by_host(int layer) const {
-  return cuda_.host && cuda_.host->has(layer) && !cuda_.visitors->pays_for(rows_->n);
+  return is_with_host(layer) && !cuda_.visitors->pays_for(rows_->n);
 }
 
 void Layers::experts_by_host(int layer) {
@@ -289,8 +289,8 @@ void Layers::experts(int layer) {
   if (rows_->n == 0) return;
   if (is_by_host(layer)) return experts_by_host(layer);
   const Config& c = cuda_.c;
-  const bool visit = cuda_.host && cuda_.host->has(layer);
-  const LayerExperts& w = visit ? cuda_.visitors->bring(layer, poll) : cuda_.w.layers()[layer].experts;
+  const LayerExperts& w =
+      is_with_host(layer) ? cuda_.visitors->bring(layer, poll) : cuda_.w.layers()[layer].experts;
   const int n_pairs = rows_->n * c.num_experts_per_tok, A = c.num_experts_per_tok;
   if (is_mxfp4() && rows_->n > kFewTokens) {
     const int most_work = std::min(c.num_local_experts + n_pairs / kTileTokens, n_pairs);

@@ -94,6 +94,7 @@ class Layers {
   bool is_mxfp4() const { return cuda_.w.is_mxfp4(); }
   void multiply_experts(const CardExperts& m, ExpertArgs args);
   std::uint64_t expert_bytes(const LayerExperts& experts) const;
+  bool is_with_host(int layer) const { return cuda_.host && cuda_.host->has(layer); }
   bool is_by_host(int layer) const;
   void experts_by_host(int layer);
 
