@@ -107,6 +107,34 @@ def test_an_early_interrupt_shows_what_there_is(shell, capsys, n_passes):
     )
 
 
+@pytest.mark.parametrize("moment", ["before", "while", "after"])
+def test_an_interrupt_that_comes_while_a_thread_starts_leaves_none_running(shell, monkeypatch, moment):
+    model = shell.use("<|channel|>final<|message|>" + "word " * 400)
+    start, late = threading.Thread.start, []
+
+    def interrupted(thread):
+        if thread.name != "one of many, number 1":
+            return start(thread)
+        if moment == "while":
+            late.append(threading.Timer(0.2, start, (thread,)))
+            start(late[0])
+        if moment == "after":
+            start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(ossnb.Interrupted) as stopped:
+        model.samples("Hi", 2, seed=1)
+    replies = stopped.value.replies
+    assert [reply.finish_reason for reply in replies] == ["cancelled", "cancelled"]
+    n_passes = len(model.engine.core.passes)
+    for timer in late:
+        timer.join()
+    time.sleep(0.1)
+    assert len(model.engine.core.passes) == n_passes
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("one of many")]
+
+
 def test_of_answers_that_did_not_all_begin_the_others_are_shown(shell, capsys, monkeypatch):
     """Three answers are interrupted when two, one and none of them have begun."""
     model = shell.use("<|channel|>final<|message|>Hello.<|return|>")

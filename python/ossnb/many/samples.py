@@ -54,8 +54,10 @@ def samples(model: Asked, question: Question, n: int, *, progress: bool = True) 
             ended.append(number)
             line.tick(len(ended))
     except KeyboardInterrupt:
-        begun = [stream.reply for stream in streams]
-        raise Interrupted(begun[0], replies=begun) from None
+        for stream in streams:
+            stream.close()  # those that had not begun
+        replies = [stream.reply for stream in streams]
+        raise Interrupted(replies[0], replies=replies) from None
     finally:
         line.close()
     return [stream.reply for stream in streams]

@@ -37,12 +37,26 @@ def as_done(
     """
     done: SimpleQueue[tuple[int, T | BaseException]] = SimpleQueue()
     running: dict[int, tuple[Task[T], threading.Thread]] = {}
+    begun: set[int] = set()
+    is_over = threading.Event()
     waiting = enumerate(tasks)
+
+    def run(number: int, task: Task[T]) -> None:
+        wait_forever_here()
+        begun.add(number)
+        if is_over.is_set():
+            return
+        try:
+            done.put((number, task.run()))
+        except BaseException as error:
+            done.put((number, error))
+
     held_back: list[tuple[int, Task[T]]] = []
     try:
         while True:
             while len(running) < most and (new := held_back.pop() if held_back else next(waiting, None)):
-                thread = _thread(*new, done)
+                name = f"one of many, number {new[0]}"
+                thread = threading.Thread(target=run, args=new, name=name, daemon=True)
                 running[new[0]] = new[1], thread
                 try:
                     thread.start()
@@ -58,10 +72,13 @@ def as_done(
             del running[number]
             yield number, result
     finally:
+        # An interrupt may come while a thread starts: either it is known to have begun, or it sees that all
+        # is over. It may also have taken a result away, so the wait is for the threads.
+        is_over.set()
         for task, _ in running.values():
             task.cancel()
-        for _, thread in running.values():  # not for their results: an interrupt may have taken one away
-            if thread.ident is not None and not sys.is_finalizing():  # then it stands still, and never ends
+        for number, (_, thread) in running.items():
+            if number in begun and not sys.is_finalizing():  # then a thread stands still, and never ends
                 thread.join()
 
 
@@ -72,14 +89,3 @@ def _next(done: SimpleQueue[T], while_waiting: Callable[[], None]) -> T:
             return done.get(timeout=POLL_S)
         except Empty:
             while_waiting()
-
-
-def _thread(number: int, task: Task[T], done: SimpleQueue[tuple[int, T | BaseException]]) -> threading.Thread:
-    def work() -> None:
-        wait_forever_here()
-        try:
-            done.put((number, task.run()))
-        except BaseException as error:
-            done.put((number, error))
-
-    return threading.Thread(target=work, name=f"one of many, number {number}", daemon=True)
