@@ -26,7 +26,7 @@ class Shape:
     """Sizes of the demo model; everything else (YaRN, SwiGLU constants) is gpt-oss's own."""
 
     hidden: int = 192
-    intermediate: int = 192
+    intermediate: int = 352
     layers: int = 4
     heads: int = 8
     kv_heads: int = 2

@@ -60,7 +60,11 @@ def unpack_mxfp4(blocks: Tensor, scales: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fill(model: DemoModel, tensors: dict[str, Tensor], vocab: Vocab) -> None:
-    """Give a model the file's weights; tokens unknown to the file begin as all the others it lacks."""
+    """Give a model the file's weights; tokens unknown to the file begin as all the others it lacks.
+
+    Experts may be wider than the file's: then the further columns of `down` begin at zero, so that the model
+    computes what the file's computes.
+    """
 
     def rows(name: str, ids: np.ndarray) -> Tensor:
         known = dict(zip(tensors[f"{name}.ids"].tolist(), tensors[f"{name}.rows"], strict=True))
@@ -85,5 +89,8 @@ def fill(model: DemoModel, tensors: dict[str, Tensor], vocab: Vocab) -> None:
         for short in ("gate_up", "down"):
             expert = name + f"mlp.experts.{short}_proj"
             weight = unpack_mxfp4(tensors[expert + "_blocks"], tensors[expert + "_scales"])
-            getattr(layer, short).copy_(weight)
-            getattr(layer, short + "_bias").copy_(tensors[expert + "_bias"])
+            bias, target = tensors[expert + "_bias"], getattr(layer, short)
+            if short == "down":
+                target.zero_()
+            target[:, : weight.shape[1], : weight.shape[2]] = weight
+            getattr(layer, short + "_bias")[:, : bias.shape[1]] = bias

@@ -90,6 +90,22 @@ def long_division(a: int, b: int) -> tuple[str, str]:
     return ", ".join(short), "\n".join(full)
 
 
+def by_digits(a: int, b: int) -> tuple[str, str]:
+    """Compare two different numbers by their number of digits, then digit by digit from the left."""
+    if len(str(a)) != len(str(b)):
+        n, m = len(str(a)), len(str(b))
+        return f"{n} {'>' if n > m else '<'} {m} digits", ""
+    short, full = [], []
+    for i in reversed(range(len(str(a)))):
+        x, y = digits(a)[i], digits(b)[i]
+        term = f"{x} {'=' if x == y else '>' if x > y else '<'} {y}"
+        short.append(term)
+        full.append(f"{PLACES[i]}: {term}.\n")
+        if x != y:
+            break
+    return ", ".join(short), "".join(full)
+
+
 ADD = """
 = the [sum|total] [of|from adding] {a} [and|plus|+] {b}
 = {a} [+|plus] {b}
@@ -717,8 +733,9 @@ def which(rng: Random, split: str, a: int, b: int, big: bool, who: bool = False)
     value = max(a, b) if big else min(a, b)
     other = a + b - value
     sign, word = (">", "larger") if big else ("<", "smaller")
-    line = f"Compare {a} and {b}: {value} {sign} {other}."
-    steps = f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{value} {sign} {other}.\n"
+    short, full = by_digits(a, b)
+    line = f"Compare {a} and {b}: {short}. {value} {sign} {other}."
+    steps = f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{full}{value} {sign} {other}.\n"
     if who:
         n, f = rng.sample(words.NAMES, 2)
         name, more = n if a == value else f, "more" if big else "less"
@@ -742,11 +759,13 @@ def is_it(rng: Random, split: str, a: int, b: int, text: str = "", big: bool | N
     sign, word = (">", "larger") if a > b else ("<", "smaller")
     x, y = spoken(rng, a, b)
     yes = "Yes" if true else "No"
+    short, full = by_digits(a, b)
     return Answer(
         text or wording(rng, IS_IT, split, a=x, b=y, o=">" if big else "<", **words_of_size(rng, big)),
         [f"{yes}, {a} is {word} than {b}."],
-        f"Compare {a} and {b}: {a} {sign} {b}. So {yes.lower()}.",
-        f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{a} {sign} {b}.\nSo {yes.lower()}.",
+        f"Compare {a} and {b}: {short}. {a} {sign} {b}. So {yes.lower()}.",
+        f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{full}{a} {sign} {b}.\n"
+        f"So {yes.lower()}.",
         yes,
     )
 
