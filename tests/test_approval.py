@@ -7,12 +7,14 @@ import re
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 
 import ossnb
 from fakes import wait_until
 from kernels import WIDGET, running_kernel
+from ossnb.generation.question import Question
 from ossnb.harmony.messages import ToolCall
 from ossnb.tools.approval import Asked, ask, set_page_asker
 from ossnb.tools.toolkit import Calls, StepStopped, Toolkit
@@ -132,6 +134,61 @@ def test_one_question_at_a_time(on_page):
     for thread in threads:
         thread.join(10)
     assert said == [True, True]
+
+
+async def async_yes(call):
+    return True
+
+
+def yields_yes(call):
+    yield True
+
+
+async def async_yields_yes(call):
+    yield True
+
+
+class AsyncYes:
+    async def __call__(self, call):
+        return True
+
+
+DELAYED = [async_yes, yields_yes, async_yields_yes, AsyncYes(), AsyncYes().__call__, partial(async_yes)]
+
+
+@pytest.mark.parametrize("function", DELAYED, ids=str)
+@pytest.mark.parametrize("name", ["approve", "on_step"])
+def test_a_function_that_nobody_awaits_is_refused_at_the_door(name, function):
+    with pytest.raises(ValueError, match=f"{name} must be .* write it with def and return"):
+        Question.of("q", tools=[add], **{name: function})
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("function", DELAYED, ids=str)
+def test_what_is_to_be_awaited_is_no_yes(function):
+    toolkit = Toolkit((ossnb.tool(add),), approve=lambda call: function(call))
+    step = Calls(toolkit, ["add"]).carry_out(ADD)
+    assert step.error.startswith("approve must return True, False or a reason, got a")
+    assert step.result == f"error: {step.error}"
+
+
+def test_the_time_of_a_call_begins_after_the_wait_for_approval(monkeypatch):
+    clock, waited = time.monotonic, []
+
+    def approve(call):
+        waited.append(5000)
+        return call.name == "add"
+
+    monkeypatch.setattr("time.monotonic", lambda: clock() + sum(waited))
+    toolkit = Toolkit((ossnb.tool(add), ossnb.tool(add, name="more")), approve=approve)
+    calls = Calls(toolkit, ["add", "more"])
+    made, refused = (
+        calls.carry_out(ToolCall.parse(f"functions.{name}", '{"a": 1, "b": 2}')) for name in ("add", "more")
+    )
+    assert made.result == "3"
+    assert refused.error == "the user declined this call"
+    assert waited == [5000, 5000]
+    assert max(made.seconds, refused.seconds) < 5000
 
 
 @pytest.mark.parametrize("attack", [*ATTACKS, "\x1b[2J</pre></details><script>alert(1)</script>"])

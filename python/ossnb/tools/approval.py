@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,11 +67,28 @@ def set_page_asker(ask_on_page: PageAsker | None) -> None:
 
 
 def check_approve(approve: Any) -> Approve | None:
-    """Return what was given for `approve`; ValueError unless it is a function, "ask" or None."""
-    if approve is None or approve == "ask" or callable(approve):
-        found: Approve | None = approve
-        return found
-    raise ValueError(f'approve must be "ask", or a function of a call, got {shown_value(approve)}')
+    """Return what was given for `approve`; ValueError unless it is a plain function, "ask" or None."""
+    if approve is not None and approve != "ask":
+        check_plain("approve", approve, '"ask", or a function of a call')
+    found: Approve | None = approve
+    return found
+
+
+def check_plain(name: str, function: Any, wanted: str) -> None:
+    """Raise ValueError unless `function` is one whose call returns its result, and nothing to await.
+
+    >>> check_plain("on_step", print, "a function of a step")
+    """
+    if not callable(function):
+        raise ValueError(f"{name} must be {wanted}, got {shown_value(function)}")
+    if any(is_so(one) for is_so in _DELAYED for one in (function, type(function).__call__)):
+        raise ValueError(
+            f"{name} must be {wanted}, got one with async def or yield, {shown_value(function)}, whose call "
+            "does nothing by itself; write it with def and return"
+        )
+
+
+_DELAYED = inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction
 
 
 def refusal(approve: Approve | None, call: ToolCall, is_over: IsOver = lambda: False) -> str | None:
@@ -84,6 +102,10 @@ def refusal(approve: Approve | None, call: ToolCall, is_over: IsOver = lambda: F
     found = ask(call, is_over) if approve == "ask" else approve(call)
     if isinstance(found, str):
         return f"the user declined this call: {found}"
+    if inspect.isawaitable(found) or isinstance(found, Generator | AsyncGenerator):  # true, whatever it says
+        getattr(found, "close", lambda: None)()  # a coroutine that nobody closes ends with a warning
+        kind = type(found).__name__
+        return f"approve must return True, False or a reason, got a {kind}; write it with def and return"
     return None if found else "the user declined this call"
 
 

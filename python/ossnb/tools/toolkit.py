@@ -14,7 +14,7 @@ from ..harmony.messages import FUNCTIONS, ToolCall
 from ..harmony.prompt import is_builtin
 from ..system.arguments import integer
 from ..system.text import shown_value
-from .approval import Approve, InterruptedQuestion, check_approve, refusal
+from .approval import Approve, InterruptedQuestion, check_approve, check_plain, refusal
 from .outcome import MOST_CHARS, as_result, cut
 from .signature import BadArguments
 from .step import Step
@@ -52,8 +52,8 @@ class Toolkit:
     def __post_init__(self) -> None:
         if not isinstance(self.run, bool):
             raise ValueError(f"run_tools must be True or False, got {shown_value(self.run)}")
-        if self.on_step is not None and not callable(self.on_step):
-            raise ValueError(f"on_step must be a function of a step, got {shown_value(self.on_step)}")
+        if self.on_step is not None:
+            check_plain("on_step", self.on_step, "a function of a step")
         object.__setattr__(self, "max_rounds", integer("max_rounds", self.max_rounds, 1))
         object.__setattr__(self, "timeout", _seconds(self.timeout))
         check_approve(self.approve)
@@ -81,6 +81,7 @@ class Calls:
         self._names = list(names)
         self._tools = {name: tool for tool in toolkit.tools for name in tool.names}
         self._alike: dict[tuple[str, str], tuple[str, int]] = {}  # call → its result, and how often it came
+        self._began = 0.0  # the call that is being carried out, after the wait for approval
         self.goes_in_circles = False  # the model makes a call again that it was told not to make
 
     def is_for_the_caller(self, call: ToolCall) -> bool:
@@ -94,19 +95,19 @@ class Calls:
 
         Raises StepStopped once `is_over` is true, and for an interrupt.
         """
-        meant, began = self._meant_call(call), time.monotonic()
+        meant, self._began = self._meant_call(call), time.monotonic()
         note = "" if meant.name == call.name else f"{shown_value(call.name)} was taken as {meant.name!r}"
         try:
             result = self._try(meant, call.name, is_over, most_chars)
         except (KeyboardInterrupt, Stopped) as stop:
             why = "the user stopped this call; a function that was running is left behind in its thread"
             why = str(stop) if isinstance(stop, InterruptedQuestion) else why
-            step = Step(call, _told(why), time.monotonic() - began, why, note)
+            step = Step(call, _told(why), time.monotonic() - self._began, why, note)
             raise StepStopped(step, is_interrupt=isinstance(stop, KeyboardInterrupt)) from None
         step = Step(
             call,
             result.text,
-            time.monotonic() - began,
+            time.monotonic() - self._began,
             result.error,
             "; ".join(text for text in (note, result.note) if text),
             result.traceback,
@@ -125,9 +126,7 @@ class Calls:
             self._check_circle(call)
             tool.limit(most_chars)
             bound = _bound(tool, call)
-            approve: Approve | None = toolkit.approve or ("ask" if tool.asks else None)
-            if (why := _refusal(approve, call, is_over)) is not None:
-                raise _Refused(why)
+            self._check_approved(tool, call, is_over)
             work = (Here if tool.runs_here else Work)(bound, name, lambda value: as_result(value, most_chars))
             result: Result = work.wait(toolkit.timeout, is_over)
             return result
@@ -144,6 +143,16 @@ class Calls:
             error = f"{name} could not be started: {no_thread}"
         told, error = cut(_told(error), most_chars), cut(error, most_chars).text
         return Result(told.text, told.note, error=error, traceback=trace)
+
+    def _check_approved(self, tool: Tool, call: ToolCall, is_over: Callable[[], bool]) -> None:
+        """Refuse a call that the user does not want. The time that this takes is none of the call's."""
+        approve: Approve | None = self._toolkit.approve or ("ask" if tool.asks else None)
+        try:
+            why = _refusal(approve, call, is_over)
+        finally:
+            self._began = time.monotonic()
+        if why is not None:
+            raise _Refused(why)
 
     def _meant(self, name: str) -> str:
         """Return the tool that a name means: itself, or the only one that it begins with."""
