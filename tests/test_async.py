@@ -327,11 +327,14 @@ def test_a_timeout_keeps_the_partial_text_on_the_stream_and_on_the_error():
 
     async def ask(limit):
         reached, go = hold_at(model, 12)
+        loop = asyncio.get_running_loop()
+        clock = loop.time
+        loop.time = lambda: clock() + (60 if reached.is_set() else 0)  # the limit passes there
         stream = model.astream("Hi", drafts=False)
         cancel = stream.cancel
         stream.cancel = lambda: (cancel(), go.set())  # as the engine's call ends when it is cancelled
         with pytest.raises(TimeoutError) as caught:
-            await limit(stream.run(), 2.0)
+            await limit(stream.run(), 60)
         assert reached.is_set()
         return stream.reply, caught.value
 
@@ -367,27 +370,53 @@ def test_a_task_that_waits_behind_another_can_be_cancelled():
     assert (reply.finish_reason, reply.tokens) == ("cancelled", [])
 
 
+def test_a_cancelled_task_waits_for_an_engine_that_is_slow_to_stop():
+    """On a busy machine, the thread of the engine may stand still for seconds."""
+    model = scripted_model(LONG)
+
+    async def ask():
+        reached, go = hold_at(model, 3)
+        stream = model.astream("Hi", drafts=False)
+        task = asyncio.create_task(stream.run())
+        await until(reached)
+        task.cancel()
+        threading.Timer(1.5, go.set).start()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return stream.reply, caught.value.reply
+
+    reply, told = run(ask())
+    assert (told.finish_reason, len(told.tokens)) == ("cancelled", 3)
+    assert told is reply
+
+
 def test_cancelling_while_a_model_loads_does_not_wait_for_it():
-    loading, go = threading.Event(), threading.Event()
+    loading, go, seen = threading.Event(), threading.Event(), []
 
     def start():
         loading.set()
         assert go.wait(PATIENCE_S)
-        return scripted_model(HELLO).stream("Hi")
+        loaded = scripted_model(HELLO).stream("Hi")
+        close = loaded.close
+        loaded.close = lambda: (seen.append(stream.reply.finish_reason), close())
+        return loaded
 
     async def ask():
-        stream = ossnb.AsyncStream(start)
         task = asyncio.create_task(stream.run())
         await until(loading)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        again = asyncio.create_task(stream.run())  # no task waits for the stream, but its thread still loads
+        await asyncio.sleep(0)
         go.set()
-        while stream.reply.prompt_tokens == []:  # the load ends, and what it was for does not begin
-            await asyncio.sleep(0.005)
-        return await stream.run()
+        return await again
 
-    assert run(ask()).tokens == []
+    stream = ossnb.AsyncStream(start)
+    reply = run(ask())  # the load ends, and what it was for does not begin
+    assert (reply.finish_reason, reply.tokens) == ("cancelled", [])
+    assert reply.prompt_tokens != []
+    assert set(seen) == {"cancelled"}, "a stream that was cancelled is never seen unfinished"
 
 
 # ---- what goes wrong --------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from .record import Event, Reply
 from .stream import Stream
 
 HEARTBEAT_S = 0.05  # a kernel delivers the interrupt of an `await` when its loop wakes, and not before
-SETTLE_S = 1.0  # for a call of the engine that was told to stop, which takes it about 20 ms
+SETTLE_S = 10.0  # for a call of the engine that was told to stop; it takes 20 ms, on a busy machine seconds
 
 T = TypeVar("T")
 
@@ -38,24 +38,29 @@ class _Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._thread: threading.Thread | None = None
+        self._is_ending = False
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     def make(self, call: Callable[[], None]) -> None:
         """Make a call, which must not raise, in the thread."""
-        if self._thread is None or not self._thread.is_alive():  # none yet, or a fork left it behind
-            self._calls = queue.SimpleQueue()
-            self._thread = threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True)
+        before = self._thread
+        if before is None or self._is_ending or not before.is_alive():  # or a fork left it behind
+            self._calls, self._is_ending = queue.SimpleQueue(), False
+            work = self._calls, before
+            self._thread = threading.Thread(target=_work, args=work, name=self._name, daemon=True)
             self._thread.start()
         self._calls.put(call)
 
     def end(self) -> None:
-        """End the thread after its call; a later call starts another."""
-        self._thread = None
+        """End the thread after its call; a later call starts another, which waits for that end."""
+        self._is_ending = True
         self._calls.put(None)
 
 
-def _work(calls: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+def _work(calls: queue.SimpleQueue[Callable[[], None] | None], before: threading.Thread | None) -> None:
     wait_forever_here()  # whoever awaits can be cancelled, and blocks nobody
+    if before is not None and before.is_alive():
+        before.join()  # its last call may load a model that nobody waits for any more
     while (call := calls.get()) is not None:
         call()
         del call  # while it waits, it holds no stream
@@ -77,6 +82,7 @@ class AsyncStream:
         self._start = start
         self._stream: Stream | None = None
         self._step: asyncio.Future[Any] | None = None
+        self._is_awaited = False
         self._is_cancelled = threading.Event()
         self._worker = _Worker(f"ossnb, awaited in {here()}")
         weakref.finalize(self, self._worker.end).atexit = False
@@ -141,9 +147,12 @@ class AsyncStream:
     def _open(self) -> Stream | None:
         """Start the stream; this turns the prompt into tokens, and may have to load a model first."""
         if self._stream is None and not self._is_cancelled.is_set():
-            self._stream = self._start()
-            if self._is_cancelled.is_set():  # meanwhile
-                self._stream.close()
+            stream = self._start()
+            if self._is_cancelled.is_set():  # meanwhile; before anybody can see it unfinished
+                stream.close()
+            self._stream = stream
+            if self._is_cancelled.is_set():  # since then, and `cancel` may have found no stream
+                stream.close()
         return self._stream
 
     def _next_event(self) -> Event | None:
@@ -165,7 +174,7 @@ class AsyncStream:
     # ---- in the event loop ---------------------------------------------------------------------------------
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
-        if self._step is not None and not self._step.done():
+        if self._is_awaited:
             raise RuntimeError("another task is waiting for this stream already; give each task its own")
         loop = asyncio.get_running_loop()
         self._step = step = loop.create_future()
@@ -180,8 +189,9 @@ class AsyncStream:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(_settle_step, step, result, error)
 
-        self._worker.make(call)
+        self._is_awaited = True
         try:
+            self._worker.make(call)
             while not step.done():
                 await asyncio.wait([step], timeout=HEARTBEAT_S)
         except asyncio.CancelledError as error:
@@ -194,6 +204,8 @@ class AsyncStream:
             self.cancel()
             self._worker.end()
             raise
+        finally:
+            self._is_awaited = False
         if step.exception() is not None:
             self._worker.end()
         return cast(T, step.result())
