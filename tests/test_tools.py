@@ -228,6 +228,16 @@ def test_words_about_all_parameters_join_the_description():
     assert told(root) == told(schema)
 
 
+def test_a_name_with_spaces_is_quoted_and_a_default_is_one_line():
+    schema = {"type": "string", "default": 'a\n"b"', "examples": ["c\nd"]}
+    assert told({"properties": {"first name": schema, "größe": {}}, "required": ["first name"]}) == (
+        "// Do it.\ntype f = (_: {\n"
+        '// Examples:\n// - "c\\nd"\n'
+        '"first name": string, // default: "a\\n\\"b\\""\n'
+        "größe?: any,\n}) => any;"
+    )
+
+
 def test_a_name_may_begin_with_a_digit():
     assert told(None, name="3d-view_2") == "// Do it.\ntype 3d-view_2 = () => any;"
 
@@ -259,6 +269,8 @@ doubling = {
 BAD = {
     "surrogate": {"properties": {"x": {"description": "\ud800"}}},
     "surrogate in a name": {"properties": {"\udfff": {}}},
+    "name of two lines": {"properties": {"x\ny": {}}},
+    "name with another end of line": {"properties": {"x": {"properties": {"a\u2028b": {}}}}},
     "NaN": {"properties": {"x": {"default": float("nan")}}},
     "infinity": {"properties": {"x": {"maximum": float("inf")}}},
     "NumPy integer": {"properties": {"x": {"default": np.int64(3)}}},

@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..system.text import shown_value
+
 MAX_DEPTH = 100  # levels of JSON; the library refuses some more
 MAX_PARTS = 5000  # with all references written out
 MAX_REPEATS = 2  # how often a schema is written out within itself
@@ -73,10 +75,7 @@ class _Reader:
         words: list[str] = []
         found = self._typed(node, words, active)
         words += _limits(node)
-        found = found | _of_the_field(node, words)
-        if "enum" in found and isinstance(found.get("default"), str):
-            found["default"] = _json(found["default"])[1:-1]  # the library writes it as it stands
-        return found
+        return found | _of_the_field(node, words)
 
     # ---- references --------------------------------------------------------------------------------------
 
@@ -165,14 +164,15 @@ class _Reader:
 
     def _object(self, node: Mapping[str, Any], words: list[str], active: tuple[str, ...]) -> Schema:
         found: Schema = {"type": "object"}
+        names: dict[str, str] = {}
         if "properties" in node:
             properties = _expect(node["properties"], Mapping, "properties")
+            names = {str(name): _name(str(name)) for name in properties}
             found["properties"] = {
-                str(name): _as_field(self.read(value, active)) for name, value in properties.items()
+                names[str(name)]: _as_field(self.read(value, active)) for name, value in properties.items()
             }
         if required := _expect(node.get("required", []), list, "required"):
-            known = found.get("properties", {})
-            found["required"] = [name for name in required if isinstance(name, str) and name in known]
+            found["required"] = [names[name] for name in required if isinstance(name, str) and name in names]
         keys = "any further keys" if found.get("properties") else "any keys"
         others = node.get("additionalProperties")
         if isinstance(others, Mapping):
@@ -234,7 +234,7 @@ def _one_of(values: list[Any], is_nullable: bool, words: list[str]) -> Schema:
         words.append("always null")
         return {}
     if all(isinstance(value, str) for value in others):
-        found: Schema = {"type": "string", "enum": [_json(value)[1:-1] for value in others]}
+        found: Schema = {"type": "string", "enum": [_on_one_line(value) for value in others]}
     else:
         kinds = list(dict.fromkeys(kind for value in others if (kind := _type_of(value)) is not None))
         found = {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
@@ -280,10 +280,25 @@ def _of_the_field(node: Mapping[str, Any], words: list[str]) -> Schema:
     if description or aside:
         told["description"] = f"{description} ({aside})" if description and aside else description or aside
     if node.get("default") is not None:
-        told["default"] = node["default"]
+        told["default"] = _on_one_line(node["default"])
     if isinstance(node.get("examples"), list) and node["examples"]:
-        told["examples"] = node["examples"]
+        told["examples"] = [_on_one_line(example) for example in node["examples"]]
     return told
+
+
+def _name(name: str) -> str:
+    """Return a property's name as it begins a line: one with spaces, as prompts have them in lines of their
+    own, is in quotes."""
+    if not name.isprintable():
+        raise ValueError(
+            f"a property's name in its schema must be one line of printable text, got {shown_value(name)}"
+        )
+    return _json(name) if " " in name else name
+
+
+def _on_one_line(value: Any) -> Any:
+    """Return a value that the library writes as JSON, but for a text, which it writes as it stands."""
+    return _json(value)[1:-1] if isinstance(value, str) else value
 
 
 def _text(node: Mapping[str, Any]) -> str:
