@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 
 import pytest
@@ -168,6 +169,28 @@ def test_damaged_metadata_end_in_a_sentence(page, shell, capsys, tmp_path, chang
     assert len(lines) == 3
     assert lines[1].startswith(("--          cell 1: ", "DIVERGED"))
     assert why in lines[1] or lines[1].startswith("DIVERGED")
+
+
+def test_an_answer_whose_library_is_missing_is_not_verified_and_the_others_are(
+    page, shell, capsys, tmp_path, monkeypatch
+):
+    assert page.run("a", 'words = ["yes", "no"]').success
+    assert page.run("b", "%%oss --seed 7\nWhat is 2 + 2?").success
+    assert page.run("c", "%%oss --schema words --seed 5\nIs 7 odd?").success
+
+    def another_form(record, *_):  # that nothing in this process has read before
+        record["form"]["content"] = ["aye", "no", "never seen before"]
+
+    path = changed(page.save(tmp_path / "n.ipynb"), another_form)
+    notebook = json.loads(path.read_text())
+    notebook["cells"] = [notebook["cells"][n] for n in (2, 1)]
+    path.write_text(json.dumps(notebook))
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    lines = verified(shell, path, capsys)
+    assert lines[1].startswith("--          cell 1: ")
+    assert 'pip install "ossnb[schema]"' in lines[1]
+    assert lines[2].startswith("identical   cell 2: ")
+    assert lines[3] == "2 answers: 1 identical, 0 diverged, 1 not verified"
 
 
 def test_an_answer_of_an_older_ossnb_says_what_to_do(page, shell, capsys, tmp_path):

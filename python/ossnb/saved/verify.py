@@ -107,7 +107,7 @@ def verify(
     for answer in answers:
         try:
             yield _verdict(answer, model_for, live)
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:  # ContextFull is a ValueError
+        except (ValueError, OSError, MemoryError, RuntimeError, ImportError) as error:
             why = " ".join(str(error).split()) or type(error).__name__
             yield Verdict(answer.where, "unverified", why=shown(why, 500))
 
