@@ -10,7 +10,6 @@ from ..checkpoint.config import Config
 from ..documents.library import documents_of
 from ..engine.scheduler import Scheduler
 from ..engine.score import read_ahead
-from ..forms.form import form_of
 from ..generation.keywords import takes
 from ..generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, ready_tools
 from ..generation.record import Reply
@@ -124,18 +123,20 @@ class AskingMany:
             options["tools"] = ready_tools(options["tools"])  # once, and not for each row
         if "docs" in options:
             options["docs"] = documents_of(options["docs"])
-        if "schema" in options:
-            options["schema"] = form_of(options["schema"])
 
         def question(prompt: Prompt) -> Question:
             return Question.of(prompt, instructions, effort, **options)
 
+        first = question("")
+        if first.form is not None:
+            options.pop("response_format", None)
+            options["schema"] = first.form
         return Answers(
             self,
             rows,
             template,
             question,
-            seed=question("").sampling.seed,
+            seed=first.sampling.seed,
             in_flight=integer("in_flight", in_flight, 1, MOST),
             resume=None if resume is None else expand_user(os.fspath(resume), "resume"),
             retry_errors=retry_errors,
