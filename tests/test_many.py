@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import json
 import math
 import signal
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ import pytest
 
 import ossnb
 from fakes import Core, model_of, random_model, scripted_model, wait_until
+from ossnb.forms.form import Form
 from ossnb.harmony.prompt import only_question
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.many.together import as_done
@@ -149,6 +153,16 @@ def test_answers_come_as_they_are_done_and_in_order():
     assert [answers[-1].row, len(answers)] == [8, 9]
 
 
+def test_a_slice_gives_a_list():
+    model = random_harmony_model()
+    answers = model.map(range(9), "{}", seed=1, max_tokens=3, progress=False)
+    assert [answer.row for answer in answers[2:5]] == [2, 3, 4]
+    assert [answer.row for answer in answers[::-4]] == [8, 4, 0]
+    assert (answers[20:], answers[5].row, len(answers.found)) == ([], 5, 9)
+    with pytest.raises(IndexError):
+        answers[9]
+
+
 def test_nothing_runs_before_it_is_read():
     model = random_harmony_model()
     answers = model.map(range(3), "{}", max_tokens=3, progress=False)
@@ -188,6 +202,38 @@ def test_templates_are_texts_functions_or_none():
     assert asked(Frame(), "{title}-{text}") == ["a-b"]
 
 
+def test_named_tuples_are_used_by_name():
+    row = namedtuple("row", ["a", "b"])
+    assert asked([row(1, "x")], "{b}-{a}-{0}") == ["x-1-1"]
+    pandas = pytest.importorskip("pandas")
+    assert asked(pandas.DataFrame({"word": ["x", "y"]}).itertuples(), "{word}") == ["x", "y"]
+
+
+EMPTY = "ValueError: {} is empty in this row; drop the row, or give a function as the template"
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), np.float32("nan")])
+def test_an_empty_value_is_an_error_of_its_row_and_no_word(value):
+    told = EMPTY.format("column 't'")
+    assert asked([{"t": value, "u": 1}, {"t": 0, "u": value}], "{t}") == [told, "0"]
+    assert asked([{"t": [value]}], "{t[0]}") == [EMPTY.format("column 't[0]'")]
+    assert asked(["x", value, (value,)], "{}") == ["x", *[EMPTY.format("the value")] * 2]
+    assert asked([{"t": value}], lambda row: "none" if row["t"] is value else "some") == ["none"]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_what_a_frame_has_no_value_for_is_an_error_of_its_row(library):
+    frames = pytest.importorskip(library)
+    told = EMPTY.format("column 't'")
+    assert asked(frames.DataFrame({"t": ["x", None, ""]}), "say {t}") == ["say x", told, "say "]
+    assert asked(frames.DataFrame({"t": [1.5, None]}), "{t}") == ["1.5", told]
+    if library == "pandas":
+        column = frames.array([1, None], dtype="Int64")
+        assert asked(frames.DataFrame({"t": column}), "{t}") == ["1", told]
+        days = frames.to_datetime(["2026-01-02", None])
+        assert asked(frames.DataFrame({"t": days}), "{t:%d}") == ["02", told]
+
+
 def test_a_row_that_cannot_be_asked_has_its_error_in_its_place():
     def template(row):
         if row == 1:
@@ -207,17 +253,49 @@ def test_what_has_no_rows_is_told(rows):
         random_harmony_model().map(rows, "{}")
 
 
+def test_a_lazy_frame_names_what_computes_it():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"no rows before it is computed; give map frame\.collect\(\)"):
+        random_harmony_model().map(polars.LazyFrame({"a": ["x"]}), "{a}")
+
+
+def test_an_iterable_that_raises_says_at_which_row():
+    def rows():
+        yield from "ab"
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone") as told:
+        random_harmony_model().map(rows(), "{}")
+    assert told.value.__notes__ == ["map read its rows: row 2 raised this, and no row was asked"]
+
+
 @pytest.mark.parametrize(
     ("template", "error", "told"),
     [
         ("{tilte}", ValueError, "needs a column 'tilte', and the frame has: title, text"),
         ("{title", ValueError, "has a mistake"),
+        ("{}", ValueError, r"the frame has columns: write the name of one into it \(title, text\)"),
         (5, TypeError, "a template is a text"),
     ],
 )
 def test_a_template_that_cannot_fit_is_told_at_once(template, error, told):
     with pytest.raises(error, match=told):
         random_harmony_model().map(Frame(), template)
+
+
+def test_a_response_format_is_made_a_form_once(monkeypatch):
+    checked, grammar = [], Form.grammar.fget
+    monkeypatch.setattr(Form, "grammar", property(lambda form: checked.append(form) or grammar(form)))
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    given = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    model = scripted_model('<|channel|>final<|message|>{"a": 1}<|return|>')
+    made = model.map(range(3), "{}", response_format=given, seed=1, progress=False)
+    assert len(checked) == 1
+    assert [answer.reply.parsed for answer in made] == [{"a": 1}] * 3
+    free = model.map(["x"], response_format={"type": "text"}, seed=1, progress=False)
+    assert free[0].reply.form is None
+    with pytest.raises(ValueError, match="give schema or response_format, got both"):
+        model.map(["x"], response_format=given, schema=["a", "b"])
 
 
 def test_columns_may_have_numbers_as_names():
@@ -381,6 +459,20 @@ class Failing:
 def test_a_task_that_raises_has_its_error_as_its_result():
     ((number, error),) = as_done([Failing()], most=3)
     assert (number, repr(error)) == (0, "KeyError('x')")
+
+
+def test_what_an_answer_needed_goes_with_it(tmp_path):
+    """Streams hold prompts, samplers and the sequences of the engine."""
+    model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
+    ask, streams = model.ask, []
+    model.ask = lambda question: (streams.append(weakref.ref(stream := ask(question))), stream)[1]
+    answers = model.map(range(60), "{}", seed=1, in_flight=4, resume=tmp_path / "a", progress=False)
+    most = 0
+    for _ in answers.as_done():
+        gc.collect()
+        most = max(most, sum(stream() is not None for stream in streams))
+    assert (len(streams), len(answers.found)) == (60, 60)
+    assert most <= 4
 
 
 def test_many_rows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import ossnb
 from fakes import scripted_model
 from ossnb.many.store import Store
 from test_many import mapped, random_harmony_model
@@ -110,6 +112,73 @@ def test_an_answer_that_the_engine_ends_is_none(tmp_path, n):
     assert len(lines_of(path)) == 1 + n
     model.ask = ask
     assert len(answers.run().found) == 6
+
+
+@dataclasses.dataclass
+class City:
+    name: str
+
+
+def test_an_answer_of_the_file_has_its_type_and_its_model(tmp_path):
+    path, script = tmp_path / "out.jsonl", '<|channel|>final<|message|>{"name": "Rome"}<|return|>'
+    settings = {"schema": City, "resume": path, "seed": 1, "progress": False}
+    model = scripted_model(script)
+    new = [model.map(rows, **settings)[-1].reply for rows in (["a"], ["a", "b"])]
+    old = model.map(["b", "a"], **settings)[1].reply
+    assert (old.parsed, old) == (City("Rome"), new[0])
+    assert old.origin.model is model
+    plain = {**settings, "schema": json.loads(json.dumps(new[0].form.content))}
+    model.map(["c"], **plain).run()
+    assert model.map(["c"], **plain)[0].reply.parsed == {"name": "Rome"}
+
+
+def test_a_demo_answer_of_the_file_can_be_looked_at(tmp_path):
+    with ossnb.load("demo") as model:
+        settings = {"seed": 1, "temperature": 0, "resume": tmp_path / "out.jsonl", "progress": False}
+        new = model.map(["What is 2 + 2?"], **settings)[0].reply
+        old = model.map(["What is 2 + 2?"], **settings)[0].reply
+        assert old is not new
+        assert old.inspect().probabilities.tolist() == new.inspect().probabilities.tolist()
+
+
+def test_a_file_is_read_once_and_anew_where_another_wrote_it(tmp_path, monkeypatch):
+    path, read, loads = tmp_path / "out.jsonl", [], json.loads
+    mapped(scripted_model(HELLO), path, range(3), max_tokens=None, seed=1).run()
+    monkeypatch.setattr("ossnb.many.store.json.loads", lambda text: read.append(text) or loads(text))
+    model = scripted_model(HELLO)
+    asked = asked_by(model)
+    answers = mapped(model, path, range(4), max_tokens=None, seed=1)
+    assert len(read) == 4  # a first line, and three answers
+    assert [answer.text for answer in answers] == ["Hello."] * 4
+    assert (len(read), asked) == (4, ["3"])
+    late = mapped(model, path, range(6), max_tokens=None, seed=1)
+    mapped(model, path, range(5), max_tokens=None, seed=1).run()
+    late.run()
+    assert asked == ["3", "4", "5"]
+
+
+def test_a_store_that_is_opened_again_has_what_came_since(tmp_path):
+    path = tmp_path / "out.jsonl"
+    with Store(path, 1) as store:
+        store.add("a", {"error": "no"})
+    with store.reopen():
+        assert store.answers == {}, "its own lines are known"
+        store.add("b", {"error": "no"})
+    with Store(path) as other:
+        assert list(other.answers) == ["a", "b"]
+        with pytest.raises(BlockingIOError):
+            store.reopen()
+        other.add("c", {"error": "no"})
+    with store.reopen():
+        assert list(store.answers) == ["a", "b", "c"]
+    path.unlink()
+    with store.reopen():
+        assert (store.answers, store.seed) == ({}, 1)
+    path.write_text("not json\n")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="line 1 of"):
+            store.reopen()
+    assert path.read_text() == "not json\n"
 
 
 LEFT_OPEN = """

@@ -7,18 +7,20 @@ import hashlib
 import inspect
 import json
 import secrets
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast, overload
 
 from ..checkpoint.config import Config
 from ..engine.estimate import duration
 from ..errors import DeviceError
 from ..generation.frame import LIBRARIES
 from ..generation.question import Question
-from ..generation.record import Reply
+from ..generation.record import Author, Origin, Reply
 from ..generation.stream import Stream
 from ..harmony.messages import Prompt
 from ..harmony.tokenizer import well_formed
@@ -27,12 +29,13 @@ from ..system.text import counted, shown
 from ..tools.toolkit import Toolkit
 from .frame import frame_of
 from .progress import LateProgress
-from .rows import Answer, Template, check_template, prompt_of, rows_of
+from .rows import Answer, Template, check_rows, check_template, prompt_of, rows_of
 from .samples import Asked
 from .store import Store
 from .together import as_done
 
 OF_A_ROW = (ValueError, MemoryError, DeviceError)  # an error of one answer; any other ends the map
+_USUAL = Toolkit()
 
 
 class Mapped(Asked, Protocol):
@@ -75,6 +78,7 @@ class Answers:
         retry_errors: bool,
         show_progress: bool,
     ) -> None:
+        check_rows(rows)
         check_template(template, rows)
         self.rows = rows_of(rows)
         origin = type(rows).__module__.split(".")[0]
@@ -86,10 +90,12 @@ class Answers:
         self._asking: weakref.ref[Generator[bool, None, None]] | None = None
         self._in_flight, self._retry_errors = in_flight, retry_errors
         self._show_progress = show_progress
-        self._resume = resume
         self._seed = seed
-        if resume is not None:
-            self._open_store(resume).close()  # a file that does not fit is told at once
+        self._store: Store | None = None
+        if resume is not None:  # a file that does not fit is told at once
+            self._store = Store(resume, seed)
+            self._store.close()
+            self._seed = self._store.seed
 
     @property
     def seed(self) -> int:
@@ -114,12 +120,24 @@ class Answers:
                     next(coming)
                 yield self.found[number]
 
-    def __getitem__(self, number: int) -> Answer:
-        """Return the answer of a row; all rows are answered first if this one has none yet."""
+    @overload
+    def __getitem__(self, number: int) -> Answer: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Answer]: ...
+    def __getitem__(self, number: int | slice) -> Answer | list[Answer]:
+        """Return the answer of a row, or those of a slice; all rows are answered first if one of these has
+        none yet.
+
+        >>> answers = model.map(["Hi", "Hello", "Hey"], seed=1)
+        >>> answers[-1].row, [answer.row for answer in answers[:2]]
+        ('Hey', ['Hi', 'Hello'])
+        """
         wanted = range(len(self.rows))[number]
-        if wanted not in self.found:
+        numbers = [wanted] if isinstance(wanted, int) else wanted
+        if not self.found.keys() >= set(numbers):
             self.run()
-        return self.found[wanted]
+        found = [self.found[n] for n in numbers]
+        return found[0] if isinstance(wanted, int) else found
 
     def as_done(self) -> Generator[Answer, None, None]:
         """Answer all rows that have no answer yet, and yield each answer as it comes.
@@ -181,29 +199,37 @@ class Answers:
 
     def _ask_rest(self) -> Generator[bool, None, None]:
         """Answer the rows that have no answer, and yield True whenever some have come."""
-        store = None if self._resume is None else self._open_store(self._resume)
+        progress = _Tally(len(self.rows), self._show_progress)
+        store = None if self._store is None else self._store.reopen()
         try:
-            waiting, ready = self._waiting(store)
-            progress = _Tally(len(self.rows), len(self.found) + len(ready), self._show_progress)
-            try:
-                self._keep(ready)
-                yield True
-                yield from self._ask(waiting, store, progress)
-            finally:
-                progress.close()
+            waiting, ready = self._waiting(store, progress)
+            self._keep(ready)
+            if store is not None:
+                store.answers.clear()  # whatever a row can use is taken
+            progress.begin(len(self.found))
+            yield True
+            yield from self._ask(deque(waiting), store, progress)
         finally:
+            progress.close()
             if store is not None:
                 store.close()
 
     def _ask(
-        self, waiting: list[_Asked], store: Store | None, progress: _Tally
+        self, waiting: deque[_Asked], store: Store | None, progress: _Tally
     ) -> Generator[bool, None, None]:
         if len(waiting) > 1:
             with contextlib.suppress(*OF_A_ROW):  # it has its place among the answers
                 self._model.read_ahead(waiting[0].question)  # the others find what they share with it
-        tasks = [_Task(self._model, asked, store) for asked in waiting]
+        tasks: dict[int, _Task] = {}  # those that have begun, until their answers are kept
+
+        def begin() -> Iterator[_Task]:
+            for at in range(len(waiting)):
+                asked = waiting.popleft()
+                tasks[at] = _Task(self._model, asked, self._seed_of(asked.key), store)
+                yield tasks[at]
+
         try:
-            with contextlib.closing(as_done(tasks, self._in_flight, progress.tick)) as ended:
+            with contextlib.closing(as_done(begin(), self._in_flight, progress.tick)) as ended:
                 for at, error in ended:
                     if error is not None:
                         raise error
@@ -216,11 +242,11 @@ class Answers:
                             "an answer was stopped from outside its map, as at the end of the process; its "
                             "row has no answer, and reading on asks it again"
                         )
-                    result = task.result
-                    progress.add(len(task.asked.numbers), result if isinstance(result, Reply) else None)
+                    del tasks[at]
+                    progress.add(len(task.asked.numbers), task.result)
                     yield True
         finally:  # those that ended after the last one that was read are answers as well
-            for task in tasks:
+            for task in tasks.values():
                 self._keep(self._answers_of(task))
 
     def _keep(self, answers: Sequence[Answer]) -> None:
@@ -233,29 +259,30 @@ class Answers:
             return []
         return [self._answer(number, task.result) for number in task.asked.numbers]
 
-    def _answer(self, number: int, result: Reply | Exception) -> Answer:
+    def _answer(self, number: int, result: Reply | str) -> Answer:
         if isinstance(result, Reply):
             return Answer(number, self.rows[number], result)
-        return Answer(number, self.rows[number], error=_told(result))
+        return Answer(number, self.rows[number], error=result)
 
-    def _waiting(self, store: Store | None) -> tuple[list[_Asked], list[Answer]]:
+    def _waiting(self, store: Store | None, progress: _Tally) -> tuple[list[_Asked], list[Answer]]:
         """Return the questions to ask, and the answers that are there already."""
         waiting: dict[str, _Asked] = {}
         ready: list[Answer] = []
         unreadable: dict[str, str] = {}  # key → why
         for number, row in enumerate(self.rows):
+            progress.prepare()
             if number in self.found:
                 continue
             try:
                 question = self._make_question(prompt_of(self._template, row))
             except Exception as error:  # of a function of the caller's, too
-                ready.append(self._answer(number, error))
+                ready.append(self._answer(number, _told(error)))
                 continue
             key = self._key(question)
             known = None if store is None else store.answers.get(key)
             if known is not None and key not in unreadable and not (self._retry_errors and "error" in known):
                 try:
-                    answer = _from_line(number, row, known)
+                    answer = self._answer(number, self._from_line(known, question))
                 except (TypeError, ValueError) as error:  # of another version, or changed since
                     unreadable[key] = str(error)
                 else:
@@ -263,8 +290,7 @@ class Answers:
                         ready.append(answer)
                         continue
             if key not in waiting:
-                seeded = replace(question.sampling, seed=self._seed_of(key))
-                waiting[key] = _Asked(key, replace(question, sampling=seeded), [])
+                waiting[key] = _Asked(key, question, [])
             waiting[key].numbers.append(number)
         if unreadable and store is not None:
             n, why = len(unreadable), shown(next(iter(unreadable.values())), 300)
@@ -274,13 +300,21 @@ class Answers:
             )
         return list(waiting.values()), ready
 
+    def _from_line(self, line: dict[str, Any], question: Question) -> Reply | str:
+        """Read an answer of the file; its form has the caller's type again, and its views the model."""
+        if "error" in line:
+            return str(line["error"])
+        origin = Origin(cast(Author, self._model))
+        return replace(Reply.from_dict(line["reply"]), form=question.form, origin=origin)
+
     def _seed_of(self, key: str) -> int:
         return int.from_bytes(hashlib.sha256(f"{self.seed}:{key}".encode()).digest()[:4], "big")
 
     def _key(self, question: Question) -> str:
         """Return a name for the question and the model, the same in every process; the seed is not in it,
         nor are drafts, which change no answer."""
-        settings = {**replace(question.sampling, drafts=None).to_dict(), "seed": None}
+        settings = {**question.sampling.to_dict(), "seed": None}
+        settings.pop("drafts", None)
         content = [
             [message.to_dict() for message in question.messages],
             [question.instructions, question.effort, list(question.tools), settings],
@@ -303,7 +337,7 @@ class Answers:
     def _changed(self, question: Question) -> dict[str, Any]:
         """Return the other settings that answers depend on, where they are not the usual ones: so a file that
         was written before they had a place in the key stays valid."""
-        toolkit, usual = question.toolkit, Toolkit()
+        toolkit, usual = question.toolkit, _USUAL
         own = self._model.config.max_position_embeddings
         values = {
             "run_tools": (toolkit.run, usual.run),
@@ -314,11 +348,6 @@ class Answers:
             "context": (self._model.context, own),
         }
         return {name: value for name, (value, default) in values.items() if value != default}
-
-    def _open_store(self, path: Path) -> Store:
-        store = Store(path, self._seed)
-        self._seed = store.seed
-        return store
 
     def __repr__(self) -> str:
         n_errors = sum(answer.error is not None for answer in self.found.values())
@@ -340,20 +369,22 @@ class _Task:
     That thread writes the answer into the file, too: whoever reads the answers may take long between two.
     """
 
-    def __init__(self, model: Asked, asked: _Asked, store: Store | None) -> None:
+    def __init__(self, model: Asked, asked: _Asked, seed: int, store: Store | None) -> None:
         self.asked = asked
-        self.result: Reply | Exception | None = None
+        self.result: Reply | str | None = None  # a reply, or the error that stands in its place
         self.failure: Exception | None = None  # of the file
-        self._model, self._store = model, store
+        self._model, self._seed, self._store = model, seed, store
         self._stream: Stream | None = None
         self._is_cancelled = False
 
     def run(self) -> None:
-        result: Reply | Exception
+        result: Reply | str
         try:
             result = self._reply()
         except OF_A_ROW as error:
-            result = error
+            result = _told(error)
+        finally:
+            self._stream = None  # all that the engine needed for it
         is_half = isinstance(result, Reply) and result.finish_reason == "cancelled"
         if is_half or (self._is_cancelled and not isinstance(result, Reply)):
             return  # `cancel` ended it, or the end of the process: the row stays unanswered
@@ -366,26 +397,40 @@ class _Task:
 
     def cancel(self) -> None:
         self._is_cancelled = True
-        if self._stream is not None:
-            self._stream.cancel()
+        if (stream := self._stream) is not None:  # it may end just now
+            stream.cancel()
 
     def _reply(self) -> Reply:
-        self._stream = self._model.ask(self.asked.question)
+        question = self.asked.question
+        seeded = replace(question.sampling, seed=self._seed)
+        stream = self._stream = self._model.ask(replace(question, sampling=seeded))
         if self._is_cancelled:
-            self._stream.cancel()
-        return self._stream.run()
+            stream.cancel()
+        return stream.run()
 
 
 class _Tally:
     """What a map has done so far, as its line of progress says it: rows, tokens a second, time left."""
 
-    def __init__(self, n_rows: int, n_done: int, is_shown: bool) -> None:
-        self._n_rows, self._n_done, self._n_first, self._n_tokens = n_rows, n_done, n_done, 0
-        self._line = LateProgress(f"{n_rows - n_done:,} rows to answer", n_rows, self._figures, is_shown)
+    def __init__(self, n_rows: int, is_shown: bool) -> None:
+        self._n_rows, self._n_prepared, self._n_done, self._n_first, self._n_tokens = n_rows, 0, 0, 0, 0
+        self._began: float | None = None  # when the first row was asked
+        self._line = LateProgress(f"{counted(n_rows, 'row')} to answer", n_rows, self._figures, is_shown)
 
-    def add(self, n_rows: int, reply: Reply | None) -> None:
+    def prepare(self) -> None:
+        """Count a row whose question is being made."""
+        self._n_prepared += 1
+        self.tick()
+
+    def begin(self, n_done: int) -> None:
+        """Begin to ask; so many rows have their answers."""
+        self._n_done = self._n_first = n_done
+        self._began = time.monotonic()
+
+    def add(self, n_rows: int, result: Reply | str) -> None:
+        """Count an answer, and the rows that it is for."""
         self._n_done += n_rows
-        self._n_tokens += 0 if reply is None else reply.stats.n_new_tokens
+        self._n_tokens += result.stats.n_new_tokens if isinstance(result, Reply) else 0
         self.tick()
 
     def tick(self) -> None:
@@ -395,8 +440,10 @@ class _Tally:
         self._line.close()
 
     def _figures(self, n_done: int) -> str:
-        seconds = max(self._line.seconds, 1e-9)
-        figures = f"{n_done:,} of {self._n_rows:,} rows"
+        if self._began is None:
+            return f"{self._n_prepared:,} of {counted(self._n_rows, 'question')} made"
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        figures = f"{n_done:,} of {counted(self._n_rows, 'row')}"
         if (n_new := n_done - self._n_first) > 0:
             figures += f", {self._n_tokens / seconds:.1f} tok/s"
             if n_done < self._n_rows:
@@ -408,11 +455,5 @@ def _told(error: Exception) -> str:
     return well_formed(f"{type(error).__name__}: {error}")
 
 
-def _as_line(result: Reply | Exception) -> dict[str, Any]:
-    return {"reply": result.to_dict()} if isinstance(result, Reply) else {"error": _told(result)}
-
-
-def _from_line(number: int, row: Any, line: dict[str, Any]) -> Answer:
-    if "error" in line:
-        return Answer(number, row, error=str(line["error"]))
-    return Answer(number, row, Reply.from_dict(line["reply"]))
+def _as_line(result: Reply | str) -> dict[str, Any]:
+    return {"reply": result.to_dict()} if isinstance(result, Reply) else {"error": result}

@@ -11,7 +11,7 @@ import re
 import secrets
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..harmony.tokenizer import well_formed
 from ..system.fields import is_integer
@@ -30,25 +30,20 @@ class Store:
     >>> with Store(Path("out.jsonl")) as store: store.seed, store.answers
     (7, {'key of a row': {'error': 'ValueError: no'}})
 
-    The first line has the seed, which is drawn where none is given. A last line that a killed process left
-    half written is cut off. A file of another kind, or a damaged line in the middle, is a ValueError that
-    names the line; nothing is changed then. A file that another store has open, in this process or another,
-    is a BlockingIOError.
+    `answers` are those that the file had when it was opened; take away what you do not need any more. The
+    first line has the seed, which is drawn where none is given. A last line that a killed process left half
+    written is cut off. A file of another kind, or a damaged line in the middle, is a ValueError that names
+    the line; nothing is changed then. A file that another store has open, in this process or another, is a
+    BlockingIOError.
     """
 
     def __init__(self, path: Path, seed: int | None = None) -> None:
         self.path = path
         self.answers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        if path.exists():
-            open_file(path).close()  # no pipe, no device
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        # Without a buffer, whose lock a thread that writes at the end of the process would keep for ever.
-        self._file = io.FileIO(descriptor, "r+")
+        self._left: tuple[int, ...] = ()  # the file as `close` left it
+        self._file = self._opened()
         try:
-            if lock_file(descriptor) is False:
-                told = "another process writes its answers there, or another map of this process"
-                raise BlockingIOError(errno.EAGAIN, told, str(path))
             self.seed = self._read(seed)
         except BaseException:
             self._file.close()
@@ -57,14 +52,46 @@ class Store:
     def add(self, key: str, answer: dict[str, Any]) -> None:
         """Write an answer down."""
         with self._lock:
-            self.answers[key] = answer
             self._write({"key": key, **answer})
 
     def close(self) -> None:
         """Close the file; others may write it then."""
+        if not self._file.closed:
+            self._left = self._state()
         self._file.close()
 
-    def __enter__(self) -> Store:
+    def reopen(self) -> Self:
+        """Open the file again, and read it where somebody else has changed it since."""
+        self._file.close()  # an interrupt may have left it open
+        self._file = self._opened()
+        try:
+            if self._state() == self._left:
+                self._file.seek(0, os.SEEK_END)
+            else:
+                self.answers = {}
+                self._read(self.seed)
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def _opened(self) -> io.FileIO:
+        if self.path.exists():
+            open_file(self.path).close()  # no pipe, no device
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        # Without a buffer, whose lock a thread that writes at the end of the process would keep for ever.
+        file = io.FileIO(descriptor, "r+")
+        if lock_file(descriptor) is False:
+            file.close()
+            told = "another process writes its answers there, or another map of this process"
+            raise BlockingIOError(errno.EAGAIN, told, str(self.path))
+        return file
+
+    def _state(self) -> tuple[int, ...]:
+        found = os.fstat(self._file.fileno())
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
