@@ -227,14 +227,14 @@ def test_a_function_that_hangs_is_left_behind():
     def f():
         release.wait(30)
 
-    began = time.monotonic()
     step = step_of(f, timeout=0.2)
-    assert time.monotonic() - began < 2
+    assert step.seconds < 20
     assert step.error == "f took longer than 0.2 s; it is left behind in its thread"
     (thread,) = [t for t in threading.enumerate() if t.name == "ossnb, the tool f"]
     assert thread.daemon, "it does not keep the process alive"
     release.set()
-    thread.join(5)
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_a_coroutine_is_awaited_and_a_late_one_is_cancelled():
@@ -263,7 +263,7 @@ def test_a_call_nobody_waits_for_is_stopped():
     calls = Calls(Toolkit((Function(ossnb.tool(lambda: release.wait(30), name="f")),)), ["f"])
     with pytest.raises(StepStopped) as stopped:
         calls.carry_out(call("f"), lambda: time.monotonic() - began > 0.1)
-    assert time.monotonic() - began < 2
+    assert stopped.value.step.seconds < 20
     assert not stopped.value.is_interrupt
     assert stopped.value.step.result.startswith("error: the user stopped this call")
     release.set()
@@ -272,18 +272,121 @@ def test_a_call_nobody_waits_for_is_stopped():
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGALRM")
 def test_an_interrupt_stops_a_call_at_once():
     release = threading.Event()
-    calls = Calls(Toolkit((Function(ossnb.tool(lambda: release.wait(30), name="f")),)), ["f"])
+
+    def f():
+        signal.raise_signal(signal.SIGALRM)  # the main thread hears of it
+        release.wait(30)
+
+    calls = Calls(Toolkit((Function(f),)), ["f"])
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        began = time.monotonic()
         with pytest.raises(StepStopped) as stopped:
             calls.carry_out(call("f"))
-        assert time.monotonic() - began < 0.4
+        assert stopped.value.step.seconds < 10
         assert stopped.value.is_interrupt
     finally:
         signal.signal(signal.SIGALRM, previous)
         release.set()
+
+
+def on_start(monkeypatch, name, then):
+    """Start threads of a name by `then(start, thread)`, as a busy machine or an interrupt does."""
+    start = threading.Thread.start
+
+    def started(thread):
+        return then(start, thread) if thread.name == name else start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", started)
+
+
+@pytest.mark.parametrize("ending", ["limit", "cancel", "interrupt"])
+def test_a_call_that_ends_before_its_thread_begins_never_begins(monkeypatch, ending):
+    ran, late = [], []
+
+    def start_late(start, thread):
+        late.append(threading.Timer(0.3, start, (thread,)))
+        late[0].start()
+        if ending == "interrupt":
+            raise KeyboardInterrupt
+
+    on_start(monkeypatch, "ossnb, the tool f", start_late)
+    f = ossnb.tool(lambda: ran.append(1), name="f")
+    if ending == "limit":
+        assert step_of(f, timeout=0.1).error.startswith("f took longer than 0.1 s")
+    else:
+        with pytest.raises(StepStopped):
+            Calls(Toolkit((Function(f),)), ["f"]).carry_out(call("f"), lambda: ending == "cancel")
+    late[0].join()
+    wait_until(lambda: "ossnb, the tool f" not in [thread.name for thread in threading.enumerate()])
+    assert ran == []
+
+
+def test_a_coroutine_that_comes_after_the_limit_does_not_begin():
+    ran, release = [], threading.Event()
+
+    async def late():
+        ran.append(1)
+
+    def f():
+        release.wait(30)
+        return late()
+
+    assert step_of(f, timeout=0.1).error.startswith("f took longer than 0.1 s")
+    release.set()
+    wait_until(lambda: "ossnb, the tool f" not in [thread.name for thread in threading.enumerate()])
+    assert ran == []
+
+
+class Stopped(Tool):
+    """A call that runs until it is stopped; here it does so in the thread that reads the answer."""
+
+    name = "python"
+    definition = {"type": "builtin", "name": "python", "description": "Waits."}  # noqa: RUF012
+
+    def __init__(self, is_here=False):
+        self.runs_here = is_here
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def bind(self, call):
+        return self
+
+    def __call__(self):
+        self.begun.set()
+        return "stopped" if self.ended.wait(30) else "went on"
+
+    def stop(self, why):
+        self.ended.set()
+
+
+def test_an_interrupt_while_the_thread_starts_ends_a_call_that_can_be_ended(monkeypatch):
+    tool = Stopped()
+
+    def start_and_interrupt(start, thread):
+        start(thread)
+        assert tool.begun.wait(30)
+        raise KeyboardInterrupt
+
+    on_start(monkeypatch, "ossnb, the tool python", start_and_interrupt)
+    assert Calls(Toolkit((tool,)), ["python"]).carry_out(call_of_python()).result == "stopped"
+
+
+def test_an_interrupt_while_the_thread_of_a_limit_starts_ends_that_thread(monkeypatch):
+    tool, name = Stopped(is_here=True), "ossnb, a call's limit"
+
+    def start_and_interrupt(start, thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    on_start(monkeypatch, name, start_and_interrupt)
+    with pytest.raises(StepStopped) as stopped:
+        Calls(Toolkit((tool,)), ["python"]).carry_out(call_of_python())
+    assert stopped.value.is_interrupt
+    assert not tool.begun.is_set()
+    wait_until(lambda: name not in [thread.name for thread in threading.enumerate()])
+
+
+def call_of_python():
+    return ToolCall.parse("python", "x = 1")
 
 
 def test_a_function_may_start_threads():

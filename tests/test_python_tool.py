@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 import pickle
 import signal
@@ -10,13 +11,13 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import ossnb
-from fakes import model_of_rounds
+from fakes import model_of_rounds, wait_until
 from ossnb.generation.question import Question, ready_tools
 from ossnb.harmony.messages import Message, ToolCall
 from ossnb.harmony.prompt import render
@@ -113,29 +114,34 @@ def test_a_timeout_ends_the_snippet_and_its_variables_stay(python):
     assert second.result == "5"
 
 
+@contextlib.contextmanager
+def once_it_has_begun(python, do):
+    """Yield a long snippet, and call `do` in another thread when it runs."""
+    where = reply_of("import os, time\nprint(os.getcwd())", tool=python).steps[0].result
+    begun = Path(where, "begun")
+    watcher = threading.Thread(target=lambda: (wait_until(begun.exists, 60), do()))
+    watcher.start()
+    yield "open('begun', 'w').close()\ntime.sleep(99)"
+    watcher.join()
+    begun.unlink()
+
+
 def test_an_interrupt_ends_the_snippet_and_not_the_answer(python):
-    reply_of("n", tool=python)  # the start of the kernel takes its time
-    model = model_of_rounds(call_of("import time\ntime.sleep(99)"), call_of("print(n)"), ANSWER)
-    stream, calls = model.stream("Go.", tools=[python], seed=1), []
-    for event in stream:
-        if event.kind == "tool_call" and not calls:
-            threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-        calls += [event] * (event.kind == "tool_call")
-    assert stream.reply.finish_reason == "stop"
-    assert stream.reply.steps[0].error == "the user stopped this call"
-    assert stream.reply.steps[0].seconds < 60
-    assert stream.reply.steps[1].result == "4"
+    with once_it_has_begun(python, lambda: os.kill(os.getpid(), signal.SIGINT)) as code:
+        reply = reply_of(code, "print(n)", tool=python)
+    assert reply.finish_reason == "stop"
+    assert reply.steps[0].error == "the user stopped this call"
+    assert reply.steps[0].seconds < 60
+    assert reply.steps[1].result == "4"
 
 
 def test_cancel_ends_the_snippet_and_the_answer(python):
-    stream = model_of_rounds(call_of("import time\ntime.sleep(99)"), ANSWER).stream(
-        "Go.", tools=[python], seed=1
-    )
-    threading.Timer(1.0, stream.cancel).start()
-    began = time.monotonic()
-    reply = stream.run()
-    assert time.monotonic() - began < 60
+    streams = []
+    with once_it_has_begun(python, lambda: streams[0].cancel()) as code:
+        streams.append(model_of_rounds(call_of(code), ANSWER).stream("Go.", tools=[python], seed=1))
+        reply = streams[0].run()
     assert reply.finish_reason == "cancelled"
+    assert reply.steps[0].seconds < 60
     assert "the user stopped this call" in reply.steps[0].error
 
 
@@ -373,10 +379,64 @@ def test_here_a_timeout_and_an_interrupt_end_the_snippet(shell):
     step = calls.carry_out(ToolCall.parse("python", "import time\ntime.sleep(30)"))
     assert step.error == "it took longer than 1 s"
     assert step.seconds < 20
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     calls = Calls(Toolkit((PythonHere(),), approve=lambda call: True), ["python"])
-    step = calls.carry_out(ToolCall.parse("python", "import time\ntime.sleep(30)"))
+    interrupt = (
+        "import os, signal, threading\n"
+        "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "time.sleep(30)"
+    )
+    step = calls.carry_out(ToolCall.parse("python", interrupt))
     assert step.error == "the user stopped this call"
+
+
+class Held(PythonHere):
+    """python:here whose snippet is begun when it was stopped, or whose end comes in the midst of a stop."""
+
+    def __init__(self):
+        super().__init__()
+        self.stopped, self.ended = threading.Event(), threading.Event()
+        self.before = self.stopped.wait
+
+    def bind(self, call):
+        snippet, tool = super().bind(call), self
+
+        class Call:
+            def __call__(self):
+                tool.before(30)
+                result = snippet()
+                tool.ended.set()
+                return result
+
+            def stop(self, why):
+                snippet.stop(why)
+                tool.stopped.set()
+
+        return Call()
+
+
+def test_here_a_snippet_that_was_stopped_before_it_began_does_not_run(shell):
+    calls = Calls(Toolkit((Held(),), timeout=0.1, approve=lambda call: True), ["python"])
+    step = calls.carry_out(ToolCall.parse("python", "x = 1"))
+    assert step.error == "it took longer than 0.1 s"
+    assert "x" not in shell.user_ns
+
+
+def test_here_an_end_that_comes_too_late_strikes_nothing_else(shell, monkeypatch):
+    """The snippet ends while the signal that is to end it is on its way."""
+    tool, kill = Held(), signal.pthread_kill
+    tool.before = lambda seconds: None
+    shell.user_ns["sending"] = sending = threading.Event()
+
+    def kill_late(thread, number):
+        sending.set()
+        tool.ended.wait(30)
+        kill(thread, number)
+
+    monkeypatch.setattr(signal, "pthread_kill", kill_late)
+    calls = Calls(Toolkit((tool,), timeout=0.1, approve=lambda call: True), ["python"])
+    step = calls.carry_out(ToolCall.parse("python", "sending.wait(30)"))
+    assert "took longer than 0.1 s" in step.error
+    assert sending.is_set()
 
 
 def test_here_needs_a_notebook_and_its_thread(shell):

@@ -76,7 +76,8 @@ class _Snippet:
         output = Output()
         self._is_running = True
         try:
-            _run(_shell(), self._code, output)
+            if not self._why:  # otherwise `stop` came before, and interrupted nothing
+                _run(_shell(), self._code, output)
         except KeyboardInterrupt:  # between two statements of ours
             output.error = "KeyboardInterrupt"
         finally:

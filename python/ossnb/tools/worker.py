@@ -61,22 +61,35 @@ class Here:
                         call.stop(f"it took longer than {seconds:g} s")
                     return
 
-        threading.Thread(target=watch, name="ossnb, a call's limit", daemon=True).start()
+        watcher = threading.Thread(target=watch, name="ossnb, a call's limit", daemon=True)
         try:
-            value = self._then(call())
+            watcher.start()
+            value = self._carry_out()
         except KeyboardInterrupt:
             raise (why[0] if why else KeyboardInterrupt) from None
-        except BaseException as error:
-            raise Raised(error) from error
         finally:
-            done.set()
+            try:
+                done.set()
+                if watcher.is_alive():
+                    watcher.join()
+            except KeyboardInterrupt:  # the watcher's own, for a call that had just ended, or the user's
+                if not why:
+                    raise
         if why and isinstance(why[0], Stopped):
             raise why[0]
         return value
 
+    def _carry_out(self) -> Any:
+        try:
+            return self._then(self._call())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise Raised(error) from error
+
 
 class Work:
-    """A call that runs in a daemon thread from the beginning on.
+    """A call that runs in a daemon thread, once it is waited for.
 
     >>> Work(lambda: 6 * 7, "an example").wait(seconds=5)
     42
@@ -91,16 +104,20 @@ class Work:
         self._done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
         self._call = call
+        self._begins = threading.Lock()  # taken once: by the thread, or by an end that comes before it
+        self._is_left = False
         context = contextvars.copy_context()  # a notebook finds in it the cell to which a print belongs
 
         def work() -> None:
             wait_forever_here()  # the call may ask the model, and its own limit is the patience
+            if not self._begins.acquire(blocking=False):
+                return
             try:
                 self._done.put((context.run(self._finish, call, then), None))
             except BaseException as error:  # SystemExit too: it is the call's and not ours
                 self._done.put((None, error))
 
-        threading.Thread(target=work, name=f"ossnb, the tool {name}", daemon=True).start()
+        self._thread = threading.Thread(target=work, name=f"ossnb, the tool {name}", daemon=True)
 
     def wait(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> Any:
         """Return the result of the call.
@@ -108,10 +125,11 @@ class Work:
         An error of the call comes as a Raised. A call that is Stoppable is ended by an interrupt and after so
         many seconds, and its result is returned. Another one runs on in its thread, and its result is lost; a
         coroutine is cancelled. Then an interrupt is raised on, and TookTooLong is raised after the seconds.
-        Stopped is raised once `is_over` is true.
+        Stopped is raised once `is_over` is true. No call begins after its end.
         """
         deadline = time.monotonic() + seconds
         try:
+            self._thread.start()
             while True:
                 with contextlib.suppress(Empty):  # in short steps: an interrupt may wake another thread
                     return self._result(self._done.get(timeout=POLL_S))
@@ -120,6 +138,8 @@ class Work:
                 if time.monotonic() > deadline:
                     raise TookTooLong
         except (KeyboardInterrupt, Stopped, TookTooLong) as reason:
+            if self._begins.acquire(blocking=False):  # it has not begun, so that nothing is to be ended
+                raise
             if not isinstance(self._call, Stoppable):
                 self._leave()
                 raise
@@ -147,6 +167,7 @@ class Work:
         return value
 
     def _leave(self) -> None:
+        self._is_left = True  # for a task that there may be in a moment
         if self._task is not None:
             loop, task = self._task
             with contextlib.suppress(RuntimeError):  # it has ended meanwhile
@@ -161,4 +182,6 @@ class Work:
     async def _await(self, value: Any) -> Any:
         task: asyncio.Task[Any] = asyncio.ensure_future(value)
         self._task = asyncio.get_running_loop(), task
+        if self._is_left:
+            task.cancel()
         return await task
