@@ -327,13 +327,14 @@ def _fetch(repo: str, revision: str | None, wanted: list[str], progress: Progres
 
     def work() -> None:
         try:
+            count(0)  # an interrupt may come before this thread begins
             outcome.append(_snapshot(repo, revision, wanted, _bar_class(count)))
         except BaseException as error:  # handed to the caller's thread below
             outcome.append(error)
 
     worker = threading.Thread(target=work, name="ossnb-download", daemon=True)
-    worker.start()
     try:
+        worker.start()
         while worker.is_alive():
             worker.join(_POLL_S)
             progress.update(counted[0])
