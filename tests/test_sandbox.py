@@ -9,7 +9,6 @@ import sys
 import sysconfig
 import tempfile
 import textwrap
-import threading
 import time
 import types
 from pathlib import Path
@@ -64,12 +63,19 @@ def ran(kernel, code):
     return kernel.run(code, lambda: "a minute went by" if time.monotonic() > deadline else "")
 
 
-def ended(kernel, code, stop_after=45):
+def once_begun(kernel):
+    """Return a wish to stop a snippet once that has made the file `begun`."""
+    begun = kernel.work / "begun"
+    begun.unlink(missing_ok=True)
+    return lambda: "enough" if begun.exists() else ""
+
+
+def ended(kernel, code, why_stop=None):
     """Run a snippet that ends its kernel; return why, and the output so far."""
     began = time.monotonic()
-    why = lambda: "enough" if time.monotonic() > began + stop_after else ""  # noqa: E731
+    too_late = lambda: "too late" if time.monotonic() > began + 45 else ""  # noqa: E731
     with pytest.raises(KernelEnded) as raised:
-        kernel.run(code, why)
+        kernel.run(code, why_stop or too_late)
     assert not kernel.is_alive
     assert time.monotonic() - began < 60
     return str(raised.value), raised.value.output
@@ -252,24 +258,20 @@ def test_nobody_answers_input(kernel):
 def test_an_interrupt_ends_the_snippet_and_not_the_kernel(kernel):
     ran(kernel, "x = 42")
     began = time.monotonic()
-    output = kernel.run(
-        "import time\nprint('begun', flush=True)\ntime.sleep(60)",
-        lambda: "enough" if time.monotonic() > began + 0.5 else "",
-    )
+    code = "import time\nprint('begun', flush=True)\nopen('begun', 'w').close()\ntime.sleep(60)"
+    output = kernel.run(code, once_begun(kernel))
     assert (output.error, output.is_stopped) == ("enough", True)
     assert output.text == "begun"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     assert ran(kernel, "x").text == "42"
 
 
 def test_an_interrupt_reaches_the_processes_of_a_snippet(kernel):
     began = time.monotonic()
-    output = kernel.run(
-        "import subprocess\nsubprocess.run(['sleep', '60'])",
-        lambda: "enough" if time.monotonic() > began + 0.5 else "",
-    )
+    code = "import subprocess\nsubprocess.run(['sh', '-c', 'touch begun; exec sleep 60'])"
+    output = kernel.run(code, once_begun(kernel))
     assert output.is_stopped
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
 
 
 @pytest.mark.parametrize("code", ["print('y' * 50_000_000)", "while True: print('abc' * 1000)"])
@@ -309,9 +311,10 @@ def flood(n_bytes, n=1_000_000):
 
 
 def test_output_of_nobody_that_piles_up_does_not_hide_that_of_a_snippet(kernel):
-    ran(kernel, f"{SEND}\nthread = threading.Thread(target=flood, args=(1, 2000))\nthread.start()")
-    time.sleep(3)
-    assert ran(kernel, "print('seen', thread.is_alive())").text == "seen False"
+    work = "def work():\n    flood(1, 2000)\n    open('flooded', 'w').close()"
+    ran(kernel, f"{SEND}\n{work}\nthreading.Thread(target=work).start()")
+    wait_until((kernel.work / "flooded").exists, 60)
+    assert ran(kernel, "print('seen')").text == "seen"
 
 
 def test_a_flood_of_messages_that_are_nobodys_is_ended(kernel, monkeypatch):
@@ -352,10 +355,11 @@ def test_a_snippet_that_ignores_the_interrupt_loses_its_kernel(kernel):
     code = """
     import signal, time
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    open("begun", "w").close()
     while True:
         time.sleep(1)
     """
-    why, _ = ended(kernel, textwrap.dedent(code), stop_after=0.5)
+    why, _ = ended(kernel, textwrap.dedent(code), once_begun(kernel))
     assert why == "enough, and it did not heed the interrupt"
 
 
@@ -427,7 +431,7 @@ HOLD = "f = open('f', 'wb'); f.write(bytes(2_000_000)); f.flush(); os.remove('f'
 def test_what_hides_from_a_count_of_files_ends_the_kernel(code, why):
     small = Kernel(disk=20_000_000, n_files=300)
     folder = small.work.parent
-    assert ended(small, f"import os, time\n{code}\ntime.sleep(30)", stop_after=10)[0] == why
+    assert ended(small, f"import os, time\n{code}\ntime.sleep(30)")[0] == why
     assert not folder.exists()
 
 
@@ -479,7 +483,7 @@ def test_the_end_leaves_no_process_and_no_file():
     kernel.close()
     assert not kernel.is_alive
     assert not folder.exists()
-    assert not _running("sleep 977")
+    wait_until(lambda: not _running("sleep 977"))
 
 
 def _running(command):
@@ -513,11 +517,9 @@ def test_a_kernel_that_nobody_holds_ends():
 
 
 def test_a_start_that_is_not_wanted_any_more_ends():
-    stopped = threading.Event()
-    threading.Timer(0.3, stopped.set).start()
     began = time.monotonic()
     with pytest.raises(KernelEnded, match="not wanted any more"):
-        Kernel(lambda: not stopped.is_set())
+        Kernel(lambda: False)
     assert time.monotonic() - began < 30
 
 
