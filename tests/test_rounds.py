@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import openai_harmony as oh
@@ -409,20 +408,16 @@ def test_an_interrupt_while_a_function_runs_keeps_the_steps():
     model = model_of_rounds(call_of('{"city": "A"}'), call_of('{"city": "B"}'), ANSWER)
 
     def weather(city: str):
-        return "here" if city == "A" else release.wait(30)
+        if city == "A":
+            return "here"
+        signal.raise_signal(signal.SIGALRM)  # the main thread hears of it
+        return release.wait(30)
 
     chat = model.chat(tools=[weather])
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        begun = []
-
-        def start(step):
-            signal.setitimer(signal.ITIMER_REAL, 0.3)
-            begun.append(time.monotonic())
-
         with pytest.raises(ossnb.Interrupted) as stopped:
-            chat.say("?", seed=1, on_step=start)
-        assert time.monotonic() - begun[0] < 0.55
+            chat.say("?", seed=1)
     finally:
         signal.signal(signal.SIGALRM, previous)
         release.set()
@@ -430,6 +425,7 @@ def test_an_interrupt_while_a_function_runs_keeps_the_steps():
     assert reply.finish_reason == "interrupted"
     assert reply.steps[0].result == "here"
     assert reply.steps[1].error.startswith("the user stopped this call")
+    assert reply.steps[1].seconds < 10
     assert reply.tool_calls == []
     assert [m.role for m in chat.messages] == ["user", "assistant", "tool", "assistant", "tool"]
     model.generate("Is the engine free?", seed=1, run_tools=False)
@@ -444,7 +440,7 @@ def test_a_cancel_while_a_function_runs_ends_the_answer(how):
         release.wait(30)
 
     stream = model_of_rounds(CALL, ANSWER).stream("?", tools=[weather], seed=1)
-    threading.Thread(target=lambda: started.wait(10) and stream.cancel(), daemon=True).start()
+    threading.Thread(target=lambda: started.wait(60) and stream.cancel(), daemon=True).start()
     if how == "leave":
         for event in stream:
             if event.kind == "tool_call":
@@ -454,10 +450,9 @@ def test_a_cancel_while_a_function_runs_ends_the_answer(how):
         assert [c.name for c in stream.reply.tool_calls] == ["weather"]
         started.set()
         return
-    began = time.monotonic()
     reply = stream.run()
-    assert time.monotonic() - began < 5
     assert reply.finish_reason == "cancelled"
+    assert reply.steps[0].seconds < 20
     assert reply.steps[0].error.startswith("the user stopped this call")
     release.set()
 
@@ -567,20 +562,25 @@ def test_many_answers_call_too(demo):
 
 
 def test_a_cancelled_task_leaves_the_function(demo):
-    release = threading.Event()
+    release, started, ended = threading.Event(), threading.Event(), []
 
     def get_weather(city: str):
         """Get the current weather of a city."""
-        release.wait(30)
+        started.set()
+        release.wait(60)
+        ended.append(city)
 
     async def main():
-        async with asyncio.timeout(3):
-            await demo.agenerate(QUESTION, tools=[get_weather], temperature=0)
+        async with asyncio.timeout(None) as limit:
+            task = asyncio.create_task(demo.agenerate(QUESTION, tools=[get_weather], temperature=0))
+            while not (started.is_set() or task.done()):
+                await asyncio.sleep(0.01)
+            limit.reschedule(0)
+            await task
 
-    began = time.monotonic()
     with pytest.raises(TimeoutError):
         asyncio.run(main())
-    assert time.monotonic() - began < 5
+    assert ended == []
     release.set()
 
 
@@ -621,19 +621,17 @@ def test_a_process_ends_with_a_function_left_behind():
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
         "from test_rounds import *\n"
-        "def weather(city: str): time.sleep(60)\n"
+        "def weather(city: str): time.sleep(300)\n"
         "print(model_of_rounds(CALL, ANSWER).generate('?', tools=[weather], timeout=0.2, seed=1).text)\n"
     )
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, str(Path(__file__).parent)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=True,
     )
     assert done.stdout == "Sunny.\n"
-    assert time.monotonic() - began < 40
 
 
 def test_a_forgotten_stream_leaves_nothing_behind():
