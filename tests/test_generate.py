@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import re
 import sys
 import threading
 import time
@@ -36,6 +35,30 @@ def interrupt_at(model, n_calls):
             raise KeyboardInterrupt
 
     model.engine.core.before_forward = before_forward
+
+
+class Clock:
+    """A clock of which a pass takes what a test says, however busy the machine is."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1e-6
+        return self.now
+
+    def passes_take(self, model, seconds):
+        def before_forward(n):
+            self.now += seconds
+
+        model.engine.core.before_forward = before_forward
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", clock)
+    return clock
 
 
 # ---- a turn -----------------------------------------------------------------------------------------------
@@ -173,6 +196,7 @@ def test_stop_ids_end_it_anywhere():
     assert (reply.finish_reason, reply.text, reply.tokens[-1]) == ("stop", "Hello", word)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.text("abE", min_size=1, max_size=3), max_size=8),
     st.sets(st.text("abE", min_size=1, max_size=4), max_size=3),
@@ -447,7 +471,7 @@ def test_a_long_prompt_is_read_in_chunks_with_progress():
     assert [e.fraction for e in told] == [PASS_ROWS / n, 2 * PASS_ROWS / n]
 
 
-def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(monkeypatch):
+def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(monkeypatch, clock):
     calls = []
 
     def estimate(config, n_tokens, depth, precision, isa, threads):
@@ -456,7 +480,7 @@ def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(mo
 
     monkeypatch.setattr(generation, "prefill_seconds", estimate)
     model = random_model()
-    model.engine.core.before_forward = lambda n: time.sleep(0.05)  # much faster than foretold
+    clock.passes_take(model, 0.05)  # much faster than foretold
     events = model.stream_complete([3] * (4 * PASS_ROWS), max_tokens=1)
     first = next(events)
     assert (first.kind, first.fraction, model.engine.core.computed) == ("progress", 0, [])
@@ -467,19 +491,19 @@ def test_how_long_a_long_prompt_takes_is_told_before_and_put_right_on_the_way(mo
     assert not [e for e in model.stream_complete([4] * 512, max_tokens=1) if e.kind == "progress"]
 
 
-def test_a_model_that_was_measured_is_foretold_by_that(monkeypatch):
+def test_a_model_that_was_measured_is_foretold_by_that(monkeypatch, clock):
     monkeypatch.setattr(generation, "prefill_seconds", lambda config, n_tokens, *_: n_tokens * 4.0)
     model = random_model(context=40_000)
-    model.engine.core.before_forward = lambda n: time.sleep(0.05)
+    clock.passes_take(model, 0.05)
     first, *later = [e for e in model.stream_complete([3] * 2048, max_tokens=1) if e.kind == "progress"]
     assert first.text == "2,048 tokens", "two hours are not told of kernels alone"
     assert [event.text for event in later] == [""] * 3
     second = list(model.stream_complete([4] * 2048, max_tokens=1))
     assert [e.fraction for e in second if e.kind == "progress"] == [0.25, 0.5, 0.75], "too short to foretell"
-    model.engine.core.before_forward = lambda n: time.sleep(0.5)
+    clock.passes_take(model, 0.5)
     model.complete([5] * 1024, max_tokens=1)
     told = next(model.stream_complete([6] * 30_000, max_tokens=1))
-    assert 20 < int(re.fullmatch(r"30,000 tokens, about (\d+) s", told.text)[1]) < 60
+    assert told.text == "30,000 tokens, about 29 s"
 
 
 def test_what_was_read_before_an_interrupt_is_kept():
@@ -517,9 +541,9 @@ def test_the_reply_so_far_costs_little_after_every_token():
     model = random_model(context=40_000)
     with model.stream_complete([i % 300 for i in range(20_000)], max_tokens=50, seed=1) as stream:
         next(stream)
-        began = time.perf_counter()
+        began = time.thread_time()
         replies = [stream.reply for _ in range(200)]
-        seconds = time.perf_counter() - began
+        seconds = time.thread_time() - began
         seen = [stream.reply for _ in stream]
     assert seconds < 0.4, "a few copies of lists each; the prompt's hash alone took longer"
     assert {reply.prompt_sha256 for reply in [*replies, *seen]} == {stream.reply.prompt_sha256}
