@@ -398,6 +398,71 @@ def test_an_answer_that_is_cut_says_so_with_its_text(demo):
         demo.generate("Hi", max_tokens=3).parsed  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("schema", "stop", "text"),
+    [
+        ('start: "a" "-" "b"', ["-"], "a"),
+        ({"const": 12345678}, ["678"], "12345"),
+        (re.compile("[0-9]{2}-[0-9]{2}"), ["-"], "12"),
+        (["left-right", "left"], ["ft-"], "le"),
+        ({"const": 12345678}, TOKENIZER.encode("456"), "123"),
+    ],
+    ids=str,
+)
+def test_an_answer_that_stop_cuts_is_not_whole(schema, stop, text):
+    whole = {"a": "a-b", "12": "12-34", "le": "left-right"}.get(text, "12345678")
+    model = scripted_model(f"<|channel|>final<|message|>{whole}")
+    assert model.generate("?", schema=schema, seed=1).parsed == (int(whole) if whole.isdecimal() else whole)
+    cut = model.generate("?", schema=schema, stop=stop, seed=1)
+    with pytest.raises(ossnb.Unparsed, match=f"before it was whole; so far it is '{text}'") as error:
+        cut.parsed  # noqa: B018
+    assert error.value.text == text
+
+
+def test_an_answer_that_is_whole_where_stop_ends_it_is_whole():
+    model = scripted_model("<|channel|>final<|message|>12-34")
+    reply = model.generate("?", schema=re.compile("[0-9]{2}(-[0-9]{2})?"), stop=["-"], seed=1)
+    assert reply.finish_reason == "stop_string"
+    assert reply.parsed == "12"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "does_not"),
+    [
+        (r"(x+x+)+y|x*", "x" * 40, "x" * 40 + "z"),  # backtracking would take years
+        (r"[a-z&&[aeiou]]+", "aeo", "abc"),  # the syntax is that of the mask, and not Python's
+        (r"^\d{2}$", "42", "421"),
+    ],
+)
+def test_a_regular_expression_is_compared_as_the_mask_reads_it(pattern, fits, does_not):
+    form = Form("regex", pattern)
+    assert form.parse(fits) == fits
+    with pytest.raises(ossnb.Unparsed, match="does not match the regular expression"):
+        form.parse(does_not)
+
+
+def test_a_text_that_does_not_follow_its_grammar_is_told():
+    form = form_of('start: "a" ("-" "b")?')
+    assert form.parse("a-b") == "a-b"
+    with pytest.raises(ossnb.Unparsed, match="does not follow the Lark grammar") as error:
+        form.parse("a-")
+    assert error.value.text == "a-"
+
+
+def test_a_saved_form_that_is_no_grammar_is_told_with_the_text():
+    form = Form("regex", "(", is_read=True)
+    with pytest.raises(ossnb.Unparsed, match=r"compared with its form: .* '\(' cannot be used") as error:
+        form.parse("x")
+    assert error.value.text == "x"
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#"}, 'start: start "a"', 'start: "a" x\nx: x "b"'], ids=str)
+def test_a_recursion_without_an_end_is_told_with_the_text(demo, schema):
+    with pytest.raises(ossnb.Unparsed, match=r"a recursion has no end: give it a case that ends$") as error:
+        demo.generate("?", schema=schema, temperature=0, max_reasoning_tokens=0)
+    assert error.value.text == ("a" if "x" in schema else "")
+
+
 def test_what_pydantic_alone_checks_is_told():
     form = form_of(Even)
     assert form.parse('{"n": 4}') == Even(n=4)
@@ -457,6 +522,13 @@ def test_keywords_that_are_checked_afterwards_are_named(demo):
     assert reply.parsed <= {"a", "b"}
 
 
+def nested(n):
+    schema = {"type": "string"}
+    for _ in range(n):
+        schema = {"type": "object", "properties": {"x": schema}}
+    return schema
+
+
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
@@ -465,6 +537,11 @@ def test_keywords_that_are_checked_afterwards_are_named(demo):
         ({"type": "string", "format": "regex"}, "no answer can be held to it: Unknown format: regex"),
         ({"$ref": "#/$defs/x"}, "no answer can be held to it: Pointer '/\\$defs/x' does not exist"),
         ({"type": object}, "schema: a JSON schema must be plain JSON"),
+        ({"properties": {"\udfff": {}}}, "no answer can be held to it: it must be Unicode text, got half a"),
+        ({"enum": ["\ud800"]}, "no answer can be held to it: it must be Unicode text, got half a character"),
+        (re.compile("a\ud800"), r"'a\\\\ud800' cannot be used: it must be Unicode text"),
+        (nested(150), "no answer can be held to it: it must have some 100 levels at most, got more"),
+        (nested(5000), "a JSON schema must have some 100 levels at most, got more"),
         (re.compile("(?=a)b"), r"the regular expression '\(\?=a\)b' cannot be used: .*look-around"),
         (re.compile("a", re.IGNORECASE), r"must be text without flags.* write \(\?i\)"),
         (re.compile(r"\d{4}", re.ASCII), r"must be text without flags.* \[0-9\] or .* re\.ASCII"),

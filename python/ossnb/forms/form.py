@@ -15,7 +15,7 @@ from ..harmony.tokenizer import well_formed
 from ..harmony.typed import faults, readable, schema_of
 from ..system.fields import Fields
 from ..system.text import shown, shown_value
-from .grammar import choice_grammar, json_grammar, lark_grammar, regex_grammar
+from .grammar import accepts, choice_grammar, json_grammar, lark_grammar, regex_grammar
 
 Kind = Literal["json", "choices", "regex", "lark"]
 KINDS = get_args(Kind)
@@ -29,6 +29,7 @@ _ABOUT = {
     "regex": "the whole answer matches this regular expression",
     "lark": "the whole answer follows this Lark grammar",
 }
+_FITS = {"regex": "match the regular expression", "lark": "follow the Lark grammar"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,22 @@ class Form:
             if text not in self.content:
                 raise Unparsed("the answer is none of the choices", text)
             return text if self.source is None else self.source[list(self.content).index(text)]
-        if self.kind == "regex" and not re.fullmatch(self.content, text):
-            raise Unparsed("the answer does not match the regular expression", text)
+        if not self.fits(text):
+            raise Unparsed(f"the answer does not {_FITS[self.kind]}", text)
         return text
+
+    def fits(self, text: str) -> bool:
+        """Whether a text is a whole answer, as far as a grammar can tell; Unparsed where there is none.
+
+        >>> form_of(re.compile("[a-z]+!")).fits("yes!"), form_of(re.compile("[a-z]+!")).fits("yes")
+        (True, False)
+        """
+        if self.kind == "choices":
+            return text in self.content
+        try:
+            return accepts(self.grammar, text)
+        except ValueError as error:  # the form of a file may be no grammar
+            raise Unparsed(f"the answer cannot be compared with its form: {error}", text) from None
 
     def _parse_json(self, text: str) -> Any:
         read: Callable[[str], Any] = json.loads
@@ -244,8 +258,12 @@ def _name_of(name: Any) -> str:
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        plain: dict[str, Any] = json.loads(well_formed(json.dumps(schema, allow_nan=False, default=dict)))
-    except (TypeError, ValueError, RecursionError) as error:
+        plain: dict[str, Any] = json.loads(json.dumps(schema, allow_nan=False, default=dict))
+    except RecursionError:
+        raise ValueError(
+            "schema: a JSON schema must have some 100 levels at most, got more; describe it with fewer"
+        ) from None
+    except (TypeError, ValueError) as error:
         raise ValueError(f"schema: a JSON schema must be plain JSON, got something else ({error})") from None
     return plain
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..harmony.tokenizer import FIRST_SPECIAL, RETURN, VOCAB_SIZE, Tokenizer, token_bytes
+from ..errors import Unparsed
+from ..harmony.tokenizer import FIRST_SPECIAL, RETURN, VOCAB_SIZE, Tokenizer, token_bytes, well_formed
 from ..system.text import shown
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # JSON as json.dumps writes it. With free whitespace a model may write line breaks for ever.
 LAYOUT: dict[str, Any] = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 KEPT = 64  # compiled grammars
+
+_HALF = "it must be Unicode text, got half a character (a lone surrogate); write whole characters"
 
 _reader: list[threading.Thread] = []  # of the vocabulary
 
@@ -44,7 +47,7 @@ def json_grammar(schema: Mapping[str, Any], *, checks_after: bool) -> tuple[str,
     >>> json_grammar({"type": "object"}, checks_after=False)[1]
     ()
     """
-    return _json_grammar(json.dumps(schema), checks_after)
+    return _json_grammar(json.dumps(schema, ensure_ascii=False), checks_after)
 
 
 def regex_grammar(pattern: str) -> str:
@@ -52,8 +55,11 @@ def regex_grammar(pattern: str) -> str:
     none, or looks around."""
     plain = pattern.removeprefix("^")
     plain = plain[:-1] if plain.endswith("$") and not plain.endswith("\\$") else plain
+    what = f"schema: the regular expression {shown(pattern)!r} cannot be used"
+    if well_formed(plain) != plain:
+        raise ValueError(f"{what}: {_HALF}")
     grammar: str = library().LLMatcher.grammar_from_regex(plain)
-    _checked(grammar, f"schema: the regular expression {shown(pattern)!r} cannot be used")
+    _checked(grammar, what)
     return grammar
 
 
@@ -71,9 +77,21 @@ def choice_grammar(texts: tuple[str, ...]) -> str:
 
 @functools.lru_cache(maxsize=KEPT)
 def _json_grammar(schema: str, checks_after: bool) -> tuple[str, tuple[str, ...]]:
+    options, what = (
+        {**LAYOUT, "lenient": True} if checks_after else LAYOUT,
+        "schema: no answer can be held to it",
+    )
+    if well_formed(schema) != schema:
+        raise ValueError(f"{what}: {_HALF}")
     options = {**LAYOUT, "lenient": True} if checks_after else LAYOUT
-    grammar: str = library().LLMatcher.grammar_from_json_schema(schema, overrides=options)
-    return grammar, _checked(grammar, "schema: no answer can be held to it")
+    try:
+        grammar: str = library().LLMatcher.grammar_from_json_schema(schema, overrides=options)
+    except ValueError as error:  # our JSON is well formed, so only its depth can be at fault
+        raise ValueError(
+            f"{what}: it must have some 100 levels at most, got more ({shown(str(error))}); describe it with "
+            "fewer"
+        ) from None
+    return grammar, _checked(grammar, what)
 
 
 def _checked(grammar: str, what: str) -> tuple[str, ...]:
@@ -81,6 +99,16 @@ def _checked(grammar: str, what: str) -> tuple[str, ...]:
     if is_error:
         raise ValueError(f"{what}: {shown(' '.join(' '.join(told).split()), 500)}")
     return tuple(told)
+
+
+def accepts(grammar: str, text: str) -> bool:
+    """Whether a text is a whole answer in a grammar.
+
+    >>> accepts(choice_grammar(("yes", "no")), "yes"), accepts(choice_grammar(("yes", "no")), "ye")
+    (True, False)
+    """
+    matcher, tokens = _compiled(grammar).deep_copy(), Tokenizer().encode(text)
+    return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
 
 
 class Matcher:
@@ -94,14 +122,17 @@ class Matcher:
     def __init__(self, grammar: str) -> None:
         self._matcher = _compiled(grammar).deep_copy()
         self._mask: NDArray[np.int32] | None = None
+        self._taken: list[int] = []
 
     def take(self, token: int) -> None:
         """Go on by a token that was written."""
         self._mask = None
+        self._taken.append(token)
         self._matcher.consume_token(token)
 
     def mask(self, n_vocab: int = VOCAB_SIZE) -> NDArray[np.uint32]:
-        """Return a bit for each token that may come, [V / 32 rounded up]; ValueError where none may."""
+        """Return a bit for each token that may come, [V / 32 rounded up]; Unparsed, with what was written,
+        where none may."""
         from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
         if self._mask is None:
@@ -109,12 +140,19 @@ class Matcher:
             fill_next_token_bitmask(self._matcher, mask, 0)
             self._mask = mask[0]
         if self._matcher.is_error() or not self._mask.any():
-            why = self._matcher.get_error() or "no token may follow"
-            raise ValueError(f"the answer cannot go on in the form of its schema: {shown(why, 300)}")
+            raise self._no_way_on()
         words = np.zeros(-(-n_vocab // 32), np.uint32)
         n = min(len(words), len(self._mask))
         words[:n] = self._mask[:n].view(np.uint32)
         return words
+
+    def _no_way_on(self) -> Unparsed:
+        why = _fault(self._matcher)
+        if why in ("", "NoExtensionBias"):
+            why = "no text can follow, as where a recursion has no end: give it a case that ends"
+        return Unparsed(
+            f"the answer cannot go on in the form of its schema: {why}", Tokenizer().decode(self._taken)
+        )
 
     def may_be(self, token: int) -> bool:
         """Whether a token may come next."""
@@ -144,8 +182,13 @@ def _compiled(grammar: str) -> llguidance.LLMatcher:
         _reader[-1].join(0.05)
     matcher: llguidance.LLMatcher = library().LLMatcher(_vocabulary(), grammar)
     if matcher.is_error():
-        raise ValueError(f"the schema cannot be used: {shown(matcher.get_error(), 500)}")
+        raise ValueError(f"the schema cannot be used: {_fault(matcher)}")
     return matcher
+
+
+def _fault(matcher: llguidance.LLMatcher) -> str:
+    """Return what a matcher finds wrong, without the state of the library, which follows it."""
+    return shown(matcher.get_error().partition("<state>")[0].strip(), 500)
 
 
 @functools.cache

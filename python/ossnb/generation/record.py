@@ -19,7 +19,7 @@ from ..engine.kept import Kept
 from ..errors import Unparsed
 from ..forms.form import Form
 from ..harmony.messages import Message, ToolCall, messages_from_json, messages_to_json
-from ..harmony.parser import places_of_thought
+from ..harmony.parser import ENDS, places_of_thought
 from ..harmony.prompt import EFFORTS, answer_header, end_of_thought
 from ..harmony.tokenizer import well_formed
 from ..system.arguments import integer, number
@@ -218,7 +218,9 @@ class Reply:
             raise ValueError("the answer was asked without a schema; generate(..., schema=...) takes one")
         finals = [m for m in self.messages if m.role == "assistant" and m.channel in ("final", None)]
         text = next((m.content for m in reversed(finals) if not m.is_call), "")
-        if self.finish_reason not in ("stop", "stop_string"):
+        may_be_whole = self.finish_reason in ("stop", "stop_string")
+        ended_itself = self.finish_reason == "stop" and (not self.tokens or self.tokens[-1] in ENDS)
+        if not may_be_whole or not (ended_itself or self.form.fits(text)):  # `stop` may cut it anywhere
             where = f"the answer ended by {self.finish_reason!r} before it was whole"
             raise Unparsed(f"{where}; so far it is {shown_value(text, 200)}", text)
         return self.form.parse(text)
