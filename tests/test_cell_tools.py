@@ -170,7 +170,11 @@ def test_names_of_tools_are_read():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("--tool 3", "--tool takes names of functions, with commas between, got '3'"),
+        ("--tool 3", "--tool takes python, python:here and names of functions, with commas between, got '3'"),
+        ("--tool python:her", "got 'python:her'; did you mean python:here?"),
+        ("--tool opn", "there is no 'opn'. The names are: python, python:here, weather, untyped\n"),
+        ("--tool python --give numbr", "there is no 'numbr'; did you mean number?"),
+        ("--schema numbr", "there is no 'numbr'; did you mean number?"),
         ("--tool f()", r"got 'f()'"),
         ("--tool lambda", "got 'lambda'"),
         ("--tool missing", "there is no 'missing'"),

@@ -91,17 +91,22 @@ def test_model_is_loaded_once_for_its_cells(shell, capsys, monkeypatch):
     [
         (
             "--temprature 1",
-            "unknown flag --temprature; did you mean --temperature? There are --model, --effort",
+            "unknown flag --temprature; did you mean --temperature? The flags are: --model, --effort",
         ),
-        ("--temp 1", "unknown flag --temp"),
+        ("--temp 1", "unknown flag --temp; did you mean --temperature?"),
+        ("--EFFORT low", "unknown flag --EFFORT; did you mean --effort?"),
+        ("--xyz", "unknown flag --xyz. The flags are: --model"),
         ("--system x", "unknown flag --system: here it is --instructions"),
         ("--max-new-tokens=9", "unknown flag --max-new-tokens: here it is --max-tokens"),
         ("--temperature -1", "temperature must be >= 0, got -1"),
         ("--temperature warm", "--temperature: needs a number, got 'warm'"),
         ("--top-p 2", "top_p must be in (0, 1]"),
         ("--seed 1.5", "--seed: needs a whole number, got '1.5'"),
-        ("--seed", "expected one argument"),
+        ("--seed", "--seed needs a value, as in --seed 1"),
+        ("--out", "--out needs a value, as in --out answer"),
+        ("--chat", "--chat needs a value, as in --chat tutor"),
         ("--effort extreme", "--effort is one of low, medium, high, got 'extreme'"),
+        ("--effort HIGH", "got 'HIGH'; did you mean high?"),
         ("--max-tokens 0", "max_tokens must be >= 1, got 0"),
         ("--out 1st", "'1st' cannot name a variable"),
         ("--out class", "'class' cannot name a variable"),
@@ -173,6 +178,65 @@ def test_busy_is_told_in_one_line(shell, capsys):
     model.engine.core.before_forward = lambda n_calls: None
     result, _, _ = run(shell, '%%oss --chat a --instructions "Be brief."\nHi', capsys)
     assert result.success, "a chat without a turn is not begun yet"
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "said"),
+    [
+        ("%oss load dmeo", ossnb.CheckpointError, "CheckpointError: 'dmeo': no such folder"),
+        ("%%oss --model gpt2\nHi", ossnb.CheckpointError, "CheckpointError: 'gpt2': no such folder"),
+        ("%oss keep /nonexistent/x", OSError, "FileNotFoundError: "),
+        ("%oss load demo --device cuda:99", ossnb.DeviceError, "DeviceError: "),
+    ],
+)
+def test_what_no_code_can_mend_is_told_in_one_line(shell, capsys, cell, kind, said):
+    result, out, err = run(shell, cell, capsys)
+    assert isinstance(result.error_in_exec, kind)
+    assert said in out + err
+    assert "Traceback" not in out + err
+    assert len((out + err).splitlines()) == 1
+
+
+def test_a_closed_model_is_told_in_one_line(shell, capsys):
+    shell.use(SCRIPT).close()
+    result, out, err = run(shell, "%%oss\nHi", capsys)
+    assert isinstance(result.error_in_exec, RuntimeError)
+    assert (out + err).strip() == "RuntimeError: the model 'fake' was closed; load it again"
+
+
+def test_a_full_context_names_the_flags_of_cells(shell, capsys):
+    ossnb.set_default_model(scripted_model(SCRIPT * 2, context=120))
+    long = "long " * 150
+    _, out, err = run(shell, f"%%oss\n{long}", capsys)
+    assert "Traceback" not in out + err
+    assert "turns" not in out + err, "a single question has none"
+    assert "or load with more context by `%oss load MODEL --context N` (<= " in out + err
+    assert run(shell, "%%oss --chat a\nHi", capsys)[0].success
+    _, out, err = run(shell, f"%%oss --chat a\n{long}", capsys)
+    assert "leave out its oldest turns with --drop-oldest" in out + err
+    _, out, err = run(shell, f"%%oss --chat a --drop-oldest\n{long}", capsys)
+    assert "drop" not in out + err, "that was tried"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%oss\nWhat is 2 + 2?",
+        "# mine\n%oss\nWhat is 2 + 2?",
+        "%oss --temperature 0\nWhat is 2 + 2?",
+        "%oss answer << --seed 1\nWhat is 2 + 2?",
+        "%oss What is 2 + 2?",
+        "n = 1\n%oss What is 2 + 2?",
+    ],
+)
+def test_a_question_below_one_percent_sign_is_told_where_it_goes(shell, capsys, cell):
+    assert "A question goes into a cell that begins with %%oss" in fails(shell, cell, capsys)
+
+
+def test_code_below_a_command_runs(shell, capsys):
+    assert run(shell, "%oss\nn = 41\nn += 1", capsys)[0].success
+    assert run(shell, "%oss status\nn += 1", capsys)[0].success
+    assert shell.user_ns["n"] == 43
 
 
 def test_settings_of_later_cells_are_told_and_ended(shell, capsys):
@@ -423,7 +487,7 @@ def test_status_describes_model_and_chats(shell, capsys):
         "fake at revision r1",
         "2 layers",
         "exact",
-        "1 threads, reference kernels",
+        "1 thread, reference kernels",
         "4,096",
         "tutor: 3 messages",
         f"{ossnb.default_model().n_kept_bytes / 1000:.1f} kB of keys and values",
@@ -442,12 +506,16 @@ def test_line_help(shell, capsys, line):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("lod demo", "unknown command %oss lod; did you mean load? There are again, code, defaults, effort"),
+        ("lod demo", "unknown command %oss lod; did you mean load? The commands are: again, code"),
         ("load", "takes one source"),
         ("load a b", "takes one source"),
         ("load demo --thread 2", "unknown flag --thread; did you mean --threads?"),
         ("load demo --threads two", "--threads must be a whole number, got 'two'"),
-        ("load demo --threads", "--threads needs a value"),
+        ("load demo --threads", "--threads needs a value, as in --threads 4"),
+        ("load 'demo", 'No closing quotation in "\'demo": put text with spaces or apostrophes in'),
+        ("status now", "%oss status shows how things are and takes no words, got now"),
+        ("effort HIGH", "got 'HIGH'; did you mean high?"),
+        ("keep", "as in `%oss keep notes.kept`"),
         ("reset nobody", "there is no chat 'nobody'"),
     ],
 )

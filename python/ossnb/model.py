@@ -186,7 +186,7 @@ class Model(Asking, AskingMany):
         asked, notes = self._within_context(question)
         prompt = self.prompt_tokens(asked)
         first = self.token_ids(question.first_tokens) if question.first_tokens else []
-        self.check_context(len(prompt) + len(first))
+        self.check_context(len(prompt) + len(first), question=question)
         read = reading(asked, self.context)
         request = Request(
             dataclasses.replace(read.question, sampling=question.sampling.with_seed()),
@@ -250,7 +250,8 @@ class Model(Asking, AskingMany):
         assert question.effort is not None, "a conversation always has an effort"
         self._check_harmony()
         texts = (message.content for message in drop_old_analysis(question.messages))
-        self.check_context(fewest_tokens((*texts, question.instructions or "")), "at least ")
+        n_fewest = fewest_tokens((*texts, question.instructions or ""))
+        self.check_context(n_fewest, "at least ", question=question)
         return self._rendered(question, question.messages)
 
     def _rendered(self, question: Question, messages: Sequence[Message]) -> list[int]:
@@ -263,15 +264,20 @@ class Model(Asking, AskingMany):
             form="" if question.form is None else question.form.told,
         )
 
-    def check_context(self, n_tokens: int, about: str = "") -> None:
-        """Raise ContextFull where a prompt of so many tokens leaves no room for an answer."""
+    def check_context(self, n_tokens: int, about: str = "", question: Question | None = None) -> None:
+        """Raise ContextFull where a prompt of so many tokens leaves no room for an answer to a question."""
         if n_tokens < self.context:
             return
-        most = self.config.max_position_embeddings
-        more = f", or load with more context (<= {most:,})" if self.context < most else ""
+        most, cures = self.config.max_position_embeddings, ["shorten it"]
+        if question is not None and question.prompt is None and len(question.messages) > 1:
+            cures.append("start a new chat")
+            if question.overflow != "drop_oldest":
+                cures.append('leave out its oldest turns with overflow="drop_oldest"')
+        if self.context < most:
+            cures.append(f"load with more context (<= {most:,})")
+        advice = f"{', '.join(cures[:-1])}, or {cures[-1]}" if len(cures) > 1 else cures[0]
         raise ContextFull(
-            f"the prompt has {about}{n_tokens:,} tokens and the context holds {self.context:,}: shorten it, "
-            f'start a new chat, or leave out its oldest turns with overflow="drop_oldest"{more}'
+            f"the prompt has {about}{n_tokens:,} tokens and the context holds {self.context:,}: {advice}"
         )
 
     @takes(QUESTION_DEFAULTS)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..page.defaults import cell_defaults, settings_text
 from ..system import machine
 from ..system.progress import size_text
-from ..system.text import counted
-from .options import suggestion
+from ..system.text import counted, suggestion
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -49,6 +48,17 @@ LOAD_FLAGS = {
     "--revision": str,
 }
 
+_EXAMPLES = {
+    "--device": "cuda",
+    "--device-memory": "8GB",
+    "--precision": "fast",
+    "--kv": "bf16",
+    "--threads": "4",
+    "--context": "8192",
+    "--cache": "notes.kept",
+    "--revision": "main",
+}
+
 
 def parse_load_line(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Read the words after `%oss load`: the source and the keyword arguments of `ossnb.load`.
@@ -64,7 +74,7 @@ def parse_load_line(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
         if not word.startswith("-"):
             sources.append(word)
         elif flag not in LOAD_FLAGS:
-            raise ValueError(f"unknown flag {flag}{suggestion(flag, list(LOAD_FLAGS))}")
+            raise ValueError(f"unknown flag {flag}{suggestion(flag, LOAD_FLAGS, 'flags')}")
         else:
             settings[flag[2:].replace("-", "_")] = _value(flag, value or next(rest, ""))
     if len(sources) != 1:
@@ -74,7 +84,7 @@ def parse_load_line(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 def _value(flag: str, text: str) -> Any:
     if not text:
-        raise ValueError(f"{flag} needs a value")
+        raise ValueError(f"{flag} needs a value, as in {flag} {_EXAMPLES[flag]}")
     try:
         return LOAD_FLAGS[flag](text)
     except ValueError:
@@ -88,7 +98,7 @@ def status_lines(model: Model, others: Mapping[str, Model], chats: Mapping[str, 
         ("model", model.source + (f" at revision {model.revision}" if model.revision else "")),
         ("shape", f"{config.num_hidden_layers} layers, {config.num_local_experts} experts"),
         ("precision", model.precision),
-        ("computing", f"{model.device}, {core.threads} threads, {core.isa} kernels"),
+        ("computing", f"{model.device}, {counted(core.threads, 'thread')}, {core.isa} kernels"),
         (
             "context",
             f"{model.context:,} tokens, {size_text(core.kv_bytes_per_token)} each when used, in {model.kv}",

@@ -8,7 +8,6 @@ The reply is in `_oss`, in `_` and Out[n], and in the variable that the cell nam
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,7 +32,7 @@ from ..saved.notebook import find_notebook
 from ..system.files import expand_user
 from ..system.notices import set_notice_display
 from ..system.progress import TerminalProgress, set_progress_factory, size_text
-from ..system.text import counted
+from ..system.text import counted, did_you_mean, suggestion
 from ..tools.approval import set_page_asker
 from ..tools.named import tool_named
 from ..views.approval import ask_on_page
@@ -43,7 +42,7 @@ from .complete import make_matcher
 from .conversations import Conversation, Places, Turn
 from .display import view_for
 from .failures import Failure, earlier_failure, failure_of
-from .first_line import as_cell_magic
+from .first_line import ONE_SIGN, as_cell_magic, is_question
 from .functions import function_names, schema_named, tools_named
 from .given import documents_named, show_given
 from .interpolate import caller_evaluator, interpolate
@@ -57,13 +56,13 @@ from .options import (
     cell_help,
     check_typing,
     parse_cell_line,
-    suggestion,
+    split_words,
     wants_help,
 )
 from .progress import NotebookProgress, show_notice
 from .several import alone, rows_named, show_rows, show_several
 from .stopping import Stopped, StoppedLoading, interrupts_held
-from .usage import UsageError, busy_in_one_line, usage_errors
+from .usage import UsageError, errors_in_one_line, usage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +95,21 @@ class OssMagics(Magics):
     @line_cell_magic
     def oss(self, line: str, cell: str | None = None) -> None:
         """Ask the model (`%%oss`), or look after it (`%oss`)."""
-        if cell is None:
-            self._command(line)
-        elif wants_help(line):
-            print(cell_help())
-        else:
-            with usage_errors():
-                options = parse_cell_line(line, self._insert)
-                prompt, inserted = self._prompt(cell.strip("\n"), options)
-                if not prompt.strip():
-                    raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
-            with busy_in_one_line():
-                self._ask(Asked(prompt, options, inserted=inserted), cell_defaults(options.raw))
+        with errors_in_one_line():
+            if cell is None:
+                self._command(line)
+            elif wants_help(line):
+                print(cell_help())
+            else:
+                self._cell(line, cell)
+
+    def _cell(self, line: str, cell: str) -> None:
+        with usage_errors():
+            options = parse_cell_line(line, self._insert)
+            prompt, inserted = self._prompt(cell.strip("\n"), options)
+            if not prompt.strip():
+                raise ValueError("there is nothing to answer: write the prompt below the %%oss line")
+        self._ask(Asked(prompt, options, inserted=inserted), cell_defaults(options.raw))
 
     def after_cell(self, result: Any) -> None:
         """Remember the failure of a cell, for `%oss fix`; what a model runs in a cell is none."""
@@ -146,8 +148,8 @@ class OssMagics(Magics):
         if options.tools:
             with usage_errors():
                 named = tool_named if conversation is None else conversation.chat.tool
-                variables = self.shell.user_ns
-                settings["tools"] = tools_named(options.tools, variables, options.given, named)
+                variables, hidden = self.shell.user_ns, self.shell.user_ns_hidden
+                settings["tools"] = tools_named(options.tools, variables, options.given, named, hidden)
         if options.schema is not None:
             with usage_errors():
                 settings["schema"] = schema_named(options.schema, self.shell.user_ns)
@@ -254,7 +256,7 @@ class OssMagics(Magics):
 
     def _answer(self, stream: Stream, options: CellOptions, turn: Turn | None) -> None:
         """Show the stream as it comes; whatever ends it, show and keep the text written."""
-        view = view_for(self.shell, options.chat)
+        view = view_for(self.shell, options.chat, stream.stop_thinking)
         interrupted = False
         try:
             self._n_open += 1
@@ -311,6 +313,7 @@ class OssMagics(Magics):
             "restore": self._restore,
             "keep": self._keep_cache,
             "show": self._show,
+            "status": self._status,
             "verify": self._verify,
         }
         with usage_errors():
@@ -320,11 +323,11 @@ class OssMagics(Magics):
                 takes_flags[name](rest)
             elif name in takes_words:
                 check_typing(rest)
-                takes_words[name](shlex.split(rest))
-            elif name == "status":
-                _say("\n".join(status_lines(default.default_model(), self.models, self.chats)))
+                takes_words[name](split_words(rest))
+            elif is_question(line.strip()):
+                raise ValueError(ONE_SIGN)
             else:
-                raise ValueError(f"unknown command %oss {name}{suggestion(name, SUBCOMMANDS)}")
+                raise ValueError(f"unknown command %oss {name}{suggestion(name, SUBCOMMANDS, 'commands')}")
 
     def _again(self, line: str) -> None:
         if self._asked is None:
@@ -360,11 +363,17 @@ class OssMagics(Magics):
             raise ValueError("there is no answer yet to show")
         view_for(self.shell).finish(*self._last)
 
+    def _status(self, words: list[str]) -> None:
+        if words:
+            raise ValueError(f"%oss status shows how things are and takes no words, got {' '.join(words)}")
+        _say("\n".join(status_lines(default.default_model(), self.models, self.chats)))
+
     def _effort(self, words: list[str]) -> None:
         level = one_word(words, "effort")
         if level is not None:
             if level not in EFFORTS:
-                raise ValueError(f"%oss effort is one of {', '.join(EFFORTS)}, got {level!r}")
+                meant = did_you_mean(level, EFFORTS)
+                raise ValueError(f"%oss effort is one of {', '.join(EFFORTS)}, got {level!r}{meant}")
             set_cell_defaults({**cell_defaults(), "effort": level})
         print(f"effort {cell_defaults().get('effort', 'medium')} for the cells that do not say")
 
@@ -385,7 +394,7 @@ class OssMagics(Magics):
 
     def _known(self, name: str) -> Conversation:
         if name not in self.chats:
-            others = suggestion(name, list(self.chats)) if self.chats else ", nor any other"
+            others = suggestion(name, self.chats, "chats") if self.chats else ", nor any other"
             raise ValueError(f"there is no chat {name!r}{others}")
         return self.chats[name]
 
@@ -443,7 +452,15 @@ class OssMagics(Magics):
 
     def _keep_cache(self, words: list[str]) -> None:
         model = default.default_model()
-        n_bytes = model.save_cache(one_word(words, "keep"))
+        file = one_word(words, "keep")
+        try:
+            n_bytes = model.save_cache(file)
+        except ValueError:
+            if file is not None:
+                raise
+            raise ValueError(
+                "%oss keep needs a file, as in `%oss keep notes.kept`: %oss load named none by --cache"
+            ) from None
         n_tokens = model.n_kept_bytes // model.kv_bytes_per_token
         _say(f"kept keys and values of {counted(n_tokens, 'token')}: {size_text(n_bytes)}")
 
@@ -460,7 +477,7 @@ class OssMagics(Magics):
     def names(self, flag: str) -> Iterable[str]:
         """The values that the completion offers for a flag beside its fixed ones."""
         if flag == "--tool":
-            return function_names(self.shell.user_ns)
+            return function_names(self.shell.user_ns, self.shell.user_ns_hidden)
         if flag in ("--doc", "--give", "@"):
             return names(self.shell.user_ns, self.shell.user_ns_hidden)
         return list(self.chats if flag == "--chat" else self.models if flag == "--model" else ())

@@ -1,7 +1,6 @@
 """The line of a `%%oss` cell: its flags, their checks, their help."""
 
 import argparse
-import difflib
 import keyword
 import re
 import shlex
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 from ..generation.keywords import RENAMED
 from ..generation.sampling import Sampling
 from ..harmony.prompt import EFFORTS
+from ..system.text import did_you_mean, shown, suggestion
 from ..tools.approval import yes
 from ..tools.named import NAMED
 
@@ -152,6 +152,9 @@ FLAGS = (
         "--raw", "continue the text itself: without the chat format, and {{expr}} inserts nothing", metavar=""
     ),
 )
+# What an example gives to a flag.
+_OF_A_FLAG = {"--chat": "tutor", "--map": "df", "--schema": "Row", "--doc": "report.pdf", "--tool": "python"}
+_OF_A_KIND = {"N": "1", "NAME": "answer", "NAMES": "df", "TEXT": '"some text"'}
 # Marks that word processors put in the place of those that are typed, and what is meant.
 _TYPED = {
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
@@ -199,7 +202,11 @@ class CellOptions:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
+        if missing := re.fullmatch(r"argument (--[\w-]+).*: expected one argument", message):
+            flag = next(flag for flag in FLAGS if flag.name == missing[1])
+            example = flag.values[0] if flag.values else _OF_A_FLAG.get(flag.name, _OF_A_KIND[flag.metavar])
+            raise ValueError(f"{flag.name} needs a value, as in {flag.name} {example}")
+        raise ValueError(message.removeprefix("argument "))
 
 
 def _parser() -> _Parser:
@@ -250,12 +257,7 @@ def parse_cell_line(line: str, insert: Callable[[str], str] = str) -> CellOption
     """
     name, line = _assigned_name(line)
     check_typing(line)
-    try:
-        words = _words(line)
-    except ValueError as error:
-        advice = 'put text with spaces or apostrophes in "double quotes"'
-        raise ValueError(f"{error} in {line!r}: {advice}") from None
-    found, unknown = _parser().parse_known_args([insert(word) for word in words])
+    found, unknown = _parser().parse_known_args([insert(word) for word in split_words(line)])
     if unknown:
         raise ValueError(_unknown_word(unknown[0]))
     given = {key: value for key, value in vars(found).items() if value is not None and value is not False}
@@ -300,6 +302,19 @@ def check_typing(line: str) -> None:
         meant = "--" if _TYPED.get(mark) == "-" and found[1][:1].isalpha() else _TYPED.get(mark, " ")
         name = unicodedata.name(mark).lower()
         raise ValueError(f"{mark!r} is a typographic mark ({name}): type {meant!r}, or put it in quotes")
+
+
+def split_words(line: str) -> list[str]:
+    """Split the words of a line; a ValueError says how to write what cannot be split.
+
+    >>> split_words('--instructions "Be brief." {{n + 1}}')
+    ['--instructions', 'Be brief.', '{{n + 1}}']
+    """
+    try:
+        return _words(line)
+    except ValueError as error:
+        advice = 'put text with spaces or apostrophes in "double quotes"'
+        raise ValueError(f"{error} in {shown(line)!r}: {advice}") from None
 
 
 def _words(line: str) -> list[str]:
@@ -381,7 +396,10 @@ def _tool_names(given: Mapping[str, Any]) -> tuple[str, ...]:
     names = _names(given, "tool")
     for name in names:
         if name not in NAMED and not all(map(_is_name, name.split("."))):
-            raise ValueError(f"--tool takes names of functions, with commas between, got {name!r}")
+            raise ValueError(
+                f"--tool takes {', '.join(NAMED)} and names of functions, with commas between, "
+                f"got {name!r}{did_you_mean(name, NAMED)}"
+            )
     if set(NAMED) <= set(names):
         raise ValueError("--tool takes python, in a kernel of its own, or python:here, in yours; give one")
     if "approve" in given and not names:
@@ -428,7 +446,9 @@ def _check_name(name: str) -> None:
 
 def _check_effort(effort: str | None) -> None:
     if effort is not None and effort not in EFFORTS:
-        raise ValueError(f"--effort is one of {', '.join(EFFORTS)}, got {effort!r}")
+        raise ValueError(
+            f"--effort is one of {', '.join(EFFORTS)}, got {effort!r}{did_you_mean(effort, EFFORTS)}"
+        )
 
 
 def _unknown_word(word: str) -> str:
@@ -440,14 +460,4 @@ def _unknown_word(word: str) -> str:
     ours = RENAMED.get(flag.removeprefix("--").replace("-", "_"), "").replace("_", "-")
     if f"--{ours}" in {known.name for known in FLAGS}:
         return f"unknown flag {flag}: here it is --{ours}"
-    return f"unknown flag {word}{suggestion(flag, [known.name for known in FLAGS])}"
-
-
-def suggestion(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return "; did you mean ...?" where a known name is close, and the list of names.
-
-    >>> suggestion("lod", ["load", "status"])
-    '; did you mean load? There are load, status'
-    """
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"{f'; did you mean {close[0]}?' if close else '.'} There are {', '.join(known)}"
+    return f"unknown flag {word}{suggestion(flag, [known.name for known in FLAGS], 'flags')}"

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from ..errors import Busy, ContextFull
+from ..errors import Busy, ContextFull, DeviceError
 from ..page.terminal import safe_terminal
+
+_TOLD = (ValueError, OSError, MemoryError, ImportError, Busy, DeviceError)  # a CheckpointError is an OSError
+# What errors advise in the words of Python → what a cell takes.
+_IN_A_CELL = {
+    'overflow="drop_oldest"': "--drop-oldest",
+    "load with more context": "load with more context by `%oss load MODEL --context N`",
+}
 
 
 class UsageError(Exception):
@@ -32,11 +40,25 @@ def usage_errors() -> Iterator[None]:
 
 
 @contextmanager
-def busy_in_one_line() -> Iterator[None]:
-    """Show without a traceback that the model is busy: nothing is wrong with the cell."""
+def errors_in_one_line() -> Iterator[None]:
+    """Show without a traceback what nothing in the cell's code can put right: a model that is missing, busy,
+    closed or too large, a file, a full context. The error keeps its kind."""
     try:
         yield
-    except Busy as error:
-        message = f"Busy: {error}"
-        error._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]
+    except Exception as error:
+        if isinstance(error, _TOLD) or type(error) is RuntimeError:  # as of a closed model
+            _show_as(error, _line(error))
         raise
+
+
+def _show_as(error: Any, line: str) -> None:
+    error._render_traceback_ = lambda: [line]  # IPython shows this in place of a traceback
+
+
+def _line(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, ContextFull):
+        for of_python, of_a_cell in _IN_A_CELL.items():
+            text = text.replace(of_python, of_a_cell)
+    name = type(error).__name__
+    return safe_terminal(f"{name}: {text}" if text else name)

@@ -12,11 +12,11 @@ from ..saved.notebook import answers, read_json
 from ..saved.record import Facts, record_of
 from ..saved.verify import Live, Verdict, Writer, summary, verify
 from ..system.files import expand_user
+from ..system.text import did_you_mean
 from ..tools.step import Step
 from ..tools.tool import Tool, Toolbox
 from ..tools.toolkit import Calls, Toolkit
 from .functions import tools_named
-from .options import suggestion
 from .stopping import interrupts_held
 
 
@@ -29,7 +29,8 @@ def words(given: Sequence[str]) -> tuple[Path | None, bool]:
     flags = [word for word in given if word.startswith("-")]
     paths = [word for word in given if not word.startswith("-")]
     if unknown := [flag for flag in flags if flag != "--live"]:
-        raise ValueError(f"unknown flag {unknown[0]}{suggestion(unknown[0], ['--live'])}")
+        meant = did_you_mean(unknown[0], ["--live"])
+        raise ValueError(f"unknown flag {unknown[0]}{meant or '; %oss verify takes --live'}")
     if len(paths) > 1:
         raise ValueError(f"%oss verify takes one notebook, got {len(paths)}: {' '.join(paths)}")
     return (expand_user(paths[0], "the notebook") if paths else None), bool(flags)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from numbers import Real
 
 NAME_CHARS = 80  # of a name or a value in a message
@@ -43,6 +45,38 @@ def counted(number: int, what: str) -> str:
     ('1 token', '2,048 tokens')
     """
     return f"{number:,} {what}" + "s" * (number != 1)
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the one name that begins with a word, or else the name nearest to it; None where none is near.
+
+    >>> closest("--temp", ["--temperature", "--top-p"]), closest("LOD", ["load", "status"])
+    ('--temperature', 'load')
+    """
+    names = {name.lower(): name for name in known}
+    begun = [name for name in names if name.startswith(word.lower())]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.7)
+    return names[near[0]] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" where a known name is near, else "".
+
+    >>> did_you_mean("dmeo", ["demo", "20b"])
+    '; did you mean demo?'
+    """
+    meant = closest(word, known)
+    return f"; did you mean {shown(meant)}?" if meant is not None else ""
+
+
+def suggestion(word: str, known: Iterable[str], what: str) -> str:
+    """Return which name may have been meant in place of a word, and the list of all names.
+
+    >>> suggestion("lod", ["load", "status"], "commands")
+    '; did you mean load? The commands are: load, status'
+    """
+    names = list(known)
+    return f"{did_you_mean(word, names) or '.'} The {what} are: {', '.join(names)}"
 
 
 def one_line(text: str) -> str:
