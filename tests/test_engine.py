@@ -13,6 +13,7 @@ import pytest
 
 import truth
 from children import in_child
+from fakes import wait_until
 from ossnb import _core
 from ossnb.checkpoint.layout import open_checkpoint
 from ossnb.testing import write_random_checkpoint
@@ -285,17 +286,22 @@ def slow(tmp_path_factory):
     )
 
 
+def once_it_computes(model, do):
+    """Call `do` in another thread once a call computes, which makes blocks of keys and values first."""
+    before = model.kv.n_blocks
+    threading.Thread(target=lambda: (wait_until(lambda: model.kv.n_blocks > before, 60), do())).start()
+
+
 def test_a_flag_set_by_another_thread_stops_a_call(slow):
     ids = ids_of(1, 600, 300)
     sequence, flag = slow.sequence(), _core.CancelFlag()
     slow.logits([(sequence, ids[:3], 0)])
-    stopper = threading.Timer(0.2, flag.set)
-    stopper.start()
-    start = time.monotonic()
+    once_it_computes(slow, flag.set)
+    began = time.process_time()
     with pytest.raises(_core.Cancelled):
         slow.logits([(sequence, ids, 0)], flag)
     assert flag.is_set()
-    assert time.monotonic() - start < 1.5  # it would take far longer
+    assert time.process_time() - began < 1.5  # it would take some 20 s of the processors
     assert (sequence.length, slow.kv.n_blocks) == (3, len(sequence.blocks))
     flag.clear()
     slow.logits([(sequence, ids[:2], 0)], flag)
@@ -305,11 +311,11 @@ def test_a_flag_set_by_another_thread_stops_a_call(slow):
 def test_ctrl_c_stops_a_call(slow):
     ids = ids_of(2, 600, 300)
     sequence = slow.sequence()
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    start = time.monotonic()
+    once_it_computes(slow, lambda: os.kill(os.getpid(), signal.SIGINT))
+    began = time.process_time()
     with pytest.raises(KeyboardInterrupt):
         slow.logits([(sequence, ids, 0)])
-    assert time.monotonic() - start < 1.5
+    assert time.process_time() - began < 1.5
     assert sequence.length == 0
     slow.logits([(sequence, ids[:2], 0)])
 
@@ -333,7 +339,8 @@ def test_threads_take_turns(windowed, expected):
 
 
 def test_one_sequence_in_two_threads_is_a_clear_error(slow):
-    sequence, flag = slow.sequence(), _core.CancelFlag()
+    sequence, flag, computes = slow.sequence(), _core.CancelFlag(), threading.Event()
+    once_it_computes(slow, computes.set)
 
     def extend():
         with pytest.raises(_core.Cancelled):
@@ -341,8 +348,8 @@ def test_one_sequence_in_two_threads_is_a_clear_error(slow):
 
     thread = threading.Thread(target=extend)
     thread.start()
-    time.sleep(0.2)
     try:
+        assert computes.wait(60)
         for use in (sequence.fork, lambda: sequence.rewind(0), lambda: slow.logits([(sequence, [1], 0)])):
             with pytest.raises(RuntimeError, match="another thread"):
                 use()
