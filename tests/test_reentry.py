@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,23 @@ def test_nothing_waits_for_itself(case):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_finalizer_may_call_the_engine_when_python_ends():
+    """The thread that ends the interpreter has the GIL for good; to wait for it would hang the process."""
+    script = textwrap.dedent("""
+        import os
+        from ossnb import _core
+
+        def answers(words=_core.Vocabulary([bytes([i]) for i in range(256)]), write=os.write):
+            try:
+                yield
+            finally:
+                write(1, b"ends")
+                words.encode([b"hello"])
+
+        still_open = answers()
+        next(still_open)
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"ends"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import ossnb
 from ossnb import _core
 
 
@@ -256,3 +257,14 @@ def test_settings_that_overflow_still_choose_among_the_tokens_they_favour(settin
 def test_an_infinite_setting_is_a_value_error(name):
     with pytest.raises(ValueError, match="finite"):
         sampler(**{name: np.inf})
+
+
+def test_none_is_no_sampler():
+    with pytest.raises(TypeError, match="incompatible"):
+        _core.Chooser(None, 0)
+
+
+def test_none_is_no_sequence():
+    core = ossnb.load("demo").engine.core
+    with pytest.raises(ValueError, match="a feed is \\(sequence, tokens, n_wanted\\), got None"):
+        core.step([(None, np.array([1], np.int32), 1)], [])

@@ -28,6 +28,7 @@ class Call {
   Call(const py::iterable& feeds, const py::iterable& choosers, const CancelFlag* cancel) : cancel_(cancel) {
     for (const auto& item : feeds) {
       auto [sequence, tokens, n_wanted] = item.cast<std::tuple<SequencePtr, Tokens, int>>();
+      if (!sequence) throw ValueError("a feed is (sequence, tokens, n_wanted), got None for the sequence");
       if (tokens.ndim() != 1) throw ValueError("token ids must be one-dimensional");
       feeds_.push_back({&sequence->idle(), tokens.data(), static_cast<int>(tokens.size()), n_wanted});
       n_wanted_ += std::max(0, n_wanted);
@@ -38,11 +39,8 @@ class Call {
       bound_.push_back(item.cast<BoundChooser>());
       choosers_.push_back(bound_.back().chooser);
     }
-    for (const auto& s : sequences_) s->begin_use();
+    for (const auto& s : sequences_) uses_.emplace_back(*s);
     for (const auto& b : bound_) readings_.emplace_back(*b.sampler);
-  }
-  ~Call() {
-    for (const auto& s : sequences_) s->end_use();
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -63,6 +61,7 @@ class Call {
   std::vector<Tokens> tokens_;
   std::vector<SequencePtr> sequences_;
   std::vector<BoundChooser> bound_;
+  std::list<BoundSequence::Use> uses_;
   std::list<BoundSampler::Reading> readings_;
   py::ssize_t n_wanted_ = 0;
 };
@@ -215,7 +214,7 @@ void bind_model(py::module_& m) {
       .def("step", &BoundModel::step, py::arg("feeds"), py::arg("choosers"), py::arg("cancel") = py::none())
       .def("logits", &BoundModel::logits, py::arg("feeds"), py::arg("cancel") = py::none(),
            py::arg("out").noconvert() = py::none())
-      .def("trace", &BoundModel::trace, py::arg("sequence"), py::arg("tokens"),
+      .def("trace", &BoundModel::trace, py::arg("sequence").none(false), py::arg("tokens"),
            py::arg("cancel") = py::none());
 }
 

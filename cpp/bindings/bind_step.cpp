@@ -61,7 +61,7 @@ BoundStep bound_step(const std::vector<Choice>& choices, std::uint64_t n_bytes) 
 
 void bind_step(py::module_& m) {
   py::class_<BoundChooser>(m, "Chooser")
-      .def(py::init(&make_chooser), py::arg("sampler"), py::arg("position"), py::kw_only(),
+      .def(py::init(&make_chooser), py::arg("sampler").none(false), py::arg("position"), py::kw_only(),
            py::arg("n_top") = 0, py::arg("mask") = py::none(), py::arg("keeps_logits") = false)
       .def("choose", &choose_from_array, py::arg("logits"));
   py::class_<BoundChoice>(m, "Choice")

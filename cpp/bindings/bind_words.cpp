@@ -28,6 +28,7 @@ py::array_t<std::int32_t> encode(const Vocabulary& vocabulary, const py::list& p
   {
     const GilFree unlocked;
     const auto poll = [] {
+      if (python_is_ending()) return;
       const py::gil_scoped_acquire locked;
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     };

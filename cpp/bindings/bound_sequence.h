@@ -27,12 +27,22 @@ class BoundSequence {
     }
     return sequence_;
   }
-  void begin_use() {
-    length_before_ = sequence_.length();
-    blocks_before_ = sequence_.blocks();
-    in_use_ = true;
-  }
-  void end_use() { in_use_ = false; }
+
+  // A call that extends it, while it lives. It is made and ended with the GIL held.
+  class Use {
+   public:
+    explicit Use(BoundSequence& sequence) : sequence_(sequence) {
+      sequence_.length_before_ = sequence_.sequence_.length();
+      sequence_.blocks_before_ = sequence_.sequence_.blocks();
+      sequence_.in_use_ = true;
+    }
+    ~Use() { sequence_.in_use_ = false; }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    BoundSequence& sequence_;
+  };
 
  private:
   Sequence sequence_;

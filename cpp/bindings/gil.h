@@ -19,11 +19,13 @@ inline bool python_is_ending() {
 }
 
 // Lets go of the GIL for as long as it lives. A daemon thread that comes back when the interpreter is gone
-// waits here for the end of the process. Where that begins in just this moment, the unwinding may pass.
+// waits here for the end of the process. Where that begins in just this moment, the unwinding may pass. The
+// thread that ends the interpreter, the only one that still runs Python then, keeps the GIL.
 class GilFree {
  public:
-  GilFree() : state_(PyEval_SaveThread()) {}
+  GilFree() : state_(python_is_ending() ? nullptr : PyEval_SaveThread()) {}
   ~GilFree() noexcept(false) {  // NOLINT(bugprone-unsafe-to-allow-exceptions): no exception of ours
+    if (state_ == nullptr) return;
     while (python_is_ending()) pause();
     PyEval_RestoreThread(state_);
   }
