@@ -42,6 +42,4 @@ class Buffer {
   std::size_t capacity_ = 0;
 };
 
-constexpr int round_up(int n, int to) { return (n + to - 1) / to * to; }
-
 }  // namespace ossnb

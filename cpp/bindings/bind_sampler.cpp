@@ -23,9 +23,9 @@ std::shared_ptr<BoundSampler> make_sampler(int n_vocab, double temperature, int 
                     .frequency_penalty = frequency_penalty,
                     .logit_bias = logit_bias.value_or(std::map<std::int32_t, double>{}),
                     .seed = seed};
-  std::vector<std::int32_t> ids;
-  if (prompt) ids.assign(prompt->data(), prompt->data() + prompt->size());
-  return std::make_shared<BoundSampler>(BoundSampler{Sampler(std::move(s), n_vocab, std::move(ids))});
+  std::span<const std::int32_t> ids;
+  if (prompt) ids = {prompt->data(), static_cast<std::size_t>(prompt->size())};
+  return std::make_shared<BoundSampler>(BoundSampler{Sampler(std::move(s), n_vocab, ids)});
 }
 
 py::tuple sample(BoundSampler& s, const Logits& logits, std::int64_t position, int n_top) {

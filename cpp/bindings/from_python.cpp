@@ -28,7 +28,6 @@ Config config_from(const py::dict& d) {
   c.rope_beta_fast = real("rope_beta_fast");
   c.rope_beta_slow = real("rope_beta_slow");
   c.rope_original_max_position_embeddings = integer("rope_original_max_position_embeddings");
-  c.max_position_embeddings = integer("max_position_embeddings");
   return c;
 }
 

@@ -12,7 +12,6 @@ class TokenMask {
   // are too few or too many words, or when no token is allowed.
   TokenMask(std::vector<std::uint32_t> words, int n_vocab);
 
-  int n_vocab() const { return n_vocab_; }
   int n_allowed() const { return n_allowed_; }
   bool allows(std::int32_t token) const { return words_[token / 32] >> (token % 32) & 1; }
   const std::vector<std::uint32_t>& words() const { return words_; }

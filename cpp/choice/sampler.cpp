@@ -53,11 +53,8 @@ void disallow(std::vector<float>& logits, const TokenMask& mask) {
 
 }  // namespace
 
-Sampler::Sampler(SamplerSettings settings, int n_vocab, std::vector<std::int32_t> prompt)
-    : s_(std::move(settings)),
-      n_vocab_(n_vocab),
-      seen_(prompt.begin(), prompt.end()),
-      kernels_(kernels::choose("")) {
+Sampler::Sampler(SamplerSettings settings, int n_vocab, std::span<const std::int32_t> prompt)
+    : s_(std::move(settings)), n_vocab_(n_vocab), kernels_(kernels::choose("")) {
   require(n_vocab >= 1, "n_vocab", n_vocab, ">= 1");
   require(s_.temperature >= 0, "temperature", s_.temperature, ">= 0");
   require(s_.top_k >= 0, "top_k", s_.top_k, ">= 0 (0 turns it off)");
@@ -70,28 +67,34 @@ Sampler::Sampler(SamplerSettings settings, int n_vocab, std::vector<std::int32_t
     require(token >= 0 && token < n_vocab, "a token of logit_bias", token, "in the vocabulary");
     require(!std::isnan(bias), "a logit_bias", bias, "a number");
   }
+  if (s_.repetition_penalty == 1) return;
+  is_seen_.resize(n_vocab);
+  for (const std::int32_t token : prompt) see(token);
+}
+
+void Sampler::see(std::int32_t token) {
+  if (!is_seen_.empty() && is_in_vocabulary(token)) is_seen_[token] = true;
 }
 
 void Sampler::accept(std::int32_t token) {
-  seen_.insert(token);
+  see(token);
   ++n_generated_[token];
 }
 
 // The logits after penalties and bias; -infinity where the mask allows nothing.
 std::vector<float> Sampler::penalised(const float* untouched, const TokenMask* mask) const {
   std::vector<float> logits(untouched, untouched + n_vocab_);
-  const auto in_range = [&](std::int32_t token) { return token >= 0 && token < n_vocab_; };
   if (s_.repetition_penalty != 1) {
     const auto penalty = static_cast<float>(s_.repetition_penalty);
-    for (const std::int32_t token : seen_) {
-      if (!in_range(token)) continue;
+    for (int token = 0; token < n_vocab_; ++token) {
+      if (!is_seen_[token]) continue;
       float& logit = logits[token];
       logit = logit > 0 ? logit / penalty : logit * penalty;
     }
   }
   if (s_.presence_penalty != 0 || s_.frequency_penalty != 0) {
     for (const auto& [token, n] : n_generated_) {
-      if (in_range(token))
+      if (is_in_vocabulary(token))
         logits[token] -= static_cast<float>(s_.presence_penalty + s_.frequency_penalty * n);
     }
   }

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -31,7 +31,7 @@ struct Logprobs {
 class Sampler {
  public:
   // `prompt` counts for the repetition penalty. ValueError when a setting is out of its range.
-  Sampler(SamplerSettings settings, int n_vocab, std::vector<std::int32_t> prompt);
+  Sampler(SamplerSettings settings, int n_vocab, std::span<const std::int32_t> prompt);
 
   int n_vocab() const { return n_vocab_; }
   const SamplerSettings& settings() const { return s_; }
@@ -51,11 +51,13 @@ class Sampler {
   std::vector<std::int32_t> survivors(const std::vector<float>& logits, float top) const;
   std::int32_t draw(const std::vector<float>& logits, const std::vector<std::int32_t>* among, float top,
                     std::int64_t position) const;
+  void see(std::int32_t token);
+  bool is_in_vocabulary(std::int32_t token) const { return token >= 0 && token < n_vocab_; }
   bool filters() const { return s_.top_k > 0 || s_.top_p < 1 || s_.min_p > 0; }
 
   SamplerSettings s_;
   int n_vocab_;
-  std::set<std::int32_t> seen_;              // in the prompt or accepted
+  std::vector<bool> is_seen_;  // [V] in the prompt or accepted; empty without repetition_penalty
   std::map<std::int32_t, int> n_generated_;  // accepted, how often
   const kernels::Table& kernels_;
 };

@@ -14,7 +14,7 @@ struct Config {
   std::vector<bool> layer_is_sliding;  // [num_hidden_layers]
   float rms_norm_eps, swiglu_limit, swiglu_alpha;
   double rope_theta, rope_factor, rope_beta_fast, rope_beta_slow;
-  int rope_original_max_position_embeddings, max_position_embeddings;
+  int rope_original_max_position_embeddings;
 
   int q_size() const { return num_attention_heads * head_dim; }
   int kv_size() const { return num_key_value_heads * head_dim; }

@@ -1,6 +1,7 @@
 #include "data/kv.h"
 
 #include <stdexcept>
+#include <thread>
 
 #include "base/error.h"
 
@@ -13,10 +14,14 @@ constexpr int kFreed = -1;  // in place of a count: an id without a block
 }  // namespace
 
 std::unique_lock<std::mutex> KvStore::open_if_whole() const noexcept {
-  if (process_ != getpid()) {
-    const std::unique_lock is_free(mutex_, std::try_to_lock);
-    is_cut_off_ = is_cut_off_ || !is_free;
-    process_ = getpid();
+  const pid_t here = getpid();
+  if (process_ != here) {  // forked: one thread looks, and the others wait for it
+    if (looked_in_.exchange(here) != here) {
+      const std::unique_lock is_free(mutex_, std::try_to_lock);
+      is_cut_off_ = is_cut_off_ || !is_free;
+      process_ = here;
+    }
+    while (process_ != here) std::this_thread::yield();
   }
   return is_cut_off_ ? std::unique_lock(mutex_, std::defer_lock) : std::unique_lock(mutex_);
 }
@@ -94,8 +99,9 @@ int KvStore::references(BlockId block) const {
 
 BlockId KvStore::make_locked() {
   if (free_.empty()) {
-    references_.push_back(kFreed);
+    if (references_.size() == references_.capacity()) references_.reserve(2 * references_.size() + 1);
     free_.reserve(references_.capacity());
+    references_.push_back(kFreed);  // fails no more: each id has room among the free ones
     free_.push_back(static_cast<BlockId>(references_.size()) - 1);
   }
   const BlockId id = free_.back();

@@ -24,7 +24,7 @@ using BlockId = std::int32_t;
 class KvStore {
  public:
   KvStore(int block_tokens, std::size_t block_bytes)
-      : block_tokens_(block_tokens), block_bytes_(block_bytes), process_(getpid()) {}
+      : block_tokens_(block_tokens), block_bytes_(block_bytes), process_(getpid()), looked_in_(getpid()) {}
   virtual ~KvStore() = default;
   KvStore(const KvStore&) = delete;
   KvStore& operator=(const KvStore&) = delete;
@@ -79,7 +79,7 @@ class KvStore {
   const int block_tokens_;
   const std::size_t block_bytes_;
   mutable std::mutex mutex_;
-  mutable std::atomic<pid_t> process_;
+  mutable std::atomic<pid_t> process_, looked_in_;
   mutable std::atomic<bool> is_cut_off_{false};
   std::vector<int> references_;  // of each id
   std::vector<BlockId> free_;    // ids without a block
@@ -101,7 +101,6 @@ class Sequence {
   int length() const { return length_; }
   const std::vector<BlockId>& blocks() const { return blocks_; }
   const KvStore& store() const { return *store_; }
-  std::size_t n_bytes() const { return blocks_.size() * store_->block_bytes(); }
   Sequence fork() const { return Sequence(store_, blocks_, length_); }
   void rewind(int length);  // ValueError outside 0..length()
 

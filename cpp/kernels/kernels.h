@@ -1,7 +1,7 @@
 // The inner loops: single-threaded functions behind one table of pointers, one table for each instruction-set
 // level. reference.cpp is the definition. Every level computes each output element in the same written order,
 // so all levels give the same bits (docs/NUMERICS.md). The caller keeps the preconditions; nothing here
-// throws.
+// throws, but std::bad_alloc where reference.cpp unpacks a matrix first.
 #pragma once
 
 #include <algorithm>

@@ -13,6 +13,16 @@
 namespace ossnb::testing {
 namespace {
 
+// x[width] as `format` keeps it: what attention computes with.
+void round_to(KvFormat format, float* x, int width) {
+  if (format == KvFormat::bf16) {
+    for (int d = 0; d < width; ++d) x[d] = bf16_to_f32(f32_to_bf16(x[d]));
+  } else if (format == KvFormat::int8) {
+    const KvScale s(x, width);
+    for (int d = 0; d < width; ++d) x[d] = static_cast<float>(s.code(x[d])) * s.scale;
+  }
+}
+
 using Row = std::vector<float>;
 
 constexpr int kBlockTokens = 20;  // no multiple of what the kernels like

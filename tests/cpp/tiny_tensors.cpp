@@ -25,8 +25,7 @@ const Config kTinyConfig = {.num_hidden_layers = 3,
                             .rope_factor = 32,
                             .rope_beta_fast = 32,
                             .rope_beta_slow = 1,
-                            .rope_original_max_position_embeddings = 4096,
-                            .max_position_embeddings = 131072};
+                            .rope_original_max_position_embeddings = 4096};
 
 namespace {
 

@@ -39,7 +39,13 @@ struct CpuContext {
   Terms terms;  // of activations that meet integer weights
   CpuKvStore& store;
   ThreadPool& pool;
-  const int longest = longest_task(pool.size());
+  int longest = longest_task(pool.size());
+
+  // Between passes.
+  void set_threads(int n) {
+    pool.resize(n);
+    longest = longest_task(n);
+  }
 
   // The rows that a task multiplies with n_inputs rows of activations. A cancel waits for the task under way,
   // so a task ends within some milliseconds: 64 K products of rows.

@@ -86,7 +86,7 @@ class CpuDevice final : public Device {
   std::shared_ptr<KvStore> kv() override { return store_; }
   void set_poll(std::function<bool()> poll) override { pool_.set_poll(std::move(poll)); }
   int threads() const override { return pool_.size(); }
-  void set_threads(int n) override { pool_.resize(n); }
+  void set_threads(int n) override { cpu_.set_threads(n); }
   std::string isa() const override { return cpu_.k.name; }
 
  private:
@@ -97,7 +97,7 @@ class CpuDevice final : public Device {
 
   ThreadPool pool_;
   const std::shared_ptr<CpuKvStore> store_;
-  const CpuContext cpu_;
+  CpuContext cpu_;
   CpuOps ops_;
 };
 

@@ -95,13 +95,14 @@ std::uint64_t Head::choose(const Rows<float>& x, const std::vector<Chooser>& cho
   if (x.n() == 0) return 0;
   norm(x);
   const std::vector<Way> ways = ways_of(choosers);
-  std::vector<int> all, screened;
+  std::vector<int> all, few, screened;
   for (int t = 0; t < x.n(); ++t) {
     if (ways[t] == Way::all) all.push_back(t);
     if (ways[t] == Way::screen) screened.push_back(t);
-    if (ways[t] == Way::few) choices[t] = choose_among_few(normed_.row(t), choosers[t]);
+    if (ways[t] == Way::few) few.push_back(t);
     if (ways[t] == Way::only) choices[t] = choose_the_only(choosers[t]);
   }
+  choose_among_few(few, choosers, choices);
   const std::vector<int> unsure = choose_by_screen(screened, choosers, choices);
   all.insert(all.end(), unsure.begin(), unsure.end());
   choose_from_all(all, choosers, choices);
@@ -119,13 +120,21 @@ Choice Head::choose_the_only(const Chooser& chooser) const {
   return choose_from(std::vector<float>(cpu_.c.vocab_size).data(), chooser);
 }
 
-Choice Head::choose_among_few(const float* normed, const Chooser& chooser) {
-  const std::vector<std::int32_t> tokens = chooser.mask->tokens();
-  std::vector<float> few(tokens.size()), logits(cpu_.c.vocab_size, -std::numeric_limits<float>::infinity());
-  share_rows(normed, tokens.data(), static_cast<int>(tokens.size()), few.data());
-  n_bytes_ += tokens.size() * cpu_.c.hidden_size * sizeof(bf16);
-  for (std::size_t i = 0; i < tokens.size(); ++i) logits[tokens[i]] = few[i];
-  return choose_from(logits.data(), chooser);
+// The logits of all other tokens are -infinity.
+void Head::choose_among_few(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
+                            Choice* choices) {
+  if (rows.empty()) return;
+  logits_.shape(static_cast<int>(rows.size()), cpu_.c.vocab_size);
+  std::fill_n(logits_.data(), rows.size() * cpu_.c.vocab_size, -std::numeric_limits<float>::infinity());
+  std::vector<float> few;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::vector<std::int32_t> tokens = choosers[rows[i]].mask->tokens();
+    few.resize(tokens.size());
+    share_rows(normed_.row(rows[i]), tokens.data(), static_cast<int>(tokens.size()), few.data());
+    n_bytes_ += tokens.size() * cpu_.c.hidden_size * sizeof(bf16);
+    for (std::size_t j = 0; j < tokens.size(); ++j) logits_.row(static_cast<int>(i))[tokens[j]] = few[j];
+  }
+  choose_from_logits(rows, choosers, choices);
 }
 
 void Head::choose_from_all(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
@@ -136,8 +145,15 @@ void Head::choose_from_all(const std::vector<int>& rows, const std::vector<Choos
   for (int i = 0; i < n; ++i) std::copy_n(normed_.row(rows[i]), cpu_.c.hidden_size, some_.row(i));
   logits_.shape(n, cpu_.c.vocab_size);
   multiply_all(some_, logits_.data());
-  cpu_.pool.parallel_for(
-      n, [&](int i, int) { choices[rows[i]] = choose_from(logits_.row(i), choosers[rows[i]]); });
+  choose_from_logits(rows, choosers, choices);
+}
+
+// Row i of the logits is that of rows[i].
+void Head::choose_from_logits(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
+                              Choice* choices) {
+  cpu_.pool.parallel_for(static_cast<int>(rows.size()), [&](int i, int) {
+    choices[rows[i]] = choose_from(logits_.row(i), choosers[rows[i]]);
+  });
 }
 
 std::vector<int> Head::choose_by_screen(const std::vector<int>& rows, const std::vector<Chooser>& choosers,

@@ -34,8 +34,10 @@ class Head {
   void multiply_rows(const float* normed, const std::int32_t* rows, int n, float* logits) const;
   void share_rows(const float* normed, const std::int32_t* rows, int n, float* logits) const;
   Choice choose_the_only(const Chooser& chooser) const;
-  Choice choose_among_few(const float* normed, const Chooser& chooser);
+  void choose_among_few(const std::vector<int>& rows, const std::vector<Chooser>& choosers, Choice* choices);
   void choose_from_all(const std::vector<int>& rows, const std::vector<Chooser>& choosers, Choice* choices);
+  void choose_from_logits(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
+                          Choice* choices);
   // Chooses for these rows. Returns the rows for which bounds did not suffice.
   std::vector<int> choose_by_screen(const std::vector<int>& rows, const std::vector<Chooser>& choosers,
                                     Choice* choices);
@@ -47,7 +49,7 @@ class Head {
   const QuantLayout screen_layout_;  // of K = D
 
   Rows<float> normed_, some_;    // [n, D] rows after the last norm; the rows that need all logits
-  Rows<float> logits_;           // [n of some_, V]
+  Rows<float> logits_;           // [n, V] of the rows that choose among all logits, or among a few
   Rows<std::uint8_t> quant_;     // [n] rows of screen_layout_, where they are screened
   Rows<float> approx_;           // [n of screens_, V rounded up to whole tiles]
   std::vector<Screen> screens_;  // of each row that is screened

@@ -19,6 +19,7 @@ class HostExperts {
   // Whether the experts of a layer are computed here: those of the first layers.
   bool has(int layer) const { return layer < n_layers_; }
   ThreadPool& pool() { return pool_; }
+  void set_threads(int n) { cpu_.set_threads(n); }
 
   // What a layer's router and experts gave, in the host's memory.
   const Activations& run(DeviceArray<float>& x, int n_rows, int layer, const std::function<bool()>& poll);
@@ -28,7 +29,7 @@ class HostExperts {
   const int n_layers_;
   ThreadPool pool_;
   CpuKvStore no_keys_;  // keys and values are the card's
-  const CpuContext cpu_;
+  CpuContext cpu_;
   Activations a_;
 };
 
