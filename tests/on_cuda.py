@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import bits
 import ossnb
 from ossnb.devices import cards
+from ossnb.devices.choice import spare
 from ossnb.devices.plan import Plan
 from ossnb.saved.record import Record, record_of
 from ossnb.saved.verify import differences
@@ -173,8 +175,10 @@ def test_the_logits_of_a_checkpoint_of_random_weights(precision, kv):
 
 
 def test_the_plan_holds():
-    """The model takes what was planned, and no more."""
-    before = cards.look(with_free_memory=True).cards[0].free
+    """The model takes what was planned, and no more. A real driver takes some by itself as it goes on."""
+    card = cards.look(with_free_memory=True).cards[0]
+    before = card.free
+    apart = 4 << 20 if os.environ.get("OSSNB_CUDA_DRIVER") else spare(card)
 
     def taken():
         return before - cards.look(with_free_memory=True).cards[0].free
@@ -183,10 +187,10 @@ def test_the_plan_holds():
         plan = Plan(model.config, has_copies=False)
         assert plan.kv_bytes_per_token == model.kv_bytes_per_token
         assert plan.block_bytes == model.engine.core.kv.block_bytes
-        assert abs(taken() - plan.weights) <= 4 << 20
+        assert abs(taken() - plan.weights) <= apart
         model.complete(IDS * 9, max_tokens=2, seed=1)
         assert plan.weights < taken() <= plan.needed(1024)
-    assert taken() <= 4 << 20
+    assert taken() <= apart
 
 
 def test_device_memory_limits_the_context_and_what_is_kept():

@@ -125,6 +125,27 @@ def test_a_kernel_in_the_sources_alone_is_a_fault(sound):
     assert "new_one has no code for 80, 120f" in gate(sound)[2]
 
 
+def test_a_kernel_that_does_not_wait_for_its_turn_is_a_fault(sound):
+    folder = sound / "cuda"
+    shutil.copy(folder / "kernels.80.ptx", folder / "kernels.90.ptx")  # so 120f is made of PTX that waits
+    code = (folder / "kernels.120f.sass").read_text()
+    first = re.compile(r"(\.section\s+\.text\.(\w+),.*?\n)(?=\s+/\*0000\*/)", re.DOTALL)
+    wait, load = "        /*0000*/  ACQBULK ;\n", "        /*0000*/  LDG.E R2, [R4] ;\n"
+    names = [match[2] for match in first.finditer(code)]
+    assert len(names) > 2
+    for hasty, put in (
+        (names, {}),
+        (names[:1], dict.fromkeys(names[1:], wait)),
+        (names[:1], dict.fromkeys(names, wait) | {names[0]: load + wait}),
+        ([], dict.fromkeys(names, wait)),
+    ):
+        text = first.sub(lambda match, put=put: match[1] + put.get(match[2], ""), code)
+        (folder / "kernels.120f.sass").write_text(text)
+        status, _, faults = gate(sound)
+        told = f"{', '.join(sorted(hasty))} would touch memory before its turn; OSSNB_KERNEL waits first"
+        assert (status != 0, told in faults) == (bool(hasty), bool(hasty))
+
+
 def test_a_loop_above_its_bound_is_a_fault(sound):
     store(sound, "sums", "80", 5.70)  # within what a loop may grow
     assert gate(sound)[0] == 0

@@ -65,13 +65,18 @@ def passes(done, n):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_card_works_and_fails_as_it_should(smoke, seed):
-    passes(smoke(OSSNB_STANDIN_SEED=str(seed)), 27)
+    passes(smoke(OSSNB_STANDIN_SEED=str(seed)), 28)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_work_may_wait_on_the_stream(smoke, seed):
     for lazy in "01":
-        passes(smoke(OSSNB_STANDIN_SEED=str(seed), OSSNB_STANDIN_LAZY=lazy), 27)
+        passes(smoke(OSSNB_STANDIN_SEED=str(seed), OSSNB_STANDIN_LAZY=lazy), 28)
+
+
+@pytest.mark.parametrize(("capability", "version"), [("9.0", "12020"), ("9.0", "12030"), ("12.0", "13000")])
+def test_kernels_take_turns_where_card_and_driver_know_of_it(smoke, capability, version):
+    passes(smoke("card: turns", OSSNB_STANDIN_CAPABILITY=capability, OSSNB_STANDIN_VERSION=version), 1)
 
 
 @pytest.mark.cuda
@@ -84,7 +89,8 @@ def test_the_instructions_of_this_machine_s_card_are_those_of_their_twins(smoke,
     standin.command("cmake", "-G", "Ninja", "-S", ROOT, "-B", tmp_path, *options)
     standin.command("cmake", "--build", tmp_path, "--target", "cuda_smoke")
     kernels = str(tmp_path / "cuda" / f"smoke.{arch}.cubin")
-    passes(run(BUILT / "smoke_cuda", "card", OSSNB_CUDA_KERNELS=kernels), 10)
+    passes(run(BUILT / "smoke_cuda", "card", OSSNB_CUDA_KERNELS=kernels), 13)
+    passes(run(BUILT / "smoke_cuda", "graph: replays", OSSNB_CUDA_KERNELS=kernels), 1)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -101,7 +107,7 @@ def test_planted_faults_are_found(smoke, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_right_kernels_are_clean_under_a_sanitizer(smoke, sanitizer, seed):
     done = smoke(kind=sanitizer, OSSNB_STANDIN_SEED=str(seed))
-    passes(done, 23)
+    passes(done, 24)
     assert "Sanitizer" not in done.stderr
 
 

@@ -45,16 +45,16 @@ double measure_copy_gb_s(int ordinal, int megabytes) {
 void bind_cards(py::module_& m) {
   m.def(
       "cuda_cards",
-      [](bool with_free_memory) {
+      [](const std::vector<int>& free_of) {
         const cuda::CardList found = [&] {
           const GilFree unlocked;
-          return cuda::list_cards(with_free_memory);
+          return cuda::list_cards(free_of);
         }();
         py::list cards;
         for (const cuda::CardInfo& card : found.cards) cards.append(as_dict(card));
         return py::make_tuple(cards, found.why_none);
       },
-      py::arg("with_free_memory") = false);
+      py::arg("free_of") = std::vector<int>());
   m.def("measure_copy_gb_s", &measure_copy_gb_s, py::arg("ordinal") = 0, py::arg("megabytes") = 1024);
   m.def("cuda_time_kernels", &cuda::time_kernels, py::arg("on"));
   m.def("cuda_kernel_times", [] {

@@ -29,7 +29,7 @@ def isa_levels() -> list[str]:
 def cpu_features() -> dict[str, bool]:
     """CPU features the kernels look at, by name ("avx2", "fma", "avx512vnni", "asimddp", ...)."""
 
-def cuda_cards(with_free_memory: bool = False) -> tuple[list[dict[str, Any]], str]:
+def cuda_cards(free_of: Seq[int] = ...) -> tuple[list[dict[str, Any]], str]:
     """The NVIDIA cards, and why there is none ("" if there are). Of each: ordinal, name, capability (9, 0),
     multiprocessors, is_integrated, memory_total and memory_free in bytes (0: not asked; asking opens the card
     for a moment), why_not ("" if it can be used). Never raises."""

@@ -83,8 +83,23 @@ void the_last_block() {
   DeviceArray<unsigned> arrived(card, 1);
   DeviceArray<int> parts(card, 100), out(card, 1);
   arrived.fill_bytes(0);
-  kernel.launch(100, 32, 0, {parts.data(), arrived.data(), out.data()}, Start::early);
+  kernel.launch(100, 32, 0, {parts.data(), arrived.data(), out.data()});
   require_equal(read(*card, out), {5050}, "out");
+}
+
+// Where the code and the driver know of turns, each launch asks for one, in a graph, too; nowhere else, since
+// such a kernel would begin before the one before it has ended.
+void turns() {
+  const auto card = Card::open(0);
+  const bool has_turns = card->info().major >= 9 && card->driver().version >= 12030;
+  const Kernel<AxpyArgs> kernel(card, "smoke_axpy");
+  DeviceArray<float> x(card, 256);
+  const auto before = stand_in()->count("in turn");
+  const auto launch = [&] { kernel.launch(1, 256, 0, {x.data(), x.data(), 1, 256}); };
+  launch();
+  Graph::capture(card, [&] { launch(), launch(); });
+  card->wait();
+  OSSNB_REQUIRE(stand_in()->count("in turn") - before == (has_turns ? 3 : 0));
 }
 
 // Registers of any content; every fourth is one of those that rounding treats apart.
@@ -250,6 +265,7 @@ void add_card_cases(Cases& cases) {
   cases.push_back({"card: shared memory and shuffles", sum});
   cases.push_back({"card: blocks that wait for each other", blocks_that_wait});
   cases.push_back({"card: the block that comes last", the_last_block});
+  if (stand_in() != nullptr) cases.push_back({"card: turns", turns});
   cases.push_back({"card: the seam's instructions", seam});
   cases.push_back({"card: matrix product", matrix_product});
   cases.push_back({"card: numbers of any bits", numbers});

@@ -276,7 +276,7 @@ void compare_long(KvFormat kv) {
   setup.config.num_hidden_layers = 2;
   setup.config.layer_is_sliding = {true, false};
   setup.config.sliding_window = 130;
-  compare_chunks(setup, {250, 1, 1, 4, 1, 1, 130, 120, 1, 2, 30, 1});
+  compare_chunks(setup, {250, 1, 1, 4, 1, 1, 130, 120, 1, 2, 30, 1, 7, 20});
 }
 
 }  // namespace

@@ -88,6 +88,9 @@ EXPORT Result cuFuncGetAttribute(int* value, int attribute, FunctionHandle funct
     case kFunctionMaxThreads:
       *value = static_cast<int>(function->kernel->max_threads);
       return kSuccess;
+    case kFunctionPtxVersion:
+      *value = settings().capability;
+      return kSuccess;
     case kFunctionRegisters:
       *value = 32;
       return kSuccess;
@@ -120,6 +123,7 @@ EXPORT Result cuLaunchKernelEx(const LaunchConfig* config, FunctionHandle functi
   for (unsigned i = 0; i < config->n_attributes; ++i) {
     const LaunchAttribute& attribute = config->attributes[i];
     if (attribute.id == kAttributeCooperative) launch.all_blocks = attribute.value.number != 0;
+    if (attribute.id == kAttributeProgrammaticSerialization) world().n_in_turn += attribute.value.number;
   }
   const hc::Kernel& kernel = *function->kernel;
   if (launch.grid.count() == 0 || launch.dim.count() == 0) return kInvalidValue;
@@ -158,6 +162,7 @@ EXPORT std::uint64_t standin_count(const char* what) {
   const std::string name = what;
   if (name == "calls") return world().n_calls;
   if (name == "launches") return world().n_launches;
+  if (name == "in turn") return world().n_in_turn;
   if (name == "allocations") return n_allocations();
   if (name == "pinned") return n_pinned();
   if (name == "handles") return world().live.size();

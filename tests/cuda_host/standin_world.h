@@ -88,7 +88,7 @@ struct World {
   pid_t begun_by = 0;  // 0: cuInit was not called
   ContextOfDriver contexts[kMostCards] = {};
   std::map<const void*, Owned> live;  // handles
-  std::uint64_t n_calls = 0, n_launches = 0;
+  std::uint64_t n_calls = 0, n_launches = 0, n_in_turn = 0;
   std::string words;  // what the last kernel that failed did wrong
 };
 World& world();

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reports import MULTIPROCESSORS, Report, abi_of, read_report, read_threads, warps_of
-from sass import Loop, main_loops
+from sass import Loop, main_loops, waits_first
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "cpp" / "ops" / "cuda"
@@ -36,6 +36,7 @@ SLACK = 1.02  # a loop may grow by this much before a bound is renewed
 KINDS_SHOWN = 5
 IMAGE = re.compile(r'IMAGE\(\w+, "(\w+)", \d+, (true|false), "(.+)"\)')
 KERNEL = re.compile(r"^OSSNB_KERNEL\((\w+),", re.MULTILINE)
+TURNS_FROM = 90  # PTX whose kernels wait for the one before them (take_turn of seam.h)
 OLD_ABI = 7  # which ptxas 12.9 writes for the cards that came before 2025
 
 
@@ -48,6 +49,7 @@ class Kernel:
     report: Report
     threads: int
     loop: Loop | None
+    takes_turns: bool
 
     @property
     def blocks(self) -> int:
@@ -100,12 +102,17 @@ def kernels_of(arch: str, cubin: Path) -> list[Kernel]:
     levels = [
         path for path in cubin.parent.glob(f"{name}.*.ptx") if number(path.suffixes[-2]) <= number(arch)
     ]
-    threads = read_threads(max(levels, key=lambda path: number(path.suffixes[-2])).read_text())
-    loops = main_loops(disassemble(cubin))
+    ptx = max(levels, key=lambda path: number(path.suffixes[-2]))
+    threads, has_turns = read_threads(ptx.read_text()), number(ptx.suffixes[-2]) >= TURNS_FROM
+    code = disassemble(cubin)
+    loops, waits = main_loops(code), waits_first(code)
     reports = read_report(cubin.with_suffix(".txt").read_text())
     if unbounded := reports.keys() - threads.keys():
         raise ValueError(f"{min(unbounded)} does not say how many threads a block has; OSSNB_KERNEL does")
-    return [Kernel(k, arch, report, threads[k], loops[k]) for k, report in reports.items()]
+    return [
+        Kernel(k, arch, report, threads[k], loops[k], not has_turns or waits[k])
+        for k, report in reports.items()
+    ]
 
 
 def number(arch: str) -> int:
@@ -113,7 +120,7 @@ def number(arch: str) -> int:
 
 
 def faults_of(kernels: list[Kernel], archs: list[str], sources: Path) -> list[str]:
-    """Spills, stack frames, and kernels that an architecture lacks."""
+    """Spills, stack frames, kernels that do not wait, and kernels that an architecture lacks."""
     faults = []
     spilled: dict[str, list[str]] = {}
     for k in kernels:
@@ -126,6 +133,10 @@ def faults_of(kernels: list[Kernel], archs: list[str], sources: Path) -> list[st
         "not known when the loop is unrolled"
         for bytes_, where in spilled.items()
     ]
+    if hasty := {k.name for k in kernels if not k.takes_turns}:
+        faults.append(
+            f"{', '.join(sorted(hasty))} would touch memory before its turn; OSSNB_KERNEL waits first"
+        )
     written = {name for path in sources.glob("*.cu") for name in KERNEL.findall(path.read_text())}
     found = {(k.name, k.arch) for k in kernels}
     for name in sorted(written | {k.name for k in kernels}):

@@ -11,6 +11,9 @@ LABEL = re.compile(r"^(\.L\w+):")
 INSTRUCTION = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@(!?U?P\w+)\s+)?([A-Z]\w*(?:\.\w+)*)\s*([^;]*);")
 TARGET = re.compile(r"`\((\.L\w+)\)")
 
+WAIT = "ACQBULK"
+MEMORY = ("LD", "LDG", "LDGSTS", "ST", "STG", "ATOM", "ATOMG", "RED", "REDG", "UBLKCP", "UBLKPF")
+
 # What a loop is there for: products, on the tensor cores or one by one. Its price is counted in them.
 TENSOR = ("IMMA", "HMMA")
 SCALAR = ("IDP", "FFMA2", "FFMA", "DFMA")
@@ -56,6 +59,17 @@ def main_loops(disassembly: str) -> dict[str, Loop | None]:
     ValueError for an indirect branch, whose targets the text does not name.
     """
     return {name: main_loop(name, lines) for name, lines in functions(disassembly).items()}
+
+
+def waits_first(disassembly: str) -> dict[str, bool]:
+    """Whether each kernel waits for the one before it (take_turn of seam.h) before it touches memory. The
+    compiler has been seen to move a load in front of the wait."""
+    found = {}
+    for name, lines in functions(disassembly).items():
+        kinds = [instruction.kind for block in cut(lines)[0] for instruction in block]
+        before = kinds[: kinds.index(WAIT)] if WAIT in kinds else kinds
+        found[name] = WAIT in kinds and not any(kind in MEMORY for kind in before)
+    return found
 
 
 def functions(disassembly: str) -> dict[str, list[str]]:

@@ -31,6 +31,9 @@ class Many {
         s_(*reinterpret_cast<Shared*>(dev::shared())),
         run_(a.runs[blockIdx.y]),
         head_dim_(a.kv.part.width),
+        head_shift_(head_dim_ == 16   ? 4
+                    : head_dim_ == 32 ? 5
+                                      : 6),
         n_heads_(a.n_heads / a.n_kv_heads),
         position_(a.rows.positions[run_.row]),
         kv_(a, run_.row, blockIdx.x),
@@ -78,40 +81,55 @@ class Many {
     return key >= seen_.first[i] && key <= seen_.last[i];
   }
 
-  __device__ __forceinline__ void load_queries() {
-    for (int i = threadIdx.x; i < kPairs * head_dim_; i += kThreads) {
-      const int pair = i / head_dim_, d = i % head_dim_;
-      s_.queries[d][pair] = pair < run_.n * n_heads_ ? row_of(pair)[d] : 0.0f;
+  // A number of the head of each of 64 pairs or keys, by all threads: several are on their way at a time.
+  template <class Read, class Write>
+  __device__ __forceinline__ void load(Read read, Write write) const {
+    constexpr int kFlight = 4;
+    for (int first = threadIdx.x; first < kKeys * head_dim_; first += kFlight * kThreads) {
+      float numbers[kFlight];
+#pragma unroll
+      for (int j = 0; j < kFlight; ++j) numbers[j] = read(first + j * kThreads);
+#pragma unroll
+      for (int j = 0; j < kFlight; ++j) write(first + j * kThreads, numbers[j]);
     }
+  }
+  __device__ __forceinline__ int dimension(int i) const { return i & (head_dim_ - 1); }
+  __device__ __forceinline__ int over_dimensions(int i) const { return i >> head_shift_; }
+
+  __device__ __forceinline__ void load_queries() {
+    load(
+        [&](int i) {
+          const int pair = over_dimensions(i);
+          return pair < run_.n * n_heads_ ? row_of(pair)[dimension(i)] : 0.0f;
+        },
+        [&](int i, float q) { s_.queries[dimension(i)][over_dimensions(i)] = q; });
   }
 
   // Keys of a tile; zeros behind the last.
   __device__ __forceinline__ void load_keys(int tile, int last) {
+    const auto slot = [&](int i) { return over_dimensions(i / kKeyTile) * kKeyTile + i % kKeyTile; };
     __syncthreads();
-    for (int i = threadIdx.x; i < kKeys * head_dim_; i += kThreads) {
-      const int d = i / kKeyTile % head_dim_, slot = i / kKeyTile / head_dim_ * kKeyTile + i % kKeyTile;
-      const int key = tile + slot;
-      float k = 0;
-      if (key <= last) {
-        const std::byte* keys = kv_.block(key).keys;
-        k = kv_.key(keys, key, d, kv_.scale(keys, key));
-      }
-      s_.keys[d][slot] = k;
-    }
+    load(
+        [&](int i) {
+          const int key = tile + slot(i);
+          if (key > last) return 0.0f;
+          const std::byte* keys = kv_.block(key).keys;
+          return kv_.key(keys, key, dimension(i / kKeyTile), kv_.scale(keys, key));
+        },
+        [&](int i, float k) { s_.keys[dimension(i / kKeyTile)][slot(i)] = k; });
     __syncthreads();
   }
 
   __device__ __forceinline__ void load_values(int tile, int last) {
     __syncthreads();
-    for (int i = threadIdx.x; i < kKeys * head_dim_; i += kThreads) {
-      const int d = i % head_dim_, slot = i / head_dim_, key = tile + slot;
-      float v = 0;
-      if (key <= last) {
-        const std::byte* values = kv_.block(key).values;
-        v = kv_.value(values, key, d, kv_.scale(values, key));
-      }
-      s_.keys[slot][d] = v;
-    }
+    load(
+        [&](int i) {
+          const int key = tile + over_dimensions(i);
+          if (key > last) return 0.0f;
+          const std::byte* values = kv_.block(key).values;
+          return kv_.value(values, key, dimension(i), kv_.scale(values, key));
+        },
+        [&](int i, float v) { s_.keys[over_dimensions(i)][dimension(i)] = v; });
     __syncthreads();
   }
 
@@ -235,7 +253,7 @@ class Many {
   const AttendArgs& a_;
   Shared& s_;
   const QueryRun run_;
-  const int head_dim_, n_heads_, position_;
+  const int head_dim_, head_shift_, n_heads_, position_;
   const KvHead<kFormat> kv_;
   const int tx_, ty_;  // of the thread's keys, or dimensions, and of its pairs
   Seen seen_;

@@ -83,10 +83,13 @@ template <KvFormat kFormat>
 __device__ __forceinline__ float add_values(const KvHead<kFormat>& kv, int from, int end, const float* weight,
                                             int d) {
   float sum = 0;
-#pragma unroll 8
-  for (int key = from; key < end; ++key) {
+  for (int key = from; key < end;) {  // block after block, so that eight values are on their way at a time
     const std::byte* values = kv.block(key).values;
-    sum = __fmaf_rn(weight[key - from], kv.value(values, key, d, kv.scale(values, key)), sum);
+    const int last = min(end, (key / kBlockTokens + 1) * kBlockTokens);
+#pragma unroll 8
+    for (; key < last; ++key) {
+      sum = __fmaf_rn(weight[key - from], kv.value(values, key, d, kv.scale(values, key)), sum);
+    }
   }
   return sum;
 }

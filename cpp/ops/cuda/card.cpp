@@ -1,5 +1,6 @@
 #include "ops/cuda/card.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -42,10 +43,9 @@ bool is_final(Result result) {
   }
 }
 
-// Machine code or PTX that this driver does not know.
-bool is_refused(Result result) {
-  return result == kInvalidImage || result == kNoBinaryForGpu || result == kUnsupportedPtxVersion;
-}
+// Machine code or PTX that this driver does not know. Which error it answers with depends on the driver, so
+// each that does not end all work counts.
+bool is_refused(Result result) { return result != kSuccess && result != kOutOfMemory && !is_final(result); }
 
 std::string size_text(std::size_t n_bytes) {
   char text[40];
@@ -108,7 +108,7 @@ std::string why_not_opened(const Driver& driver, const CardInfo& info, Result re
 
 }  // namespace
 
-CardList list_cards(bool with_free_memory) {
+CardList list_cards(const std::vector<int>& free_of) {
   CardList list;
   try {
     const Driver& found = driver();
@@ -121,7 +121,7 @@ CardList list_cards(bool with_free_memory) {
     for (int i = 0; i < n; ++i) {
       DeviceId id = 0;
       CardInfo info = look_at(found, i, id);
-      if (with_free_memory && info.why_not.empty()) {
+      if (std::ranges::find(free_of, i) != free_of.end() && info.why_not.empty()) {
         try {
           info.memory_free = Card::open(i)->memory_free();
         } catch (const std::exception& error) {

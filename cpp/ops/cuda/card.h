@@ -37,9 +37,9 @@ struct CardList {
   std::string why_none;  // why there is no card at all
 };
 
-// Never throws. Free memory is asked where `with_free_memory`: that opens each card, which takes a moment and
-// some hundred MB of the card's memory while it lasts.
-CardList list_cards(bool with_free_memory = false);
+// Never throws. Free memory is asked of the cards in `free_of`: that opens them, which takes a moment and
+// some hundred MB of each card's memory while it lasts.
+CardList list_cards(const std::vector<int>& free_of = {});
 
 class Event;
 

@@ -255,7 +255,7 @@ class CudaDevice final : public Device {
   void set_poll(std::function<bool()> poll) override { ops_.set_poll(std::move(poll)); }
   int threads() const override { return n_threads_; }
   void set_threads(int n) override {
-    if (host_) host_->pool().resize(n);
+    if (host_) host_->set_threads(n);
     n_threads_ = n;
   }
   std::string isa() const override {

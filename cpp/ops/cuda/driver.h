@@ -77,6 +77,7 @@ enum : int {
   kFunctionMaxThreads = 0,
   kFunctionLocalBytes = 3,
   kFunctionRegisters = 4,
+  kFunctionPtxVersion = 5,
   kFunctionMaxDynamicShared = 8,
 };
 

@@ -5,8 +5,17 @@
 
 namespace ossnb::cuda {
 
+namespace {
+
+// What dev::take_turn needs: the instruction, and graphs that keep the dependence it stands for.
+constexpr int kTurnsFromPtx = 90, kTurnsFromDriver = 12030;
+
+}  // namespace
+
 AnyKernel::AnyKernel(std::shared_ptr<const Card> card, const char* name, std::size_t n_args_bytes)
     : card_(std::move(card)), name_(name), function_(card_->function(name)) {
+  waits_for_turn_ =
+      card_->driver().version >= kTurnsFromDriver && attribute(kFunctionPtxVersion) >= kTurnsFromPtx;
   const auto ask = card_->driver().cuFuncGetParamInfo;
   if (ask == nullptr) return;  // the driver is too old to tell
   const Card::Current current(*card_);
@@ -51,8 +60,7 @@ void AnyKernel::launch(Shape grid, Shape block, std::size_t shared_bytes, const 
                          nullptr,
                          0};
   LaunchAttribute attribute = {};
-  const bool can_start_early = card_->info().major >= 9;
-  if (start == Start::together || (start == Start::early && can_start_early)) {
+  if (start == Start::together || waits_for_turn_) {
     attribute.id = start == Start::together ? kAttributeCooperative : kAttributeProgrammaticSerialization;
     attribute.value.number = 1;
     config.attributes = &attribute;

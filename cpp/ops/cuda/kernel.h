@@ -16,9 +16,8 @@ struct Shape {
 };
 
 enum class Start {
-  after,     // when what stands before it on the stream has ended
-  early,     // when that lets it: the kernel waits by itself before it reads the other's results (sm_90 and
-             // later)
+  in_turn,   // it computes when what stands before it on the stream has ended; on sm_90 and later its blocks
+             // come in before, and wait (dev::take_turn)
   together,  // all blocks at once, so that they may wait for each other
 };
 
@@ -42,6 +41,7 @@ class AnyKernel {
   std::shared_ptr<const Card> card_;
   const char* name_;
   FunctionHandle function_;
+  bool waits_for_turn_;
   mutable std::size_t shared_allowed_ = 48 << 10;  // what every kernel may have
 };
 
@@ -56,7 +56,7 @@ class Kernel : public AnyKernel {
 
   // Puts it on the stream; `args` are copied. An empty grid launches nothing.
   void launch(Shape grid, Shape block, std::size_t shared_bytes, const Args& args,
-              Start start = Start::after) const {
+              Start start = Start::in_turn) const {
     AnyKernel::launch(grid, block, shared_bytes, &args, start);
   }
 };

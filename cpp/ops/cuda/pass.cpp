@@ -8,6 +8,9 @@ namespace ossnb::cuda {
 namespace {
 
 constexpr int kLeastRun = 3;  // rows of a sequence that share the reading of keys; fewer go by themselves
+// A run is one block for each head of keys, which walks through all of them. Behind many keys a few rows, as
+// of a draft, are done sooner by themselves: a block for each row and each piece of the keys.
+constexpr int kFewRows = 16, kManyKeys = 512;
 constexpr int kLeastKeys = 256;
 constexpr std::size_t kAlignment = 16;
 
@@ -50,7 +53,8 @@ Attending Pass::attending_of(const std::vector<std::int32_t>& rows) const {
              batch_->positions[rows[i]] == batch_->positions[rows[i - 1]] + 1;
     };
     for (end = first + 1; end < n && follows(end);) ++end;
-    if (end - first < kLeastRun || most < kLeastRun) {
+    const bool has_many_keys = batch_->positions[rows[end - 1]] >= kManyKeys;
+    if (end - first < kLeastRun || most < kLeastRun || (end - first <= kFewRows && has_many_keys)) {
       for (int i = first; i < end; ++i) {
         found.singles.push_back(i);
         while (found.n_keys <= batch_->positions[rows[i]])

@@ -20,11 +20,27 @@
   static void name##_kernel(const Args& a)
 #else
 #define OSSNB_KERNEL(name, Args, threads, ...)                                     \
+  static __device__ __forceinline__ void name##_kernel(const Args& a);             \
   extern "C" __global__ void __launch_bounds__(threads __VA_OPT__(, ) __VA_ARGS__) \
-      name(const __grid_constant__ Args a)
+      name(const __grid_constant__ Args a) {                                       \
+    ossnb::cuda::dev::take_turn();                                                 \
+    name##_kernel(a);                                                              \
+  }                                                                                \
+  static __device__ __forceinline__ void name##_kernel(const Args& a)
 #endif
 
 namespace ossnb::cuda::dev {
+
+// Waits until the kernel before this one has ended and all that it wrote can be read; then the next one's
+// blocks may come in where there is room, and wait, too. So the card is never idle between two kernels. Every
+// kernel begins with this: one that did not could end before the kernel before it, and the next would read
+// what is not there yet.
+__device__ __forceinline__ void take_turn() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
 
 // The block's dynamic shared memory.
 __device__ __forceinline__ unsigned char* shared() {

@@ -59,18 +59,19 @@ class Cards:
         return not self.cards and self.why_none.startswith(_NOTHING_THERE)
 
 
-def look(*, with_free_memory: bool = False) -> Cards:
+def look(*, with_free_memory: bool = False, only: int | None = None) -> Cards:
     """Look for cards; it never raises.
 
     >>> look().cards == () or look().why_none == ""
     True
 
     A machine without a driver answers in no time, also the first time. To ask for free memory opens each card
-    for a moment, and then counts what that takes of it as not free.
+    for a moment, or the `only` one, and then counts what that takes of it as not free.
     """
     found, why_none = _core.cuda_cards()
-    if with_free_memory and any(not card["why_not"] for card in found):
-        found, why_none = _core.cuda_cards(True)
+    usable = [card["ordinal"] for card in found if not card["why_not"] and only in (None, card["ordinal"])]
+    if with_free_memory and usable:
+        found, why_none = _core.cuda_cards(usable)
     cards = [
         Card(
             card["ordinal"],
@@ -88,7 +89,7 @@ def look(*, with_free_memory: bool = False) -> Cards:
 
 def usable(ordinal: int) -> Card:
     """Return a card with its free memory; DeviceError says why it cannot be used."""
-    found = look(with_free_memory=True)
+    found = look(with_free_memory=True, only=ordinal)
     if not found.cards:
         raise DeviceError(f"device {CARD}:{ordinal}: {found.why_none}")
     if ordinal >= len(found.cards):

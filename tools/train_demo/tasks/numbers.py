@@ -735,7 +735,9 @@ def which(rng: Random, split: str, a: int, b: int, big: bool, who: bool = False)
     sign, word = (">", "larger") if big else ("<", "smaller")
     short, full = by_digits(a, b)
     line = f"Compare {a} and {b}: {short}. {value} {sign} {other}."
-    steps = f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{full}{value} {sign} {other}.\n"
+    steps = (
+        f"I compare {a} and {b}.\nDigits: {len(str(a))} and {len(str(b))}.\n{full}{value} {sign} {other}.\n"
+    )
     if who:
         n, f = rng.sample(words.NAMES, 2)
         name, more = n if a == value else f, "more" if big else "less"
