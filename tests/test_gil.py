@@ -58,21 +58,35 @@ WORK = {
 }
 
 
+def standstill(work):
+    """The 99.9th percentile of how long another thread stood still beside `work`, in the best of three runs:
+    a busy machine stops that thread, too, and work that keeps the GIL stops it in every run."""
+    best = float("inf")
+    for _ in range(3):
+        with ticking() as gaps:
+            work()
+        best = min(best, np.quantile(gaps, 0.999))
+        if best < BOUND_S:
+            break
+    return best
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WORK)
 def test_other_threads_go_on_beside(name, model):
-    with ticking() as gaps:
+    def work():
+        model.forget()  # so that nothing is left from a run before
         WORK[name](model)
-    assert np.quantile(gaps, 0.999) < BOUND_S, sorted(gaps)[-5:]
+
+    assert standstill(work) < BOUND_S
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["exact", "fast"])
 def test_other_threads_go_on_beside_loading_without_packed_copies(folder, model, precision, monkeypatch):
     monkeypatch.setenv("OSSNB_CACHE_LIMIT", "0")
-    with ticking() as gaps:
-        ossnb.load(folder, precision=precision, threads=2).close()
-    assert np.quantile(gaps, 0.999) < BOUND_S, sorted(gaps)[-5:]
+    work = lambda: ossnb.load(folder, precision=precision, threads=2).close()  # noqa: E731
+    assert standstill(work) < BOUND_S
 
 
 def require_early_end(work):
@@ -80,19 +94,25 @@ def require_early_end(work):
 
     def timed():
         """The seconds that it took, by the clock and of this thread, and whether an interrupt ended it."""
+        nonlocal is_at_work
         began, worked = time.monotonic(), time.thread_time()
         was_interrupted = False
         try:
+            is_at_work = True
             work()
+            is_at_work = False
         except KeyboardInterrupt:
             was_interrupted = True
         return time.monotonic() - began, time.thread_time() - worked, was_interrupted
 
     def interrupt(*_):
-        raise KeyboardInterrupt
+        if is_at_work:  # elsewhere it would end the tests
+            raise KeyboardInterrupt
 
+    is_at_work = False
     timed()  # what it reads comes into memory
-    clock_s, whole_s, _ = timed()
+    first, second = timed(), timed()  # the less of each: after a pause the interrupt would come too late
+    clock_s, whole_s = min(first[0], second[0]), min(first[1], second[1])
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, clock_s / 4)

@@ -12,7 +12,6 @@ from importlib import metadata
 from importlib.metadata import PackageNotFoundError, PackagePath, PathDistribution
 from pathlib import Path
 
-import numpy as np
 import openai_harmony as oh
 import pytest
 from hypothesis import given, settings
@@ -22,7 +21,7 @@ from ossnb.harmony import tokenizer
 from ossnb.harmony.messages import Message, ToolCall, as_messages, tool_result
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import END, RETURN, Tokenizer, encoding, prompt_hash, token_bytes, well_formed
-from ticks import ticking
+from test_gil import BOUND_S, standstill
 
 TOKENIZER = Tokenizer()
 LIBRARY = oh.load_harmony_encoding("HarmonyGptOss")
@@ -495,6 +494,7 @@ def test_ids_are_the_librarys_ids(kind):
         assert Tokenizer().encode(text) == ids_of_the_library(text)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(max_size=60))
 def test_ids_of_any_text_are_the_librarys_ids(text):
     assert Tokenizer().encode(text) == ids_of_the_library(well_formed(text))
@@ -513,14 +513,17 @@ def test_ids_of_every_character_are_the_librarys_ids():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_megabyte_of_anything_is_read_while_other_threads_go_on(kind):
     """The library would take up to half an hour; the bound here is far above the seconds that it takes."""
-    text = run_of(kind, 1_000_000)
+    text, found, seconds = run_of(kind, 1_000_000), [], []
     Tokenizer().encode("")
-    with ticking() as gaps:
-        began = time.monotonic()
-        ids = Tokenizer().encode(text)
-        assert time.monotonic() - began < 20
-    assert Tokenizer().decode(ids) == text
-    assert np.quantile(gaps, 0.999) < 0.25
+
+    def read():
+        began = time.thread_time()
+        found.append(Tokenizer().encode(text))
+        seconds.append(time.thread_time() - began)
+
+    assert standstill(read) < BOUND_S
+    assert max(seconds) < 20
+    assert all(Tokenizer().decode(ids) == text for ids in found)
 
 
 @pytest.mark.parametrize("special", [False, True])
