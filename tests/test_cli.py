@@ -1,6 +1,7 @@
 """The command line as a person or a script uses it: what is printed where, exit codes, interrupts, pipes."""
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -61,7 +62,7 @@ def start(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes]:
 
 def test_the_table_has_all_commands() -> None:
     assert COMMANDS == (
-        "demo", "run", "chat", "download", "models", "cache", "log", "doctor", "verify", "bench"
+        "demo", "run", "chat", "download", "models", "cache", "log", "doctor", "verify", "bench", "help"
     )  # fmt: skip
 
 
@@ -93,11 +94,46 @@ def test_examples_in_help_are_valid_commands(main: Main) -> None:
         *([command, "x", "--device", "gpu"] for command in ("run", "verify", "bench")),
     ],
 )
-def test_wrong_use_is_exit_code_2(main: Main, wrong: list[str]) -> None:
+def test_wrong_use_is_exit_code_2_and_one_line(main: Main, wrong: list[str]) -> None:
     code, out, err = main(*wrong)
-    assert code == 2
-    assert out == ""
-    assert "usage: ossnb" in err
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+    assert " --help` " in err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "COMMAND is missing; `ossnb --help` lists the commands"),
+        (
+            "bnech demo",
+            "there is no command 'bnech'; did you mean bench? The commands are: demo, run, chat, download",
+        ),
+        ("run", "PROMPT is missing; `ossnb run --help` shows what it takes"),
+        (
+            "run --temprature 0 hi",
+            "unknown flag --temprature; did you mean --temperature? `ossnb run --help`",
+        ),
+        ("run --system x hi", "unknown flag --system: here it is --instructions; `ossnb run --help`"),
+        ("run What is 2 + 2?", 'put the prompt in quotes, as in ossnb run "What is 2 + 2?"'),
+        ("run hi --effort HIGH", "--effort is one of low, medium, high, got 'HIGH'; did you mean high?"),
+        ("run hi --seed x", "--seed needs a whole number, got 'x'"),
+        ("run hi --temperature x", "--temperature needs a number, got 'x'"),
+        ("run hi --seed", "--seed needs a value; "),
+        ("chat hello", "unexpected word 'hello'; `ossnb chat --help`"),
+        ("log lst", "got 'lst'; did you mean list?"),
+        ("help fly", "there is no command 'fly'. The commands are: demo, run, chat"),
+    ],
+)
+def test_a_slip_is_told_with_what_was_meant(main: Main, line: str, said: str) -> None:
+    code, out, err = main(*line.split())
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_help_is_a_command(main: Main) -> None:
+    assert main("help") == main("--help")
+    assert main("help", "run") == main("run", "--help")
 
 
 # ---- run --------------------------------------------------------------------------------------------------
@@ -195,10 +231,45 @@ def test_bad_settings_are_one_clear_line(main: Main, folder: Path, flags: list[s
     assert err.count("\n") == 1
 
 
-def test_flags_that_do_not_go_together_are_wrong_use(main: Main, folder: Path) -> None:
-    code, _, err = main("run", "--model", folder, "--raw", "--effort", "low", "Hi")
-    assert code == 2
-    assert "--raw" in err
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run --raw --effort low Hi", "which has no --effort"),
+        ("run --raw --drop-oldest Hi", "which has no --drop-oldest"),
+        ("run --raw --max-reasoning-tokens 0 Hi", "which has no --max-reasoning-tokens"),
+        ("run --raw --show-reasoning Hi", "which has no --show-reasoning"),
+        ("bench demo --quality --prompt 64", "--quality compares all formats on fixed conversations"),
+        ("bench demo --quality --device cpu", "it takes no --device"),
+        ("bench demo --conversations 2", "--conversations works only with --quality"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_wrong_use(main: Main, line: str, said: str) -> None:
+    code, out, err = main(*line.split())
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
+@pytest.mark.parametrize("flags", [[], ["--raw"]])
+def test_nothing_is_not_answered(main: Main, monkeypatch: pytest.MonkeyPatch, flags: list[str]) -> None:
+    assert main("run", *flags, " ") == (2, "", "error: there is nothing to answer: the prompt was empty\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    code, out, err = main("run", *flags, "-")
+    assert (code, out) == (2, "")
+    assert err == "error: there is nothing to answer: standard input was empty\n"
+
+
+def test_context_and_threads_are_those_of_the_load(main: Main, folder: Path) -> None:
+    long = "word " * 200
+    code, _, err = main("run", "--model", folder, "--context", 128, "--threads", 1, long)
+    assert code == 1
+    assert "the context holds 128: shorten it, or give more by --context N (<= " in err
+    assert main("run", "--model", folder, "--context", 512, "--max-tokens", 1, long)[0] == 0
+
+
+def test_at_temperature_0_no_seed_is_named(main: Main, folder: Path) -> None:
+    _, _, err = main("run", "--model", folder, "--raw", "--temperature", 0, "--max-tokens", 2, "Hi")
+    assert "temperature 0" in err
+    assert "seed" not in err
 
 
 def test_a_missing_model_is_one_clear_line(main: Main, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_machine_without_a_driver_says_nothing_until_it_is_asked(tmp_path):
     assert told[1].startswith("device cuda:0: there is no NVIDIA driver (")
     assert told[1].endswith('; install it, or use device="cpu"')
     (line,) = (line for line in told if line.startswith("GPU "))
-    assert line.startswith("GPU        none is used: there is no NVIDIA driver (")
+    assert line.startswith("GPU        not used: there is no NVIDIA driver (")
 
 
 def test_a_driver_that_sees_no_card(tmp_path):

@@ -141,7 +141,7 @@ def test_only_the_owner_may_read_it(file, state):
 
 
 def test_on_and_off(main, state, tmp_path, monkeypatch):
-    assert main()[1] == f"the log is off: in {state / 'log.sqlite'}\n"
+    assert main()[1] == f"the log is off: no replies yet; its file: {state / 'log.sqlite'}\n"
     assert main("on")[:2] == (0, f"the log is on: {state / 'log.sqlite'}\n")
     ask()
     assert main()[1].startswith("the log is on: 1 reply, ")
@@ -188,7 +188,7 @@ def test_list_show_and_search(main, file):
         (["search"], 2, "needs words"),
         (["list", "-n", "0"], 2, "-n must be at least 1, got 0"),
         (["off", "now"], 2, "takes no further word, got 'now'"),
-        (["fly"], 2, "invalid choice: 'fly'"),
+        (["fly"], 2, "action is one of on, off, list, show, search, got 'fly'"),
         (["on", "~no-such-user/log"], 1, "there is no such user's home"),
     ],
 )

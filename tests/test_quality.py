@@ -70,9 +70,10 @@ def test_divergence_is_kullback_s_and_leibler_s():
     assert np.abs(quality.divergence(x.astype(np.float32), x.astype(np.float32))).max() == 0
 
 
-def test_report_of_a_small_model(tmp_path):
+def test_report_of_a_small_model(tmp_path, capsys):
     folder = write_random_checkpoint(tmp_path / "m", SHAPE, seed=4)
     report = quality.measure(folder, conversations=4, threads=1)
+    assert "comparing the predictions in 4 conversations\n" in capsys.readouterr().err
     assert json.loads(json.dumps(report)) == report
     assert (report["conversations"], report["tokens"]) == (4, "random tokens")
     assert report["positions"] > 40

@@ -76,7 +76,7 @@ def test_a_line_with_a_backslash_goes_on(chat):
 
 def test_commands(chat, tmp_path):
     file = tmp_path / "kept.json"
-    lines = f"Hi\n/effort low\nHi\n/save {file}\n/reset\nHi\n/help\n/quit\nnever said\n"
+    lines = f"Hi\n/effort low\n/effort\nHi\n/save {file}\n/reset\nHi\n/help\n/quit\nnever said\n"
     code, out, err, asked = chat(lines)
     assert (code, out) == (0, "Hello.\n" * 3)
     assert [(len(question.messages), question.effort) for question in asked] == [
@@ -85,6 +85,7 @@ def test_commands(chat, tmp_path):
         (1, "low"),
     ]
     assert len(json.loads(file.read_text())["messages"]) == 6
+    assert err.count("effort low\n") == 2
     assert "/save FILE" in err
     assert f"saved to {file}" in err
 
@@ -101,6 +102,12 @@ def test_a_saved_conversation_goes_on(chat, tmp_path):
     assert "none.json" in err
 
 
+def test_the_file_of_a_conversation_is_read_before_the_model(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(loader, "load", lambda *args, **settings: pytest.fail("the model was loaded"))
+    assert cli.main(["chat", "--load", str(tmp_path / "none.json")]) == 1
+    assert "none.json" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -108,7 +115,11 @@ def test_a_saved_conversation_goes_on(chat, tmp_path):
         ("/save", "error: /save needs a file"),
         ("/save /no/such/folder/a.json", "error: [Errno 2]"),
         ("/fly\x1b[2J", "said to the model"),
-        ("/fly", "error: there is no command /fly; /help lists them"),
+        (
+            "/fly",
+            "error: there is no command /fly; /help lists them. To send a line that begins with /, write",
+        ),
+        ("/efort low", "error: there is no command /efort; did you mean effort?"),
         ("/etc/hosts is what?", "said to the model"),
         ("x" * 2_000_000, "error: the prompt has at least"),
     ],

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING, cast
 
-from .flags import Command, add_question, question_settings
+from .flags import Command, add_question, load_settings, question_settings
 from .output import INTERRUPTED, UsageError, finish, print_result, say, say_dim, show, summary
 from .talk import HELP, talk
+
+if TYPE_CHECKING:
+    from ..generation.record import Author
 
 _RUN_EXAMPLES = """examples:
   ossnb run "Why is the sky blue?"
@@ -55,18 +59,28 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the whole reply as JSON at the end")
 
 
-def _run(args: argparse.Namespace) -> int:
+# Flags of a question that plain text has no place for.
+_CHATTY = {
+    "effort": "--effort",
+    "instructions": "--instructions",
+    "overflow": "--drop-oldest",
+    "max_reasoning_tokens": "--max-reasoning-tokens",
+    "show_reasoning": "--show-reasoning",
+}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer one prompt; return the exit code."""
     from ..generation.question import Question
     from ..loader import load
 
-    if args.raw and (args.effort or args.instructions):
-        raise UsageError("--raw continues plain text: it takes no --effort and no --instructions")
-    if args.prompt == "-" and sys.stdin is None:
-        raise UsageError("standard input is closed: give the prompt as an argument, or by a pipe")
-    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
+    chatty = {**question_settings(args), "show_reasoning": args.show_reasoning or None}
+    if args.raw and (given := [flag for name, flag in _CHATTY.items() if chatty.get(name) is not None]):
+        raise UsageError(f"--raw continues plain text, which has no {given[0]}: leave one of them out")
+    prompt = _prompt(args.prompt)
     options = question_settings(args)
     question = Question.raw(prompt, **options) if args.raw else Question.of(prompt, **options)
-    stream = load(args.model, precision=args.precision, kv=args.kv, device=args.device).ask(question)
+    stream = load(args.model, **load_settings(args)).ask(question)
     if args.json:
         interrupted = finish(stream)
         print_result(stream.reply.to_json())
@@ -79,6 +93,17 @@ def _run(args: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else 0
 
 
+def _prompt(given: str) -> str:
+    """Return the prompt: the argument, or standard input for "-"."""
+    if given == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed: give the prompt as an argument, or by a pipe")
+    prompt = sys.stdin.read() if given == "-" else given
+    if not prompt.strip():
+        what = "standard input" if given == "-" else "the prompt"
+        raise UsageError(f"there is nothing to answer: {what} was empty")
+    return prompt
+
+
 def _add_chat(parser: argparse.ArgumentParser) -> None:
     add_question(parser)
     parser.add_argument("--load", metavar="FILE", help="go on with a conversation that /save wrote")
@@ -86,6 +111,7 @@ def _add_chat(parser: argparse.ArgumentParser) -> None:
 
 def _chat(args: argparse.Namespace) -> int:
     from ..chat import Chat
+    from ..generation.asking import Asking
     from ..loader import load
 
     if sys.stdin is None:
@@ -93,13 +119,18 @@ def _chat(args: argparse.Namespace) -> int:
     options = question_settings(args)
     if args.load is not None and options:
         raise UsageError("--load takes the settings of the conversation from its file: leave the others out")
-    model = load(args.model, precision=args.precision, kv=args.kv, device=args.device)
-    chat = model.chat(**options) if args.load is None else Chat.load(args.load, model)
+    # The file is read first: a model takes its time.
+    saved = None if args.load is None else Chat.load(args.load, cast("Author", Asking()))
+    model = load(args.model, **load_settings(args))
+    if saved is None:
+        chat = model.chat(**options)
+    else:
+        chat, saved.model = saved, model
     return talk(chat, args.show_reasoning)
 
 
 COMMANDS = (
     Command("demo", _demo, "show how the embedded model answers a few prompts"),
-    Command("run", _run, "answer one prompt", _add_run, _RUN_EXAMPLES),
+    Command("run", run, "answer one prompt", _add_run, _RUN_EXAMPLES),
     Command("chat", _chat, "hold a conversation in the terminal", _add_chat, HELP + _CHAT_EXAMPLES),
 )

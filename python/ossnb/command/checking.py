@@ -120,9 +120,17 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     )
 
 
+_OF_SPEED = ("prompt", "new", "depth", "runs", "precision", "kv", "device")
+
+
 def _bench(args: argparse.Namespace) -> int:
     from .. import log
 
+    given = [name for name in _OF_SPEED if getattr(args, name) != args.parser.get_default(name)]
+    if args.quality and given:
+        raise UsageError(
+            f"--quality compares all formats on fixed conversations: it takes no --{given[0]}; leave one out"
+        )
     if args.conversations is not None and not args.quality:
         raise UsageError("--conversations works only with --quality; add --quality or leave it out")
     with log.paused():

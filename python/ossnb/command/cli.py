@@ -11,12 +11,29 @@ from collections.abc import Sequence
 from ..errors import DeviceError
 from ..version import __version__
 from . import asking, checking, keeping, models
-from .flags import add_command
-from .output import FAILED, INTERRUPTED, WRONG_USE, UsageError, drop_unwritten, say
+from .flags import Command, Parser, add_command
+from .output import FAILED, INTERRUPTED, WRONG_USE, UsageError, drop_unwritten, say, told
 
 EXPECTED = (ValueError, OSError, MemoryError, DeviceError)  # raised on purpose: no traceback
 
-COMMANDS = (*asking.COMMANDS, *models.COMMANDS, *keeping.COMMANDS, *checking.COMMANDS)
+
+def _add_help(parser: argparse.ArgumentParser) -> None:
+    names = [command.name for command in COMMANDS]
+    parser.add_argument("name", nargs="?", choices=names, metavar="COMMAND", help="the command to tell of")
+
+
+def _help(args: argparse.Namespace) -> int:
+    parser().parse_args([*([args.name] if args.name else ()), "--help"])
+    return 0
+
+
+COMMANDS = (
+    *asking.COMMANDS,
+    *models.COMMANDS,
+    *keeping.COMMANDS,
+    *checking.COMMANDS,
+    Command("help", _help, "list the commands, or show what one takes", _add_help),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,8 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(
                 errors="replace"
             )  # a terminal that cannot show a character must not end an answer
-    args = parser().parse_args(arguments)
     try:
+        args, unknown = parser().parse_known_args(arguments)
+        if unknown:
+            args.parser.refuse(unknown, getattr(args, "prompt", None) if args.run is asking.run else None)
         code: int = args.run(args)
         sys.stdout.flush()
         return code
@@ -51,17 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         return WRONG_USE
     except EXPECTED as error:
-        say(f"error: {error or type(error).__name__}")
+        say(f"error: {told(error)}")
         drop_unwritten()
         return FAILED
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Make the parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="ossnb",
         description="Run gpt-oss on this machine, in one process: private, exact, reproducible.",
-        epilog="Start with `ossnb demo`. `ossnb COMMAND --help` has examples. In notebooks: %load_ext ossnb",
+        epilog="Start with `ossnb demo`. `ossnb help COMMAND` has examples. In notebooks: %load_ext ossnb",
     )
     top.add_argument("--version", action="version", version=f"ossnb {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")

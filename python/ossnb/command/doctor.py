@@ -165,7 +165,7 @@ def render(report: dict[str, Any]) -> str:
 
 def _gpu_rows(gpus: dict[str, Any]) -> dict[str, str]:
     if not gpus["cards"]:
-        return {"GPU": f"none is used: {gpus['why_none']}"}
+        return {"GPU": f"not used: {gpus['why_none']}"}
     return {card["device"]: _gpu_text(card, gpus["cuda"]) for card in gpus["cards"]}
 
 
@@ -193,7 +193,8 @@ def _room_text(model: dict[str, Any]) -> str:
 
 def _verdict(model: dict[str, Any]) -> str:
     """Say in one line whether a model runs here, and how well."""
-    there = f"{_gb(model['weights_bytes'])}, {'downloaded' if model['downloaded'] else 'not downloaded'}"
+    is_here = "downloaded" if model["downloaded"] else f"not downloaded (`ossnb download {model['name']}`)"
+    there = f"{_gb(model['weights_bytes'])}, {is_here}"
     if not model["fits_memory"]:
         return f"{there}; too big for this machine's memory"
     if not model["fits_disk"]:

@@ -61,8 +61,11 @@ class Emulation:
         self._tensors, self._config, self._rounding, self._dtype = tensors, config, rounding, dtype
         self._lm_head: Floats | None = None
 
-    def hidden(self, sequences: Sequence[Sequence[int]]) -> list[Floats]:
-        """Return the input of the output layer for each token of each sequence, [T, D] each."""
+    def hidden(
+        self, sequences: Sequence[Sequence[int]], tell: Callable[[int], object] = lambda n_layers: None
+    ) -> list[Floats]:
+        """Return the input of the output layer for each token of each sequence, [T, D] each. `tell` hears how
+        many layers are done."""
         cuts = np.cumsum([len(ids) for ids in sequences])[:-1]
         ids = np.concatenate([np.asarray(ids, np.int64) for ids in sequences])
         embedded = as_float32(self._tensors["model.embed_tokens.weight"][ids])
@@ -70,6 +73,7 @@ class Emulation:
         for layer in range(self._config.num_hidden_layers):
             x = x + self._attention(layer, x, cuts)
             x = x + self._experts(layer, x)
+            tell(layer + 1)
         return np.split(self._rounding.activations(self._norm("model.norm.weight", x)), cuts)
 
     def logits(self, hidden: Floats) -> Floats:

@@ -3,18 +3,61 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from ..devices.names import device_name
 from ..system import machine
-from ..system.text import shown
+from ..system.text import did_you_mean, shown, suggestion
+from .output import UsageError
 
 MODEL_NAMES = "20b, 120b, a hub id, a folder or demo"
 _SETTINGS = (
     *("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_reasoning_tokens", "seed", "stop"),
     *("drafts", "effort", "instructions", "overflow"),
 )
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that tells in one line what is wrong, and what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError; `message` is argparse's, in whose words nobody is told what to do."""
+        what = message
+        if found := re.fullmatch(r"argument (.+): invalid choice: '?(.*?)'? \(choose from (.+)\)", message):
+            name, got, choices = found[1], found[2], re.findall(r"[\w.-]+", found[3])
+            if name == "COMMAND":
+                what = f"there is no command '{shown(got)}'{suggestion(got, choices, 'commands')}"
+            else:
+                meant = did_you_mean(got, choices)
+                what = f"{name} is one of {', '.join(choices)}, got '{shown(got)}'{meant}"
+        elif found := re.fullmatch(r"argument (.+): invalid (int|float) value: (.+)", message):
+            kind = "a whole number" if found[2] == "int" else "a number"
+            what = f"{found[1]} needs {kind}, got {found[3]}"
+        elif found := re.fullmatch(r"argument (.+): expected one argument", message):
+            what = f"{found[1]} needs a value"
+        elif found := re.fullmatch("the following arguments are required: (.+)", message):
+            what = f"{found[1]} is missing"
+        self._end(what.removeprefix("argument "))
+
+    def refuse(self, words: Sequence[str], prompt: str | None) -> NoReturn:
+        """Raise UsageError for words that this command does not take; `prompt` is the word taken for it."""
+        if flag := next((word.partition("=")[0] for word in words if word.startswith("--")), ""):
+            from ..generation.keywords import RENAMED
+
+            known = [name for name in self._option_string_actions if name.startswith("--")]
+            ours = "--" + RENAMED.get(flag[2:].replace("-", "_"), "").replace("_", "-")
+            meant = f": here it is {ours}" if ours in known else did_you_mean(flag, known)
+            self._end(f"unknown flag {shown(flag)}{meant}")
+        if prompt is not None:
+            said = shown(" ".join([prompt, *words]))
+            raise UsageError(f'put the prompt in quotes, as in {self.prog} "{said}"')
+        self._end(f"unexpected word '{shown(words[0])}'")
+
+    def _end(self, what: str) -> NoReturn:
+        more = "lists the commands" if self.prog == "ossnb" else "shows what it takes"
+        raise UsageError(f"{what}{'' if what.endswith('?') else ';'} `{self.prog} --help` {more}")
 
 
 class Command(NamedTuple):
@@ -36,7 +79,7 @@ def add_command(commands: Any, command: Command) -> None:
         epilog=command.epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=command.run)
+    parser.set_defaults(run=command.run, parser=parser)
     command.add_flags(parser)
 
 
@@ -49,6 +92,13 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     )
     add_formats(parser)
     add_device(parser)
+    add_threads(parser)
+    parser.add_argument(
+        "--context",
+        type=int,
+        metavar="N",
+        help="number of tokens that prompt and answer may have (default: what half of the free memory holds)",
+    )
     parser.add_argument(
         "--effort", choices=("low", "medium", "high"), help="how long the model thinks (default medium)"
     )
@@ -91,6 +141,11 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 def question_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given, as keywords of a question."""
     return {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
+
+
+def load_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return how a question's model is loaded, as keywords of `load`."""
+    return {name: getattr(args, name) for name in ("precision", "kv", "device", "threads", "context")}
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

@@ -70,10 +70,10 @@ def _status() -> int:
     from ..system.progress import size_text
 
     file, is_on = log.last_file(), log.current() is not None
-    told = f"in {file}"
+    told = f"no replies yet; its file: {file}"
     if os.path.exists(file):
         n = log.Log(file).count()
-        told = f"{n:,} {'reply' if n == 1 else 'replies'}, {size_text(os.path.getsize(file))}, {told}"
+        told = f"{n:,} {'reply' if n == 1 else 'replies'}, {size_text(os.path.getsize(file))}, in {file}"
     print_result(f"the log is {'on' if is_on else 'off'}: {told}")
     if not is_on:
         say("`ossnb log on` keeps all replies from now on")

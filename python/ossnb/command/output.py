@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from ..errors import ContextFull
 from ..page.terminal import for_stream
 from ..system.progress import reading_text
 
@@ -19,7 +20,27 @@ _REDRAW_S = 0.1
 
 
 class UsageError(ValueError):
-    """Flags that do not go together."""
+    """Words and flags that a command does not take, or not together."""
+
+
+# What errors advise in the words of Python → what a command takes.
+_IN_A_SHELL = {
+    'overflow="drop_oldest"': "--drop-oldest",
+    "load with more context": "give more by --context N",
+}
+
+
+def told(error: BaseException) -> str:
+    """Return an error in the words of a shell.
+
+    >>> told(ossnb.ContextFull("shorten it, or load with more context (<= 131,072)"))
+    'shorten it, or give more by --context N (<= 131,072)'
+    """
+    text = str(error) or type(error).__name__
+    if isinstance(error, ContextFull):
+        for of_python, of_a_shell in _IN_A_SHELL.items():
+            text = text.replace(of_python, of_a_shell)
+    return text
 
 
 def say(text: str) -> None:
@@ -121,7 +142,7 @@ def summary(reply: Reply) -> str:
         f"{stats.n_prompt_tokens} prompt tokens{cached}",
         f"{stats.n_new_tokens} new{drafted}",
         f"{stats.decode_tok_s:.1f} tok/s",
-        f"seed {reply.seed}",
+        f"seed {reply.seed}" if reply.sampling.temperature else "temperature 0",  # where no seed matters
     ]
     if reply.finish_reason != "stop":
         parts.append(f"ended by: {reply.finish_reason}")

@@ -16,6 +16,8 @@ from ..harmony.prompt import render
 from ..harmony.tokenizer import CALL, Tokenizer
 from ..loader import load
 from ..model import Model
+from ..system.progress import start_progress
+from ..system.text import counted
 from .emulate import LLAMA_CPP, Emulation
 
 CONVERSATIONS_FILE = Path(__file__).parents[1] / "data" / "quality_prompts.json"
@@ -69,22 +71,33 @@ def measure(
     in NumPy on the same weights: activations in int8 per block of 32 with a scale in half precision, MXFP4
     experts, Q8_0 for the other matrices.
     """
+    texts = list(held_out(conversations))
     exact = load(source, threads=threads)
     others = {name: load(source, threads=threads, **settings) for name, (settings, _) in WAYS.items()}
-    texts = list(held_out(conversations))
     has_words = exact.config.vocab_size > CALL
     if not has_words:
         rng = np.random.default_rng(_RANDOM_SEED)
         texts = [(rng.integers(0, exact.config.vocab_size, len(ids)).tolist(), n) for ids, n in texts]
     peer = Emulation(exact.tensors, exact.config, LLAMA_CPP)
     tallies = {name: _Tally() for name in (*others, "llama_cpp")}
-    n_positions = 0
-    for (ids, n), hidden in zip(texts, peer.hidden([ids for ids, _ in texts]), strict=True):
-        expected = _last_logits(exact, ids, n)
-        for name, other in others.items():
-            tallies[name].add(expected, _last_logits(other, ids, n))
-        tallies["llama_cpp"].add(expected, peer.logits(hidden[-n:]))
-        n_positions += n
+    n_positions, n_layers = 0, exact.config.num_hidden_layers
+    n_steps = n_layers + len(texts)
+    progress = start_progress(
+        f"comparing the predictions in {counted(len(texts), 'conversation')}",
+        n_steps,
+        lambda done: f"{done} of {counted(n_steps, 'step')}",
+    )
+    try:
+        all_hidden = peer.hidden([ids for ids, _ in texts], progress.update)
+        for i, ((ids, n), hidden) in enumerate(zip(texts, all_hidden, strict=True), 1):
+            expected = _last_logits(exact, ids, n)
+            for name, other in others.items():
+                tallies[name].add(expected, _last_logits(other, ids, n))
+            tallies["llama_cpp"].add(expected, peer.logits(hidden[-n:]))
+            n_positions += n
+            progress.update(n_layers + i)
+    finally:
+        progress.close()
     return {
         "model": str(source),
         "conversations": len(texts),

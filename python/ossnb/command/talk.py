@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError
-from ..system.text import shown
-from .output import say, say_dim, show, summary
+from ..system.text import did_you_mean, shown
+from .output import say, say_dim, show, summary, told
 
 if TYPE_CHECKING:
     from ..chat import Chat
@@ -21,11 +21,12 @@ in a backslash goes on in the next. The arrow keys bring back earlier lines; the
 Lines that are commands:
   /help          lists these
   /reset         forgets the conversation
-  /effort LEVEL  thinks low, medium or high from now on
+  /effort LEVEL  thinks low, medium or high from now on; without LEVEL it shows the level
   /save FILE     writes the conversation to a file
   /quit          ends the conversation, as Ctrl-D does"""
 
 PROMPT, PROMPT_GOES_ON = "> ", ". "
+_NAMES = ("help", "reset", "effort", "save", "quit")
 _COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?")  # "/etc/hosts is what?" is none
 _EXPECTED = (ValueError, OSError, MemoryError, DeviceError)  # the conversation goes on after these
 
@@ -67,7 +68,7 @@ def talk(chat: Chat, show_reasoning: bool = False) -> int:
         except _EXPECTED as error:
             if said is None and not is_terminal:  # the next line would fail in the same way, for ever
                 raise
-            say(f"error: {error or type(error).__name__}")
+            say(f"error: {told(error)}")
 
 
 def _ask(prompt: str) -> str:
@@ -114,8 +115,10 @@ def _obey(chat: Chat, name: str, words: str) -> None:
             chat.reset()
             say("forgotten; a new conversation begins")
         case "effort":
-            _check_effort(words)
-            chat.effort = words
+            if words:
+                _check_effort(words)
+                chat.effort = words
+            say(f"effort {chat.effort}")
         case "save":
             if not words:
                 raise ValueError("/save needs a file, as in /save tutor.json")
@@ -125,7 +128,8 @@ def _obey(chat: Chat, name: str, words: str) -> None:
             raise _End
         case _:
             raise ValueError(
-                f"there is no command /{shown(name)}; /help lists them. To say it, put a word before it"
+                f"there is no command /{shown(name)}{did_you_mean(name, _NAMES)}; /help lists them. "
+                "To send a line that begins with /, write a word before the slash"
             )
 
 
