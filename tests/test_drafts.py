@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ossnb
-from fakes import Core, model_of, scripted_model
+from fakes import Core, model_of, scripted_model, wait_until
 from ossnb.generation.drafts import PAUSE, Drafter, Drafts, RowCosts, Text
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.notebook.options import parse_cell_line
@@ -245,7 +245,13 @@ def test_what_follows_a_drafted_reply_is_as_after_a_plain_one(demo):
 
 def test_several_generations_draft_in_one_pass():
     model = repeating_model()
-    model.engine.core.before_forward = lambda n: time.sleep(0.003)
+
+    def wait_for_all(n):
+        if n == 0:
+            wait_until(lambda: len(model.engine.turns.waiting()) == 6, 60)
+        time.sleep(0.003)
+
+    model.engine.core.before_forward = wait_for_all
     prompts = [PROMPT[i:] for i in range(6)]
     found = {}
 
