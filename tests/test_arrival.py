@@ -12,13 +12,23 @@ from ossnb.page.terminal import safe_terminal
 
 ASK = "get_ipython().run_cell_magic('oss', '--temperature 0 --seed 1', 'What is 17 + 25?')"
 CELL = "%%oss --temperature 0 --seed 1\nWhat is 17 + 25?"
+INTERRUPT = """
+import os, re, signal, threading, time
+def interrupt_once(how_far):  # from within: where updates are ignored, no message tells how far an answer is
+    def watch():
+        while not any(re.search(how_far, turn.doing) for turn in random.engine.turns.waiting()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=watch).start()
+"""
 OUTPUT = "import ipywidgets as W\nout = W.Output()\ndisplay(out)\nwith out:\n    "
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
     with running_kernel(tmp_path_factory) as kernel:
-        assert kernel.run("random = ossnb.default_model(); demo = ossnb.load('demo')").reply["status"] == "ok"
+        code = f"random = ossnb.default_model(); demo = ossnb.load('demo')\n{INTERRUPT}"
+        assert kernel.run(code).reply["status"] == "ok"
         yield kernel
 
 
@@ -101,17 +111,16 @@ def test_captured_output_has_each_part_once(demo):
 
 
 def test_after_a_stop_the_text_so_far_is_there(kernel):
-    state, watch = kernel.interrupt_when(lambda message: message["msg_type"] == "execute_input", after_s=1.5)
-    ran = kernel.run("%%oss --seed 1\nHi", watch, names_cell=False)
-    assert state["at"], "it was stopped"
+    kernel.run("interrupt_once('[0-9][0-9] tokens so far')")
+    ran = kernel.run("%%oss --seed 1\nHi", names_cell=False)
     *_, answer, figures = plain(ran.first_shown())
     assert answer == safe_terminal(kernel.value("_oss.text"))
     assert "stopped" in figures
 
 
 def test_a_prompt_that_is_read_slowly_leaves_no_trace(kernel):
-    _, watch = kernel.interrupt_when(lambda message: message["msg_type"] == "execute_input", after_s=1.5)
-    ran = kernel.run(f"%%oss\nslow {LONG_PROMPT}", watch, names_cell=False)
+    kernel.run("interrupt_once('tokens done')")
+    ran = kernel.run(f"%%oss\nslow {LONG_PROMPT}", names_cell=False)
     assert not any("reading the prompt" in text for text in plain(ran.first_shown()))
     given, stopped = plain(ran.first_shown())[:2]
     assert given.startswith("[given · 'word '")

@@ -99,7 +99,7 @@ def test_a_branch_is_seen_while_it_is_written(model):
     lengths = []
     view.widget.observe(lambda change: lengths.append(len(change["new"][-1]["tokens"])), "branches")
     view.receive({"type": "branch", "at": 0, "token": 7})
-    wait_until(lambda: view.branches and not view.widget.busy)
+    wait_until(lambda: view.branches and not view.widget.busy, 60)
     assert len(lengths) > 2
     assert lengths == sorted(lengths)
     assert lengths[-1] == len(view.branches[0].tokens)
