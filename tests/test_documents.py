@@ -72,6 +72,49 @@ def test_text_is_read_line_by_line(here, name, data, lines):
     assert lines_of(Documents(name)) == lines
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "encoding"),
+    [
+        ("a.html", "<html><head><meta charset=windows-1251></head><p>Привет", "cp1251"),
+        (
+            "a.html",
+            "<meta http-equiv='Content-Type' content='text/html; charset=Shift_JIS'><p>今日は①",
+            "cp932",
+        ),
+        ("a.html", '<META CHARSET="gb2312"><p>你好镕', "gbk"),
+        ("a.xhtml", '<?xml version="1.0" encoding="iso-8859-2"?><p>łódź', "iso8859-2"),
+        ("a.py", "#!/usr/bin/python\n# -*- coding: koi8-r -*-\nx = 'Привет'", "koi8-r"),
+        ("a.c", "/* vim: set fileencoding=euc-jp : */\n// 今日は", "euc_jp"),
+        ("a.css", '@charset "big5";\n/* 你好 */', "big5"),
+    ],
+)
+def test_a_file_is_read_in_the_encoding_that_it_names(here, name, text, encoding):
+    put(here / name, text.encode(encoding))
+    docs = Documents(name)
+    assert lines_of(docs)[-1] == text.rpartition("<p>")[2].rpartition("\n")[2]
+    assert docs.plan(4096).notes == ()
+
+
+@pytest.mark.parametrize("named", ["hex", "idna", "punycode", "utf-7", "nothing", "utf-16", "\xe9", "../x"])
+def test_an_encoding_that_is_none_of_text_is_not_tried(here, named):
+    put(here / "a.py", f"# coding: {named}\nx = 'größer'".encode("latin-1"))
+    assert lines_of(Documents("a.py"))[1] == "x = 'größer'"
+
+
+def test_an_encoding_that_is_a_guess_is_told(here):
+    put(here / "a.txt", "größer".encode("latin-1"))
+    put(here / "b.txt", "größer")
+    notes = Documents("a.txt").plan(4096).notes
+    assert notes == ("a.txt was read as Western European; save it as UTF-8 if it looks wrong",)
+    assert Documents("b.txt").plan(4096).notes == ()
+    for name in ("c.html", "d.py", "e.txt"):
+        put(here / name, "größer".encode("latin-1"))
+    (note,) = Documents(here).plan(4096).notes
+    assert re.match(
+        r"4 documents were read as Western European \(\S+a.txt, \S+c.html, \S+d.py and 1 more\)", note
+    )
+
+
 def test_a_notebook_is_its_sources_and_the_text_of_its_outputs(here):
     cells = [
         {"cell_type": "markdown", "source": ["# Title\n", "words"]},
@@ -132,6 +175,33 @@ def test_a_page_of_the_web_is_what_it_shows(here):
     ],
 )
 def test_a_hidden_element_without_an_end_ends_where_a_page_ends_it(here, html, lines):
+    put(here / "a.html", html)
+    assert lines_of(Documents("a.html")) == lines
+
+
+@pytest.mark.parametrize(
+    "begun", ["<a ", "<!--", "<a <", "</a ", "<?", "<![CDATA[", "<![x", "<a x='", "<b> ", "&#"]
+)
+def test_a_page_of_tags_without_an_end_is_read_at_once(here, begun):
+    """Each of these kept Python busy for minutes, or longer: they were looked at again from each place."""
+    put(here / "a.html", "<p>text</p>" + begun * 60_000)
+    assert lines_of(Documents("a.html"))[0] == "text"
+
+
+@pytest.mark.parametrize(
+    ("html", "lines"),
+    [
+        ("<p>Q&A at AT&T", ["Q&A at AT&T"]),
+        ("<p>a <", ["a <"]),
+        ("<p>a &lt", ["a <"]),
+        ("<p>a<a href='x", ["a"]),
+        ("<p>a<!-- b", ["a"]),
+        ("<p>a<![if x]>b<![endif]>", ["ab"]),
+        ("<p>a<![x y]>b", ["ab"]),
+        ("<p> <b> </b>\n<i>a</i>", ["a"]),
+    ],
+)
+def test_a_page_ends_as_in_a_browser(here, html, lines):
     put(here / "a.html", html)
     assert lines_of(Documents("a.html")) == lines
 

@@ -27,11 +27,13 @@ class Text:
     ('a', 'b')
 
     `places` are (line, name): from this line on, counted from 0, all belongs to that page, slide or cell.
-    Without places a line is the file's own line.
+    Without places a line is the file's own line. `is_guess` says that the file names no encoding, and that
+    the one it was read with may be wrong.
     """
 
     lines: tuple[str, ...]
     places: tuple[tuple[int, str], ...] = ()
+    is_guess: bool = False
 
     @classmethod
     def of(cls, text: str) -> Text:

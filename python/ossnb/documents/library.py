@@ -204,7 +204,7 @@ class Documents:
                 continue
             budget -= n_tokens
             whole[name] = n_tokens
-        notes = [self.left_out] if self.left_out else []
+        notes = [note for note in (self.left_out, _guessed(self.documents)) if note]
         if len(whole) < len(items):
             self.index()
         if not (self._is_kept and (self._made_index is None or self._made_index.is_kept)):
@@ -270,6 +270,21 @@ class Documents:
         return f"Documents({counted(len(self), 'document')}: {names})"
 
 
+def _guessed(documents: Iterable[Document]) -> str:
+    """Say which documents were read with an encoding that is a guess."""
+    names = [document.name for document in documents if document.text.is_guess]
+    if len(names) < 2:
+        wrong = "read as Western European; save it as UTF-8 if it looks wrong"
+        return f"{names[0]} was {wrong}" if names else ""
+    told = ", ".join(names[:_MOST_TOLD])
+    told += f" and {len(names) - _MOST_TOLD:,} more" if len(names) > _MOST_TOLD else ""
+    return (
+        f"{len(names):,} documents were read as Western European ({told}); save them as UTF-8 if they look "
+        "wrong"
+    )
+
+
+_MOST_TOLD = 3  # names in a note
 _recent: dict[tuple[str, ...], Index] = {}  # each cell reads its documents anew, and mostly the same ones
 _MOST_RECENT = 4
 

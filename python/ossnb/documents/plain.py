@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from .document import Text, Unreadable
 from .webpage import page_text
@@ -17,30 +19,76 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_SHARE_OF_CONTROL = 0.02  # of the characters of a text in another encoding; a binary file has more
+_SHARE_OF_ODD = 0.02  # of the characters of a text in another encoding; a binary file has more
+_BEGIN = 1024  # bytes in which a page names its encoding
+# What a page, an XML file or the first two lines of code say of their encoding.
+_OF_A_PAGE = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_OF_LINES = re.compile(rb"""coding\s*[:=]\s*["']?([\w.:-]+)|^@charset "([\w.:-]+)""", re.IGNORECASE)
+# Encodings of text, by Python's names. Other codecs unpack, or take very long.
+_KNOWN = re.compile(
+    r"utf-8|cp\d+|iso8859-\d+|koi8-[rtu]|mac-\w+|tis-620|(shift_jis|euc_jis|iso2022_(jp|kr))\w*|euc_(jp|kr)"
+    r"|gb(2312|k|18030)|big5(hkscs)?|johab|ptcp154|kz1048"
+)
+# Names that stand for larger encodings, as browsers read them.
+_MEANT = {
+    "iso8859-1": "cp1252",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
 
 
-def decoded(data: bytes) -> str:
+class Decoded(NamedTuple):
+    """The text of bytes, and whether their encoding is a guess."""
+
+    text: str
+    is_guess: bool = False
+
+
+def decoded(data: bytes) -> Decoded:
     """Return the text of a file's bytes; Unreadable for what is no text.
 
     >>> decoded("größer".encode("latin-1"))
-    'größer'
+    Decoded(text='größer', is_guess=True)
+    >>> decoded(b"# coding: koi8-r\\n" + "мир".encode("koi8-r")).text
+    '# coding: koi8-r\\nмир'
 
-    It is UTF-8, or what its first bytes say, or else Windows' encoding of Western Europe.
+    It is UTF-8, or what its first bytes or its first lines say. Else it is taken for Windows' encoding of
+    Western Europe.
     """
     for bom, name in _BOMS:
         if data.startswith(bom):
-            return _strictly(data, name)
+            return Decoded(_strictly(data, name))
     if b"\0" in data:
         raise Unreadable("it is not text but a binary file")
     try:
-        return data.decode()
+        return Decoded(data.decode())
     except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
-    n_odd = sum(not c.isprintable() and c not in "\t\n\r\f" for c in text)
-    if n_odd > len(text) * _SHARE_OF_CONTROL:
+        name = _declared(data)
+    if name and not _is_odd(text := data.decode(name, "replace")):
+        return Decoded(text)
+    if _is_odd(text := data.decode("cp1252", "replace")):
         raise Unreadable("it is not text but a binary file")
-    return text
+    return Decoded(text, is_guess=True)
+
+
+def _declared(data: bytes) -> str:
+    """Return the encoding that a file names for itself; "" where it names none that is known."""
+    found = _OF_A_PAGE.search(data[:_BEGIN]) or _OF_LINES.search(b"\n".join(data[:_BEGIN].splitlines()[:2]))
+    if found is None:
+        return ""
+    try:
+        name = codecs.lookup((found[1] or found[2]).decode("ascii")).name
+    except (LookupError, ValueError):
+        return ""
+    return _MEANT.get(name, name) if _KNOWN.fullmatch(name) else ""
+
+
+def _is_odd(text: str) -> bool:
+    """Whether a text has too many characters that no text has."""
+    n_odd = sum(not c.isprintable() and c not in "\t\n\r\f" for c in text)
+    return n_odd + text.count("\ufffd") > len(text) * _SHARE_OF_ODD
 
 
 def _strictly(data: bytes, name: str) -> str:
@@ -52,18 +100,20 @@ def _strictly(data: bytes, name: str) -> str:
 
 def read_plain(data: bytes) -> Text:
     """Read a text, a table of values or code, line by line."""
-    return Text.of(decoded(data))
+    text, is_guess = decoded(data)
+    return replace(Text.of(text), is_guess=is_guess)
 
 
 def read_html(data: bytes) -> Text:
     """Read what a page of the web shows, without scripts and styles."""
-    return page_text(decoded(data))
+    html, is_guess = decoded(data)
+    return replace(page_text(html), is_guess=is_guess)
 
 
 def read_notebook(data: bytes) -> Text:
     """Read a notebook: the sources of its cells, and their outputs as far as they are text."""
     try:
-        notebook = json.loads(decoded(data))
+        notebook = json.loads(decoded(data).text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"it is no notebook: it must be JSON ({error})") from None
     cells = notebook.get("cells") if isinstance(notebook, dict) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..system.files import default_cache_dir, read_file, replacing
 
-VERSION = 2  # of what is kept
+VERSION = 3  # of what is kept
 MOST_BYTES = 256 << 20  # of all files together; those used longest ago go
 _LARGEST = 128 << 20
 _N_SUM = 32  # bytes of the checksum before the content

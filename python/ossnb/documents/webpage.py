@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 from .document import Text, clean_line
@@ -32,6 +33,7 @@ _LEFT_OPEN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     **dict.fromkeys(_ROW_GROUPS, (_ROW_GROUPS, frozenset({"table"}))),
     "option": (frozenset({"option", "optgroup"}), frozenset({"select", "datalist"})),
 }
+_BEGUN = re.compile("<[A-Za-z/!?]")  # a tag, a comment or a declaration
 _HEADINGS = {f"h{n}": "#" * n + " " for n in range(1, 7)}
 
 
@@ -43,8 +45,7 @@ def page_text(html: str) -> Text:
     """
     reader = _Reader()
     reader.feed(html)
-    reader.close()
-    reader.end_line()
+    reader.end_page()
     places = tuple((n, f"line {line}") for n, line in enumerate(reader.numbers))
     return Text(tuple(reader.lines), places)
 
@@ -55,6 +56,7 @@ class _Reader(HTMLParser):
         self.lines: list[str] = []
         self.numbers: list[int] = []  # of each line, in the file
         self._words: list[str] = []
+        self._is_blank = True  # the line has nothing but white space so far
         self._at = 1
         self._hidden: list[str] = []  # open elements that no page shows
         self._n_pre = 0
@@ -115,17 +117,36 @@ class _Reader(HTMLParser):
             if n:
                 self.end_line()
             self._at = line + n
-            self._words.append(part)
+            self._append(part)
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Pass over <![...]>. Python's own reader raises an error at a word that it does not know."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
+    def end_page(self) -> None:
+        """End the page as browsers do: a tag or a comment that does not end is left out. Python's `close`
+        would look for its end again at each place where one may begin, for minutes.
+        """
+        if not _BEGUN.match(self.rawdata):
+            self.handle_data(unescape(self.rawdata))
+        self.end_line()
 
     def _add(self, text: str) -> None:
-        if not any(word.strip() for word in self._words):
+        if self._is_blank:
             self._at = self.getpos()[0] + text[: len(text) - len(text.lstrip())].count("\n")
+        self._append(text)
+
+    def _append(self, text: str) -> None:
+        self._is_blank = self._is_blank and not text.strip()
         self._words.append(text)
 
     def end_line(self) -> None:
         """End the line of text that is being written."""
         text = "".join(self._words)
-        self._words = []
+        self._words, self._is_blank = [], True
         text = text.rstrip() if self._n_pre else " ".join(text.split())
         if text.strip(" #*|"):
             self.lines.append(clean_line(text))
