@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import queue
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -213,8 +214,11 @@ class AsyncStream:
     async def _settle(self) -> None:
         """Wait until the thread has left the engine, and close the stream; do not wait for a model that is
         still loading."""
-        if self._step is not None and self._stream is not None and not self._step.done():
-            await asyncio.wait([self._step], timeout=SETTLE_S)
+        deadline = time.monotonic() + SETTLE_S
+        while self._stream is not None and self._step is not None and not self._step.done():
+            if time.monotonic() > deadline:
+                break
+            await asyncio.wait([self._step], timeout=HEARTBEAT_S)
         if self._stream is not None and (self._step is None or self._step.done()):
             self._stream.close()
         self._worker.end()
