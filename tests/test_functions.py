@@ -6,7 +6,11 @@ import dataclasses
 import datetime
 import enum
 import functools
+import io
+import itertools
+import math
 import pickle
+import re
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Optional, TypedDict
@@ -18,11 +22,12 @@ from pydantic import BaseModel, Field
 import ossnb
 from fakes import scripted_model
 from ossnb.generation.question import Question
-from ossnb.harmony.messages import Message
+from ossnb.harmony.messages import Message, ToolCall
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.tools.function import Function
 from ossnb.tools.signature import BadArguments
+from ossnb.tools.toolkit import Calls, Toolkit
 
 TOKENIZER = Tokenizer()
 
@@ -192,6 +197,45 @@ def test_what_the_hint_says_goes_before_the_docstring():
 # ---- arguments ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "default", [math.inf, -math.inf, math.nan, object(), b"\xff", "\ud800", print, {"a": object()}], ids=str
+)
+def test_a_default_that_json_cannot_hold_is_not_told_and_holds(default):
+    def f(a: Any = default, b: int = 3):
+        return a
+
+    function = Function(f)
+    properties = function.definition["function"]["parameters"]["properties"]
+    assert "default" not in properties["a"]
+    assert properties["b"]["default"] == 3
+    assert function.run("{}") is default
+    assert Question.of("q", tools=[f]).tools
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: itertools.count(),
+        lambda: (n for n in itertools.count()),
+        lambda: map(str, itertools.count()),
+        lambda: {"found": [1, (itertools.repeat(1),)]},
+        lambda: io.StringIO("a"),
+        lambda: counted_later(),
+    ],
+)
+def test_a_result_that_may_have_no_end_is_refused(make):
+    calls = Calls(Toolkit((ossnb.tool(make, name="f"),)), ["f"])
+    step = calls.carry_out(ToolCall.parse("functions.f", "{}"))
+    assert re.match(r"ValueError: a result must be a value, got a \w+, which may have no end", step.error)
+    assert step.result == f"error: {step.error}"
+
+
+async def counted_later():
+    for n in itertools.count():
+        yield n
+
+
 def test_arguments_reach_the_function_as_its_types():
     def f(at: Point, unit: Unit, day: datetime.date, place: Place, n: int = 7, *, many: set[int]):
         return at, unit, day, place, n, many
@@ -323,9 +367,17 @@ def spaced(a: int): ...
 spaced.__name__ = "two words"
 
 
+def divides(a: 1 / 0): ...
+def no_name(a: math.nothing): ...
+def counts(a: [][0]): ...
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
+        (divides, r"tool 'divides': its parameters cannot be read \(division by zero\); wrap it in a fun"),
+        (no_name, r"tool 'no_name': its parameters cannot be read \(.* no attribute 'nothing'\)"),
+        (counts, r"tool 'counts': its parameters cannot be read \(list index out of range\)"),
         (no_type, r"tool 'no_type': parameter 'a' has no type; write one, as in a: str"),
         (star, r"tool 'star': \*words takes any number .* write the parameters out, or take one list"),
         (stars, r"tool 'stars': \*\*words takes any number .* write the parameters out"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from types import UnionType
 from typing import (
@@ -51,17 +52,30 @@ def _has_typed_dict(hint: Any) -> bool:
 
 
 def schema_of(model: type[BaseModel] | TypeAdapter[Any]) -> dict[str, Any]:
-    """Return the JSON schema of a model or an adapter of pydantic, without titles, which repeat the names.
+    """Return the JSON schema of a model or an adapter of pydantic, without titles, which repeat the names,
+    and without defaults that JSON cannot hold, as infinity.
 
     >>> from pydantic import TypeAdapter
     >>> schema_of(TypeAdapter(list[int]))
     {'items': {'type': 'integer'}, 'type': 'array'}
     """
     from pydantic.json_schema import GenerateJsonSchema
+    from pydantic_core import PydanticSerializationError
 
     class Untitled(GenerateJsonSchema):
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
+
+        def encode_default(self, dft: Any) -> Any:
+            plain = super().encode_default(dft)
+            try:
+                json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
+            except (TypeError, ValueError, RecursionError) as error:
+                raise PydanticSerializationError("it is no finite JSON") from error
+            return plain
+
+        def emit_warning(self, kind: Any, detail: str) -> None:
+            """Say nothing: what is left out is the caller's own, and holds where the model gives none."""
 
     make: Any = getattr(model, "model_json_schema", None) or getattr(model, "json_schema", None)
     schema: dict[str, Any] = make(schema_generator=Untitled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ def as_text(value: Any) -> str:
 
     >>> as_text({"sky": "clear", "temperature": 21})
     '{"sky": "clear", "temperature": 21}'
+
+    A ValueError refuses generators and other iterators: they may have no end.
     """
     if value is None:
         return NOTHING
@@ -44,11 +47,27 @@ def as_text(value: Any) -> str:
         return bytes(value).decode("utf-8", "replace")
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+    if (found := _iterator_in(value)) is not None:
+        kind = type(found).__name__
+        raise ValueError(f"a result must be a value, got a {kind}, which may have no end; return a list")
     try:
         plain = to_jsonable_python(value, fallback=_plain, bytes_mode="base64")
         return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
     except (PydanticSerializationError, ValueError, TypeError, RecursionError):  # a circle, or odd keys
         return str(value)
+
+
+def _iterator_in(value: Any) -> Any:
+    """Return the first iterator of a result, also within lists and dicts; None where there is none."""
+    if isinstance(value, Iterator | AsyncIterator):
+        return value
+    if not isinstance(value, dict | list | tuple):
+        return None
+    parts = value.values() if isinstance(value, dict) else value
+    try:
+        return next((found for one in parts if (found := _iterator_in(one)) is not None), None)
+    except RecursionError:  # a circle
+        return None
 
 
 def as_result(value: Any, most: int = MOST_CHARS) -> Result:

@@ -80,11 +80,12 @@ class Signature:
     def _make_model(self, function: Callable[..., Any], name: str, told: dict[str, str]) -> type[BaseModel]:
         from pydantic import ConfigDict, create_model
 
-        fields: dict[str, Any] = {
-            field: _field(parameter, told.get(parameter.name)) for field, parameter in self._fields.items()
-        }
         config = ConfigDict(extra="forbid", arbitrary_types_allowed=False, defer_build=False)
         try:
+            fields: dict[str, Any] = {
+                field: _field(parameter, told.get(parameter.name))
+                for field, parameter in self._fields.items()
+            }
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model: type[BaseModel] = create_model(name, __config__=config, **fields)
@@ -123,10 +124,11 @@ def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Paramet
             f"tool {name!r}: its type hints name {error.name!r}, which is not known where it was defined; "
             "define that at the top level, before the function"
         ) from None
-    except (TypeError, ValueError, SyntaxError) as error:
+    except Exception as error:  # a hint that is text is run as code
+        why = shown(str(error) or type(error).__name__, 200)
         raise ValueError(
-            f"tool {name!r}: its parameters cannot be read ({shown(str(error), 200)}); wrap it in a function "
-            "of your own, with type hints"
+            f"tool {name!r}: its parameters cannot be read ({why}); wrap it in a function of your own, with "
+            "type hints"
         ) from None
     for parameter in signature.parameters.values():
         if star := _NO_PLACE.get(parameter.kind):
