@@ -1,5 +1,6 @@
 """Several generations at once: they share passes, and each is what it would be alone."""
 
+import contextlib
 import threading
 import time
 
@@ -289,6 +290,137 @@ def test_answers_keep_half_their_speed_beside_a_long_prompt():
     assert 8 <= len(chunks) <= 12
     assert 8 < between < 40
     assert reply[0].tokens == random_model(context=8192).complete(prompt, max_tokens=1, temperature=0).tokens
+
+
+def test_answers_keep_half_their_speed_beside_texts_that_are_scored():
+    """Each token of such a text has a choice of its own, as an answer has, but they are many."""
+    model = random_model(context=8192)
+    core, step = model.engine.core, model.engine.core.step
+
+    def timed(feeds, choosers, cancel=None):
+        time.sleep(0.001 + 0.0005 * sum(len(ids) for _, ids, _ in feeds))
+        return step(feeds, choosers, cancel)
+
+    core.step = timed
+    n_written, found = [], []
+    text = [n % 300 for n in range(7, 7 + 5 * 641, 5)]
+
+    def writer():
+        for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=2000, end_loops=False):
+            n_written.append(event.token)
+            if found:
+                return
+
+    at_once([writer, lambda: wait_until(lambda: len(n_written) > 30) or found.append(model.perplexity(text))])
+
+    rows = [n for _, n in core.computed]
+    chunks = [at for at, n in enumerate(rows) if n > 20]
+    between = rows[chunks[0] : chunks[-1]].count(1) / (len(chunks) - 1)
+    assert len(chunks) == 10
+    assert 8 < between < 40
+    assert found == [random_model(context=8192).perplexity(text)]
+
+
+def test_texts_that_are_scored_fill_no_pass_beyond_its_rows():
+    model = slow(random_model())
+    core, step, passes = model.engine.core, model.engine.core.step, []
+
+    def counted(feeds, choosers, cancel=None):
+        passes.append((sum(len(ids) for _, ids, _ in feeds), len(choosers)))
+        return step(feeds, choosers, cancel)
+
+    core.step = counted
+    texts = [[(n * 31 + i * 7) % 300 for i in range(150)] for n in range(16)]
+
+    found = at_once([lambda text=text: model.perplexity(text) for text in texts])
+
+    assert max(rows for rows, _ in passes) <= 512
+    assert max(chosen for _, chosen in passes) == 128, "they share passes"
+    assert found == [random_model().perplexity(text) for text in texts]
+
+
+# ---- prompts that begin alike ------------------------------------------------------------------------------
+
+DOCUMENTS = [[(n * 37 + i * i) % 300 for i in range(700)] for n in range(3)]
+ASKED = [[*document, *[7 * q % 300] * 3, q] for document in DOCUMENTS for q in range(6)]
+
+
+def n_read(model):
+    """How many rows of prompts were computed."""
+    return sum(n for _, n in model.engine.core.computed if n > 1)
+
+
+def test_what_prompts_have_in_common_is_read_once():
+    model = slow(random_model(), 0.02)
+
+    replies = at_once([lambda p=p, i=i: model.complete(p, seed=i, max_tokens=4) for i, p in enumerate(ASKED)])
+
+    assert [reply.tokens for reply in replies] == [alone(p, i, 4) for i, p in enumerate(ASKED)]
+    assert n_read(model) <= 2 * sum(map(len, DOCUMENTS))
+    cached = [reply.stats.n_cached_tokens for reply in replies]
+    assert sum(n >= 700 for n in cached) >= 12
+    model.forget()
+    assert model.engine.core.kv.n_blocks == 0
+
+
+def test_what_one_reads_is_there_for_others_before_it_ends():
+    model = random_model()
+    writing = model.stream_complete(ASKED[0], seed=0, max_tokens=30)
+    while not writing.reply.tokens:
+        next(writing)
+    assert model.complete(ASKED[1], seed=1, max_tokens=4).tokens == alone(ASKED[1], 1, 4)
+    assert n_read(model) <= 700 + 2 * 5
+    assert writing.run().tokens == alone(ASKED[0])
+
+
+@pytest.mark.parametrize("how", ["stops", "is cancelled", "leaves"])
+def test_nobody_waits_for_a_prompt_that_is_read_no_further(how):
+    model = slow(random_model(), 0.02)
+    first, begun, go = model.stream_complete(ASKED[0], max_tokens=4), threading.Event(), threading.Event()
+
+    def read_a_part():
+        for event in first:
+            if event.kind == "progress" and event.fraction:
+                break
+        begun.set()
+        if how == "is cancelled":
+            first.cancel()
+            first.run()
+        elif how == "leaves":
+            first.close()
+        assert go.wait(60)
+
+    def follow(i):
+        begun.wait(60)
+        tokens = model.complete(ASKED[i], seed=i, max_tokens=4).tokens
+        go.set()
+        return tokens
+
+    _, *found = at_once([read_a_part, *(lambda i=i: follow(i) for i in (1, 2))])
+    assert found == [alone(ASKED[i], i, 4) for i in (1, 2)]
+    assert n_read(model) <= 2 * 700 + 3 * 5
+
+
+@pytest.mark.parametrize("n_pass", [0, 1, 2])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_error_while_one_reads_for_others_is_only_its_own(error, n_pass):
+    model, hit, found = slow(random_model(), 0.02), [], {}
+
+    def after():
+        if len(model.engine.core.passes) == n_pass + 1 and not hit:
+            hit.append(threading.get_ident())
+            raise error
+
+    def answer(i):
+        with contextlib.suppress(ossnb.Interrupted, MemoryError):
+            found[i] = model.complete(ASKED[i], seed=i, max_tokens=4).tokens
+
+    model.engine.core.after_forward = after
+    at_once([lambda i=i: answer(i) for i in range(5)])
+
+    assert hit
+    assert len(found) >= 4
+    assert all(tokens == alone(ASKED[i], i, 4) for i, tokens in found.items())
 
 
 def test_a_reading_takes_its_turn_between_passes():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,9 @@ from .shared import SharedEngine, Use, device_errors
 
 PASS_ROWS = 512  # tokens of a prompt in one pass
 ROWS_BESIDE = 64  # the same, where answers are written in the pass: their readers wait for all of it
+WRITTEN_ROWS = 33  # most rows of an answer in a pass: a token, and the longest draft behind it
+CHOSEN_ROWS = 128  # of texts that are scored in one pass: the head writes all logits of each, V * 4 bytes
+TOGETHER = 32  # tokens that a prompt must share with another in the queue to wait until that has read them
 LEAST_SPEED = 0.5  # of an answer's own speed: what it keeps beside prompts that are read
 GRACE = 0.1  # of the last pass's time: how long a pass waits for those who took part in the last one
 MOST_GRACE_S = 0.005
@@ -63,7 +66,8 @@ class Scheduler:
 
     def drive(self, driver: Ride) -> None:
         """Make one pass for all waiting rides; call it only when it is the driver's turn. The driver has no
-        part in it while answers are owed time that its prompt took."""
+        part in it while answers are owed time that its prompt took, or while another reads what its prompt
+        begins with."""
         self._wait_for_companions()
         waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use.wants_a_pass]
         others = [ride for ride in waiting if ride is not driver]
@@ -72,27 +76,29 @@ class Scheduler:
                 ride.is_aboard = (
                     True  # from here on it leaves its sequence to the driver, or has left already
                 )
-            parts = self._shares(driver, [ride for ride in others if not ride.has_left])
+            rides = [driver, *(ride for ride in others if not ride.has_left)]
+            for ride in rides:
+                ride.catch_up()
+            leader_of = _leaders(rides)
+            parts = self._shares([ride for ride in rides if ride not in leader_of])
             try:
-                self._pass(parts, driver)
+                self._pass(parts, driver, set(leader_of.values()))
             except _core.Cancelled:
                 raise
             except ENGINE_ERRORS:
                 if [part.ride for part in parts] == [driver]:
                     raise
-                self._pass(_shares(driver, []), driver)  # whose fault it was shows when each goes alone
+                self._pass(_shares([driver]), driver, set())  # whose fault it was shows when each goes alone
         finally:
             for ride in (driver, *others):
                 ride.is_aboard = False
                 if ride.has_left:
                     ride.leave()
 
-    def _shares(self, driver: Ride, others: Sequence[Ride]) -> list[Part]:
+    def _shares(self, rides: Sequence[Ride]) -> list[Part]:
         """Share out the next pass: among all, or among answers alone while they are owed time."""
-        writing = [ride for ride in (driver, *others) if ride.is_writing]
-        if self._owed_s > 0 and writing:
-            return _shares(writing[0], writing[1:])
-        return _shares(driver, others)
+        writing = [ride for ride in rides if ride.is_writing]
+        return _shares(writing if self._owed_s > 0 and writing else rides)
 
     def _account(self, n_writing: int, n_reading: int, seconds: float) -> None:
         """Note what a pass cost answers. In the time of this pass and of those that it owes them, they write
@@ -113,7 +119,7 @@ class Scheduler:
                 return
             time.sleep(0.0001)
 
-    def _pass(self, parts: Sequence[Part], driver: Ride) -> None:
+    def _pass(self, parts: Sequence[Part], driver: Ride, leaders: Set[Ride]) -> None:
         n_new = sum(part.ride.n_new_blocks(len(part.tokens)) for part in parts)
         n_writing = sum(part.ride.is_writing for part in parts)
         self.tree.make_room(n_new * self.engine.core.kv.block_bytes)
@@ -127,6 +133,9 @@ class Scheduler:
             step = self._step(parts, driver)
         self.engine.check_files()
         seconds, at = time.perf_counter() - began, 0
+        for part in parts:  # before any ride has its choices, and goes on in its own thread
+            if part.ride in leaders or part.ride.ends_prompt(part):
+                part.ride.lend(part)
         for part in parts:
             n = len(part.choosers)
             part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
@@ -150,6 +159,8 @@ class Scheduler:
 class Ride(Use):
     """One generation's way through the engine: its sequence, its open wishes, and the choices made for it."""
 
+    is_shared = True
+
     def __init__(self, scheduler: Scheduler, doing: str) -> None:
         super().__init__(scheduler.engine, doing)
         self.scheduler = scheduler
@@ -162,6 +173,9 @@ class Ride(Use):
         self.is_aboard = False  # a pass is writing into the sequence
         self.has_left = False
         self._n_kept: int | None = None  # tokens that are kept when it leaves; None keeps all
+        self._prompt = b""  # the tokens of its first feed, int32, until the second one
+        self._first = 0  # position of the first token that is read for the last feed
+        self._looked_at = 0  # the state of the tree that its beginning was last looked up in
         self._unread: NDArray[np.int32] = np.empty(0, np.int32)
         self._choosers: tuple[_core.Chooser, ...] = ()
         self._has_news = False
@@ -169,17 +183,21 @@ class Ride(Use):
     def read(self, feed: Feed) -> Iterator[Progress]:
         """Have a feed read; yield before the first pass and after each pass but the last.
 
-        In the end `choices` has the tokens chosen. Raises _core.Cancelled once `cancel` is set, Busy, and
-        whatever else the engine raises; a further call then goes on with another feed.
+        After the last one, too, where others have read its beginning meanwhile. In the end `choices` has the
+        tokens chosen. Raises _core.Cancelled once `cancel` is set, Busy, and whatever else the engine raises;
+        a further call then goes on with another feed.
         """
-        first = self._board(feed)
+        self._board(feed)
         last = len(feed.tokens) + feed.at
         self.seconds, self.n_bytes, self.choices = 0.0, 0, []
+        first = self._first
         yield Progress(first, first, last, 0.0)
         while len(self._unread):
             self._wait_for_news()
             if len(self._unread):
-                yield Progress(first, len(self.tokens), last, self.seconds)
+                yield Progress(self._first, len(self.tokens), last, self.seconds)
+            elif first != self._first:  # others have read its beginning meanwhile
+                yield Progress(self._first, self._first, last, self.seconds)
 
     def leave(self, n_tokens: int | None = None) -> None:
         """End the ride, and keep the content of the sequence for later prompts, or its first `n_tokens`. It
@@ -196,20 +214,20 @@ class Ride(Use):
             del sequence  # or its blocks could not be given up
             self.scheduler.tree.make_room(0)
 
-    def _board(self, feed: Feed) -> int:
-        """Make the sequence ready for a feed and return the position of the first token to read."""
-        tokens = np.asarray(feed.tokens, np.int32)
+    def _board(self, feed: Feed) -> None:
+        """Make the sequence ready for a feed."""
+        tokens, self._prompt = np.asarray(feed.tokens, np.int32), b""
         if self.sequence is None:
             may_be_known = tokens[: len(tokens) - len(feed.choosers)]  # rows with a choice are computed
+            self._looked_at = self.scheduler.tree.n_changes
             known = self.scheduler.tree.longest(may_be_known)
             self.sequence, self.n_cached = known or (self.core.sequence(), 0)
-            self.tokens = tokens[: self.n_cached].tolist()
+            self._prompt, self.tokens = tokens.tobytes(), tokens[: self.n_cached].tolist()
             tokens = tokens[self.n_cached :]
         elif feed.at < len(self.tokens):
             self.sequence.rewind(feed.at)
             del self.tokens[feed.at :]
-        self._unread, self._choosers = tokens, feed.choosers
-        return len(self.tokens)
+        self._unread, self._choosers, self._first = tokens, feed.choosers, len(self.tokens)
 
     def _wait_for_news(self) -> None:
         self._has_news = False
@@ -250,16 +268,57 @@ class Ride(Use):
 
     @property
     def is_writing(self) -> bool:
-        """Whether the next pass ends its feed in any case, because each of its rows has a choice to make."""
-        return len(self._unread) <= max(len(self._choosers), 1)
+        """Whether it writes an answer: each of its rows has a choice to make, and they are few."""
+        return len(self._unread) <= min(max(len(self._choosers), 1), WRITTEN_ROWS)
 
-    def share(self, most_rows: int) -> Part:
-        """Return the rows that a pass of so many reads; rows with a choice to make stay together."""
+    def share(self, most_rows: int, *, at_least: bool = False) -> Part | None:
+        """Return what a pass with room for so many rows reads; None where there is no room. Rows with a
+        choice to make stay together. `at_least` makes room for these."""
         assert self.sequence is not None, "a ride with an unread feed has its sequence"
         n, n_chosen = len(self._unread), len(self._choosers)
-        if n <= max(most_rows, n_chosen):
+        if n <= (max(most_rows, n_chosen) if at_least else most_rows):
             return Part(self, self.sequence, self._unread, self._choosers)
-        return Part(self, self.sequence, self._unread[: max(min(most_rows, n - n_chosen), 1)], ())
+        n_read = min(most_rows, n - n_chosen)
+        return Part(self, self.sequence, self._unread[:n_read], ()) if n_read > 0 else None
+
+    # ---- prompts that begin alike --------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> bytes:
+        """Its prompt up to the TOGETHER tokens that it would read next; empty where it reads fewer."""
+        end = len(self.tokens) + TOGETHER
+        return self._prompt[: end * 4] if end <= len(self._prompt) // 4 - len(self._choosers) else b""
+
+    def brings(self, wanted: bytes) -> bool:
+        """Whether it reads, or has read, a beginning that another one wants."""
+        return len(wanted) > 0 and self._prompt.startswith(wanted)
+
+    def ends_prompt(self, part: Part) -> bool:
+        """Whether a part is the end of a prompt of which more than a little was not known."""
+        n_read = len(self._prompt) // 4 - self.n_cached
+        return n_read >= TOGETHER and len(part.tokens) == len(self._unread)
+
+    def lend(self, part: Part) -> None:
+        """Keep what is read so far, with the part of a pass, for prompts that begin alike."""
+        assert self.sequence is not None
+        self.scheduler.tree.keep([*self.tokens, *part.tokens.tolist()], self.sequence.fork())
+
+    def catch_up(self) -> None:
+        """Go on with what is known by now of its prompt, where that is more than it has read."""
+        tree = self.scheduler.tree
+        if not self._prompt or tree.n_changes == self._looked_at:
+            return
+        self._looked_at = tree.n_changes
+        prompt = np.frombuffer(self._prompt, np.int32)
+        known = tree.longest(prompt[: len(prompt) - len(self._choosers)])
+        if known is None or known[1] <= len(self.tokens):
+            return
+        sequence, n = known
+        n_spared = n - len(self.tokens)
+        begins = self.n_cached + n_spared, self._first + n_spared
+        tokens, unread = prompt[:n].tolist(), self._unread[n_spared:]
+        self.sequence = sequence  # an interrupt here leaves it longer than the tokens, which is undone
+        self.tokens, self._unread, (self.n_cached, self._first) = tokens, unread, begins
 
     def undo_unheard(self) -> None:
         """Cut the sequence to what this ride knows of: an interrupt, or an error, may come between a pass,
@@ -290,14 +349,37 @@ class Part(NamedTuple):
     choosers: tuple[_core.Chooser, ...]
 
 
-def _shares(driver: Ride, others: Sequence[Ride]) -> list[Part]:
-    """Share out a pass's rows: first to rides that write, then to prompts, the driver's before others'."""
-    writing = [ride for ride in others if ride.is_writing][: PASS_ROWS - 1]
-    beside = bool(writing) or driver.is_writing
-    parts = [driver.share(ROWS_BESIDE if writing else PASS_ROWS), *(ride.share(1) for ride in writing)]
-    room = (ROWS_BESIDE if beside else PASS_ROWS) - (0 if driver.is_writing else len(parts[0].tokens))
-    for ride in others:
-        if not ride.is_writing and room > 0:
-            parts.append(ride.share(room))
-            room -= len(parts[-1].tokens)
+def _leaders(rides: Sequence[Ride]) -> dict[Ride, Ride]:
+    """Find the rides that another one spares the reading of what they want, each with that one. They have no
+    part in the pass, and go on from what it has read."""
+    found: dict[Ride, Ride] = {}
+    leaders: list[Ride] = []
+    for ride in sorted(rides, key=lambda ride: -len(ride.tokens)):  # who has read most leads
+        wanted = ride.wanted
+        leader = next((leader for leader in leaders if leader.brings(wanted)), None)
+        if leader is None:
+            leaders.append(ride)
+        else:
+            found[ride] = leader
+    return found
+
+
+def _shares(rides: Sequence[Ride]) -> list[Part]:
+    """Share out a pass's rows: first to rides that write, then to prompts; among equals in their order."""
+    writing = [ride for ride in rides if ride.is_writing]
+    reading = [ride for ride in rides if not ride.is_writing]
+    room = ROWS_BESIDE if writing else PASS_ROWS
+    return [*_filled(writing, PASS_ROWS, PASS_ROWS), *_filled(reading, room, CHOSEN_ROWS)]
+
+
+def _filled(rides: Sequence[Ride], room: int, most_chosen: int) -> list[Part]:
+    """Give the rows of a pass to rides, and something to the first in any case."""
+    parts: list[Part] = []
+    for ride in rides:
+        part = ride.share(room, at_least=not parts)
+        if part is None or (parts and len(part.choosers) > most_chosen):
+            continue
+        parts.append(part)
+        room -= len(part.tokens)
+        most_chosen -= len(part.choosers)
     return parts

@@ -52,6 +52,8 @@ class Turn:
     `doing` tells waiting threads what is going on; between two turns of one use, others get theirs.
     """
 
+    is_shared = False  # whether one turn serves all of this kind that wait
+
     def __init__(self, turns: Turns, doing: str, patience_s: float | None = PATIENCE_S) -> None:
         self.doing = doing
         self.held = threading.Lock()
@@ -68,10 +70,11 @@ class Turn:
         """Wait until all earlier turns are done; return False if `is_over` came true first, so that nothing
         is left to wait for.
 
-        Call it with `held` locked. Raises Busy if the first turn does not come within the patience, and at
-        once if it can never come. Later turns wait as long as it takes, so that nothing begun is lost.
+        Call it with `held` locked. Raises Busy if others shut it out longer than the patience before its
+        first turn, and at once if that can never come. Later turns wait as long as it takes, so that nothing
+        begun is lost. Who shares turns with the one ahead is not shut out: the next one serves both.
         """
-        asked = time.monotonic()
+        shut_out = time.monotonic()  # since then
         if self.thread != threading.get_ident():  # a stream may be begun in one thread and read in another
             self.thread, self.place = threading.get_ident(), here()
         self._turns.add(self)
@@ -82,7 +85,9 @@ class Turn:
                     "handler of a signal does; ask again when it is over"
                 )
             patience_s = None if self._had_one else self._patience_s
-            if patience_s is not None and time.monotonic() - asked > patience_s:
+            if self.is_shared and ahead.is_shared:
+                shut_out = time.monotonic()
+            elif patience_s is not None and time.monotonic() - shut_out > patience_s:
                 raise Busy(f"{self._turns.name} is busy {ahead}; {self._turns.cure}")
             if is_over():
                 return False
