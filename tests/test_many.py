@@ -25,6 +25,7 @@ from ossnb.forms.form import Form
 from ossnb.harmony.prompt import only_question
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.many.together import as_done
+from ossnb.system import progress
 
 SHORT = {"max_tokens": 12, "effort": "low"}
 SUMS = [{"a": a, "b": b} for a in (3, 17, 25) for b in (4, 9)]
@@ -60,8 +61,8 @@ def test_samples_share_the_reading_of_their_prompt():
     model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
     replies = model.samples("A question with some words", 5, seed=1)
     n_prompt = replies[0].stats.n_prompt_tokens
-    assert {reply.stats.n_cached_tokens for reply in replies} == {n_prompt - 1}
-    assert sum(n for at, n in model.engine.core.computed if at < n_prompt) == n_prompt - 1 + 5
+    assert sorted(reply.stats.n_cached_tokens for reply in replies) == [0, *[n_prompt - 1] * 4]
+    assert sum(n for at, n in model.engine.core.computed if at < n_prompt) == n_prompt + 4
 
 
 def test_samples_without_a_seed_draw_one_and_say_it(demo):
@@ -136,6 +137,75 @@ def tokens_by_row(model, rows):
 def test_other_rows_do_not_change_a_rows_answer():
     model = random_harmony_model()
     assert tokens_by_row(model, ["x", "y"]).items() <= tokens_by_row(model, ["z", "y", "x", "w"]).items()
+
+
+@pytest.mark.parametrize("in_flight", [1, 4, 16])
+def test_what_rows_have_in_common_is_read_once(in_flight):
+    """Rows that begin as others in flight do, and not as the first one does."""
+    documents = [f"{name} " * 300 for name in ("apples", "bears", "cars")]
+    rows = [{"doc": doc, "q": f"Question {q}?"} for q in range(6) for doc in documents]
+    model = scripted_model("<|channel|>final<|message|>Yes.<|return|>")
+    answers = model.map(rows, "{doc}\n{q}", seed=1, in_flight=in_flight, progress=False).run()
+    n_prompt = answers[0].reply.stats.n_prompt_tokens
+    assert sum(n for _, n in model.engine.core.computed if n > 1) <= 2 * 3 * n_prompt
+
+
+class Told:
+    """A line of progress that keeps what it shows."""
+
+    def __init__(self, text, total, figures):
+        self.text, self.figures, self.shown = text, figures, [figures(0)]
+        Told.line = self
+
+    def update(self, done):
+        self.shown.append(self.figures(done))
+
+    def close(self):
+        self.shown.append("closed")
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Lines of progress that show themselves at once."""
+    monkeypatch.setattr("ossnb.many.progress.MOMENT_S", -1.0)
+    monkeypatch.setattr(Told, "line", None, raising=False)
+    progress.set_progress_factory(Told)
+    yield Told
+    progress.set_progress_factory(progress.TerminalProgress)
+
+
+def test_the_line_of_a_map_moves_from_its_first_question_on(told, tmp_path):
+    model, seen = scripted_model("<|channel|>final<|message|>Yes.<|return|>"), []
+
+    def before_forward(n):
+        if not n:  # while the first prompt is read
+            seen.append(told.line.text)
+            n_shown = len(told.line.shown)
+            wait_until(lambda: len(told.line.shown) > n_shown + 2)
+
+    model.engine.core.before_forward = before_forward
+    path = tmp_path / "out.jsonl"
+    model.map(range(4), "{}", seed=1, resume=path).run()
+    shown = list(dict.fromkeys(told.line.shown))
+    assert seen == ["4 rows to answer"]
+    assert shown[:5] == [*(f"{n} of 4 questions made" for n in range(1, 5)), "0 of 4 rows"]
+    assert shown[-2].startswith("4 of 4 rows, ")
+    assert shown[-1] == "closed"
+    model.map(range(6), "{}", seed=1, resume=path).run()
+    assert "4 of 6 rows" in told.line.shown
+
+
+def test_the_line_of_samples_moves_while_their_prompt_is_read(told):
+    model, seen = scripted_model("<|channel|>final<|message|>Yes.<|return|>"), []
+
+    def before_forward(n):
+        if not n:
+            wait_until(lambda: told.line is not None)
+            seen.append(told.line.shown[-1])
+
+    model.engine.core.before_forward = before_forward
+    model.samples("Hi", 3, seed=1)
+    assert seen == ["0 of 3 answers, 0 tokens"]
 
 
 def test_equal_rows_are_asked_once():

@@ -11,6 +11,7 @@ from IPython.utils.capture import capture_output
 
 import ossnb
 from ossnb.many.answers import Answers
+from ossnb.notebook.progress import NotebookProgress
 from ossnb.notebook.several import show_rows
 from ossnb.notebook.stopping import Stopped
 from shells import NotebookPage, fails, ipython, run, shell
@@ -208,6 +209,21 @@ def test_an_interrupted_map_shows_and_keeps_its_rows(shell, capsys):
     found = shell.user_ns["_oss"].found
     assert 0 < len(found) < 400
     assert f"{len(found)} of 400 rows" in out
+
+
+def test_a_bar_is_drawn_again_for_new_figures_though_it_has_not_moved(shell, monkeypatch):
+    """As of a few long answers: the tokens grow, and none is finished."""
+    NotebookPage(shell, monkeypatch)
+    drawn, figures, now = [], "0 tokens", 0.0
+    monkeypatch.setattr(
+        "ossnb.page.output.Output.show", lambda self, data, **_: drawn.append(data["text/plain"])
+    )
+    bar = NotebookProgress("2 answers to write", 2, lambda done: figures, lambda: now)
+    for now in range(1, 7):
+        figures = f"{now // 2} tokens"
+        bar.update(0)
+    bar.close()
+    assert [text.splitlines()[1] for text in drawn] == [f"{n} tokens" for n in (0, 1, 2, 3, 3)]
 
 
 def test_what_a_table_shows_is_text(shell, capsys):

@@ -217,9 +217,6 @@ class Answers:
     def _ask(
         self, waiting: deque[_Asked], store: Store | None, progress: _Tally
     ) -> Generator[bool, None, None]:
-        if len(waiting) > 1:
-            with contextlib.suppress(*OF_A_ROW):  # it has its place among the answers
-                self._model.read_ahead(waiting[0].question)  # the others find what they share with it
         tasks: dict[int, _Task] = {}  # those that have begun, until their answers are kept
 
         def begin() -> Iterator[_Task]:

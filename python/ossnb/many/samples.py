@@ -21,7 +21,6 @@ class Asked(Protocol):
     """A model, as this room knows it."""
 
     def ask(self, question: Question) -> Stream: ...
-    def read_ahead(self, question: Question) -> int: ...
 
 
 def samples(model: Asked, question: Question, n: int, *, progress: bool = True) -> list[Reply]:
@@ -37,8 +36,6 @@ def samples(model: Asked, question: Question, n: int, *, progress: bool = True) 
     first = question.sampling.with_seed()
     assert first.seed is not None
     seeds = [(first.seed + i) % (MAX_SEED + 1) for i in range(n)]
-    if n > 1:
-        model.read_ahead(question)
     streams = [model.ask(replace(question, sampling=replace(first, seed=seed))) for seed in seeds]
     ended: list[int] = []
 

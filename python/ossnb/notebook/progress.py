@@ -31,15 +31,16 @@ class NotebookProgress:
         self._total = max(total, 1)
         self._figures = figures
         self._done = 0
+        self._shown = ""  # the figures
         self._limiter = RateLimiter(clock)
         self._output = Output()
         self._show()
 
     def update(self, done: int) -> None:
-        """Move the bar; calls more often than the page can draw do no harm."""
-        has_moved = done != self._done
+        """Move the bar, and write the figures; calls more often than the page can draw do no harm."""
+        has_news = done != self._done or self._figures(done) != self._shown
         self._done = done
-        if has_moved and self._limiter.ready(0):
+        if has_news and self._limiter.ready(0):
             self._show()
 
     def close(self) -> None:
@@ -48,7 +49,7 @@ class NotebookProgress:
 
     def _show(self, is_last: bool = False) -> None:
         share = min(self._done / self._total, 1.0)
-        figures = self._figures(self._done)
+        figures = self._shown = self._figures(self._done)
         colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
         role = f'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
         bar = f'<span {role} style="{WIDTH};background:linear-gradient(to right,{colours})"></span>'
