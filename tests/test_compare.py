@@ -77,6 +77,14 @@ def test_only_settings_that_are_not_the_same_are_told():
     assert ossnb.compare(efforts).settings == [{"effort": "low"}, {"effort": "high"}]
 
 
+def test_a_seed_is_told_where_it_matters():
+    greedy = [written(1, sampling=Sampling(seed=seed, temperature=0)) for seed in (1, 2)]
+    assert ossnb.compare(greedy).settings == [{}, {}]
+    drawn = written(1, sampling=Sampling(seed=3))
+    settings = ossnb.compare([greedy[0], drawn]).settings
+    assert settings == [{"temperature": 0.0}, {"temperature": 1.0, "seed": 3}]
+
+
 def test_replies_from_files_need_no_model():
     reply = scripted_model("<|channel|>final<|message|>Yes").generate("Hi", seed=1)
     loaded = Reply.from_dict(json.loads(json.dumps(reply.to_dict())))

@@ -108,7 +108,7 @@ def test_small_memory_takes_more_readings_and_gives_the_same(tmp_path, monkeypat
 def test_inserted_texts_have_their_names(model):
     text = "a,b\n1,2"
     reply = model.generate(f"Add the numbers of:\n{text}\nPlease.", seed=1, max_tokens=10)
-    sources = reply.sources(named={"df": text, "absent": "nowhere"})
+    sources = reply.sources(named={"df": text})
     names = [part.name for part in sources.parts]
     assert names == [
         "system message",
@@ -126,6 +126,8 @@ def test_inserted_texts_have_their_names(model):
     for bad in ({"df": 3}, "df", [1]):
         with pytest.raises(ValueError, match="named must be texts of the prompt by name"):
             reply.sources(named=bad)
+    with pytest.raises(ValueError, match="that of 'absent' is not in it: 'nowhere'"):
+        reply.sources(named={"df": text, "absent": "nowhere"})
     with pytest.raises(ValueError, match="name must be a part of the prompt, of system message, "):
         sources.share("mood")
 

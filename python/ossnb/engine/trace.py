@@ -50,8 +50,8 @@ def check_kinds(what: Iterable[str]) -> frozenset[str]:
     return kinds
 
 
-def check_layers(layers: Iterable[int] | None, n_layers: int) -> list[int]:
-    """Return layer numbers: all for None; numbers below zero count from the end.
+def check_layers(layers: Iterable[int] | None, n_layers: int, name: str = "layers") -> list[int]:
+    """Return layer numbers: all for None; numbers below zero count from the end. Errors call them `name`.
 
     >>> check_layers([0, -1], 24)
     [0, 23]
@@ -64,8 +64,9 @@ def check_layers(layers: Iterable[int] | None, n_layers: int) -> list[int]:
     for layer in chosen:
         is_integer = isinstance(layer, Integral) and not isinstance(layer, bool)
         if not is_integer or not -n_layers <= layer < n_layers:
+            kind = "integers" if name == "layers" else "an integer"
             raise ValueError(
-                f"layers must be integers in {-n_layers}..{n_layers - 1}, got {shown_value(layer)}"
+                f"{name} must be {kind} in {-n_layers}..{n_layers - 1}, got {shown_value(layer)}"
             )
     if not chosen:
         raise ValueError("layers must name at least one layer, got none")

@@ -69,7 +69,7 @@ class Attention(Panel):
         model = reply.origin.model
         config, n_heads = model.config, model.config.num_attention_heads
         head = None if head is None else integer("head", head, 0, n_heads - 1, what="or None for all")
-        (layer,) = check_layers([layer], config.num_hidden_layers)
+        (layer,) = check_layers([layer], config.num_hidden_layers, "layer")
         tokens = [*reply.prompt_tokens, *reply.tokens]
         inputs = _inputs(model, tokens, layer)
         start, heads = len(reply.prompt_tokens), range(n_heads) if head is None else [head]

@@ -180,7 +180,11 @@ def _settings(replies: Sequence[Reply]) -> list[dict[str, Any]]:
     names = [name for name in found[0] if any(each[name] != found[0][name] for each in found)]
     if "effort" in names:  # it stands in the prompt
         names.remove("prompt_sha256")
-    return [{name: each[name] for name in names} for each in found]
+    is_drawn = [each["temperature"] > 0 for each in found]  # else no seed matters
+    return [
+        {name: each[name] for name in names if name != "seed" or drawn}
+        for each, drawn in zip(found, is_drawn, strict=True)
+    ]
 
 
 def _shortened(text: str) -> str:

@@ -62,11 +62,18 @@ class Sources(Panel):
         cls, reply: Reply, layers: Iterable[int] | None = None, named: Mapping[str, str] | None = None
     ) -> Self:
         """Read a reply that has tokens again with its model. `named` are texts to tell apart in the prompt,
-        by name; those that its cell inserted are known."""
+        by name; those that its cell inserted are known. ValueError for a text that is not in it."""
         model = reply.origin.model
         chosen = [*dict.fromkeys(check_layers(layers, model.config.num_hidden_layers))]
         prompt = list(reply.prompt_tokens)
-        parts = parts_of(prompt, {shown(n): text for n, text in {**reply.named, **_checked(named)}.items()})
+        own = _checked(named)
+        parts = parts_of(prompt, {shown(n): text for n, text in {**reply.named, **own}.items()})
+        found_names = {part.name for part in parts if part.kind == "named"}
+        if missing := next((name for name in own if shown(name) not in found_names), None):
+            raise ValueError(
+                f"named must be texts of the prompt, and that of {shown_value(missing)} is not in it: "
+                f"{shown_value(own[missing])}"
+            )
         tokens = [*prompt, *reply.tokens]
         bounds = [part.start for part in parts] + [len(prompt), len(tokens)]
         key = ("sources", tuple(chosen), tuple(bounds), token_key(tokens))
