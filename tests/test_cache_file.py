@@ -145,9 +145,21 @@ def test_a_stream_goes_on_without_its_model_and_then_the_file_is_written(folder,
         assert n_read(model.complete([*IDS, *reply.tokens], max_tokens=1)) < 10
 
 
+def test_a_file_that_cannot_be_written_is_refused_at_the_load(folder, tmp_path):
+    for path, why in (
+        (tmp_path / "none" / "kept.ossnb", "there is no such folder"),
+        (tmp_path, "which is no plain file"),
+    ):
+        with pytest.raises(ValueError, match=f"the file of kept keys and values is '.*{why}"):
+            ossnb.load(folder, cache=path)
+
+
 def test_a_failure_at_the_end_of_a_model_is_a_line(folder, tmp_path, capsys):
-    model = ossnb.load(folder, cache=tmp_path / "no such folder" / "kept.ossnb")
+    place = tmp_path / "goes"
+    place.mkdir()
+    model = ossnb.load(folder, cache=place / "kept.ossnb")
     model.complete(IDS, max_tokens=1)
+    place.rmdir()
     del model
     assert "kept.ossnb: No such file or directory" in capsys.readouterr().err
 

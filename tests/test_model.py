@@ -212,14 +212,14 @@ def test_replies_are_the_same_with_and_without_reuse(model):
     ("ids", "message"),
     [
         ([], "at least one token, got none"),
-        ([1, 512], r"token id 1 must be in 0..511 \(vocab_size\), got 512"),
-        ([-1], "token id 0 must be in 0..511"),
-        ([1.0], "token id 0 must be an integer, got 1.0"),
-        ([True], "token id 0 must be an integer, got True"),
-        (["a"], "token id 0 must be an integer, got 'a'"),
+        ([1, 512], r"token_ids\[1\] must be in 0..511 \(vocab_size\), got 512"),
+        ([-1], r"token_ids\[0\] must be in 0..511"),
+        ([1.0], r"\[0\] must be an integer, got 1.0"),
+        ([True], r"\[0\] must be an integer, got True"),
+        (["a"], r"\[0\] must be an integer, got 'a'"),
         (3, "must be a sequence of integers, got int"),
         (b"ab", "must be a sequence of integers, got bytes"),
-        (np.zeros((2, 2), int), "token id 0 must be an integer"),
+        (np.zeros((2, 2), int), r"\[0\] must be an integer"),
     ],
 )
 def test_wrong_token_ids_are_refused_and_the_model_lives_on(model, ids, message):
@@ -269,7 +269,7 @@ def test_a_small_vocabulary_takes_ids_and_refuses_harmony(model):
         ValueError, match="vocabulary has 512 tokens, harmony needs ids up to 200,012; use complete"
     ):
         model.generate("Hi")
-    with pytest.raises(ValueError, match=r"token id \d+ must be in 0..511"):
+    with pytest.raises(ValueError, match=r"token_ids\[\d+\] must be in 0..511"):
         model.complete("Hello world")
 
 

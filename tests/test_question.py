@@ -91,14 +91,14 @@ def test_a_changed_one_is_checked_again():
         ({"tools": [{"name": "a b"}]}, "a tool's name must be letters, digits, _ and -, got 'a b'"),
         ({"sampling": {"seed": 7}}, "sampling must be a Sampling, got dict; write Sampling(temperature=0.5)"),
         ({"prompt": "x", "effort": "low"}, "a prompt of text is continued as it stands, with effort=None"),
-        ({"prompt": "", "effort": None}, "there must be at least one token, got none"),
-        ({"prompt": [], "effort": None}, "there must be at least one token, got none"),
-        ({"prompt": [1.5], "effort": None}, "token id 0 must be an integer, got 1.5"),
-        ({"prompt": b"x", "effort": None}, "token ids must be a sequence of integers, got bytes"),
+        ({"prompt": "", "effort": None}, "prompt must be text to go on from, got ''"),
+        ({"prompt": [], "effort": None}, "prompt must have at least one token, got none"),
+        ({"prompt": [1.5], "effort": None}, "prompt[0] must be an integer, got 1.5"),
+        ({"prompt": b"x", "effort": None}, "prompt must be a sequence of integers, got bytes"),
         ({"prompt": [1], "messages": "Hi"}, "has messages or a prompt that is rendered already, got both"),
         ({"prompt": [1], "instructions": "x"}, "has instructions or a prompt"),
         ({"prompt": [1], "effort": "max"}, "effort must be one of"),
-        ({"prompt": [1], "begun": [True]}, "token id 0 must be an integer, got True"),
+        ({"prompt": [1], "begun": [True]}, "begun[0] must be an integer, got True"),
     ],
 )
 def test_what_is_wrong_is_named(fields, message):
@@ -340,7 +340,7 @@ def test_functions_that_are_checked_stay_what_they_are():
     assert ask("Hi", loud=True, seed=7) == {"loud": True, "seed": 7}
     assert (ask.__name__, ask.__doc__) == ("ask", "Ask.")
     assert list(inspect.signature(ask).parameters) == ["prompt", "loud", "seed"]
-    with pytest.raises(TypeError, match="missing 1 required positional argument: 'prompt'"):
+    with pytest.raises(TypeError, match="missing a required argument: 'prompt'"):
         ask()
     with pytest.raises(TypeError, match="did you mean loud"):
         ask("Hi", lou=1)

@@ -26,8 +26,8 @@ def test_defaults_are_what_openai_recommends():
     ("setting", "message"),
     [
         ({"temperature": -1}, "temperature must be >= 0, got -1"),
-        ({"temperature": math.nan}, "temperature must be >= 0, got nan"),
-        ({"temperature": math.inf}, "temperature must be >= 0, got inf"),
+        ({"temperature": math.nan}, "temperature must be finite and >= 0, got nan"),
+        ({"temperature": math.inf}, "temperature must be finite and >= 0, got inf"),
         ({"temperature": "hot"}, "temperature must be a number >= 0, got 'hot'"),
         ({"temperature": True}, "temperature must be a number >= 0, got True"),
         ({"top_p": 0}, r"top_p must be in \(0, 1\], got 0"),

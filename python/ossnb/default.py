@@ -145,7 +145,7 @@ def sliders(prompt: str | None = "", *, model: Model | None = None, reply: Reply
 
     `model` None is the default model. With a `reply` the panel begins with its answer, and with its question
     if the conversation had only this one. Without a reply, press Generate. The function works without a
-    notebook too: see Sliders.
+    notebook too: see Sliders. Raises ValueError for a prompt that is no text, or what is no Reply.
     """
     from .views.sliders import Sliders
 
@@ -154,6 +154,8 @@ def sliders(prompt: str | None = "", *, model: Model | None = None, reply: Reply
         raise ValueError(f"prompt must be a str, got {type(prompt).__name__}")
     if model is not None:
         check_model("sliders", model)
+    if reply is not None and not isinstance(reply, Reply):
+        raise ValueError(f"reply must be a Reply, as generate() returns one, got {shown_value(reply)}")
     if reply is not None and not prompt:
         prompt = only_question(reply.prompt_tokens)
     writer: Author = model or (reply.origin.model if reply is not None else default_model())

@@ -16,7 +16,7 @@ from .checkpoint import layout as checkpoint
 from .checkpoint import packed as derived
 from .checkpoint.config import Config
 from .checkpoint.identity import identity
-from .checkpoint.names import DEMO, is_demo, name_of
+from .checkpoint.names import ALIASES, DEMO, is_demo, name_of
 from .checkpoint.safetensors import MappedFile
 from .devices.choice import Place, choose, fall_back
 from .devices.names import AUTO, CPU, device_name, memory_limit
@@ -197,6 +197,11 @@ def locate(
         if os.environ.get("OSSNB_MODEL") == source:
             return _named_by_the_variable(source, revision)
     name = name_of(source)
+    if isinstance(source, os.PathLike) and (is_demo(name) or name in ALIASES) and not os.path.lexists(name):
+        raise CheckpointError(
+            f"'{name}': no such folder, and a path names a folder. For the model of this name write "
+            f"load('{name}')"
+        )
     if isinstance(source, os.PathLike) or not is_demo(name):
         return hub.resolve(source, revision, to_load=to_load)
     if revision is not None:

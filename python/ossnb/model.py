@@ -40,7 +40,7 @@ from .harmony.tokenizer import CALL, Tokenizer, fewest_tokens
 from .many.asking import AskingMany
 from .system import machine
 from .system.arguments import integer
-from .system.files import expand_user, size_of
+from .system.files import check_place, expand_user, size_of
 from .system.progress import size_text
 from .system.text import counted, shown_value
 
@@ -407,6 +407,8 @@ class Model(Asking, AskingMany):
         """
         kinds, chosen = check_kinds(what), check_layers(layers, self.config.num_hidden_layers)
         if isinstance(prompt, str):
+            if not prompt:
+                raise ValueError("prompt must be text or token ids to read, got ''")
             self._check_room("arrays", fewest_tokens([prompt]), 0)
         encoded = self.tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
         tokens = np.asarray(self.token_ids(encoded), np.int32)
@@ -438,7 +440,7 @@ class Model(Asking, AskingMany):
         tokens, n_vocab = list(as_token_ids(ids)), self.config.vocab_size
         for i, token in enumerate(tokens):
             if not 0 <= token < n_vocab:
-                raise ValueError(f"token id {i} must be in 0..{n_vocab - 1} (vocab_size), got {token}")
+                raise ValueError(f"token_ids[{i}] must be in 0..{n_vocab - 1} (vocab_size), got {token}")
         return tokens
 
     # ---- life --------------------------------------------------------------------------------------------
@@ -489,8 +491,10 @@ class Model(Asking, AskingMany):
 
         The end is that of the model, when it is closed or nobody has it any more, or of the process.
         `load(..., cache=path)` does this. What another model of this process has for the file comes first.
+        Raises ValueError where the file cannot be written, CheckpointError for one that does not fit.
         """
         where = _cache_path(path)
+        check_place(where, "the file of kept keys and values")
         cache_file.write_back(where, self.cache_key)
         if os.path.lexists(where):
             self.load_cache(where)

@@ -42,6 +42,7 @@ def checkpoint_folder(path: Path) -> Path:
         raise CheckpointError(f"{path}: no such folder") from None
     except OSError as error:  # too long a name, links in a circle, a folder that may not be searched
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    given = path
     if path.is_file() and path.suffix != ".gguf":
         path = path.parent
     has_config = _is_file(path / "config.json")
@@ -57,6 +58,10 @@ def checkpoint_folder(path: Path) -> Path:
         return path
     if _is_file(path / "adapter_config.json"):
         raise CheckpointError(f"{path}: is a LoRA adapter; merge it into its base model and save that first")
+    if path != given:
+        raise CheckpointError(
+            f"{given}: is a file beside no config.json; expected a gpt-oss checkpoint folder"
+        )
     raise CheckpointError(f"{path}: has no config.json; expected a gpt-oss checkpoint folder")
 
 

@@ -183,7 +183,12 @@ def takes(options: Mapping[str, Any] | None = None, *, shown: bool = True) -> Ca
             door = function.__qualname__
             if is_method and arguments:  # the caller's class, and not the one that has the method
                 door = f"{type(arguments[0]).__name__}.{function.__name__}"
-            check_keywords(door.removesuffix(".__init__"), keywords, known)
+            door = door.removesuffix(".__init__")
+            check_keywords(door, keywords, known)
+            try:
+                signature.bind(*arguments, **keywords)
+            except TypeError as error:  # Python's own would name the function's class
+                raise TypeError(f"{door}() got wrong arguments: {error}") from None
             return {name: v for name, v in keywords.items() if v is not None or name not in defaults}
 
         @functools.wraps(function)

@@ -13,9 +13,9 @@ from ..forms.held import Held
 from ..harmony.legal import recipients
 from ..harmony.messages import Message, Prompt, as_messages
 from ..harmony.parser import Parser
-from ..harmony.prompt import answer_header, call_names, check_effort, plain_tools
+from ..harmony.prompt import EFFORTS, answer_header, call_names, check_effort, plain_tools
 from ..harmony.tokenizer import VOCAB_SIZE, Tokenizer
-from ..system.text import shown_value
+from ..system.text import did_you_mean, shown_value
 from ..tools.approval import Approve
 from ..tools.function import Function
 from ..tools.named import tool_named
@@ -104,7 +104,7 @@ class Question:
             got = type(self.sampling).__name__
             raise ValueError(f"sampling must be a Sampling, got {got}; write Sampling(temperature=0.5)")
         begun = tuple(self.begun)
-        checked: dict[str, Any] = {"begun": as_token_ids(begun) if begun else ()}
+        checked: dict[str, Any] = {"begun": as_token_ids(begun, "begun") if begun else ()}
         if self.overflow not in OVERFLOWS:
             raise ValueError(f"overflow must be one of {OVERFLOWS}, got {shown_value(self.overflow)}")
         if self.prompt is None:
@@ -115,7 +115,7 @@ class Question:
             object.__setattr__(self, name, value)
 
     def _checked_conversation(self) -> dict[str, Any]:
-        check_effort(self.effort)
+        _check_effort(self.effort)
         if self.instructions is not None and not isinstance(self.instructions, str):
             raise ValueError(f"instructions must be a str or None, got {type(self.instructions).__name__}")
         tools = ready_tools(self.tools)
@@ -146,18 +146,18 @@ class Question:
             if getattr(self, name):
                 raise ValueError(f"a question has {name} or a prompt that is rendered already, got both")
         if self.effort is not None:
-            check_effort(self.effort)
+            _check_effort(self.effort)
         elif self.form is not None:
             raise ValueError("a question has a form or a prompt of raw text, got both; give an effort too")
         if not isinstance(prompt, str):
-            return {"prompt": as_token_ids(prompt), "tools": (), "form": form_of(self.form)}
+            return {"prompt": as_token_ids(prompt, "prompt"), "tools": (), "form": form_of(self.form)}
         if self.effort is not None:
             raise ValueError(
                 f"a prompt of text is continued as it stands, with effort=None, got {self.effort!r}; "
                 "Question.of(text) asks it as a question"
             )
         if not prompt:
-            raise ValueError("there must be at least one token, got none")
+            raise ValueError("prompt must be text to go on from, got ''")
         return {"tools": ()}
 
     @property
@@ -200,6 +200,11 @@ class Question:
             given["toolkit"] = Toolkit(**limits)
         if given.get("overflow") is None:
             given.pop("overflow", None)
+        if isinstance(instructions, str) and instructions in EFFORTS:
+            raise ValueError(
+                f"instructions are text for the model, got {instructions!r}; for the effort write "
+                f'effort="{instructions}"'
+            )
         messages = tuple(as_messages(prompt_or_messages))
         effort = DEFAULT_EFFORT if effort is None else effort
         return cls(messages, instructions, effort, sampling=Sampling.of(sampling), **given)
@@ -212,7 +217,7 @@ class Question:
         >>> ossnb.Question.raw("Roses are red,", max_tokens=20).effort is None
         True
         """
-        ids_or_text = prompt if isinstance(prompt, str) else as_token_ids(prompt)
+        ids_or_text = prompt if isinstance(prompt, str) else as_token_ids(prompt, "prompt")
         return cls(effort=None, sampling=Sampling.of(sampling), prompt=ids_or_text)
 
     @classmethod
@@ -234,7 +239,7 @@ class Question:
             raise ValueError(
                 f"at must be in 0..{len(reply.tokens)}, a token of the reply, got {shown_value(at)}"
             )
-        written = as_token_ids(Tokenizer().encode(text) if isinstance(text, str) else text)
+        written = as_token_ids(Tokenizer().encode(text) if isinstance(text, str) else text, "text")
         changed: dict[str, Any] = {**sampling, "logprobs": 0}
         begun = (*reply.tokens[:at], *written)
         fits = reply.form is not None and _fits(reply.form, reply.prompt_tokens, begun)
@@ -245,6 +250,14 @@ class Question:
             prompt=tuple(reply.prompt_tokens),
             begun=begun,
         )
+
+
+def _check_effort(effort: Any) -> None:
+    try:
+        check_effort(effort)
+    except ValueError as error:
+        meant = did_you_mean(effort, EFFORTS) if isinstance(effort, str) else ""
+        raise ValueError(f"{error}{meant}") from None
 
 
 def _fits(form: Form, prompt: Sequence[int], begun: Iterable[int]) -> bool:
@@ -264,20 +277,20 @@ def _fits(form: Form, prompt: Sequence[int], begun: Iterable[int]) -> bool:
     return True
 
 
-def as_token_ids(ids: Iterable[int]) -> tuple[int, ...]:
-    """Check token ids, of any vocabulary, and return them as plain integers.
+def as_token_ids(ids: Iterable[int], name: str = "token_ids") -> tuple[int, ...]:
+    """Check token ids, of any vocabulary, and return them as plain integers; errors call them `name`.
 
     >>> as_token_ids([13225, 2375])
     (13225, 2375)
     """
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-        raise ValueError(f"token ids must be a sequence of integers, got {type(ids).__name__}")
+        raise ValueError(f"{name} must be a sequence of integers, got {type(ids).__name__}")
     tokens = tuple(ids)
     if not tokens:
-        raise ValueError("there must be at least one token, got none")
+        raise ValueError(f"{name} must have at least one token, got none")
     for i, token in enumerate(tokens):
         if type(token) is not int and (isinstance(token, bool) or not isinstance(token, Integral)):
-            raise ValueError(f"token id {i} must be an integer, got {token!r}")
+            raise ValueError(f"{name}[{i}] must be an integer, got {token!r}")
     return tuple(map(int, tokens))
 
 

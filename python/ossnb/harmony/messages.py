@@ -146,8 +146,13 @@ def as_messages(prompt: Prompt) -> list[Message]:
     """
     if isinstance(prompt, str):
         return [Message("user", prompt)]
-    if isinstance(prompt, Mapping | bytes) or not isinstance(prompt, Iterable):
-        raise ValueError(f"a prompt is a str or a list of messages, got {type(prompt).__name__}")
+    if isinstance(prompt, Mapping | Message):
+        got = type(prompt).__name__
+        raise ValueError(f"a prompt is a str or a list of messages, got {got}; put it into a list")
+    if isinstance(prompt, bytes) or not isinstance(prompt, Iterable):
+        got = type(prompt).__name__
+        advice = "; model.ask(question) answers it" if got == "Question" else ""
+        raise ValueError(f"a prompt is a str or a list of messages, got {got}{advice}")
     messages = _read_all(prompt)
     if not messages:
         raise ValueError("the list of messages is empty; give at least {'role': 'user', 'content': '...'}")
@@ -191,7 +196,8 @@ def _read_all(prompt: Iterable[Any]) -> list[Message]:
         elif isinstance(item, Mapping):
             messages.extend(_from_dict(item, f"message {i}", call_names))
         else:
-            raise ValueError(f"message {i} must be a dict or a Message, got {type(item).__name__}")
+            advice = "; model.map(prompts) asks each of several prompts" if isinstance(item, str) else ""
+            raise ValueError(f"message {i} must be a dict or a Message, got {type(item).__name__}{advice}")
     return messages
 
 
@@ -202,6 +208,7 @@ _KEYS = {
     "tool": (*_PLAIN_KEYS, "tool_call_id"),
     "assistant": (*_PLAIN_KEYS, "tool_calls", "function_call", "refusal", *_THOUGHT_KEYS),
 }
+_SAYING = ("system", "developer", "user")  # an assistant's may have calls alone, a tool's result nothing
 _PART_KEYS = ("type", "text", "refusal")
 _TEXT_PARTS = ("text", "input_text", "output_text", None)
 # Keys that say something about a message and nothing in it.
@@ -215,6 +222,10 @@ def _from_dict(item: Mapping[str, Any], where: str, call_names: dict[str, str]) 
     if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"{where}: role must be one of {', '.join(ROLES)}, got {role!r}")
     _check_keys(item, _KEYS.get(role, _PLAIN_KEYS), f"{where}: a message of role {role!r}")
+    if role in _SAYING and item.get("content") is None:
+        raise ValueError(
+            f"{where}: a message of role {role!r} needs a content, a str or a list of text parts"
+        )
     content = _text(item.get("content"), where)
     try:
         if role == "assistant":

@@ -17,6 +17,7 @@ from typing import Any
 from .. import _core
 from ..system.files import read_file
 from ..system.forks import Guard
+from ..system.text import shown_value
 from .pieces import batches
 
 # Special tokens
@@ -65,8 +66,14 @@ class Tokenizer:
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Return the ids of `text`; markers such as "<|start|>" become special tokens only if `special`.
 
-        A megabyte takes less than a second, whatever it holds. An interrupt ends it at once.
+        >>> model.tokenizer.encode("<|end|>", special=True)
+        [200007]
+
+        A megabyte takes less than a second, whatever it holds. An interrupt ends it at once. Raises
+        ValueError for what is no text.
         """
+        if not isinstance(text, str):
+            raise ValueError(f"text must be a str, got {shown_value(text)}")
         text = well_formed(text)
         if not special:
             return _plain(text)
@@ -78,8 +85,17 @@ class Tokenizer:
         return ids + _plain(text[at:])
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD."""
-        return b"".join(map(token_bytes, ids)).decode("utf-8", errors="replace")
+        """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD.
+
+        >>> model.tokenizer.decode([13225, 2375])
+        'Hello world'
+
+        Raises ValueError for what is no sequence of integers.
+        """
+        try:
+            return b"".join(map(token_bytes, ids)).decode("utf-8", errors="replace")
+        except TypeError:  # as of text among them
+            raise ValueError(f"ids must be a sequence of integers, got {shown_value(ids)}") from None
 
     def token_bytes(self, token: int) -> bytes:
         """Return one token's bytes; they may be a part of a character."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Integral, Rational, Real
 from typing import Any
 
 from .text import shown_value
@@ -38,5 +38,7 @@ def number(name: str, value: Any, expected: str, holds: Callable[[float], bool])
     except OverflowError:  # an integer or a fraction beyond every float
         found = math.inf
     if not math.isfinite(found) or not holds(found):
-        raise ValueError(f"{name} must be {expected}, got {shown_value(value)}")
+        is_endless = expected.startswith(">") and not isinstance(value, Rational) and not math.isfinite(found)
+        finite = "finite and " if is_endless else ""
+        raise ValueError(f"{name} must be {finite}{expected}, got {shown_value(value)}")
     return found

@@ -126,13 +126,33 @@ def _open_at_once(name: str, flags: int) -> int:
 
 
 def expand_user(name: str, what: str) -> Path:
-    """Return a path with `~` and `~name` filled in; a ValueError says that `what` names no such user."""
+    """Return a path with `~` and `~name` filled in; a ValueError says what is wrong with `what`.
+
+    >>> expand_user("notes.kept", "the file")
+    PosixPath('notes.kept')
+    """
+    if not name:
+        raise ValueError(f"{what} is '', and a path must not be empty")
     try:
         return Path(name).expanduser()
     except RuntimeError:
         raise ValueError(
             f"{what} is {shown(name)!r}, and there is no such user's home; write the folder out"
         ) from None
+
+
+def check_place(path: Path, what: str) -> None:
+    """Raise ValueError where `what` cannot be written to a path, before the work that it is to keep.
+
+    >>> check_place(Path("notes.kept"), "the file")
+    """
+    folder, name = path.parent, shown(str(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{what} is '{name}', which is no plain file; name another")
+    if not os.path.isdir(folder):
+        raise ValueError(f"{what} is '{name}', and there is no such folder; make it, or name another file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{what} is '{name}', and that folder cannot be written; name another file")
 
 
 _LARGEST_SIZE = 10**18  # more than any machine has
