@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import types
 
 import pytest
 from hypothesis import given, settings
@@ -91,6 +92,50 @@ def test_a_name_is_taken_at_the_begin_of_a_word_outside_of_code(text, found):
         assert f"`{name}`" in shown
     if not found:
         assert shown == text
+
+
+def many_numbers(n):
+    """A list of so many items, which counts those that are looked at."""
+
+    class Numbers(list):
+        looked_at = 0
+
+        def __iter__(self):
+            for item in super().__iter__():
+                Numbers.looked_at += 1
+                yield item
+
+    return Numbers(range(n))
+
+
+def test_only_the_begin_of_a_large_value_is_looked_at():
+    numbers = many_numbers(3_000_000)
+    text = described(numbers)
+    assert text.startswith("the first 1,000 of the 3,000,000 items of a Numbers:\n[0, 1, 2,")
+    assert numbers.looked_at < 200_000
+    within = {"a": [numbers] * 20, "b": "B"}
+    assert len(described(within)) < MOST_CHARS
+    assert numbers.looked_at < 200_000
+
+
+MANY = {
+    "dict": (
+        dict.fromkeys(range(200_000), "x"),
+        "the first 1,000 of the 200,000 items of a dict:\n{0: 'x',\n 1: ",
+    ),
+    "set": (set(range(200_000)), "the first 1,000 of the 200,000 items of a set:\n["),
+    "texts": (["a" * 4000] * 300, "the first 10 of the 300 items of a list:\n['aaa"),
+    "long texts": (["a " * 10_000_000], "['a a a a "),
+    "within": ([[[0] * 40_000] * 40_000] * 40_000, "[[[0, 0, "),
+    "some": (list(range(5000)), "[0, 1, 2, 3,"),
+    "namespace": (types.SimpleNamespace(x=[0] * 200_000), "namespace(x=[0, 0, 0"),
+}
+
+
+@pytest.mark.parametrize("case", MANY)
+def test_a_value_of_many_parts_is_told_by_its_first_ones(case):
+    value, begin = MANY[case]
+    assert described(value).startswith(begin)
 
 
 def test_values_are_described():

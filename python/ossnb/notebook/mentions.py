@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import itertools
 import keyword
 import pprint
 import re
+import reprlib
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,6 +21,8 @@ from .failures import Failure, fenced
 from .first_line import is_ours
 
 MOST_CHARS = 8000  # of a value, some 2,000 tokens
+MOST_PARTS = 100_000  # of a value, counted once for each level of lists and dicts around them
+_PARTED = (dict, list, tuple, set, frozenset, deque)
 _HEAD_SHARE = 3 / 4  # of these, for the beginning of a long value
 # Fenced blocks, code in a line, and expressions: a name in them is a part of code.
 _CODE = re.compile(
@@ -89,12 +95,47 @@ def described(value: Any, name: str = "") -> str:
         except (OSError, TypeError):
             return cut(repr(value))
     try:
-        text = repr(value) if hasattr(value, "shape") else pprint.pformat(value, width=100, compact=True)
+        text = repr(value) if hasattr(value, "shape") else _pretty(value)
     except Exception as error:  # a repr of the user's own class may raise anything
         raise ValueError(f"@{name} cannot be shown: its repr raises {type(error).__name__}") from error
     shape = getattr(value, "shape", None)
     size = f"{type(value).__name__} of shape {tuple(shape)}\n" if isinstance(shape, tuple) and shape else ""
     return size + cut(text)
+
+
+def _pretty(value: Any) -> str:
+    """Return a value's text in lines; of one with very many parts that of its first ones."""
+    with contextlib.suppress(_TooMany):
+        return _Printer().pformat(value)
+    if isinstance(value, _PARTED):
+        for n in (1000, 100, 10):
+            first = itertools.islice(value.items() if isinstance(value, dict) else value, n)
+            with contextlib.suppress(_TooMany):
+                some = _Printer().pformat(dict(first) if isinstance(value, dict) else list(first))
+                return f"the first {n:,} of the {len(value):,} items of a {type(value).__name__}:\n{some}"
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = MOST_CHARS // 10
+    return brief.repr(value)
+
+
+class _TooMany(Exception):
+    """A value has more parts than a prompt could show."""
+
+
+class _Printer(pprint.PrettyPrinter):
+    """Python's printer of lines, which gives up at a value of very many parts: it would take minutes."""
+
+    def __init__(self) -> None:
+        super().__init__(width=100, compact=True)
+        self._n_parts = 0
+
+    def format(self, part: Any, *how: Any) -> tuple[str, bool, bool]:
+        """Return the text of a part, counting it and what it holds."""
+        is_text = isinstance(part, str | bytes | bytearray)
+        self._n_parts += 1 + (len(part) // 10 if is_text else len(part) if isinstance(part, _PARTED) else 0)
+        if self._n_parts > MOST_PARTS:
+            raise _TooMany
+        return super().format(part, *how)
 
 
 def cut(text: str, most: int = MOST_CHARS) -> str:
