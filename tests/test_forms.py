@@ -552,6 +552,7 @@ def nested(n):
             "a text is a Lark grammar with a rule start, got 'yes|no'; a regular expression is re.com",
         ),
         ([], "choices must be 1 to 1000 texts or numbers that differ"),
+        (list(range(1500)), "choices must be 1 to 1000 texts or numbers that differ, got 1,500 of them$"),
         (["a", "a"], "choices must be 1 to 1000 texts or numbers that differ"),
         ([["a"]], "a choice must be a text or a number, got"),
         ([""], "choices must be 1 to 1000"),

@@ -208,9 +208,9 @@ def _of_choices(values: Iterable[Any], meant: list[Any], name: str) -> Form:
     """A few values: the answer is the text of one of them."""
     texts = [_text(value) for value in values]
     if not texts or len(set(texts)) < len(texts) or len(texts) > MOST_CHOICES or "" in texts:
+        got = shown_value(texts) if len(texts) <= MOST_CHOICES else f"{len(texts):,} of them"
         raise ValueError(
-            f"schema: choices must be 1 to {MOST_CHOICES} texts or numbers that differ, got "
-            f"{shown_value(texts)}"
+            f"schema: choices must be 1 to {MOST_CHOICES} texts or numbers that differ, got {got}"
         )
     return Form("choices", texts, _name_of(name), source=tuple(meant))
 
