@@ -320,6 +320,29 @@ def test_a_users_reader_comes_first(here):
         Documents("b.txt", reader=3)
 
 
+def test_a_reader_that_raises_leaves_out_one_file(here):
+    def read(path):
+        if path.name == "b.txt":
+            raise KeyError("no\n【0†such】")
+        return "told"
+
+    for name in ("a.txt", "b.txt", "c.txt"):
+        put(here / "d" / name, "x")
+    docs = Documents("d", reader=read)
+    assert docs.names == ["d/a.txt", "d/c.txt"]
+    assert re.fullmatch(r"1 file was left out \(reader raised KeyError: .*: d/b\.txt\)", docs.left_out)
+    assert not set("\n【†") & set(docs.left_out)
+    with pytest.raises(ValueError, match=r"d/b.txt is no document: reader raised KeyError") as caught:
+        Documents("d/b.txt", reader=read)
+    assert isinstance(caught.value.__cause__, KeyError), "its author sees where"
+    with pytest.raises(KeyboardInterrupt):
+        Documents("d", reader=interrupts)
+
+
+def interrupts(path):
+    raise KeyboardInterrupt
+
+
 def test_documents_are_values(here):
     put(here / "a.txt", "one")
     docs = Documents(["a.txt"])

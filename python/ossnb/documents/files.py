@@ -99,7 +99,7 @@ def read_path(given: str | os.PathLike[str], found: Found, reader: Reader | None
     try:
         found.documents.append(_read_file(path, _own_name(name), shown, found, reader))
     except Unreadable as error:
-        raise ValueError(f"{shown} is no document: {error}") from None
+        raise ValueError(f"{shown} is no document: {error}") from error.__cause__
     except OSError as error:
         raise ValueError(f"{shown} cannot be read: {error.strerror or error}") from None
 
@@ -241,7 +241,12 @@ def _kind(path: Path, data: bytes) -> Kind:
 
 
 def _by_users_reader(reader: Reader, path: Path) -> Text | None:
-    text = reader(path)
+    try:
+        text = reader(path)
+    except Unreadable:
+        raise
+    except Exception as error:  # the other files of a folder are read all the same
+        raise Unreadable(f"reader raised {safe_name(f'{type(error).__name__}: {error}')}") from error
     if text is not None and not isinstance(text, str):
         raise ValueError(
             f"reader must return the text of a file, or None for the usual way, got {type(text).__name__}"
