@@ -7,6 +7,7 @@ import errno
 import gc
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -20,12 +21,14 @@ import numpy as np
 import pytest
 
 import ossnb
+from children import in_child
 from fakes import Core, model_of, random_model, scripted_model, wait_until
 from ossnb.forms.form import Form
 from ossnb.harmony.prompt import only_question
 from ossnb.harmony.tokenizer import Tokenizer
 from ossnb.many.together import as_done
 from ossnb.system import progress
+from ossnb.testing import write_random_checkpoint
 
 SHORT = {"max_tokens": 12, "effort": "low"}
 SUMS = [{"a": a, "b": b} for a in (3, 17, 25) for b in (4, 9)]
@@ -502,6 +505,67 @@ def test_a_device_that_fails_is_the_error_of_its_row():
     assert "out of resources" in failed[0].error
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("has_file", [False, True])
+def test_a_fork_in_the_middle_of_a_map_hangs_nobody(tmp_path, has_file):
+    model = random_harmony_model()
+    model.engine.core.before_forward = lambda n: time.sleep(0.002)
+    settings = {"seed": 1, "max_tokens": 4, "progress": False}
+    answers = model.map(
+        range(40), "{}", in_flight=4, resume=tmp_path / "out.jsonl" if has_file else None, **settings
+    )
+    coming = answers.as_done()
+    n_before = len([next(coming) for _ in range(5)])
+
+    def read_on():
+        told = []
+        for _ in range(2):
+            try:
+                told.append(f"{len(answers.run().found)} answers")
+            except (RuntimeError, OSError) as error:
+                told.append(f"{type(error).__name__}: {error}")
+        assert len(answers.found) >= n_before
+        return " | ".join(told)
+
+    first, second = in_child(read_on).split(" | ")
+    assert "this process was forked while" in first
+    if has_file:
+        assert "another process writes its answers there" in second
+    else:
+        assert second == "40 answers" or "forked while the model was busy" in second
+    assert len(list(coming)) == 35
+    whole = random_harmony_model().map(range(40), "{}", **settings)
+    assert [a.reply.tokens for a in answers] == [a.reply.tokens for a in whole]
+    if has_file:
+        assert len(set(key_of(tmp_path / "out.jsonl"))) == 40
+
+
+class Waiting:
+    def __init__(self, go):
+        self.go = go
+
+    def run(self):
+        assert self.go.wait(60)
+        return "done"
+
+    def cancel(self):
+        self.go.set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_task_whose_thread_a_fork_did_not_copy_says_so():
+    go, now = threading.Event(), threading.Event()
+    now.set()
+    coming = as_done([Waiting(go), Waiting(now)], most=2)
+    assert next(coming) == (1, "done")
+    told = in_child(lambda: list(coming))
+    assert told.startswith("[(0, RuntimeError('this process was forked while a thread of its parent did this")
+    go.set()
+    assert list(coming) == [(0, "done")]
+
+
 def test_where_no_more_threads_start_fewer_rows_go_together(monkeypatch):
     start, n_started = threading.Thread.start, 0
 
@@ -543,6 +607,41 @@ def test_what_an_answer_needed_goes_with_it(tmp_path):
         most = max(most, sum(stream() is not None for stream in streams))
     assert (len(streams), len(answers.found)) == (60, 60)
     assert most <= 4
+
+
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_a_map_on_the_engine_gives_what_single_calls_give(tmp_path, precision):
+    """Rows of all lengths, with much, little and nothing in common, on random weights."""
+    shape = {"vocab_size": 201088, "num_hidden_layers": 2, "sliding_window": 16, "num_local_experts": 4}
+    folder = write_random_checkpoint(
+        tmp_path / "model", shape | {"hidden_size": 32, "intermediate_size": 32}, seed=1
+    )
+    documents = [" ".join(str(n * k) for n in range(60)) for k in (3, 7, 11)]
+    rows = [f"{documents[n % 3][: 7 * n]} {n}" for n in range(48)] + ["word " * n for n in range(16)]
+    settings = {"max_tokens": 3, "logprobs": 2, "progress": False}
+    with ossnb.load(folder, precision=precision) as model, ossnb.load(folder, precision=precision) as other:
+        answers = model.map(rows, "{}", seed=1, **settings).run()
+        n_read = sum(a.reply.stats.n_prompt_tokens - a.reply.stats.n_cached_tokens for a in answers)
+        single = model.map(rows[:8], "{}", seed=1, in_flight=1, **settings)
+        assert [a.reply.tokens for a in single] == [a.reply.tokens for a in answers[:8]]
+        for answer in answers:
+            other.forget()
+            sampling = answer.reply.sampling.to_dict()
+            again = other.generate(answer.row, **sampling)
+            assert again.tokens == answer.reply.tokens
+            assert again.logprobs == answer.reply.logprobs
+        assert len({answer.reply.stats.n_prompt_tokens for answer in answers}) > 30
+        assert n_read < 0.6 * sum(answer.reply.stats.n_prompt_tokens for answer in answers)
+
+
+def test_ten_thousand_rows_of_a_hundred_kinds():
+    model = scripted_model("<|channel|>final<|message|>Hello.<|return|>")
+    rows = [{"n": n, "kind": n % 100} for n in range(10_000)]
+    asked, ask = [], model.ask
+    model.ask = lambda question: asked.append(question) or ask(question)
+    answers = model.map(rows, "{kind}", seed=1, in_flight=32, progress=False).run()
+    assert (len(asked), len(answers.found)) == (100, 10_000)
+    assert all(answer.text == "Hello." and answer.row["n"] == n for n, answer in enumerate(answers))
 
 
 def test_many_rows():

@@ -33,7 +33,8 @@ def as_done(
     `while_waiting` is called many times a second. A task that raises has its error as its result. A task is
     taken from `tasks` when there is room for it. If the caller stops, or is interrupted, the running tasks
     are cancelled and waited for. Where the system starts no more threads, fewer tasks run at a time; if it
-    starts none, this raises RuntimeError.
+    starts none, this raises RuntimeError. A forked child has none of the threads: there the results of the
+    tasks that run are RuntimeErrors.
     """
     done: SimpleQueue[tuple[int, T | BaseException]] = SimpleQueue()
     running: dict[int, tuple[Task[T], threading.Thread]] = {}
@@ -68,7 +69,8 @@ def as_done(
                     held_back.append(new)
             if not running:
                 return
-            number, result = _next(done, while_waiting)
+            threads = {number: thread for number, (_, thread) in running.items()}
+            number, result = _next(done, threads, while_waiting)
             del running[number]
             yield number, result
     finally:
@@ -82,10 +84,20 @@ def as_done(
                 thread.join()
 
 
-def _next(done: SimpleQueue[T], while_waiting: Callable[[], None]) -> T:
+def _next(
+    done: SimpleQueue[tuple[int, T | BaseException]],
+    threads: dict[int, threading.Thread],
+    while_waiting: Callable[[], None],
+) -> tuple[int, T | BaseException]:
     """Wait in short steps: another thread may have got the signal of an interrupt, and wakes nobody."""
     while True:
+        ended = [number for number, thread in threads.items() if not thread.is_alive()]
         try:
             return done.get(timeout=POLL_S)
         except Empty:
+            if ended:  # a result would have been there before the end
+                return ended[0], RuntimeError(
+                    "this process was forked while a thread of its parent did this, and that thread was not "
+                    "copied; ask again in this process"
+                )
             while_waiting()
