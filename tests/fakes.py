@@ -22,6 +22,7 @@ from ossnb.generation.question import Question
 from ossnb.generation.record import Reply
 from ossnb.harmony.legal import Turn, recipients
 from ossnb.harmony.parts import Part
+from ossnb.harmony.prompt import end_of_thought
 from ossnb.harmony.tokenizer import CALL, RETURN, Tokenizer
 from ossnb.model import Model
 from ossnb.views.sources import Sources
@@ -243,6 +244,28 @@ def model_of_rounds(*scripts: str, context: int = 8192) -> Model:
         return row
 
     return model_of(Core(logits_after, 201088), context, rounds)
+
+
+def thinking_model(answer: str, n_words: int = 1000) -> Model:
+    """A model that thinks in `n_words` numbers and then answers one question, also where somebody ended the
+    thought."""
+    encode = Tokenizer().encode
+    begun = encode("<|start|>assistant", special=True)
+    words = " ".join(map(str, range(n_words)))
+    thought = [*encode(f"<|channel|>analysis<|message|>{words}", special=True), *end_of_thought()]
+    said = [*encode(answer), RETURN]
+
+    def after(ids, tokens):
+        places = (i for i in range(len(tokens)) if tokens[i : i + len(ids)] == ids)
+        return next((tokens[i + len(ids) :] for i in places), None)
+
+    def logits_after(tokens):
+        answered = after(end_of_thought(), tokens)
+        row = np.zeros(201088, np.float32)
+        row[thought[len(after(begun, tokens))] if answered is None else said[len(answered)]] = 1000
+        return row
+
+    return model_of(Core(logits_after, 201088))
 
 
 def random_model(n_vocab: int = 300, context: int = 4096) -> Model:

@@ -37,19 +37,18 @@ class Ran:
         return [message["msg_type"] for _, message in self.messages]
 
     def shown(self):
-        """The outputs as a saved notebook has them: (data, metadata) by display id, in order; views of
-        widgets, which have none, are left out."""
+        """The outputs as a saved notebook has them: (data, metadata), in order; views of widgets are left
+        out."""
         outputs = {}
         for _, message in self.messages:
-            content = message["content"]
-            if WIDGET in content.get("data", ()):
+            if "display" not in message["msg_type"]:
                 continue
-            if message["msg_type"] == "display_data":
-                outputs[content["transient"]["display_id"]] = (content["data"], content["metadata"])
-            elif message["msg_type"] == "update_display_data":
-                assert content["transient"]["display_id"] in outputs, "an update came before its display"
-                outputs[content["transient"]["display_id"]] = (content["data"], content["metadata"])
-        return list(outputs.values())
+            content = message["content"]
+            place = content["transient"].get("display_id", message["header"]["msg_id"])
+            is_update = message["msg_type"] == "update_display_data"
+            assert place in outputs or not is_update, "an update came before its display"
+            outputs[place] = (content["data"], content["metadata"])
+        return [(data, metadata) for data, metadata in outputs.values() if WIDGET not in data]
 
     def answer(self):
         return next((data, metadata) for data, metadata in self.shown() if "text/markdown" in data)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from kernels import LONG_PROMPT, TIMEOUT_S, is_answer, is_reading, running_kernel
+from kernels import LONG_PROMPT, TIMEOUT_S, WIDGET, is_answer, is_reading, running_kernel
 from ossnb.page.terminal import safe_terminal
 
 
@@ -53,8 +53,8 @@ def test_all_that_is_not_the_last_draw_says_so(kernel):
     ran = kernel.run("%%oss --seed 1 --max-tokens 600\nHi")
     draws = {}
     for _, message in ran.messages:
-        if "display" in message["msg_type"]:
-            content = message["content"]
+        content = message["content"]
+        if "display" in message["msg_type"] and WIDGET not in content["data"]:
             draws.setdefault(content["transient"]["display_id"], []).append(content)
     assert any(len(contents) > 2 for contents in draws.values())
     for *earlier, last in draws.values():

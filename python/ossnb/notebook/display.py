@@ -1,9 +1,10 @@
 """The views of one answer while it is written: outputs of a notebook cell, or lines in a terminal.
 
 In a cell every part is an output of its own: the thinking, the answer and one line of figures. The thinking
-folds away and is then left alone, because an update would shut it again when a reader has opened it. The
-answer is Markdown, so any viewer shows it with no kernel. Everything that a model wrote is escaped on its way
-in (markup.py).
+folds away and is then left alone, because an update would shut it again when a reader has opened it. While a
+long one is written, a button below it ends it. The answer takes the button's place, so that a saved notebook
+has nothing of it. The answer is Markdown, so any viewer shows it with no kernel. Everything that a model
+wrote is escaped on its way in (markup.py).
 """
 
 import html
@@ -23,10 +24,12 @@ from ..page.terminal import safe_terminal
 from ..system.progress import reading_text
 from ..system.text import counted, shown
 from ..tools.step import Step
+from ..views.answer_now import AnswerNow
 from .next_cell import next_cell_row
 from .steps import bundle, running, summary
 
 PROGRESS_AFTER_S = 0.3  # a prompt read faster than this needs no progress
+OFFER_AFTER_S = 2.0  # a thought shorter than this needs no button
 N_RESULT = 300  # characters of a function's result in a terminal
 N_TAIL = 240  # characters of the thinking in sight while it goes on
 # Below all that is not complete: a page that is saved and loaded again meanwhile hears of no further change.
@@ -48,10 +51,10 @@ class View(Protocol):
         """Show the text so far, after an error. `reply` and `record` go into the saved output's metadata."""
 
 
-def view_for(shell: Any, chat: str | None = None) -> View:
+def view_for(shell: Any, chat: str | None = None, stop_thinking: Callable[[], None] | None = None) -> View:
     """Return the view that fits: a notebook's kernel gets rich outputs, everything else gets text. `chat` is
-    the name of the conversation."""
-    return CellView(chat=chat) if has_front_end(shell) else TerminalView()
+    the name of the conversation, and `stop_thinking` ends a thought of the answer."""
+    return CellView(chat=chat, stop_thinking=stop_thinking) if has_front_end(shell) else TerminalView()
 
 
 # ---- a notebook cell ---------------------------------------------------------------------------------------
@@ -60,9 +63,16 @@ def view_for(shell: Any, chat: str | None = None) -> View:
 class CellView:
     """Stream a reply into the outputs of the running cell."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, chat: str | None = None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        chat: str | None = None,
+        stop_thinking: Callable[[], None] | None = None,
+    ) -> None:
         self._clock = clock
         self._chat = chat
+        self._stop_thinking = stop_thinking
+        self._answer_now: AnswerNow | None = None
         self._limiter = RateLimiter(clock)
         self._began = clock()
         self._status: Output | None = None
@@ -135,6 +145,17 @@ class CellView:
             self._thinking = self._thinking or self._next_output()
             bundle = _thinking_bundle("".join(self._reasoning_parts), self._summary("thinking"))
             self._thinking.show(bundle, {"ossnb": {"finish_reason": "unfinished"}})
+            if self._clock() - self._reasoning_began > OFFER_AFTER_S:
+                self._offer_answer()
+
+    def _offer_answer(self) -> None:
+        """Show the button, once; what follows the thought takes its place."""
+        if self._stop_thinking is None or self._status is not None:
+            return
+        self._answer_now = self._answer_now or AnswerNow(self._stop_thinking)
+        if self._answer_now.is_ready:
+            self._status = Output()
+            self._answer_now.show(self._status)
 
     def _on_answer(self, event: Event) -> None:
         if not self._is_folded:
@@ -183,6 +204,8 @@ class CellView:
         if not self._is_folded:
             self._is_folded = True
             self._reasoning_s += self._clock() - self._reasoning_began
+            if self._answer_now is not None:
+                self._answer_now.end()
         elif self._thinking is not None or not any(self._reasoning_parts):
             return
         self._thinking = self._thinking or self._next_output()
@@ -219,7 +242,7 @@ class CellView:
         return {"finish_reason": "unfinished"} | ({"chat": {"name": self._chat}} if self._chat else {})
 
     def _next_output(self) -> Output:
-        """The place of the status line, which so vanishes, or a new place below."""
+        """The place of the status line or the button, which so vanishes, or a new place below."""
         output, self._status = self._status or Output(), None
         return output
 
@@ -233,8 +256,10 @@ class CellView:
 def _thinking_bundle(text: str, summary: str) -> dict[str, str]:
     """The end of a running thought on one line, as high as the folded one, so that the page does not jump."""
     tail = text if len(text) <= N_TAIL else "…" + text[-N_TAIL:]
-    # What is too long for the line leaves it on the left; the words that came last stay in sight.
+    # What is too long for the line leaves it on the left, so that the words that came last stay in sight.
+    # JupyterLab's <pre> would scroll instead, from the first on.
     line = f"{RUNNING_TEXT};margin:0 auto 0 0;padding:0;line-height:inherit;white-space:pre;{QUIET}"
+    line += ";flex:none;overflow:visible"
     shown = f'<pre style="{line};font-size:inherit">{html.escape(" ".join(tail.split()))}</pre>'
     part = "min-width:0;overflow:hidden;white-space:nowrap"
     parts = [

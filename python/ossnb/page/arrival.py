@@ -44,6 +44,19 @@ def arrival(shell: Any) -> Arrival:
     return Arrival.CHANGING if is_named else Arrival.COMPLETE
 
 
+def is_heard(shell: Any) -> bool:
+    """Whether a page may be heard while its cell runs: the kernel must have threads beside the cell's.
+
+    >>> is_heard(None)
+    False
+
+    Whether the page makes use of them is not known before a message comes.
+    """
+    kernel_info: Mapping[str, Any] = getattr(getattr(shell, "kernel", None), "kernel_info", {})
+    features = kernel_info.get("supported_features", ())
+    return "kernel subshells" in features and arrival(shell) is Arrival.CHANGING
+
+
 def _is_captured(request_id: str | None) -> bool:
     """Whether an `Output` takes up what a request shows: it then has the request's id."""
     widgets = sys.modules.get("ipywidgets.widgets.widget")

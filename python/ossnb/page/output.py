@@ -84,8 +84,8 @@ def _safe(data: Mapping[str, str]) -> dict[str, str]:
 
 def running_shell() -> Any:
     """Return IPython's shell in this process; None where there is none."""
-    ipython = sys.modules.get("IPython")
-    return None if ipython is None else ipython.get_ipython()
+    get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)  # a thread may see half of an import
+    return None if get_shell is None else get_shell()
 
 
 def has_front_end(shell: Any = None) -> bool:

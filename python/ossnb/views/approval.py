@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..page.arrival import Arrival, arrival
+from ..page.arrival import is_heard
 from ..page.output import QUIET, RUNNING_TEXT, running_shell
 from ..tools.approval import Asked
 from .drawing import MONO, note
@@ -133,10 +133,7 @@ def ask_on_page(asked: Asked, is_over: Callable[[], bool]) -> bool | str | None:
 
     >>> ask_on_page(Asked("Run this code?", "x = 1", True), lambda: False)  # no notebook, no page
     """
-    shell = running_shell()
-    kernel = getattr(shell, "kernel", None)
-    features = getattr(kernel, "kernel_info", {}).get("supported_features", ())
-    if "kernel subshells" not in features or arrival(shell) is not Arrival.CHANGING:
+    if not is_heard(running_shell()):
         return None
     try:
         from . import live  # noqa: F401

@@ -165,6 +165,12 @@ class ApprovalView(LiveView):
     words = t.Unicode().tag(sync=True)
 
 
+class AnswerNowView(LiveView):
+    """A button that ends a thought."""
+
+    script = "answer_now"
+
+
 class DistributionView(LiveView):
     """The distributions that an answer's T tokens were drawn from, as the settings make them.
 

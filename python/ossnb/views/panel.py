@@ -144,9 +144,14 @@ def _show(widget: Any) -> None:
     """Show a live view; where none can be, leave its place empty, since the picture is below."""
     from IPython.display import publish_display_data
 
+    publish_display_data(*live_bundle(widget))  # type: ignore[no-untyped-call]
+
+
+def live_bundle(widget: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what shows a live view: data by MIME type, and metadata."""
     found = widget._repr_mimebundle_()
     data, metadata = found if isinstance(found, tuple) else (found, {})  # anywidget tells Colab more
-    publish_display_data({**data, "text/plain": ""}, metadata)  # type: ignore[no-untyped-call]
+    return {**data, "text/plain": ""}, metadata
 
 
 def hear_at_once(widget: Any) -> None:
