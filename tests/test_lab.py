@@ -714,6 +714,68 @@ CONNECTED = """() => jupyterapp.shell.currentWidget?.sessionContext?.session?.ke
   'connected'"""
 
 
+# ---- a thought that takes long -----------------------------------------------------------------------------
+
+THINKS = [
+    "import time, ossnb\nfrom fakes import thinking_model\nmodel = thinking_model('It is 42.')\n"
+    "model.engine.core.before_forward = lambda n: time.sleep(0.05)\nossnb.set_default_model(model)",
+    "%%oss\nHow?",
+    "panel = ossnb.sliders('How?', model=model)\npanel.set(max_tokens=4096)\npanel",
+]
+# Of a thought that is longer than its line.
+SHOWS_ITS_END = """() => {
+  const line = document.querySelectorAll(".jp-Notebook-cell")[1].querySelector(".jp-OutputArea pre");
+  const [own, place] = [line, line.parentElement].map(e => e.getBoundingClientRect());
+  return own.left < place.left && Math.abs(own.right - place.right) < 1;
+}"""
+IS_ENDED = "print({}.notes[0].startswith('the thought was ended after'), {}.text, {}.finish_reason)"
+
+
+def test_a_long_thought_is_ended_by_a_key_while_its_cell_runs(lab):
+    """The button is there beside the thought, the answer takes its place, and nothing of it is saved."""
+    with lab.open("thinks", THINKS) as notebook:
+        notebook.run(0)
+        notebook.run(1, wait=False)
+        cell = notebook.cell(1)
+        now = button(cell, "Answer now")
+        now.wait_for()
+        notebook.page.wait_for_function(SHOWS_ITS_END)
+        for theme in ("Dark", "Light"):
+            notebook.theme(theme)
+            notebook.picture(f"answer_now_{theme.lower()}", cell)
+            contrast, where = cell.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
+            assert contrast > 3, (theme, where)
+            if axe := axe_script():
+                assert find_serious(notebook.page, axe, OUTPUTS)[0] == [], theme
+        now.focus()
+        notebook.page.keyboard.press("Enter")
+        cell.locator(".jp-RenderedMarkdown", has_text="It is 42.").wait_for()
+        notebook.wait_ran(1)
+        assert now.count() == 0
+        assert notebook.kernel(IS_ENDED.replace("{}", "_oss")) == "True It is 42. stop"
+        notebook.picture("answered_now", cell)
+        saved = notebook.save()
+        assert "widgets" not in saved.metadata
+        kinds = [kind for output in saved.cells[1].outputs for kind in output.data]
+        assert kinds == ["text/html", "text/plain", "text/markdown", "text/plain", "text/html", "text/plain"]
+        assert_harmless(notebook)
+        assert notebook.errors == []
+
+
+def test_a_long_thought_is_ended_in_the_panel(lab):
+    with lab.open("panel_thinks", THINKS) as notebook:
+        notebook.run(0, 2)
+        panel = notebook.cell(2)
+        assert button(panel, "Answer now").is_disabled()
+        button(panel, "Generate").click()
+        panel.locator("button:not([disabled])", has_text="Answer now").focus()
+        notebook.page.keyboard.press("Enter")
+        panel.get_by_text("the thought was ended after").first.wait_for()
+        assert button(panel, "Answer now").is_disabled()
+        assert notebook.kernel(IS_ENDED.replace("{}", "panel.reply")) == "True It is 42. stop"
+        assert notebook.errors == []
+
+
 # ---- answers in an Output ----------------------------------------------------------------------------------
 
 IN_WIDGET = [

@@ -36,6 +36,7 @@ class Controlled(Protocol):
     def apply(self) -> None: ...
     def generate_in_thread(self) -> object: ...
     def stop(self) -> None: ...
+    def stop_thinking(self) -> None: ...
     def live_traits(self) -> Mapping[str, Any]: ...
 
 
@@ -71,6 +72,9 @@ class Controls:
         }
         self.generate = w.Button(description="Generate", button_style="primary")
         self.stop = w.Button(description="Stop", disabled=True)
+        self.answer_now = w.Button(
+            description="Answer now", disabled=True, tooltip="End the thought, and go on with the answer"
+        )
         self.apply = w.Button(description="Apply to %%oss cells", layout=w.Layout(width="auto"))
         self.code = w.Textarea(rows=4, description="as Python", style=_WIDE, layout=w.Layout(width="98%"))
         self.status = w.Label(layout=w.Layout(width="98%"))
@@ -84,7 +88,10 @@ class Controls:
         self.box = w.VBox(
             [
                 self.prompt,
-                w.HBox([self.generate, self.stop, self.apply], layout=w.Layout(flex_flow="row wrap")),
+                w.HBox(
+                    [self.generate, self.answer_now, self.stop, self.apply],
+                    layout=w.Layout(flex_flow="row wrap"),
+                ),
                 self.status,
                 w.HBox([left, right], layout=w.Layout(flex_flow="row wrap")),
             ]
@@ -124,6 +131,7 @@ class Controls:
         self.prompt.observe(self._on_prompt, "value")
         self.generate.on_click(lambda button: self._panel.generate_in_thread())
         self.stop.on_click(lambda button: self._panel.stop())
+        self.answer_now.on_click(lambda button: self._panel.stop_thinking())
         self.apply.on_click(self._on_apply)
 
     def _on_setting(self, name: str, value: Any) -> None:
@@ -169,8 +177,13 @@ class Controls:
     def set_busy(self, busy: bool) -> None:
         """Switch between Generate and Stop."""
         self.generate.disabled, self.stop.disabled = busy, not busy
+        self.set_thinking(False)
         if busy:
             self.status.value = ""
+
+    def set_thinking(self, thinking: bool) -> None:
+        """Offer the end of a thought while one is being written."""
+        self.answer_now.disabled = not thinking
 
 
 def _float(label: str, value: float, low: float, high: float, step: float) -> Any:

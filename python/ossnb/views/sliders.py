@@ -47,11 +47,11 @@ class Sliders(Panel):
     A moved slider weighs the logits of the last answer anew, without running the model, and marks the tokens
     that would now be unlikely. The page does this by itself, so it follows at once. Hovering and the arrow
     keys select a token and show its alternatives; `position` is its place. Generate writes an answer in a
-    thread of its own, and Stop ends it. `reply` is the last answer, and `code` has the settings as Python.
-    `apply()` makes them the settings of later `%%oss` cells. In a notebook every slider counts as set. That
-    includes max_tokens, 512 at first, and the seed, 1: so a slider and not chance makes the difference
-    between two answers. `distributions` are those that the tokens of `reply` were drawn from. `controls`
-    holds the sliders themselves.
+    thread of its own, Answer now ends its thought, and Stop ends it all. `reply` is the last answer, and
+    `code` has the settings as Python. `apply()` makes them the settings of later `%%oss` cells. In a notebook
+    every slider counts as set. That includes max_tokens, 512 at first, and the seed, 1: so a slider and not
+    chance makes the difference between two answers. `distributions` are those that the tokens of `reply` were
+    drawn from. `controls` holds the sliders themselves.
     """
 
     title = "Sampling settings"
@@ -191,6 +191,11 @@ class Sliders(Panel):
         if (stream := self._stream) is not None:
             stream.cancel()
 
+    def stop_thinking(self) -> None:
+        """End the thought that is being written and go on with the answer, from any thread."""
+        if (stream := self._stream) is not None:
+            stream.stop_thinking()
+
     def _show_busy(self, busy: bool) -> None:
         if self._controls is not None:
             self._controls.set_busy(busy)
@@ -201,7 +206,10 @@ class Sliders(Panel):
         for event in stream:
             if event.token is not None:
                 tokens.append(event.token)
-            if self._controls is not None and limiter.ready(80 * len(tokens)):
+            if self._controls is None:
+                continue
+            self._controls.set_thinking(event.kind == "reasoning")
+            if limiter.ready(80 * len(tokens)):
                 self._controls.show_text("".join(visible(token_bytes(t)) for t in tokens))
 
     def _look_at(self, reply: Reply, distributions: Distributions | None) -> None:
