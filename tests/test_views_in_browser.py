@@ -24,7 +24,7 @@ from ossnb.harmony.messages import ToolCall
 from ossnb.testing import write_random_checkpoint
 from ossnb.tools.approval import Asked
 from ossnb.views.approval import Approval
-from ossnb.views.live import module
+from ossnb.views.live import AnswerNowView, module
 from ossnb.views.markup import marked, percent
 from ossnb.views.sliders import Sliders
 
@@ -515,3 +515,30 @@ def test_a_question_is_decided_by_its_keys_and_not_at_once(browse):
     assert seen["end"] == ["You said yes", "You said yes"]
     assert (seen["typed"], seen["hits"], seen["left"], seen["listeners"]) == (0, 0, 0, 0)
     assert not {"script", "img", "svg", "a"} & set(seen["elements"])
+
+
+# ---- the button that ends a thought ------------------------------------------------------------------------
+
+
+def test_answer_now_tells_that_it_was_heard_and_not_at_once(browse):
+    """Whoever clicks twice asks twice, which does no harm."""
+    seen = browse(
+        "answer_now",
+        AnswerNowView(twin="picture"),
+        """
+      const button = el.querySelector("button"), told = el.querySelector("[role=status]");
+      seen.begin = [button.textContent, button.title, told.textContent];
+      button.click();
+      seen.early = [sent.length, told.textContent];
+      await new Promise((done) => setTimeout(done, 700));
+      button.click();
+      button.click();
+      seen.sent = sent;
+      seen.told = told.textContent;
+    """,
+    )
+    assert seen["begin"] == ["Answer now", "End the thought, and go on with the answer", ""]
+    assert seen["early"] == [0, ""]
+    assert seen["sent"] == [{"type": "answer"}] * 2
+    assert seen["told"] == "The thought ends; the answer follows."
+    assert (seen["hits"], seen["left"], seen["listeners"]) == (0, 0, 0)

@@ -77,7 +77,8 @@ function make(tag, classes, ...children) {
  * @param {(Node | string)[]} children
  */
 function makeRoot(model, ...children) {
-  const style = make("style", "", STYLE, `.${CSS.escape(model.get("twin"))} { display: none }`);
+  const twin = model.get("twin"); // "" where a view has no picture
+  const style = make("style", "", STYLE, twin && `.${CSS.escape(twin)} { display: none }`);
   const root = make("div", "ossnb-view", style, ...children);
   keepKeys(root);
   return root;
