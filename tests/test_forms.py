@@ -456,7 +456,48 @@ def test_a_saved_form_that_is_no_grammar_is_told_with_the_text():
     assert error.value.text == "x"
 
 
-@pytest.mark.parametrize("schema", [{"$ref": "#"}, 'start: start "a"', 'start: "a" x\nx: x "b"'], ids=str)
+class Endless(BaseModel):
+    next: Endless
+
+
+class Ending(BaseModel):
+    next: Endless | Ending | None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        Endless,
+        {"anyOf": [{"$ref": "#"}]},
+        {"type": "array", "items": {"$ref": "#"}, "minItems": 1},
+        {"allOf": [{"$ref": "#/$defs/a~1b"}], "$defs": {"a/b": {"oneOf": [{"$ref": "#"}]}}},
+    ],
+    ids=str,
+)
+def test_a_schema_whose_recursion_has_no_end_is_refused_at_once(schema):
+    with pytest.raises(ValueError, match="its recursion has no end; give a case that ends"):
+        Question.of("q", schema=schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        Ending,
+        {"type": "object", "properties": {"x": {"$ref": "#"}}},
+        {"type": "array", "items": {"$ref": "#"}},
+        {"anyOf": [{"$ref": "#"}, {"type": "string"}]},
+        {"type": ["object", "null"], "properties": {"x": {"$ref": "#"}}, "required": ["x"]},
+        {"const": 3, "type": "integer"},
+        {"type": "object", "properties": {"properties": {"type": "string"}}, "required": ["properties"]},
+    ],
+    ids=str,
+)
+def test_a_schema_whose_recursion_has_an_end_is_taken(schema):
+    assert Question.of("q", schema=schema).form is not None
+
+
+@pytest.mark.parametrize("schema", ['start: start "a"', 'start: "a" x\nx: x "b"'], ids=str)
 def test_a_recursion_without_an_end_is_told_with_the_text(demo, schema):
     with pytest.raises(ossnb.Unparsed, match=r"a recursion has no end: give it a case that ends$") as error:
         demo.generate("?", schema=schema, temperature=0, max_reasoning_tokens=0)

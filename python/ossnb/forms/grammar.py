@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +91,56 @@ def _json_grammar(schema: str, checks_after: bool) -> tuple[str, tuple[str, ...]
             f"{what}: it must have some 100 levels at most, got more ({shown(str(error))}); describe it with "
             "fewer"
         ) from None
-    return grammar, _checked(grammar, what)
+    after = _checked(grammar, what)
+    if not _has_end(json.loads(schema)):
+        raise ValueError(
+            f"{what}: its recursion has no end; give a case that ends, as a field that may be left out"
+        )
+    return grammar, after
+
+
+def _has_end(schema: Any) -> bool:
+    """Whether a JSON schema that the library takes has a whole answer, or each has references for ever."""
+    targets = {ref: _target(schema, ref) for ref in _references(schema)}
+    ending: set[str] = set()
+    while more := {ref for ref in targets.keys() - ending if _ends(targets[ref], ending)}:
+        ending |= more
+    return _ends(schema, ending)
+
+
+def _ends(schema: Any, ending: Set[str]) -> bool:
+    """Whether a schema has a whole answer, if only the references in `ending` lead to one; in doubt it has."""
+    if not isinstance(schema, dict) or schema.keys() & {"const", "enum"}:
+        return True
+    parts = [schema.get(key) for key in ("allOf", "anyOf", "oneOf")]
+    every, *some = (part if part and isinstance(part, list) else [True] for part in parts)
+    if "$ref" in schema and schema["$ref"] not in ending:
+        return False
+    if not all(_ends(one, ending) for one in every):
+        return False
+    if not all(any(_ends(one, ending) for one in choices) for choices in some):
+        return False
+    if schema.get("type") == "object" and isinstance(fields := schema.get("properties"), dict):
+        return all(_ends(fields.get(name), ending) for name in schema.get("required", []))
+    if schema.get("type") == "array" and schema.get("minItems", 0) > 0 and "prefixItems" not in schema:
+        return _ends(schema.get("items"), ending)
+    return True
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+        yield schema["$ref"]
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _references(part)
+
+
+def _target(schema: Any, ref: str) -> Any:
+    if ref != "#" and not ref.startswith("#/"):
+        return None
+    for step in ref.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        schema = schema.get(name) if isinstance(schema, dict) else None
+    return schema
 
 
 def _checked(grammar: str, what: str) -> tuple[str, ...]:
