@@ -109,7 +109,7 @@ def _has_end(schema: Any) -> bool:
 
 
 def _ends(schema: Any, ending: Set[str]) -> bool:
-    """Whether a schema has a whole answer, if only the references in `ending` lead to one; in doubt it has."""
+    """Whether a schema has a whole answer, if only references in `ending` lead to one; in doubt it has."""
     if not isinstance(schema, dict) or schema.keys() & {"const", "enum"}:
         return True
     parts = [schema.get(key) for key in ("allOf", "anyOf", "oneOf")]
