@@ -42,11 +42,11 @@ class KvHead {
     const int slot = key % kBlockTokens;
     return number(keys, (slot / kKeyTile * part_.width + d) * kKeyTile + slot % kKeyTile, scale);
   }
-  __device__ __forceinline__ float value(const std::byte* values, int key, int d, float scale) const {
-    return number(values, key % kBlockTokens * part_.width + d, scale);
+  // Place of a number of a value; the next key's is width() further, within a block.
+  __device__ __forceinline__ int value_at(int key, int d) const {
+    return key % kBlockTokens * part_.width + d;
   }
-
- private:
+  __device__ __forceinline__ int width() const { return part_.width; }
   __device__ __forceinline__ float number(const std::byte* part, int at, float scale) const {
     if constexpr (kFormat == KvFormat::float32) {
       return reinterpret_cast<const float*>(part)[at];
@@ -56,6 +56,8 @@ class KvHead {
       return __fmul_rn(static_cast<float>(reinterpret_cast<const std::int8_t*>(part)[at]), scale);
     }
   }
+
+ private:
   const KvPart& part_;
   std::byte* const* blocks_;
   const ull at_;

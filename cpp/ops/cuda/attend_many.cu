@@ -127,7 +127,7 @@ class Many {
           const int key = tile + over_dimensions(i);
           if (key > last) return 0.0f;
           const std::byte* values = kv_.block(key).values;
-          return kv_.value(values, key, dimension(i), kv_.scale(values, key));
+          return kv_.number(values, kv_.value_at(key, dimension(i)), kv_.scale(values, key));
         },
         [&](int i, float v) { s_.keys[over_dimensions(i)][dimension(i)] = v; });
     __syncthreads();

@@ -86,9 +86,10 @@ __device__ __forceinline__ float add_values(const KvHead<kFormat>& kv, int from,
   for (int key = from; key < end;) {  // block after block, so that eight values are on their way at a time
     const std::byte* values = kv.block(key).values;
     const int last = min(end, (key / kBlockTokens + 1) * kBlockTokens);
+    int at = kv.value_at(key, d);
 #pragma unroll 8
-    for (; key < last; ++key) {
-      sum = __fmaf_rn(weight[key - from], kv.value(values, key, d, kv.scale(values, key)), sum);
+    for (; key < last; ++key, at += kv.width()) {
+      sum = __fmaf_rn(weight[key - from], kv.number(values, at, kv.scale(values, key)), sum);
     }
   }
   return sum;
