@@ -127,15 +127,16 @@ class Scheduler:
         try:
             step = self._step(parts, driver)
         except MemoryError:  # others took what a card had free: what is only kept gives way
-            if not self.tree.n_bytes:
-                raise
+            n_used = self.engine.core.kv.used_bytes
             self.tree.clear()
+            if self.engine.core.kv.used_bytes == n_used:
+                raise
             step = self._step(parts, driver)
         self.engine.check_files()
         seconds, at = time.perf_counter() - began, 0
         for part in parts:  # before any ride has its choices, and goes on in its own thread
             if part.ride in leaders or part.ride.ends_prompt(part):
-                part.ride.lend(part)
+                part.ride.lend(part, to_the_token=part.ride in leaders)
         for part in parts:
             n = len(part.choosers)
             part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
@@ -298,10 +299,14 @@ class Ride(Use):
         n_read = len(self._prompt) // 4 - self.n_cached
         return n_read >= TOGETHER and len(part.tokens) == len(self._unread)
 
-    def lend(self, part: Part) -> None:
-        """Keep what is read so far, with the part of a pass, for prompts that begin alike."""
+    def lend(self, part: Part, *, to_the_token: bool) -> None:
+        """Keep what is read so far, with the part of a pass, for prompts that begin alike: to the last token,
+        where the next pass copies the block that is shared then, or whole blocks, which costs nothing."""
         assert self.sequence is not None
-        self.scheduler.tree.keep([*self.tokens, *part.tokens.tolist()], self.sequence.fork())
+        lent = self.sequence.fork()
+        if not to_the_token:
+            lent.rewind(lent.length - lent.length % self.core.kv.block_tokens)
+        self.scheduler.tree.keep([*self.tokens, *part.tokens.tolist()], lent)
 
     def catch_up(self) -> None:
         """Go on with what is known by now of its prompt, where that is more than it has read."""
