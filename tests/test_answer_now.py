@@ -44,24 +44,34 @@ def kernel(tmp_path_factory):
 CELL = "%%oss --seed 1\nGo."
 
 
-def assert_nothing_stays(ran):
-    """The kernel has closed the button, and the answer has its place."""
-    data, _ = ran.answer()
-    assert data["text/plain"] == "It is 42."
-    opened, closed = (
-        [m["content"]["comm_id"] for _, m in ran.messages if m["msg_type"] == kind]
-        for kind in ("comm_open", "comm_close")
-    )
-    views = [m["content"] for _, m in ran.messages if WIDGET in m["content"].get("data", ())]
-    assert len(views) == 1
-    assert views[0]["data"][WIDGET]["model_id"] in closed
-    assert set(closed) <= set(opened)
-    (place,) = [
-        m["content"]["transient"]["display_id"]
-        for _, m in ran.messages
-        if m["content"].get("data") == data and m["msg_type"] == "update_display_data"
-    ]
-    assert place == views[0]["transient"]["display_id"]
+# A call between two thoughts. Where somebody ends a thought, the model answers with anything.
+TWO_THOUGHTS = """
+from fakes import model_of_rounds
+def look():
+    "Look."
+    return "there"
+words = " ".join(map(str, range(60)))
+call = "<|channel|>commentary to=functions.look <|constrain|>json<|message|>{}<|call|>"
+thought = f"<|channel|>analysis<|message|>{words}<|end|><|start|>assistant"
+model = model_of_rounds(thought + call, thought + "<|channel|>final<|message|>It is 42.")
+model.engine.core.before_forward = lambda n: time.sleep(0.01)
+ossnb.set_default_model(model)
+"""
+
+
+def assert_nothing_stays(ran, n_thoughts=1):
+    """Each thought had its button, the kernel has closed them, and something else is in their places."""
+    shown = {m["content"]["transient"]["display_id"]: m["content"] for m in displays(ran)}
+    views = [m["content"] for m in displays(ran) if WIDGET in m["content"]["data"]]
+    closed = [m["content"]["comm_id"] for _, m in ran.messages if m["msg_type"] == "comm_close"]
+    assert [view["data"][WIDGET]["model_id"] in closed for view in views] == [True] * n_thoughts
+    last = [shown[view["transient"]["display_id"]]["data"] for view in views]
+    assert all(WIDGET not in data and data["text/plain"] for data in last)
+    assert sum(kind == "comm_open" for kind in ran.kinds()) == len(closed)
+
+
+def displays(ran):
+    return [m for _, m in ran.messages if "display" in m["msg_type"]]
 
 
 @pytest.mark.slow
@@ -70,7 +80,7 @@ def test_a_click_ends_the_thought_while_the_cell_runs(kernel):
     assert ran.reply["status"] == "ok"
     (note,) = kernel.value("_oss.notes")
     assert note.startswith("the thought was ended after ")
-    assert 0 < kernel.value("len(_oss.reasoning)") < 5000
+    assert kernel.value("_oss.text") == ran.answer()[0]["text/plain"] == "It is 42."
     assert_nothing_stays(ran)
 
 
@@ -79,7 +89,28 @@ def test_a_button_that_nobody_clicks_goes_with_the_thought(kernel):
     kernel.run("thinks(100)")
     ran = kernel.run(CELL)
     assert kernel.value("_oss.notes") == []
+    assert ran.answer()[0]["text/plain"] == "It is 42."
     assert_nothing_stays(ran)
+
+
+@pytest.mark.slow
+def test_stop_takes_the_button_with_it(kernel):
+    kernel.run("thinks(1000)")
+    _, watch = kernel.interrupt_when(lambda m: WIDGET in m["content"].get("data", ()), after_s=0.2)
+    ran = kernel.run(CELL, watch)
+    assert ran.reply["ename"] == "Stopped"
+    assert ran.answer()[0]["text/plain"] == "stopped before the answer began"
+    assert_nothing_stays(ran)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("messages", "n_thoughts"), [((), 2), ((SEEN, ANSWER), 1)], ids=["read", "ended"])
+def test_each_long_thought_has_its_button_and_one_click_ends_those_that_follow(kernel, messages, n_thoughts):
+    kernel.run(TWO_THOUGHTS)
+    page = PageOfAKernel(kernel, *messages)
+    ran = kernel.run("%%oss --seed 1 --tool look --max-tokens 600\nGo.", page)
+    assert ran.reply["status"] == "ok"
+    assert_nothing_stays(ran, n_thoughts)
 
 
 @pytest.mark.slow

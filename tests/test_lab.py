@@ -759,6 +759,11 @@ def test_a_long_thought_is_ended_by_a_key_while_its_cell_runs(lab):
         kinds = [kind for output in saved.cells[1].outputs for kind in output.data]
         assert kinds == ["text/html", "text/plain", "text/markdown", "text/plain", "text/html", "text/plain"]
         assert_harmless(notebook)
+        notebook.shut_down()
+        notebook.load()
+        cell.locator(".jp-RenderedMarkdown", has_text="It is 42.").wait_for()
+        assert now.count() == 0
+        assert "widget" not in cell.inner_text(), "JupyterLab misses none"
         assert notebook.errors == []
 
 

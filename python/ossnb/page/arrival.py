@@ -52,8 +52,8 @@ def is_heard(shell: Any) -> bool:
 
     Whether the page makes use of them is not known before a message comes.
     """
-    kernel_info: Mapping[str, Any] = getattr(getattr(shell, "kernel", None), "kernel_info", {})
-    features = kernel_info.get("supported_features", ())
+    info = getattr(getattr(shell, "kernel", None), "kernel_info", None)
+    features = info.get("supported_features", ()) if isinstance(info, Mapping) else ()
     return "kernel subshells" in features and arrival(shell) is Arrival.CHANGING
 
 

@@ -67,3 +67,4 @@ class AnswerNow:
         with suppress(Exception):
             if widget is not None:
                 widget.close()
+                widget.layout.close()  # a widget of its own
