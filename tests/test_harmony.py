@@ -553,7 +553,10 @@ def test_rendered_texts_are_those_of_the_library():
     tool = {
         "name": "f",
         "description": long,
-        "parameters": {"type": "object", "properties": {"a": {"type": "string", "default": long}}},
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "string", "default": long.replace("\n", " ")}},
+        },
     }
     text = rendered({"role": "user", "content": long}, instructions=long, tools=[tool])
     library = oh.DeveloperContent.new().with_instructions(long)
