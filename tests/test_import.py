@@ -58,6 +58,10 @@ def test_submodules_do_not_hide_functions_of_the_same_name():
     assert python(code) == "True True"
 
 
+def test_the_module_for_tests_needs_no_import_of_its_own():
+    assert python("import ossnb; print(callable(ossnb.testing.write_random_checkpoint))") == "True"
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'ossnb' has no attribute 'lod'"):
         ossnb.lod  # noqa: B018

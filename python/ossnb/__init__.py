@@ -95,6 +95,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":  # a module: `import ossnb` is enough for `ossnb.testing.write_random_checkpoint`
+        return import_module(".testing", __name__)
     if name not in _LAZY:
         raise AttributeError(f"module 'ossnb' has no attribute {name!r}")
     value = getattr(import_module(f".{_LAZY[name]}", __name__), name)

@@ -83,6 +83,10 @@ class Model(Asking, AskingMany):
     `patience_s` seconds raises Busy, and the message names the work that is going on. A prompt may begin like
     an earlier prompt and its reply: then only the part that differs is computed. The result is the same, bit
     for bit.
+
+    `source` is its name, `revision` its revision on the hub, `config` the fields of its config.json. A prompt
+    and its answer may have `context` tokens. `precision` is "exact" or "fast". `tokenizer` turns text into
+    token ids and back.
     """
 
     def __init__(
@@ -131,23 +135,38 @@ class Model(Asking, AskingMany):
 
     @property
     def device(self) -> str:
-        """The device that computes: "cpu", or "cuda:0" and so on."""
+        """The device that computes: "cpu", or "cuda:0" and so on.
+
+        >>> ossnb.load("demo", device="cpu").device
+        'cpu'
+        """
         return self.engine.core.device
 
     @property
     def kv(self) -> str:
-        """How keys and values are kept: "float32", "bf16" or "int8"."""
+        """How keys and values are kept: "float32", "bf16" or "int8".
+
+        >>> ossnb.load("demo", kv="bf16").kv
+        'bf16'
+        """
         return self.engine.core.kv_format
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Bytes of keys and values that a token of a prompt or reply needs."""
+        """Bytes of keys and values that a token of a prompt or reply needs.
+
+        >>> ossnb.load("demo", kv="bf16").kv_bytes_per_token
+        1024
+        """
         return self.engine.core.kv_bytes_per_token
 
     @property
     def threads(self) -> int:
         """Threads the engine computes with; the results do not depend on it. You may set it, to at most 4 for
-        each of the machine's cores; ValueError for more."""
+        each of the machine's cores; ValueError for more.
+
+        >>> model.threads = 1
+        """
         return self.engine.core.threads
 
     @threads.setter
@@ -157,7 +176,10 @@ class Model(Asking, AskingMany):
     @property
     def patience_s(self) -> float | None:
         """Seconds that a generation waits for its first turn before it raises Busy; None waits as long as it
-        takes."""
+        takes.
+
+        >>> model.patience_s = 60
+        """
         return self.engine.patience_s
 
     @patience_s.setter
@@ -447,7 +469,11 @@ class Model(Asking, AskingMany):
 
     @property
     def n_kept_bytes(self) -> int:
-        """Bytes of keys and values kept from earlier prompts and replies; `forget` frees them."""
+        """Bytes of keys and values kept from earlier prompts and replies; `forget` frees them.
+
+        >>> reply = model.generate("What is 2 + 2?"); model.n_kept_bytes > 0
+        True
+        """
         return self.scheduler.tree.n_bytes
 
     @property

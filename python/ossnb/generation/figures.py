@@ -46,9 +46,12 @@ class Stats:
     >>> reply.stats.n_new_tokens, reply.stats.decode_tok_s > 0
     (50, True)
 
-    Times are seconds inside the engine and the sampler; the caller's own time between two events is not
-    counted. `gb_s` counts the bytes of weights, keys and values that had to be read. An answer in rounds,
-    with calls of functions between, has the sums of its rounds.
+    The prompt has `n_prompt_tokens`, of which `n_cached_tokens` come from an earlier generation. The reply
+    has `n_new_tokens`. Of these, `n_given_tokens` had no choice, by a schema or the end of a thought. They
+    took `n_decode_steps` passes. Passes read `n_drafted_tokens` as a guess, and `n_accepted_tokens` of them
+    were right. `prefill_s` and `decode_s` are seconds inside the engine and the sampler; the caller's own
+    time between two events is not counted. `decode_bytes` and `gb_s` count the weights, keys and values that
+    had to be read. An answer in rounds, with calls of functions between, has the sums of its rounds.
     """
 
     n_prompt_tokens: int = 0

@@ -104,7 +104,11 @@ class Message:
         return ToolCall.parse(str(self.recipient), self.content) if self.is_call else None
 
     def to_dict(self) -> dict[str, str]:
-        """Return the fields that are set, as plain strings."""
+        """Return the fields that are set, as plain strings.
+
+        >>> Message("user", "Hi").to_dict()
+        {'role': 'user', 'content': 'Hi'}
+        """
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in named.items() if value is not None}
 

@@ -98,7 +98,11 @@ class Tokenizer:
             raise ValueError(f"ids must be a sequence of integers, got {shown_value(ids)}") from None
 
     def token_bytes(self, token: int) -> bytes:
-        """Return one token's bytes; they may be a part of a character."""
+        """Return one token's bytes; they may be a part of a character.
+
+        >>> model.tokenizer.token_bytes(2375)
+        b' world'
+        """
         return token_bytes(token)
 
     def __repr__(self) -> str:

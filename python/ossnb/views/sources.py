@@ -102,7 +102,11 @@ class Sources(Panel):
         return max(float(1 - self.shares.sum()), 0.0)
 
     def share(self, name: str) -> float:
-        """Return the share of all parts of this name; ValueError where there is none."""
+        """Return the share of all parts of this name; ValueError where there is none.
+
+        >>> 0 < reply.sources().share("question") < 1
+        True
+        """
         found = [i for i, part in enumerate(self.parts) if part.name == name]
         if not found:
             names = ", ".join(dict.fromkeys(part.name for part in self.parts))
@@ -110,13 +114,21 @@ class Sources(Panel):
         return float(self.shares[found].sum())
 
     def strongest(self, n: int = 8) -> list[tuple[str, float]]:
-        """List the parts with the largest shares: (name, share), parts of one name together."""
+        """List the parts with the largest shares: (name, share), parts of one name together.
+
+        >>> [name for name, share in reply.sources().strongest(2)]
+        ['the answer itself', 'system message']
+        """
         names = dict.fromkeys(part.name for part in self.parts)
         ranked = sorted(((name, self.share(name)) for name in names), key=lambda one: -one[1])
         return ranked[: integer("n", n, 1)]
 
     def rows(self) -> list[tuple[str, int, float]]:
-        """List (name, number of tokens, share) in the order of the prompt, parts of one name together."""
+        """List (name, number of tokens, share) in the order of the prompt, parts of one name together.
+
+        >>> [(name, n) for name, n, share in reply.sources().rows()][:2]
+        [('system message', 50), ('question', 12)]
+        """
         sizes = {name: sum(p.stop - p.start for p in self.parts if p.name == name) for name in self._names()}
         return [(name, n, self.share(name)) for name, n in sizes.items()]
 
