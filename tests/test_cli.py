@@ -258,6 +258,17 @@ def test_nothing_is_not_answered(main: Main, monkeypatch: pytest.MonkeyPatch, fl
     assert err == "error: there is nothing to answer: standard input was empty\n"
 
 
+def test_the_shell_is_told_how_to_download(
+    main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("OSSNB_MODEL", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    code, _, err = main("run", "--temperature", 0, "What is 2 + 2?")
+    assert code == 0
+    assert "13.8 GB to download once: `ossnb download 20b`\n" in err
+    assert "not downloaded (`ossnb download 20b`)" in main("doctor")[1]
+
+
 def test_context_and_threads_are_those_of_the_load(main: Main, folder: Path) -> None:
     long = "word " * 200
     code, _, err = main("run", "--model", folder, "--context", 128, "--threads", 1, long)

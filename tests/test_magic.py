@@ -257,8 +257,10 @@ def test_engine_error_keeps_what_was_written(shell, capsys):
     model = scripted_model(SCRIPT)
     model.engine.core.before_forward = fail
     ossnb.set_default_model(model)
-    result, out, _ = run(shell, "%%oss kept <<\nHi", capsys)
+    result, out, err = run(shell, "%%oss kept <<\nHi", capsys)
     assert isinstance(result.error_in_exec, MemoryError)
+    assert "MemoryError: no room for the next block" in out + err
+    assert "Traceback" not in out + err
     assert "It is" in out
     assert shell.user_ns["kept"].text.startswith("It is")
     assert shell.user_ns["kept"].finish_reason == "error"

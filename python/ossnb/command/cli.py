@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import DeviceError
+from ..system.notices import set_notice_display
 from ..version import __version__
 from . import asking, checking, keeping, models
 from .flags import Command, Parser, add_command
-from .output import FAILED, INTERRUPTED, WRONG_USE, UsageError, drop_unwritten, say, told
+from .output import FAILED, INTERRUPTED, WRONG_USE, UsageError, drop_unwritten, in_a_shell, say, told
 
 EXPECTED = (ValueError, OSError, MemoryError, DeviceError)  # raised on purpose: no traceback
 
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(
                 errors="replace"
             )  # a terminal that cannot show a character must not end an answer
+    set_notice_display(lambda notice: say(in_a_shell(notice)))
     try:
         args, unknown = parser().parse_known_args(arguments)
         if unknown:
@@ -73,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {told(error)}")
         drop_unwritten()
         return FAILED
+    finally:
+        set_notice_display(None)
 
 
 def parser() -> Parser:

@@ -7,7 +7,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from ..errors import ContextFull
 from ..page.terminal import for_stream
 from ..system.progress import reading_text
 
@@ -23,24 +22,32 @@ class UsageError(ValueError):
     """Words and flags that a command does not take, or not together."""
 
 
-# What errors advise in the words of Python → what a command takes.
+# What messages advise in the words of Python → what a shell takes.
 _IN_A_SHELL = {
     'overflow="drop_oldest"': "--drop-oldest",
     "load with more context": "give more by --context N",
+    "ossnb.load('20b')": "`ossnb download 20b`",
 }
+
+
+def in_a_shell(text: str) -> str:
+    """Return a message in the words of a shell.
+
+    >>> in_a_shell("shorten it, or load with more context (<= 131,072)")
+    'shorten it, or give more by --context N (<= 131,072)'
+    """
+    for of_python, of_a_shell in _IN_A_SHELL.items():
+        text = text.replace(of_python, of_a_shell)
+    return text
 
 
 def told(error: BaseException) -> str:
     """Return an error in the words of a shell.
 
-    >>> told(ossnb.ContextFull("shorten it, or load with more context (<= 131,072)"))
-    'shorten it, or give more by --context N (<= 131,072)'
+    >>> told(MemoryError())
+    'MemoryError'
     """
-    text = str(error) or type(error).__name__
-    if isinstance(error, ContextFull):
-        for of_python, of_a_shell in _IN_A_SHELL.items():
-            text = text.replace(of_python, of_a_shell)
-    return text
+    return in_a_shell(str(error)) or type(error).__name__
 
 
 def say(text: str) -> None:
