@@ -120,6 +120,7 @@ def test_wrong_use_is_exit_code_2_and_one_line(main: Main, wrong: list[str]) -> 
         ("run hi --seed x", "--seed needs a whole number, got 'x'"),
         ("run hi --temperature x", "--temperature needs a number, got 'x'"),
         ("run hi --seed", "--seed needs a value; "),
+        ("run -x hi", "unknown flag -x; `ossnb run --help`"),
         ("chat hello", "unexpected word 'hello'; `ossnb chat --help`"),
         ("log lst", "got 'lst'; did you mean list?"),
         ("help fly", "there is no command 'fly'. The commands are: demo, run, chat"),

@@ -48,7 +48,7 @@ def default_model() -> Model:
 
 
 def check_model(door: str, model: Any) -> None:
-    """Raise TypeError for what is no model, or a model that was closed."""
+    """Raise TypeError for what is no model, RuntimeError for one that was closed."""
     if not isinstance(model, Model):
         raise TypeError(f"{door} takes a Model, got {shown_value(model)}; ossnb.load(...) makes one")
     _ = model.engine  # a closed model says so here

@@ -35,7 +35,13 @@ class Found:
 
 
 def checkpoint_folder(path: Path) -> Path:
-    """Return the folder that holds config.json and the safetensors files."""
+    """Return the folder that holds config.json and the safetensors files; a file stands for its folder.
+
+    >>> checkpoint_folder(folder / "config.json") == folder
+    True
+
+    Raises CheckpointError for a folder that is missing, may not be read, or has no model in it.
+    """
     try:
         _look_into(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):

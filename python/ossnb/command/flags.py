@@ -24,40 +24,40 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError; `message` is argparse's, in whose words nobody is told what to do."""
-        what = message
+        more = self._more()
         if found := re.fullmatch(r"argument (.+): invalid choice: '?(.*?)'? \(choose from (.+)\)", message):
             name, got, choices = found[1], found[2], re.findall(r"[\w.-]+", found[3])
             if name == "COMMAND":
-                what = f"there is no command '{shown(got)}'{suggestion(got, choices, 'commands')}"
-            else:
-                meant = did_you_mean(got, choices)
-                what = f"{name} is one of {', '.join(choices)}, got '{shown(got)}'{meant}"
-        elif found := re.fullmatch(r"argument (.+): invalid (int|float) value: (.+)", message):
+                listed = suggestion(got, choices, "commands")
+                raise UsageError(f"there is no command '{shown(got)}'{listed}; {more}")
+            meant = did_you_mean(got, choices) or ";"
+            raise UsageError(f"{name} is one of {', '.join(choices)}, got '{shown(got)}'{meant} {more}")
+        if found := re.fullmatch(r"argument (.+): invalid (int|float) value: (.+)", message):
             kind = "a whole number" if found[2] == "int" else "a number"
-            what = f"{found[1]} needs {kind}, got {found[3]}"
-        elif found := re.fullmatch(r"argument (.+): expected one argument", message):
-            what = f"{found[1]} needs a value"
-        elif found := re.fullmatch("the following arguments are required: (.+)", message):
-            what = f"{found[1]} is missing"
-        self._end(what.removeprefix("argument "))
+            raise UsageError(f"{found[1]} needs {kind}, got {found[3]}; {more}")
+        if found := re.fullmatch(r"argument (.+): expected one argument", message):
+            raise UsageError(f"{found[1]} needs a value; {more}")
+        if found := re.fullmatch("the following arguments are required: (.+)", message):
+            raise UsageError(f"{found[1]} is missing; {more}")
+        raise UsageError(f"{message.removeprefix('argument ')}; {more}")
 
     def refuse(self, words: Sequence[str], prompt: str | None) -> NoReturn:
         """Raise UsageError for words that this command does not take; `prompt` is the word taken for it."""
-        if flag := next((word.partition("=")[0] for word in words if word.startswith("--")), ""):
+        if flag := next((word.partition("=")[0] for word in words if re.match("--?[a-zA-Z]", word)), ""):
             from ..generation.keywords import RENAMED
 
             known = [name for name in self._option_string_actions if name.startswith("--")]
             ours = "--" + RENAMED.get(flag[2:].replace("-", "_"), "").replace("_", "-")
-            meant = f": here it is {ours}" if ours in known else did_you_mean(flag, known)
-            self._end(f"unknown flag {shown(flag)}{meant}")
+            meant = f": here it is {ours};" if ours in known else did_you_mean(flag, known) or ";"
+            raise UsageError(f"unknown flag {shown(flag)}{meant} {self._more()}")
         if prompt is not None:
             said = shown(" ".join([prompt, *words]))
             raise UsageError(f'put the prompt in quotes, as in {self.prog} "{said}"')
-        self._end(f"unexpected word '{shown(words[0])}'")
+        raise UsageError(f"unexpected word '{shown(words[0])}'; {self._more()}")
 
-    def _end(self, what: str) -> NoReturn:
-        more = "lists the commands" if self.prog == "ossnb" else "shows what it takes"
-        raise UsageError(f"{what}{'' if what.endswith('?') else ';'} `{self.prog} --help` {more}")
+    def _more(self) -> str:
+        what = "lists the commands" if self.prog == "ossnb" else "shows what it takes"
+        return f"`{self.prog} --help` {what}"
 
 
 class Command(NamedTuple):

@@ -55,7 +55,11 @@ class ToolCall:
         return cls(recipient.removeprefix(FUNCTIONS), arguments, raw, recipient)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the call as plain JSON; `arguments` are null where JSON cannot hold them (NaN, Infinity)."""
+        """Return the call as plain JSON; `arguments` are null where JSON cannot hold them (NaN, Infinity).
+
+        >>> ToolCall.parse("functions.add", '{"a": 1}').to_dict()["arguments"]
+        {'a': 1}
+        """
         try:
             json.dumps(self.arguments, allow_nan=False)
             arguments = self.arguments
@@ -100,7 +104,11 @@ class Message:
 
     @property
     def tool_call(self) -> ToolCall | None:
-        """The call this message makes, if it makes one."""
+        """The call this message makes, if it makes one.
+
+        >>> Message("assistant", "{}", "commentary", "functions.now").tool_call.name
+        'now'
+        """
         return ToolCall.parse(str(self.recipient), self.content) if self.is_call else None
 
     def to_dict(self) -> dict[str, str]:
@@ -147,6 +155,8 @@ def as_messages(prompt: Prompt) -> list[Message]:
 
     >>> as_messages([{"role": "user", "content": "Hi"}])[0].role
     'user'
+
+    A ValueError names the message and the fault: no list, an empty one, an unknown role or key, no content.
     """
     if isinstance(prompt, str):
         return [Message("user", prompt)]

@@ -48,7 +48,11 @@ class Comparison(Panel):
 
     @property
     def parting(self) -> int:
-        """The first token that is not the same in all; their length if all are the same."""
+        """The first token that is not the same in all; their length if all are the same.
+
+        >>> ossnb.compare([reply, reply]).parting == len(reply.tokens)
+        True
+        """
         return self.differences[0][0][0] if self.differences else len(self.replies[0].tokens)
 
     # ---- the pictures ------------------------------------------------------------------------------------
