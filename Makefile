@@ -60,6 +60,7 @@ sanitize: $(STAMP)-test  ## run the engine under the address, undefined-behaviou
 cuda:  ## compile the GPU's kernels and check their code (no GPU needed); ARCHS=90 for one kind of card
 	@if $(MAKE) --silent $(CUDA)/stamp; then \
 	  PATH="$(CURDIR)/$(CUDA)/bin:$$PATH" cmake -G Ninja -S . -B build/cuda --log-level=WARNING \
+	    -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(CUDA)/bin/ninja" \
 	    -DOSSNB_BUILD_PYTHON=OFF -DOSSNB_CUDA=ON -DOSSNB_CUDA_ARCHS="$(or $(ARCHS),75;80;89;90;100f;120f)" && \
 	  PATH="$(CURDIR)/$(CUDA)/bin:$$PATH" cmake --build build/cuda --target cuda_images cuda_smoke --parallel 2 && \
 	  $(CUDA)/bin/python tools/cuda/gate.py build/cuda $(ARGS); \

@@ -12,7 +12,13 @@ set(OSSNB_CUDA_PTX "75;80;90")  # PTX for these: the others take the nearest bel
 # No fused multiply-add that the source does not say (docs/NUMERICS.md). Relaxed: std::bit_cast and the constexpr functions
 # that the CPU uses, too, may be called.
 set(cuda_flags -O3 -std=c++20 -fmad=false --expt-relaxed-constexpr)
-set(cuda_out ${CMAKE_BINARY_DIR}/cuda)
+# The extension takes the images of this build, which is that of `make cuda`, so that they are compiled once for both.
+set(OSSNB_CUDA_BUILD ${CMAKE_SOURCE_DIR}/build/cuda CACHE PATH "the build that has the GPU's kernels for the extension")
+if(OSSNB_BUILD_PYTHON)
+  set(cuda_out ${OSSNB_CUDA_BUILD}/cuda)
+else()
+  set(cuda_out ${CMAKE_BINARY_DIR}/cuda)
+endif()
 
 # AUTO or ON says why there are no kernels.
 function(cuda_lacks reason)
@@ -102,8 +108,8 @@ function(cuda_assemble source ptx arch)
     VERBATIM)
 endfunction()
 
-# A source's machine code for all architectures. `levels`: the PTX that it is made from.
-function(cuda_build source levels)
+# A source's machine code for all architectures, and the PTX that it is made from.
+function(cuda_build source)
   set(made "")
   foreach(arch ${OSSNB_CUDA_ARCHS})
     cuda_ptx_of(${arch} ptx)
@@ -113,16 +119,20 @@ function(cuda_build source levels)
     endif()
     cuda_assemble(${source} ${ptx} ${arch})
   endforeach()
-  set(${levels} ${made} PARENT_SCOPE)
 endfunction()
 
-# The rules, and the list of all images in ${cuda_out}/images.inc: IMAGE(id, file, architecture, is PTX, path).
-function(cuda_rules)
+# The list of all images: IMAGE(id, file, architecture, is PTX, path).
+function(cuda_list list_of images_of)
   set(list "")
   set(images "")
+  set(levels "")
+  foreach(arch ${OSSNB_CUDA_ARCHS})
+    cuda_ptx_of(${arch} ptx)
+    list(APPEND levels ${ptx})
+  endforeach()
+  list(REMOVE_DUPLICATES levels)
   foreach(source ${cuda_sources})
     get_filename_component(name ${source} NAME_WE)
-    cuda_build(${source} levels)
     foreach(arch ${OSSNB_CUDA_ARCHS})
       string(REGEX MATCH "^[0-9]+" number ${arch})
       string(APPEND list "IMAGE(${name}_${arch}, \"${name}\", ${number}, false, \"${cuda_out}/${name}.${arch}.cubin\")\n")
@@ -133,17 +143,53 @@ function(cuda_rules)
       list(APPEND images ${cuda_out}/${name}.${ptx}.ptx)
     endforeach()
   endforeach()
-  file(CONFIGURE OUTPUT ${cuda_out}/images.inc CONTENT "${list}" @ONLY)
-  file(CONFIGURE OUTPUT ${cuda_out}/tools.txt CONTENT "${cuda_tool_versions}\n" @ONLY)
-  add_custom_target(cuda_images DEPENDS ${images})
+  set(${list_of} "${list}" PARENT_SCOPE)
+  set(${images_of} "${images}" PARENT_SCOPE)
+endfunction()
+
+# Another CMake and its build make the images: the program that has made them before, or they would be made again.
+function(cuda_in_its_build images)
+  set(with ${CMAKE_COMMAND} -DCMAKE_MAKE_PROGRAM=${CMAKE_MAKE_PROGRAM})
+  if(EXISTS ${OSSNB_CUDA_BUILD}/CMakeCache.txt)
+    load_cache(${OSSNB_CUDA_BUILD} READ_WITH_PREFIX its_ CMAKE_COMMAND CMAKE_MAKE_PROGRAM)
+    if(EXISTS "${its_CMAKE_COMMAND}" AND EXISTS "${its_CMAKE_MAKE_PROGRAM}")
+      set(with ${its_CMAKE_COMMAND})
+    endif()
+  endif()
+  string(REPLACE ";" "\\;" archs "${OSSNB_CUDA_ARCHS}")
+  execute_process(
+    COMMAND ${with} -G Ninja -S ${CMAKE_SOURCE_DIR} -B ${OSSNB_CUDA_BUILD} --log-level=WARNING
+            -DOSSNB_BUILD_PYTHON=OFF -DOSSNB_CUDA=ON
+            -DOSSNB_CUDA_ARCHS=${archs} -DOSSNB_NVCC=${OSSNB_NVCC} -DOSSNB_PTXAS=${OSSNB_PTXAS}
+    OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+  add_custom_target(
+    cuda_images
+    COMMAND ${CMAKE_COMMAND} --build ${OSSNB_CUDA_BUILD} --target cuda_images --parallel 2
+    BYPRODUCTS ${images}
+    COMMENT "Making the GPU's kernels in ${OSSNB_CUDA_BUILD}"
+    USES_TERMINAL VERBATIM)
+endfunction()
+
+function(cuda_rules)
+  cuda_list(list images)
+  if(OSSNB_BUILD_PYTHON)
+    cuda_in_its_build("${images}")
+  else()
+    foreach(source ${cuda_sources})
+      cuda_build(${source})
+    endforeach()
+    file(CONFIGURE OUTPUT ${cuda_out}/images.inc CONTENT "${list}" @ONLY)
+    file(CONFIGURE OUTPUT ${cuda_out}/tools.txt CONTENT "${cuda_tool_versions}\n" @ONLY)
+    add_custom_target(cuda_images DEPENDS ${images})
+  endif()
   set_source_files_properties(
     cpp/ops/cuda/images.cpp PROPERTIES COMPILE_DEFINITIONS "OSSNB_CUDA_IMAGES=\"${cuda_out}/images.inc\""
                                        OBJECT_DEPENDS "${images};${cuda_out}/images.inc")
 
   # The kernels of the tests, which a card runs to show that its instructions are those of their twins.
   set(smoke ${CMAKE_SOURCE_DIR}/tests/cuda_host/smoke.cu)
-  if(EXISTS ${smoke})
-    cuda_build(${smoke} levels)
+  if(EXISTS ${smoke} AND NOT OSSNB_BUILD_PYTHON)
+    cuda_build(${smoke})
     list(TRANSFORM OSSNB_CUDA_ARCHS REPLACE "(.+)" "${cuda_out}/smoke.\\1.cubin" OUTPUT_VARIABLE smoke_images)
     add_custom_target(cuda_smoke DEPENDS ${smoke_images})
   endif()

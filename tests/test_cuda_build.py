@@ -156,9 +156,17 @@ def test_where_no_compiler_fits_the_extension_has_no_kernels(tmp_path, tools):
         "-DOSSNB_BUILD_PYTHON=ON",
         f"-DPython_EXECUTABLE={sys.executable}",
         f"-Dpybind11_DIR={pybind11}",
+        f"-DOSSNB_CUDA_BUILD={tmp_path / 'kernels'}",
     ]
     done = configure(tmp_path / "build", *python, *tools(nvcc="11.5"))
     assert done.returncode == 0, done.stderr
     assert "GPU kernels: none, since" in done.stdout
     done = configure(tmp_path / "build", *python, *tools())
     assert "GPU kernels: 75;80;89;90;100f;120f (nvcc 13.0, ptxas 12.9)" in done.stdout
+    # They are made in a build of their own, which `make cuda` checks, and once.
+    log_of(tmp_path)
+    for n_made in (9 * len(KERNELS), 0):
+        done = compile_(tmp_path / "build")
+        assert done.returncode == 0, done.stdout
+        assert len(log_of(tmp_path)) == n_made
+    assert (tmp_path / "kernels" / "cuda" / "images.inc").read_text().count("IMAGE(") == 9 * len(KERNELS)
