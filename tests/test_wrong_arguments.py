@@ -66,7 +66,6 @@ def test_an_effort_goes_by_its_name():
         (lambda m, r: m.generate("Hi", temperature=float("inf")), "temperature must be finite and >= 0"),
         (lambda m, r: r.sources(named={"df": "not there"}), "that of 'df' is not in it: 'not there'"),
         (lambda m, r: ossnb.sliders(reply="x"), "reply must be a Reply, as generate() returns one, got 'x'"),
-        (lambda m, r: ossnb.load(""), "the model is '', and a path must not be empty"),
         (lambda m, r: m.chat().save(""), "the file is '', and a path must not be empty"),
         (lambda m, r: Tokenizer().encode(5), "text must be a str, got 5"),
         (lambda m, r: Tokenizer().decode("x"), "ids must be a sequence of integers, got 'x'"),

@@ -56,7 +56,7 @@ def resolve(source: str | os.PathLike[str], revision: str | None = None, *, to_l
     `to_load` False does not ask whether the model fits the memory.
     """
     name, is_path = name_of(source), isinstance(source, os.PathLike)
-    folder = expand_user(name, "the model")
+    folder = expand_user(name or ".", "the model")
     if name and _is_there(folder) and (is_path or name not in ALIASES):
         if revision is not None:
             raise ValueError(
