@@ -357,8 +357,8 @@ def test_what_prompts_have_in_common_is_read_once():
 
     assert [reply.tokens for reply in replies] == [alone(p, i, 4) for i, p in enumerate(ASKED)]
     assert n_read(model) <= 2 * sum(map(len, DOCUMENTS))
-    cached = [reply.stats.n_cached_tokens for reply in replies]
-    assert sum(n >= 700 for n in cached) >= 12
+    n_new = sum(reply.stats.n_prompt_tokens - reply.stats.n_cached_tokens for reply in replies)
+    assert n_new <= 2 * sum(map(len, DOCUMENTS)), "and the replies say so"
     model.forget()
     assert model.engine.core.kv.n_blocks == 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -79,16 +79,16 @@ class Scheduler:
             rides = [driver, *(ride for ride in others if not ride.has_left)]
             for ride in rides:
                 ride.catch_up()
-            leader_of = _leaders(rides)
-            parts = self._shares([ride for ride in rides if ride not in leader_of])
+            followers = _followers(rides)
+            parts = self._shares([ride for ride in rides if ride not in followers])
             try:
-                self._pass(parts, driver, set(leader_of.values()))
+                self._pass(parts, driver)
             except _core.Cancelled:
                 raise
             except ENGINE_ERRORS:
                 if [part.ride for part in parts] == [driver]:
                     raise
-                self._pass(_shares([driver]), driver, set())  # whose fault it was shows when each goes alone
+                self._pass(_shares([driver]), driver)  # whose fault it was shows when each goes alone
         finally:
             for ride in (driver, *others):
                 ride.is_aboard = False
@@ -119,7 +119,7 @@ class Scheduler:
                 return
             time.sleep(0.0001)
 
-    def _pass(self, parts: Sequence[Part], driver: Ride, leaders: Set[Ride]) -> None:
+    def _pass(self, parts: Sequence[Part], driver: Ride) -> None:
         n_new = sum(part.ride.n_new_blocks(len(part.tokens)) for part in parts)
         n_writing = sum(part.ride.is_writing for part in parts)
         self.tree.make_room(n_new * self.engine.core.kv.block_bytes)
@@ -134,9 +134,7 @@ class Scheduler:
             step = self._step(parts, driver)
         self.engine.check_files()
         seconds, at = time.perf_counter() - began, 0
-        for part in parts:  # before any ride has its choices, and goes on in its own thread
-            if part.ride in leaders or part.ride.ends_prompt(part):
-                part.ride.lend(part, to_the_token=part.ride in leaders)
+        self._lend(parts)  # before any ride has its choices, and goes on in its own thread
         for part in parts:
             n = len(part.choosers)
             part.ride.arrive(part, step.choices[at : at + n], seconds, step.n_bytes)
@@ -144,6 +142,18 @@ class Scheduler:
         self._account(n_writing, len(parts) - n_writing, seconds)
         self.last = [weakref.ref(part.ride) for part in parts]
         self._last_s, self._last_end = seconds, time.perf_counter()
+
+    def _lend(self, parts: Sequence[Part]) -> None:
+        """Keep what is read of prompts, for those that begin alike: what somebody waits for, and whole
+        prompts. Where nobody waits, it is whole blocks: one that is shared in part is copied by who writes
+        on."""
+        aboard = {part.ride for part in parts}
+        waiting = [use for use in self.engine.turns.waiting() if isinstance(use, Ride) and use not in aboard]
+        wanted = {ride.wanted for ride in waiting}  # also by those that came during the pass
+        for part in parts:
+            is_wanted = any(part.ride.brings(beginning) for beginning in wanted)
+            if is_wanted or part.ride.ends_prompt(part):
+                part.ride.lend(part, in_whole_blocks=not is_wanted)
 
     def _step(self, parts: Sequence[Part], driver: Ride) -> _core.Step:
         core = self.engine.core
@@ -299,12 +309,11 @@ class Ride(Use):
         n_read = len(self._prompt) // 4 - self.n_cached
         return n_read >= TOGETHER and len(part.tokens) == len(self._unread)
 
-    def lend(self, part: Part, *, to_the_token: bool) -> None:
-        """Keep what is read so far, with the part of a pass, for prompts that begin alike: to the last token,
-        where the next pass copies the block that is shared then, or whole blocks, which costs nothing."""
+    def lend(self, part: Part, *, in_whole_blocks: bool) -> None:
+        """Keep what is read so far, with the part of a pass, for prompts that begin alike."""
         assert self.sequence is not None
         lent = self.sequence.fork()
-        if not to_the_token:
+        if in_whole_blocks:
             lent.rewind(lent.length - lent.length % self.core.kv.block_tokens)
         self.scheduler.tree.keep([*self.tokens, *part.tokens.tolist()], lent)
 
@@ -354,18 +363,17 @@ class Part(NamedTuple):
     choosers: tuple[_core.Chooser, ...]
 
 
-def _leaders(rides: Sequence[Ride]) -> dict[Ride, Ride]:
-    """Find the rides that another one spares the reading of what they want, each with that one. They have no
-    part in the pass, and go on from what it has read."""
-    found: dict[Ride, Ride] = {}
+def _followers(rides: Sequence[Ride]) -> set[Ride]:
+    """Find the rides that another one spares the reading of what they want. They have no part in the pass,
+    and go on from what that one has read."""
+    found: set[Ride] = set()
     leaders: list[Ride] = []
     for ride in sorted(rides, key=lambda ride: -len(ride.tokens)):  # who has read most leads
         wanted = ride.wanted
-        leader = next((leader for leader in leaders if leader.brings(wanted)), None)
-        if leader is None:
-            leaders.append(ride)
+        if any(leader.brings(wanted) for leader in leaders):
+            found.add(ride)
         else:
-            found[ride] = leader
+            leaders.append(ride)
     return found
 
 
