@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..devices.names import CPU
 from ..errors import CheckpointError, DeviceError
+from ..system import machine
+from ..system.progress import size_text
 from .feed import Feed
 from .prefix import PrefixTree
 from .shared import SharedEngine, Use, device_errors
@@ -29,6 +32,7 @@ TOGETHER = 32  # tokens that a prompt must share with another in the queue to wa
 LEAST_SPEED = 0.5  # of an answer's own speed: what it keeps beside prompts that are read
 GRACE = 0.1  # of the last pass's time: how long a pass waits for those who took part in the last one
 MOST_GRACE_S = 0.005
+SPARE_BYTES = 256 << 20  # of memory that new keys and values leave: a system without any ends the process
 ENGINE_ERRORS = (ValueError, MemoryError, DeviceError, CheckpointError)  # others come from a signal's handler
 
 
@@ -126,7 +130,7 @@ class Scheduler:
         began = time.perf_counter()
         try:
             step = self._step(parts, driver)
-        except MemoryError:  # others took what a card had free: what is only kept gives way
+        except MemoryError:  # others took what was free: what is only kept gives way
             n_used = self.engine.core.kv.used_bytes
             self.tree.clear()
             if self.engine.core.kv.used_bytes == n_used:
@@ -155,8 +159,24 @@ class Scheduler:
             if is_wanted or part.ride.ends_prompt(part):
                 part.ride.lend(part, in_whole_blocks=not is_wanted)
 
+    def _require_memory(self, parts: Sequence[Part]) -> None:
+        """Raise MemoryError where new keys and values would take the last memory. A card's driver tells by
+        itself; this system would promise the memory, and then end the process."""
+        core = self.engine.core
+        n_new = sum(part.ride.n_new_blocks(len(part.tokens)) - 1 for part in parts)
+        if core.device != CPU or n_new <= 0:
+            return
+        needed, free = n_new * core.kv.block_bytes, machine.available_memory()
+        if needed + SPARE_BYTES > free:
+            raise MemoryError(
+                f"the next keys and values need {size_text(needed)}, and of {size_text(free)} of free memory "
+                f"{size_text(SPARE_BYTES)} are left alone; write fewer answers at a time (in_flight=), keep "
+                'smaller keys and values (load(kv="int8")), or close other programs'
+            )
+
     def _step(self, parts: Sequence[Part], driver: Ride) -> _core.Step:
         core = self.engine.core
+        self._require_memory(parts)
         for part in parts:
             part.ride.undo_unheard()
         with device_errors(core.device, core):
