@@ -321,6 +321,34 @@ def test_answers_keep_half_their_speed_beside_texts_that_are_scored():
     assert found == [random_model(context=8192).perplexity(text)]
 
 
+def test_answers_keep_half_their_speed_beside_a_text_that_is_read_for_its_logits():
+    model = random_model(context=8192)
+    core, compute = model.engine.core, model.engine.core.logits
+
+    def timed(feeds, *rest):
+        time.sleep(0.001 + 0.0001 * sum(len(ids) for _, ids, _ in feeds))
+        return compute(feeds, *rest)
+
+    core.logits = timed
+    n_written, found = [], []
+
+    def writer():
+        for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=4000, end_loops=False):
+            n_written.append(event.token)
+            if found:
+                return
+
+    text = [5, 6] * 1280
+    at_once([writer, lambda: wait_until(lambda: len(n_written) > 30) or found.append(model.logits(text))])
+
+    rows = [n for _, n in core.computed]
+    chunks = [at for at, n in enumerate(rows) if n == 512]
+    between = rows[chunks[0] : chunks[-1]].count(1) / (len(chunks) - 1)
+    assert len(chunks) == 5
+    assert 8 < between < 200
+    assert (found[0] == random_model(context=8192).logits(text)).all()
+
+
 def test_texts_that_are_scored_fill_no_pass_beyond_its_rows():
     model = slow(random_model())
     core, step, passes = model.engine.core, model.engine.core.step, []

@@ -10,6 +10,7 @@ import contextlib
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 from ..errors import Busy
@@ -17,6 +18,7 @@ from ..system.forks import Guard, renew_in_children
 
 PATIENCE_S = 5.0  # a wait without a sign of life; longer ones look like a hang
 POLL_S = 0.02
+AWAY_S = 0.005  # how long whoever shares turns may be away, between two of them, while it is owed time
 
 _this_thread = threading.local()
 
@@ -64,6 +66,7 @@ class Turn:
         self._turns = turns
         self._patience_s = None if getattr(_this_thread, "is_patient", False) else patience_s
         self._had_one = False
+        self.served_since: float | None = None  # None between two turns
         renew_in_children(self)
 
     def wait(self, is_over: Callable[[], bool] = lambda: False) -> bool:
@@ -93,6 +96,7 @@ class Turn:
                 return False
             self.bell.wait(POLL_S)
         self.had_one()
+        self.served_since = time.monotonic()
         return not is_over()
 
     def had_one(self) -> None:
@@ -112,7 +116,11 @@ class Turn:
 
 
 class Turns:
-    """The turns of one thing; `name` and `cure` go into the message of Busy."""
+    """The turns of one thing; `name` and `cure` go into the message of Busy.
+
+    A turn that shuts out those who share theirs owes them its time: they have as much before the next such
+    turn. So a text that is read for its logits, piece by piece, leaves half of the time to answers.
+    """
 
     def __init__(self, name: str, cure: str) -> None:
         self.name = name
@@ -120,6 +128,8 @@ class Turns:
         self._guard = Guard()  # of the queue
         self._queue: list[Turn] = []  # in the order they asked; the first that is still held has its turn
         self.cut_off: Turn | None = None  # the turn that was served when this process was forked
+        self._last_shared: tuple[weakref.ref[Turn], float] | None = None  # the turn, and when it ended
+        self._owed_s = 0.0  # to shared turns
         renew_in_children(self)
 
     def add(self, turn: Turn) -> None:
@@ -130,13 +140,39 @@ class Turns:
         """Return the turn that is served now; None if it is `turn`."""
         with self._guard.lock:
             queue = self._queue = [t for t in self._queue if t.held.locked()]
-            return queue[0] if queue and queue[0] is not turn else None
+            first = self._first(queue)
+            return first if first is not turn else None
 
     def remove(self, turn: Turn) -> None:
         with self._guard.lock:
             queue = self._queue = [t for t in self._queue if t is not turn]
-            if queue:
-                queue[0].bell.ring()
+            self._account(turn, any(other.is_shared for other in queue))
+            if (first := self._first(queue)) is not None:
+                first.bell.ring()
+
+    def _first(self, queue: list[Turn]) -> Turn | None:
+        """Return the turn to serve: the first one, or one that is shared while these are owed time."""
+        if not queue or queue[0].is_shared or self._owed_s == 0:
+            return queue[0] if queue else None
+        if (shared := next((turn for turn in queue if turn.is_shared), None)) is not None:
+            return shared
+        if self._last_shared is not None and time.monotonic() - self._last_shared[1] < AWAY_S:
+            away = self._last_shared[0]()
+            if away is not None and away.thread != queue[0].thread:
+                return away
+        self._owed_s = 0.0  # nobody wants it
+        return queue[0]
+
+    def _account(self, turn: Turn, are_shut_out: bool) -> None:
+        """Note how long a turn took that ends, and whether those who share turns waited for it."""
+        if (since := turn.served_since) is None:
+            return
+        turn.served_since, now = None, time.monotonic()
+        if turn.is_shared:
+            self._owed_s = max(0.0, self._owed_s - (now - since))
+            self._last_shared = weakref.ref(turn), now
+        elif are_shut_out:
+            self._owed_s += now - since
 
     def waiting(self) -> list[Turn]:
         """List the turns that are served or wait, in the order they asked."""
@@ -147,6 +183,7 @@ class Turns:
         """Begin anew in a forked child, before the turns do: only one of their threads lives on."""
         held = [t for t in self._queue if t.held.locked()]
         self.cut_off, self._queue = (held[0] if held else None), []
+        self._last_shared, self._owed_s = None, 0.0
 
 
 def wait_forever_here() -> None:
