@@ -761,6 +761,7 @@ def test_a_long_thought_is_ended_by_a_key_while_its_cell_runs(lab):
         assert_harmless(notebook)
         notebook.shut_down()
         notebook.load()
+        notebook.wait_ready()
         cell.locator(".jp-RenderedMarkdown", has_text="It is 42.").wait_for()
         assert now.count() == 0
         assert "widget" not in cell.inner_text(), "JupyterLab misses none"
