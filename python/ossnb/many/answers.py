@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import json
 import secrets
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast, overload
 
 from ..checkpoint.config import Config
-from ..engine.estimate import duration
 from ..errors import DeviceError
 from ..generation.frame import LIBRARIES
 from ..generation.question import Question
@@ -28,7 +26,7 @@ from ..system.notices import tell
 from ..system.text import counted, shown
 from ..tools.toolkit import Toolkit
 from .frame import frame_of
-from .progress import LateProgress
+from .progress import Tally
 from .rows import Answer, Template, check_rows, check_template, prompt_of, rows_of
 from .samples import Asked
 from .store import Store
@@ -199,7 +197,7 @@ class Answers:
 
     def _ask_rest(self) -> Generator[bool, None, None]:
         """Answer the rows that have no answer, and yield True whenever some have come."""
-        progress = _Tally(len(self.rows), self._show_progress)
+        progress = Tally(len(self.rows), self._show_progress)
         store = None if self._store is None else self._store.reopen()
         try:
             waiting, ready = self._waiting(store, progress)
@@ -215,7 +213,7 @@ class Answers:
                 store.close()
 
     def _ask(
-        self, waiting: deque[_Asked], store: Store | None, progress: _Tally
+        self, waiting: deque[_Asked], store: Store | None, progress: Tally
     ) -> Generator[bool, None, None]:
         tasks: dict[int, _Task] = {}  # those that have begun, until their answers are kept
 
@@ -261,7 +259,7 @@ class Answers:
             return Answer(number, self.rows[number], result)
         return Answer(number, self.rows[number], error=result)
 
-    def _waiting(self, store: Store | None, progress: _Tally) -> tuple[list[_Asked], list[Answer]]:
+    def _waiting(self, store: Store | None, progress: Tally) -> tuple[list[_Asked], list[Answer]]:
         """Return the questions to ask, and the answers that are there already."""
         waiting: dict[str, _Asked] = {}
         ready: list[Answer] = []
@@ -404,48 +402,6 @@ class _Task:
         if self._is_cancelled:
             stream.cancel()
         return stream.run()
-
-
-class _Tally:
-    """What a map has done so far, as its line of progress says it: rows, tokens a second, time left."""
-
-    def __init__(self, n_rows: int, is_shown: bool) -> None:
-        self._n_rows, self._n_prepared, self._n_done, self._n_first, self._n_tokens = n_rows, 0, 0, 0, 0
-        self._began: float | None = None  # when the first row was asked
-        self._line = LateProgress(f"{counted(n_rows, 'row')} to answer", n_rows, self._figures, is_shown)
-
-    def prepare(self) -> None:
-        """Count a row whose question is being made."""
-        self._n_prepared += 1
-        self.tick()
-
-    def begin(self, n_done: int) -> None:
-        """Begin to ask; so many rows have their answers."""
-        self._n_done = self._n_first = n_done
-        self._began = time.monotonic()
-
-    def add(self, n_rows: int, result: Reply | str) -> None:
-        """Count an answer, and the rows that it is for."""
-        self._n_done += n_rows
-        self._n_tokens += result.stats.n_new_tokens if isinstance(result, Reply) else 0
-        self.tick()
-
-    def tick(self) -> None:
-        self._line.tick(self._n_done)
-
-    def close(self) -> None:
-        self._line.close()
-
-    def _figures(self, n_done: int) -> str:
-        if self._began is None:
-            return f"{self._n_prepared:,} of {counted(self._n_rows, 'question')} made"
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        figures = f"{n_done:,} of {counted(self._n_rows, 'row')}"
-        if (n_new := n_done - self._n_first) > 0:
-            figures += f", {self._n_tokens / seconds:.1f} tok/s"
-            if n_done < self._n_rows:
-                figures += f", about {duration(seconds / n_new * (self._n_rows - n_done))} left"
-        return figures
 
 
 def _told(error: Exception) -> str:
