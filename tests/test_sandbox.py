@@ -296,7 +296,7 @@ def test_many_outputs_arrive_all_and_soon(kernel):
     code = "for i in range(3000): display(i)"
     assert ran(kernel, code).text.split() == list(map(str, range(3000)))
     # Before the reply there is time for few, if each waits for it.
-    _, output = ended(kernel, "import os, time\nfor i in range(400): display(i)\ntime.sleep(3)\nos._exit(0)")
+    _, output = ended(kernel, "import os, time\nfor i in range(400): display(i)\ntime.sleep(10)\nos._exit(0)")
     assert output.text.split() == list(map(str, range(400)))
 
 
