@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -255,13 +256,22 @@ def test_answers_go_on_beside_a_long_prompt():
     assert sum(progress[0] < i < progress[-1] for i in written) >= 5
 
 
-def test_answers_keep_half_their_speed_beside_a_long_prompt():
+@pytest.fixture
+def clock(monkeypatch):
+    """The scheduler's time, which only passes move: what they owe each other depends on no machine."""
+    clock = SimpleNamespace(now=0.0)
+    told = SimpleNamespace(perf_counter=lambda: clock.now, sleep=time.sleep)
+    monkeypatch.setattr("ossnb.engine.scheduler.time", told)
+    return clock
+
+
+def test_answers_keep_half_their_speed_beside_a_long_prompt(clock):
     """A pass of 64 rows takes as long as 21 of one row. So after each, answers go some 19 times alone."""
     model = random_model(context=8192)
     core, step = model.engine.core, model.engine.core.step
 
     def timed(feeds, choosers, cancel=None):
-        time.sleep(0.001 + 0.0005 * sum(len(ids) for _, ids, _ in feeds))
+        clock.now += 0.001 + 0.0005 * sum(len(ids) for _, ids, _ in feeds)
         return step(feeds, choosers, cancel)
 
     core.step = timed
@@ -292,13 +302,13 @@ def test_answers_keep_half_their_speed_beside_a_long_prompt():
     assert reply[0].tokens == random_model(context=8192).complete(prompt, max_tokens=1, temperature=0).tokens
 
 
-def test_answers_keep_half_their_speed_beside_texts_that_are_scored():
+def test_answers_keep_half_their_speed_beside_texts_that_are_scored(clock):
     """Each token of such a text has a choice of its own, as an answer has, but they are many."""
     model = random_model(context=8192)
     core, step = model.engine.core, model.engine.core.step
 
     def timed(feeds, choosers, cancel=None):
-        time.sleep(0.001 + 0.0005 * sum(len(ids) for _, ids, _ in feeds))
+        clock.now += 0.001 + 0.0005 * sum(len(ids) for _, ids, _ in feeds)
         return step(feeds, choosers, cancel)
 
     core.step = timed

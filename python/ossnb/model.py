@@ -79,7 +79,7 @@ class Model(Asking, AskingMany):
 
     Several threads may use one model: their answers are written together, in shared passes, and each has the
     bits that it has alone. Views and logits take turns. Each generation works on its own fork of the kept
-    keys and values. A call that gets no first turn within
+    keys and values. A call that other work shuts out for
     `patience_s` seconds raises Busy, and the message names the work that is going on. A prompt may begin like
     an earlier prompt and its reply: then only the part that differs is computed. The result is the same, bit
     for bit.
@@ -175,8 +175,8 @@ class Model(Asking, AskingMany):
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds that a generation waits for its first turn before it raises Busy; None waits as long as it
-        takes.
+        """Seconds that a generation waits behind work that shuts it out before it raises Busy; None waits as
+        long as it takes. Other answers do not count: it shares their passes.
 
         >>> model.patience_s = 60
         """
