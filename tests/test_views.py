@@ -148,7 +148,7 @@ def test_attention_is_the_traces(model, reply):
     assert sum("title" in attributes for _, attributes in tags.elements) == len(PROMPT) + 11
     assert f"{percent(share)}" in repr(one.at(10))
     assert text in repr(one.at(10))
-    for mistake, told in (({"head": 99}, "head must be"), ({"layer": 99}, "layers must be")):
+    for mistake, told in (({"head": 99}, "head must be"), ({"layer": 99}, "layer must be")):
         with pytest.raises(ValueError, match=told):
             reply.attention(**{"layer": 0, **mistake})
     with pytest.raises(ValueError, match="at must be in"):
