@@ -1024,3 +1024,8 @@ def test_reading_ahead_leaves_one_token_to_read():
     n = model.read_ahead(question)
     assert model.ask(question).run().stats.n_cached_tokens == n
     assert model.read_ahead(question) == 0
+
+
+def test_a_template_that_names_nothing_of_a_row_asks_nobody():
+    with pytest.raises(ValueError, match=r"'Spell it.' names nothing of a row, so that every row would ask"):
+        random_harmony_model().map(["cat", "dog"], "Spell it.")

@@ -501,7 +501,7 @@ class Reply:
 
 def probability_limit(below: Any) -> float:
     """Return the limit for `spans`, checked."""
-    return number("below", below, "a probability in (0, 1]", lambda x: 0 < x <= 1)
+    return number("below", below, "in (0, 1], a probability", lambda x: 0 < x <= 1)
 
 
 def check_version(content: Any) -> Fields:

@@ -92,6 +92,11 @@ def check_template(template: Template, rows: Any) -> None:
     if not isinstance(template, str):
         return
     names = field_names(template)
+    if not names:
+        raise ValueError(
+            f"the template {shown(template)!r} names nothing of a row, so that every row would ask the same: "
+            "write {} where a row is one value, or the name of a column as in {title}"
+        )
     if (columns := getattr(rows, "columns", None)) is None:
         return
     there = list(map(str, columns))

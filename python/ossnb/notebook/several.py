@@ -53,7 +53,7 @@ def show_rows(answers: Answers) -> None:
         f"{len(answers.found):,} of {counted(len(answers), 'row')}",
         counted(n_errors, "error") if n_errors else "",
         counted(sum(reply.stats.n_new_tokens for reply in replies), "token"),
-        f"seed {answers.seed}",
+        f"seed {answers.seed}" if not replies or replies[0].sampling.temperature else "temperature 0",
         replies[0].model if replies else "",
     ]
     print(safe_terminal(" · ".join(part for part in parts if part)))
