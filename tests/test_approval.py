@@ -153,10 +153,17 @@ class AsyncYes:
         return True
 
 
-DELAYED = [async_yes, yields_yes, async_yields_yes, AsyncYes(), AsyncYes().__call__, partial(async_yes)]
+DELAYED = {
+    "async": async_yes,
+    "yields": yields_yes,
+    "async and yields": async_yields_yes,
+    "an object": AsyncYes(),
+    "its method": AsyncYes().__call__,
+    "partial": partial(async_yes),
+}
 
 
-@pytest.mark.parametrize("function", DELAYED, ids=str)
+@pytest.mark.parametrize("function", DELAYED.values(), ids=DELAYED)
 @pytest.mark.parametrize("name", ["approve", "on_step"])
 def test_a_function_that_nobody_awaits_is_refused_at_the_door(name, function):
     with pytest.raises(ValueError, match=f"{name} must be .* write it with def and return"):
@@ -164,7 +171,7 @@ def test_a_function_that_nobody_awaits_is_refused_at_the_door(name, function):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("function", DELAYED, ids=str)
+@pytest.mark.parametrize("function", DELAYED.values(), ids=DELAYED)
 def test_what_is_to_be_awaited_is_no_yes(function):
     toolkit = Toolkit((ossnb.tool(add),), approve=lambda call: function(call))
     step = Calls(toolkit, ["add"]).carry_out(ADD)

@@ -64,7 +64,7 @@ class Tokenizer:
     """
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        """Return the ids of `text`; markers such as "<|start|>" become special tokens only if `special`.
+        """Return the ids of `text`; markers such as ``<|start|>`` become special tokens only if `special`.
 
         >>> model.tokenizer.encode("<|end|>", special=True)
         [200007]
