@@ -73,7 +73,7 @@ def recipients(prompt: Sequence[int]) -> tuple[str, ...]:
 
 def _told_of(text: str) -> list[str]:
     found, namespace = list[str](), ""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # splitlines would end one at U+2028, too, which a tool may tell
         if line == "## python":
             found.append("python")
         elif named := _NAMESPACE.match(line):
