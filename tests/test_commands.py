@@ -107,7 +107,7 @@ def test_again_refuses_what_it_cannot_do(shell, capsys, line, said):
 )
 def test_again_refuses_flags_that_do_not_go_with_the_first_ones(shell, capsys, first, line, said):
     shell.run_cell("rows, words = ['a', 'b'], ['yes', 'no']\ndef f(a: int): 'F.'")
-    result, _, err = run(shell, f"%%oss {first}\nHi", capsys)
+    result, _, err = run(shell, f"%%oss {first}\nHi {{}}", capsys)
     assert result.success, err
     before = shell.user_ns["_oss"]
     assert said in fails(shell, f"%oss again {line}", capsys)
