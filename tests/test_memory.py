@@ -51,6 +51,5 @@ def test_of_answers_that_do_not_fit_together_some_are_written(model):
         written += 1
         assert result.tokens == expected[number]
     assert written >= 1
-    del result  # the frames of an error hold what it was about
     assert model.engine.core.kv.n_blocks <= BLOCKS
     assert model.complete(prompts[0], seed=5, max_tokens=4).tokens == expected[0]

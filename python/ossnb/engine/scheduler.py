@@ -93,6 +93,9 @@ class Scheduler:
                 if [part.ride for part in parts] == [driver]:
                     raise
                 self._pass(_shares([driver]), driver)  # whose fault it was shows when each goes alone
+        except MemoryError:
+            driver.has_left = True  # the others, who go on at once, may have what it held
+            raise
         finally:
             for ride in (driver, *others):
                 ride.is_aboard = False
@@ -308,9 +311,9 @@ class Ride(Use):
         assert self.sequence is not None, "a ride with an unread feed has its sequence"
         n, n_chosen = len(self._unread), len(self._choosers)
         if n <= (max(most_rows, n_chosen) if at_least else most_rows):
-            return Part(self, self.sequence, self._unread, self._choosers)
+            return Part(self, self._unread, self._choosers)
         n_read = min(most_rows, n - n_chosen)
-        return Part(self, self.sequence, self._unread[:n_read], ()) if n_read > 0 else None
+        return Part(self, self._unread[:n_read], ()) if n_read > 0 else None
 
     # ---- prompts that begin alike --------------------------------------------------------------------------
 
@@ -375,12 +378,17 @@ class Ride(Use):
 
 
 class Part(NamedTuple):
-    """One ride's part in a pass."""
+    """One ride's part in a pass. The frames of an error keep parts, so these hold no keys and values."""
 
     ride: Ride
-    sequence: _core.Sequence
     tokens: NDArray[np.int32]
     choosers: tuple[_core.Chooser, ...]
+
+    @property
+    def sequence(self) -> _core.Sequence:
+        """The sequence that it goes on with."""
+        assert self.ride.sequence is not None, "a ride that takes part has its sequence"
+        return self.ride.sequence
 
 
 def _followers(rides: Sequence[Ride]) -> set[Ride]:
