@@ -21,6 +21,7 @@ from ossnb import CheckpointError
 from ossnb.checkpoint import hub
 from ossnb.system import machine, progress
 from ossnb.testing import write_random_checkpoint
+from starting import MOMENTS, interrupt_the_start
 
 COMMIT = "1234567890" * 4
 REPO = "openai/gpt-oss-20b"
@@ -402,27 +403,17 @@ def test_an_interrupt_stops_the_download_at_once(fake):
     assert ends_soon("ossnb-download"), "the download went on in the background"
 
 
-@pytest.mark.parametrize("moment", ["before", "while", "after"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupt_while_the_download_starts_stops_it(fake, monkeypatch, moment):
     fake.endless = True
-    start, late = threading.Thread.start, []
 
-    def interrupted(thread):
-        if thread.name != "ossnb-download":
-            return start(thread)
-        if moment == "while":
-            late.append(threading.Timer(0.2, start, (thread,)))
-            start(late[0])
-        if moment == "after":
-            start(thread)
-            wait_until(lambda: "fetch *.safetensors" in fake.calls)
-        raise KeyboardInterrupt
+    def fetches():
+        wait_until(lambda: "fetch *.safetensors" in fake.calls)
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    wait_for_the_late = interrupt_the_start(monkeypatch, "ossnb-download", moment, once_begun=fetches)
     with pytest.raises(KeyboardInterrupt):
         hub.resolve("20b")
-    for timer in late:
-        timer.join()
+    wait_for_the_late()
     assert RecordedProgress.shown[0].closed
     assert ends_soon("ossnb-download"), "the download went on in the background"
     assert ("fetch *.safetensors" in fake.calls) == (moment == "after")

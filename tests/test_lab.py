@@ -330,6 +330,20 @@ CONTRAST = """areas => {
 }"""
 
 
+OUTPUTS = ".jp-OutputArea-output"
+
+
+def assert_readable(notebook, cell, picture):
+    """Anybody can read a cell's outputs in both themes; the pictures have this name."""
+    for theme in ("Dark", "Light"):
+        notebook.theme(theme)
+        notebook.picture(picture if theme == "Light" else f"{picture}_dark", cell)
+        contrast, where = cell.locator(OUTPUTS).evaluate_all(CONTRAST)
+        assert contrast > 3, (theme, where)
+        if axe := axe_script():
+            assert find_serious(notebook.page, axe, OUTPUTS)[0] == [], theme
+
+
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_everything_can_be_read_in_both_themes(panels, theme):
     panels.theme(theme)
@@ -341,7 +355,6 @@ def test_everything_can_be_read_in_both_themes(panels, theme):
     panels.theme("Light")
 
 
-OUTPUTS = ".jp-OutputArea-output"
 NARROW = 560
 
 
@@ -663,13 +676,7 @@ def test_a_call_runs_after_a_click_and_is_refused_by_a_key(lab):
         button(cell, "Run").wait_for()
         assert cell.locator("[role=group] pre").inner_text() == 'x += 1\nprint("<b>", x)'
         notebook.page.wait_for_timeout(700)
-        for theme in ("Dark", "Light"):
-            notebook.theme(theme)
-            notebook.picture("approval" if theme == "Light" else "approval_dark", cell)
-            contrast, where = cell.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
-            assert contrast > 3, (theme, where)
-            if axe := axe_script():
-                assert find_serious(notebook.page, axe, OUTPUTS)[0] == [], theme
+        assert_readable(notebook, cell, "approval")
         button(cell, "Run").click()
         live = cell.locator(".ossnb-view")
         live.get_by_text("You said yes").first.wait_for()
@@ -740,13 +747,7 @@ def test_a_long_thought_is_ended_by_a_key_while_its_cell_runs(lab):
         now = button(cell, "Answer now")
         now.wait_for()
         notebook.page.wait_for_function(SHOWS_ITS_END)
-        for theme in ("Dark", "Light"):
-            notebook.theme(theme)
-            notebook.picture("answer_now" if theme == "Light" else "answer_now_dark", cell)
-            contrast, where = cell.locator(".jp-OutputArea-output").evaluate_all(CONTRAST)
-            assert contrast > 3, (theme, where)
-            if axe := axe_script():
-                assert find_serious(notebook.page, axe, OUTPUTS)[0] == [], theme
+        assert_readable(notebook, cell, "answer_now")
         now.focus()
         notebook.page.keyboard.press("Enter")
         cell.locator(".jp-RenderedMarkdown", has_text="It is 42.").wait_for()

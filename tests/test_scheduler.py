@@ -265,46 +265,9 @@ def clock(monkeypatch):
     return clock
 
 
-def test_answers_keep_half_their_speed_beside_a_long_prompt(clock):
-    """A pass of 64 rows takes as long as 21 of one row. So after each, answers go some 19 times alone."""
-    model = random_model(context=8192)
-    core, step = model.engine.core, model.engine.core.step
-
-    def timed(feeds, choosers, cancel=None):
-        clock.now += 0.001 + 0.0005 * sum(len(ids) for _, ids, _ in feeds)
-        return step(feeds, choosers, cancel)
-
-    core.step = timed
-    n_written, prompt = [], [5] * 640
-
-    def writer():
-        for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=2000, end_loops=False):
-            n_written.append(event.token)
-            if len(core.computed) and len(reply) == 1:
-                return
-
-    reply = []
-    at_once(
-        [
-            writer,
-            lambda: (
-                wait_until(lambda: len(n_written) > 30)
-                or reply.append(model.complete(prompt, max_tokens=1, temperature=0))
-            ),
-        ]
-    )
-
-    rows = [n for _, n in core.computed]
-    chunks = [at for at, n in enumerate(rows) if n > 20]
-    between = rows[chunks[0] : chunks[-1]].count(1) / (len(chunks) - 1)
-    assert 8 <= len(chunks) <= 12
-    assert 8 < between < 40
-    assert reply[0].tokens == random_model(context=8192).complete(prompt, max_tokens=1, temperature=0).tokens
-
-
-def test_answers_keep_half_their_speed_beside_texts_that_are_scored(clock):
-    """Each token of such a text has a choice of its own, as an answer has, but they are many."""
-    model = random_model(context=8192)
+def beside_an_answer(model, clock, work):
+    """Do `work` while an answer is written; return its result, and the rows of each pass. A pass of 64 rows
+    takes as long as 21 of one row. So after each, answers go some 19 times alone."""
     core, step = model.engine.core, model.engine.core.step
 
     def timed(feeds, choosers, cancel=None):
@@ -313,7 +276,6 @@ def test_answers_keep_half_their_speed_beside_texts_that_are_scored(clock):
 
     core.step = timed
     n_written, found = [], []
-    text = [n % 300 for n in range(7, 7 + 5 * 641, 5)]
 
     def writer():
         for event in model.stream_complete(PROMPTS[0], seed=0, max_tokens=2000, end_loops=False):
@@ -321,14 +283,37 @@ def test_answers_keep_half_their_speed_beside_texts_that_are_scored(clock):
             if found:
                 return
 
-    at_once([writer, lambda: wait_until(lambda: len(n_written) > 30) or found.append(model.perplexity(text))])
+    at_once([writer, lambda: wait_until(lambda: len(n_written) > 30) or found.append(work())])
+    return found[0], [n for _, n in core.computed]
 
-    rows = [n for _, n in core.computed]
+
+def chunks_of(rows):
+    """The passes that read, and how many of one row there are between two of them."""
     chunks = [at for at, n in enumerate(rows) if n > 20]
-    between = rows[chunks[0] : chunks[-1]].count(1) / (len(chunks) - 1)
-    assert len(chunks) == 10
+    return len(chunks), rows[chunks[0] : chunks[-1]].count(1) / (len(chunks) - 1)
+
+
+def test_answers_keep_half_their_speed_beside_a_long_prompt(clock):
+    model, prompt = random_model(context=8192), [5] * 640
+
+    def read(model):
+        return model.complete(prompt, max_tokens=1, temperature=0).tokens
+
+    found, rows = beside_an_answer(model, clock, lambda: read(model))
+    n_chunks, between = chunks_of(rows)
+    assert 8 <= n_chunks <= 12
     assert 8 < between < 40
-    assert found == [random_model(context=8192).perplexity(text)]
+    assert found == read(random_model(context=8192))
+
+
+def test_answers_keep_half_their_speed_beside_texts_that_are_scored(clock):
+    """Each token of such a text has a choice of its own, as an answer has, but they are many."""
+    model, text = random_model(context=8192), [n % 300 for n in range(7, 7 + 5 * 641, 5)]
+    found, rows = beside_an_answer(model, clock, lambda: model.perplexity(text))
+    n_chunks, between = chunks_of(rows)
+    assert n_chunks == 10
+    assert 8 < between < 40
+    assert found == random_model(context=8192).perplexity(text)
 
 
 def test_answers_keep_half_their_speed_beside_a_text_that_is_read_for_its_logits():

@@ -10,11 +10,13 @@ import pytest
 from IPython.utils.capture import capture_output
 
 import ossnb
+from fakes import wait_until
 from ossnb.many.answers import Answers
 from ossnb.notebook.progress import NotebookProgress
 from ossnb.notebook.several import show_rows
 from ossnb.notebook.stopping import Stopped
 from shells import NotebookPage, fails, ipython, run, shell
+from starting import MOMENTS, interrupt_the_start
 
 __all__ = ["ipython", "shell"]  # fixtures
 
@@ -108,32 +110,18 @@ def test_an_early_interrupt_shows_what_there_is(shell, capsys, n_passes):
     )
 
 
-@pytest.mark.parametrize("moment", ["before", "while", "after"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupt_that_comes_while_a_thread_starts_leaves_none_running(shell, monkeypatch, moment):
     model = shell.use("<|channel|>final<|message|>" + "word " * 400)
-    start, late = threading.Thread.start, []
-
-    def interrupted(thread):
-        if thread.name != "one of many, number 1":
-            return start(thread)
-        if moment == "while":
-            late.append(threading.Timer(0.2, start, (thread,)))
-            start(late[0])
-        if moment == "after":
-            start(thread)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    wait_for_the_late = interrupt_the_start(monkeypatch, "one of many, number 1", moment)
     with pytest.raises(ossnb.Interrupted) as stopped:
         model.samples("Hi", 2, seed=1)
     replies = stopped.value.replies
     assert [reply.finish_reason for reply in replies] == ["cancelled", "cancelled"]
     n_passes = len(model.engine.core.passes)
-    for timer in late:
-        timer.join()
-    time.sleep(0.1)
+    wait_for_the_late()
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("one of many")])
     assert len(model.engine.core.passes) == n_passes
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("one of many")]
 
 
 def test_of_answers_that_did_not_all_begin_the_others_are_shown(shell, capsys, monkeypatch):
