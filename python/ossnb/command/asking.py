@@ -74,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
     from ..generation.question import Question
     from ..loader import load
 
-    chatty = {**question_settings(args), "show_reasoning": args.show_reasoning or None}
+    options = question_settings(args)
+    chatty = {**options, "show_reasoning": args.show_reasoning or None}
     if args.raw and (given := [flag for name, flag in _CHATTY.items() if chatty.get(name) is not None]):
         raise UsageError(f"--raw continues plain text, which has no {given[0]}: leave one of them out")
     prompt = _prompt(args.prompt)
-    options = question_settings(args)
     question = Question.raw(prompt, **options) if args.raw else Question.of(prompt, **options)
     stream = load(args.model, **load_settings(args)).ask(question)
     if args.json:

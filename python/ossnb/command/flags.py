@@ -44,11 +44,11 @@ class Parser(argparse.ArgumentParser):
     def refuse(self, words: Sequence[str], prompt: str | None) -> NoReturn:
         """Raise UsageError for words that this command does not take; `prompt` is the word taken for it."""
         if flag := next((word.partition("=")[0] for word in words if re.match("--?[a-zA-Z]", word)), ""):
-            from ..generation.keywords import RENAMED
+            from ..generation.keywords import renamed_flag
 
             known = [name for name in self._option_string_actions if name.startswith("--")]
-            ours = "--" + RENAMED.get(flag[2:].replace("-", "_"), "").replace("_", "-")
-            meant = f": here it is {ours};" if ours in known else did_you_mean(flag, known) or ";"
+            ours = renamed_flag(flag, known)
+            meant = f": here it is {ours};" if ours else did_you_mean(flag, known) or ";"
             raise UsageError(f"unknown flag {shown(flag)}{meant} {self._more()}")
         if prompt is not None:
             said = shown(" ".join([prompt, *words]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ..page.terminal import for_stream
 from ..system.progress import reading_text
+from ..system.text import reworded
 
 if TYPE_CHECKING:
     from ..generation.record import Reply
@@ -36,9 +37,7 @@ def in_a_shell(text: str) -> str:
     >>> in_a_shell("shorten it, or load with more context (<= 131,072)")
     'shorten it, or give more by --context N (<= 131,072)'
     """
-    for of_python, of_a_shell in _IN_A_SHELL.items():
-        text = text.replace(of_python, of_a_shell)
-    return text
+    return reworded(text, _IN_A_SHELL)
 
 
 def told(error: BaseException) -> str:

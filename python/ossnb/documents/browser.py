@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..harmony.messages import Message, ToolCall
-from ..system.text import shown_value
+from ..system.text import listed, shown_value
 from ..tools.outcome import MOST_CHARS
 from ..tools.tool import Result, Tool
 from .citations import MARK, Citation, cited_lines
@@ -262,12 +262,9 @@ class Browser(Tool):
         found = found or [n for one, n in self._numbers.items() if one.casefold() == name.casefold()]
         found = found or [n for one, n in self._numbers.items() if one.endswith(f"/{name}")]
         if len(found) != 1:
-            names = ", ".join([*self._numbers][:MOST_RESULTS])
-            more = (
-                f" and {len(self._numbers) - MOST_RESULTS} more" if len(self._numbers) > MOST_RESULTS else ""
-            )
+            names = listed(self._numbers, MOST_RESULTS)
             what = "is the name of several documents" if found else "is no document here"
-            raise _Mistake(f"{shown_value(name)} {what}. The documents are: {names}{more}.")
+            raise _Mistake(f"{shown_value(name)} {what}. The documents are: {names}.")
         return document_page(found[0], self._documents[found[0]])
 
     # ---- earlier turns -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from ..system.files import UnfitFile, open_file
-from ..system.text import counted
+from ..system.text import counted, listed
 from . import store
 from .document import Document, Text, Unreadable, digest_of, safe_name
 from .office import read_docx, read_pdf, read_pptx, read_xlsx
@@ -200,10 +200,7 @@ def left_out_text(left_out: dict[str, list[str]]) -> str:
     n = sum(map(len, left_out.values()))
     if not n:
         return ""
-    told = [
-        f"{why}: {', '.join(names[:3])}{f' and {len(names) - 3:,} more' if len(names) > 3 else ''}"
-        for why, names in list(left_out.items())[:6]
-    ]
+    told = [f"{why}: {listed(names, 3)}" for why, names in list(left_out.items())[:6]]
     more = f"; and {len(left_out) - 6} other reasons" if len(left_out) > 6 else ""
     return f"{counted(n, 'file')} {'was' if n == 1 else 'were'} left out ({'; '.join(told)}{more})"
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..harmony.messages import Message, tool_result
 from ..harmony.tokenizer import Tokenizer
 from ..system.arguments import integer
-from ..system.text import counted, shown_value
+from ..system.text import counted, listed, shown_value
 from . import store
 from .browser import DEFINITION, NAME, Browser
 from .document import Document, Text, safe_name, unique_names
@@ -276,15 +276,12 @@ def _guessed(documents: Iterable[Document]) -> str:
     if len(names) < 2:
         wrong = "read as Western European; save it as UTF-8 if it looks wrong"
         return f"{names[0]} was {wrong}" if names else ""
-    told = ", ".join(names[:_MOST_TOLD])
-    told += f" and {len(names) - _MOST_TOLD:,} more" if len(names) > _MOST_TOLD else ""
     return (
-        f"{len(names):,} documents were read as Western European ({told}); save them as UTF-8 if they look "
-        "wrong"
+        f"{len(names):,} documents were read as Western European ({listed(names, 3)}); save them as UTF-8 if "
+        "they look wrong"
     )
 
 
-_MOST_TOLD = 3  # names in a note
 _recent: dict[tuple[str, ...], Index] = {}  # each cell reads its documents anew, and mostly the same ones
 _MOST_RECENT = 4
 

@@ -77,10 +77,7 @@ def choice_grammar(texts: tuple[str, ...]) -> str:
 
 @functools.lru_cache(maxsize=KEPT)
 def _json_grammar(schema: str, checks_after: bool) -> tuple[str, tuple[str, ...]]:
-    options, what = (
-        {**LAYOUT, "lenient": True} if checks_after else LAYOUT,
-        "schema: no answer can be held to it",
-    )
+    what = "schema: no answer can be held to it"
     if well_formed(schema) != schema:
         raise ValueError(f"{what}: {_HALF}")
     options = {**LAYOUT, "lenient": True} if checks_after else LAYOUT

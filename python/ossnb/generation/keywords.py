@@ -52,6 +52,17 @@ PEER_NAMES = {
 }
 RENAMED = {peer: ours for ours, peers in PEER_NAMES.items() for peer in peers}
 
+
+def renamed_flag(flag: str, known: Collection[str]) -> str | None:
+    """Return the flag of ours that another library calls so; None where none of the known ones is meant.
+
+    >>> renamed_flag("--max-new-tokens", ["--max-tokens", "--seed"])
+    '--max-tokens'
+    """
+    ours = RENAMED.get(flag.removeprefix("--").replace("-", "_"), "").replace("_", "-")
+    return f"--{ours}" if f"--{ours}" in known else None
+
+
 # Our keywords that belong to one door: what to write there.
 ELSEWHERE = {
     "instructions": "generate(..., instructions=...) and chat(instructions=...) take it",

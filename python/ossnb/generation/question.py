@@ -15,7 +15,7 @@ from ..harmony.messages import Message, Prompt, as_messages
 from ..harmony.parser import Parser
 from ..harmony.prompt import EFFORTS, answer_header, call_names, check_effort, plain_tools
 from ..harmony.tokenizer import VOCAB_SIZE, Tokenizer
-from ..system.text import did_you_mean, shown_value
+from ..system.text import shown_value
 from ..tools.approval import Approve
 from ..tools.function import Function
 from ..tools.named import tool_named
@@ -115,7 +115,7 @@ class Question:
             object.__setattr__(self, name, value)
 
     def _checked_conversation(self) -> dict[str, Any]:
-        _check_effort(self.effort)
+        check_effort(self.effort)
         if self.instructions is not None and not isinstance(self.instructions, str):
             raise ValueError(f"instructions must be a str or None, got {type(self.instructions).__name__}")
         tools = ready_tools(self.tools)
@@ -146,7 +146,7 @@ class Question:
             if getattr(self, name):
                 raise ValueError(f"a question has {name} or a prompt that is rendered already, got both")
         if self.effort is not None:
-            _check_effort(self.effort)
+            check_effort(self.effort)
         elif self.form is not None:
             raise ValueError("a question has a form or a prompt of raw text, got both; give an effort too")
         if not isinstance(prompt, str):
@@ -250,14 +250,6 @@ class Question:
             prompt=tuple(reply.prompt_tokens),
             begun=begun,
         )
-
-
-def _check_effort(effort: Any) -> None:
-    try:
-        check_effort(effort)
-    except ValueError as error:
-        meant = did_you_mean(effort, EFFORTS) if isinstance(effort, str) else ""
-        raise ValueError(f"{error}{meant}") from None
 
 
 def _fits(form: Form, prompt: Sequence[int], begun: Iterable[int]) -> bool:

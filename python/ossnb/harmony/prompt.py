@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..system.text import did_you_mean
 from .messages import BUILT_IN, CALL_CHANNELS, Message, Tools, call_channel
 from .schema import shown
 from .tokenizer import (
@@ -139,7 +140,8 @@ def end_of_thought() -> list[int]:
 def check_effort(effort: str | None) -> None:
     """Raise ValueError unless `effort` is low, medium or high."""
     if effort not in EFFORTS:
-        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
+        meant = did_you_mean(effort, EFFORTS) if isinstance(effort, str) else ""
+        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}{meant}")
 
 
 def drop_old_analysis(messages: Sequence[Message]) -> list[Message]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ..generation.keywords import RENAMED
+from ..generation.keywords import renamed_flag
 from ..generation.sampling import Sampling
 from ..harmony.prompt import EFFORTS
 from ..system.text import did_you_mean, shown, suggestion
@@ -456,8 +456,7 @@ def _unknown_word(word: str) -> str:
         return "unexpected '#': the %%oss line takes no comment; write it on a line above"
     if not word.startswith("-"):
         return f"unexpected {word!r}: the prompt goes on the lines below %%oss, the flags beside it"
-    flag = word.partition("=")[0]
-    ours = RENAMED.get(flag.removeprefix("--").replace("-", "_"), "").replace("_", "-")
-    if f"--{ours}" in {known.name for known in FLAGS}:
-        return f"unknown flag {flag}: here it is --{ours}"
-    return f"unknown flag {word}{suggestion(flag, [known.name for known in FLAGS], 'flags')}"
+    flag, known = word.partition("=")[0], [known.name for known in FLAGS]
+    if ours := renamed_flag(flag, known):
+        return f"unknown flag {flag}: here it is {ours}"
+    return f"unknown flag {word}{suggestion(flag, known, 'flags')}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import Busy, ContextFull, DeviceError
 from ..page.terminal import safe_terminal
+from ..system.text import reworded
 
 _TOLD = (ValueError, OSError, MemoryError, ImportError, Busy, DeviceError)  # a CheckpointError is an OSError
 # What errors advise in the words of Python → what a cell takes.
@@ -56,9 +57,6 @@ def _show_as(error: Any, line: str) -> None:
 
 
 def _line(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, ContextFull):
-        for of_python, of_a_cell in _IN_A_CELL.items():
-            text = text.replace(of_python, of_a_cell)
+    text = reworded(str(error), _IN_A_CELL if isinstance(error, ContextFull) else {})
     name = type(error).__name__
     return safe_terminal(f"{name}: {text}" if text else name)

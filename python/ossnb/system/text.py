@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Real
 
 NAME_CHARS = 80  # of a name or a value in a message
@@ -45,6 +45,28 @@ def counted(number: int, what: str) -> str:
     ('1 token', '2,048 tokens')
     """
     return f"{number:,} {what}" + "s" * (number != 1)
+
+
+def listed(names: Iterable[str], most: int) -> str:
+    """List the first names, and how many more there are.
+
+    >>> listed(["a", "b"], 3), listed(["a", "b", "c"], 2)
+    ('a, b', 'a, b and 1 more')
+    """
+    found = list(names)
+    more = f" and {len(found) - most:,} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
+
+
+def reworded(text: str, words: Mapping[str, str]) -> str:
+    """Return a message whose advice is in the words of another place, such as a shell.
+
+    >>> reworded("load with more context (<= 131,072)", {"load with more context": "give --context N"})
+    'give --context N (<= 131,072)'
+    """
+    for ours, theirs in words.items():
+        text = text.replace(ours, theirs)
+    return text
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
