@@ -115,8 +115,12 @@ def require_early_end(work):
     clock_s, whole_s = min(first[0], second[0]), min(first[1], second[1])
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, clock_s / 4)
-        _, seconds, was_interrupted = timed()
+        for _ in range(5):  # a busy machine delays the signal; work that no interrupt ends is late in every try
+            signal.setitimer(signal.ITIMER_REAL, clock_s / 4)
+            _, seconds, was_interrupted = timed()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if was_interrupted and seconds < 0.8 * whole_s:
+                break
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -126,7 +130,7 @@ def require_early_end(work):
 
 @pytest.mark.slow
 def test_an_interrupt_ends_the_packing_of_an_engine_without_packed_copies(tmp_path):
-    shape = {"num_hidden_layers": 8, "hidden_size": 1024, "intermediate_size": 32, "vocab_size": 512}
+    shape = {"num_hidden_layers": 32, "hidden_size": 1024, "intermediate_size": 32, "vocab_size": 512}
     model = ossnb.load(write_random_checkpoint(tmp_path / "model", shape, seed=1))
     config = dataclasses.asdict(model.config)
     require_early_end(lambda: _core.Model(config, model.tensors, threads=1, precision="fast", device="cpu"))
