@@ -18,9 +18,11 @@ import numpy as np
 from ossnb import _core
 from ossnb.checkpoint.config import Config
 from ossnb.engine.spread import Spread
+from ossnb.forms.arguments import Arguments
 from ossnb.generation.question import Question
 from ossnb.generation.record import Reply
-from ossnb.harmony.legal import Turn, recipients
+from ossnb.harmony.legal import Turn, tools_told
+from ossnb.harmony.parser import Parser
 from ossnb.harmony.parts import Part
 from ossnb.harmony.prompt import end_of_thought
 from ossnb.harmony.tokenizer import CALL, RETURN, Tokenizer
@@ -190,18 +192,20 @@ class ScriptedModel(Model):
         if question.prompt is not None:
             return True
         try:
-            tools = recipients(self.prompt_tokens(question))
+            tools = tools_told(self.prompt_tokens(question))
         except ValueError:  # of which ask tells
             return True
         return all(_is_legal(script, tools) for script in self.scripts)
 
 
 def _is_legal(script, tools):
-    turn = Turn(tools, 201088)
+    turn, arguments, parser = Turn(tools, 201088), Arguments(tools, 201088), Parser()
     for token in [*script, RETURN] if script and script[-1] not in (RETURN, CALL) else script:
-        if not turn.may_be(token):
+        if not (turn.may_be(token) and arguments.may_be(token)):
             return False
         turn.take(token)
+        parser.push(token)
+        arguments.see(token, parser.recipient)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import json
 import threading
 from collections.abc import Iterator, Mapping, Set
@@ -37,6 +38,11 @@ def library() -> Any:
             'schema= needs the package llguidance, which is not installed: pip install "ossnb[schema]"'
         ) from None
     return llguidance
+
+
+def is_here() -> bool:
+    """Whether llguidance is installed."""
+    return importlib.util.find_spec("llguidance") is not None
 
 
 def json_grammar(schema: Mapping[str, Any], *, checks_after: bool) -> tuple[str, tuple[str, ...]]:

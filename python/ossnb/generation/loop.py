@@ -16,8 +16,9 @@ from ..documents.citations import Citation
 from ..documents.state import DocumentState
 from ..engine.feed import Feed
 from ..errors import CheckpointError
+from ..forms.arguments import Arguments
 from ..forms.held import Held
-from ..harmony.legal import Turn, recipients
+from ..harmony.legal import Turn, tools_told
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece, Place
 from ..harmony.prompt import end_of_thought
@@ -78,6 +79,8 @@ class Reader(Protocol):
     @property
     def place(self) -> Place: ...
     @property
+    def recipient(self) -> str | None: ...
+    @property
     def notes(self) -> tuple[str, ...]: ...
     def push(self, token: int) -> list[Piece]: ...
     def finish(self) -> list[Piece]: ...
@@ -89,6 +92,7 @@ class RawText:
 
     is_thinking = False
     place: Place = "text"
+    recipient: str | None = None
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -132,13 +136,14 @@ class Generation:
         self._logprobs: list[TokenLogprob] = []
         form, n_vocab = request.question.form, request.config.vocab_size
         is_harmony = request.effort is not None and n_vocab > CALL
-        tools = recipients(request.prompt) if is_harmony else ()
+        tools = tools_told(request.prompt) if is_harmony else {}
         self._held = None if form is None else Held(form, n_vocab, has_tools=bool(tools))
-        self._turn = (
-            Turn(tools, n_vocab, self.stop_ids) if is_harmony and request.sampling.keep_rules else None
-        )
+        keeps_rules = is_harmony and request.sampling.keep_rules
+        self._turn = Turn(tools, n_vocab, self.stop_ids) if keeps_rules else None
+        self._arguments = Arguments(tools if keeps_rules else {}, n_vocab)
         self._draws_again = False  # the last choice broke the rules
         self._n_broken = 0  # choices that did
+        self._n_unfit = 0  # choices that did not fit the arguments of a call
         self._n_decoded = self._decode_bytes = 0
         self._decode_s = 0.0
         self._n_reasoning = 0  # tokens of thoughts
@@ -172,8 +177,9 @@ class Generation:
         if self.finish_reason is not None:
             return None
         if self._draws_again and self._turn is not None:
-            at = len(self._tokens)
-            return Feed(at - 1, self._tokens[-1:], (self.chooser(at, self._turn.mask()),))
+            at, mask = len(self._tokens), self._arguments.mask()
+            chooser = self.chooser(at, self._turn.mask() if mask is None else mask)
+            return Feed(at - 1, self._tokens[-1:], (chooser,))
         begun = self._request.first_tokens if self._n_read == 0 else ()
         tokens = [*self._tokens[self._n_read :], *begun]
         mask = None
@@ -296,9 +302,11 @@ class Generation:
         probability."""
         if self._turn is None or self._held_here or self._draws_again or not choice.is_finite:
             return True
-        may_be = self._turn.may_be(choice.token)
-        self._n_broken += not may_be
-        return may_be
+        keeps_turn = self._turn.may_be(choice.token)
+        fits = self._arguments.may_be(choice.token)
+        self._n_broken += not keeps_turn
+        self._n_unfit += keeps_turn and not fits
+        return keeps_turn and fits
 
     @property
     def _held_here(self) -> bool:
@@ -347,6 +355,7 @@ class Generation:
         if self._turn is not None:
             self._turn.take(token)
         pieces = self._reader.push(token)
+        self._arguments.see(token, self._reader.recipient)
         if self._held is not None:
             self._held.see(token, self._reader.place)
         return [event for piece in pieces for event in self._events_of(piece, token, logprob)]
@@ -381,8 +390,11 @@ class Generation:
 
     @property
     def _told_broken(self) -> tuple[str, ...]:
-        what = counted(self._n_broken, "token")
-        return (f"{what} broke the rules of harmony and came anew",) if self._n_broken else ()
+        counts = (
+            (self._n_broken, "broke the rules of harmony"),
+            (self._n_unfit, "of a call did not fit its tool's arguments"),
+        )
+        return tuple(f"{counted(n, 'token')} {what} and came anew" for n, what in counts if n)
 
     @property
     def _prompt_sha256(self) -> str:

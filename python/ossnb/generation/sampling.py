@@ -50,7 +50,8 @@ class Sampling:
     `max_reasoning_tokens` ends a thought after so many tokens, and the answer follows; 0 writes none.
     `end_loops` ends a thought that writes the same tokens again and again, at least 6 times and 384 tokens.
     `keep_rules` draws a token again that would break the rules of harmony: a header that is none, a tool that
-    the prompt does not tell of, a mark inside a text. A token that keeps them is the same with and without.
+    the prompt does not tell of, a mark inside a text, and (with llguidance) an argument of a call that is not
+    of the type told. A token that keeps them is the same with and without.
     `temperature` 0 is greedy, and so is one below 1e-38. `stop` takes strings, which act on the answer's
     text, and token ids. `logprobs` n asks for the probability of every token, and for the n likeliest tokens
     of its step; True is 1. `seed` None means that a seed is drawn (`with_seed`). `drafts` lets the engine

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -47,6 +47,8 @@ _ENDS: dict[Kind, frozenset[int]] = {
 _MARKS = frozenset({START, CHANNEL, MESSAGE, CONSTRAIN})
 _NAMESPACE = re.compile(r"namespace ([A-Za-z0-9_-]+) \{")
 _FUNCTION = re.compile(r"type ([A-Za-z0-9_-]+) = \(")
+_NO_ARGUMENTS = "() => any;"
+_END_OF_TYPE = ") => any;"
 
 Symbol = int  # a byte, or the id of a mark
 Node = dict[Symbol, "int | Kind"]  # to another node by its number, or to the text of a message
@@ -61,28 +63,46 @@ def recipients(prompt: Sequence[int]) -> tuple[str, ...]:
 
     Only the messages of the system and the developer tell of tools.
     """
+    return tuple(tools_told(prompt))
+
+
+def tools_told(prompt: Sequence[int]) -> dict[str, str]:
+    """Return the tools that a rendered prompt tells of, and what it tells of the arguments of each.
+
+    >>> from ossnb.harmony.prompt import render
+    >>> half = {"name": "half", "parameters": {"type": "object", "properties": {"n": {"type": "number"}}}}
+    >>> tools_told(render([], tools=[half]))
+    {'functions.half': '(_: {\\nn?: number,\\n}) => any;'}
+
+    It is a type of TypeScript, after the words about the tool; "" for a tool without one, as python.
+    """
     heads = {tuple(Tokenizer().encode(role)) for role in ("system", "developer")}
-    found: list[str] = []
+    found: dict[str, str] = {}
     for at, token in enumerate(prompt):
         if token != START or tuple(prompt[at + 1 : at + 2]) not in heads:
             continue
         end = next((i for i in range(at, len(prompt)) if prompt[i] in (END, RETURN)), len(prompt))
-        found += _told_of(Tokenizer().decode(prompt[at + 2 : end]))
-    return tuple(dict.fromkeys(found))
+        for name, told in _told_of(Tokenizer().decode(prompt[at + 2 : end])):
+            found.setdefault(name, told)
+    return found
 
 
-def _told_of(text: str) -> list[str]:
-    found, namespace = list[str](), ""
-    for line in text.split("\n"):  # splitlines would end one at U+2028, too, which a tool may tell
+def _told_of(text: str) -> Iterator[tuple[str, str]]:
+    lines = text.split("\n")  # splitlines would end one at U+2028, too, which a tool may tell
+    namespace, about = "", 0  # and the line where the words about the next function begin
+    for at, line in enumerate(lines):
         if line == "## python":
-            found.append("python")
+            yield "python", ""
         elif named := _NAMESPACE.match(line):
             namespace = named[1]
         elif namespace and (named := _FUNCTION.match(line)):
-            found.append(f"{namespace}.{named[1]}")
+            end = next((i for i in range(at, len(lines)) if lines[i].endswith(_END_OF_TYPE)), -1)
+            told = "\n".join([*lines[about:at], line[named.end() - 1 :], *lines[at + 1 : end + 1]])
+            yield f"{namespace}.{named[1]}", "" if line.endswith(_NO_ARGUMENTS) else told
         elif line.startswith("}") and "// namespace" in line:
             namespace = ""
-    return found
+        if not line.startswith("//"):
+            about = at + 1
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -90,6 +90,12 @@ class Parser:
             return "between" if self._segments is None else "header"
         return "final" if header.kind == "answer" and header.channel in ("final", None) else "text"
 
+    @property
+    def recipient(self) -> str | None:
+        """The tool that the open message calls; None outside a call."""
+        header = self._header
+        return header.recipient if header is not None and header.kind == "tool_call" else None
+
     def push(self, token: int) -> list[Piece]:
         """Take the next token; return the pieces that it completes."""
         if token < FIRST_SPECIAL:

@@ -9,6 +9,7 @@ patterns, formats) becomes a part of the description. The caller's schema stays 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ MAX_REPEATS = 2  # how often a schema is written out within itself
 
 Schema = dict[str, Any]
 
+_BARE = re.compile(r"[\w$@.#-](?:[^\s\"]*[^\s\"?])?")  # a property's name without quotes
 _SCALARS = ("string", "integer", "number", "boolean")
 _TYPES = (*_SCALARS, "array", "object", "null")
 # What belongs to a field and not to its type; a reference or a union may have its own.
@@ -236,8 +238,8 @@ def _one_of(values: list[Any], is_nullable: bool, words: list[str]) -> Schema:
     if all(isinstance(value, str) for value in others):
         found: Schema = {"type": "string", "enum": [_on_one_line(value) for value in others]}
     else:
-        kinds = list(dict.fromkeys(kind for value in others if (kind := _type_of(value)) is not None))
-        found = {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
+        kinds = list(dict.fromkeys(map(_type_of, others)))
+        found = {} if None in kinds else {"type": kinds[0] if len(kinds) == 1 else kinds}
         words.append(f"always {_json(others[0])}" if len(others) == 1 else f"one of {_listed(others)}")
     return _nullable(found) if found and (is_nullable or len(others) < len(values)) else found
 
@@ -287,13 +289,13 @@ def _of_the_field(node: Mapping[str, Any], words: list[str]) -> Schema:
 
 
 def _name(name: str) -> str:
-    """Return a property's name as it begins a line: one with spaces, as prompts have them in lines of their
-    own, is in quotes."""
+    """Return a property's name as it begins a line: in quotes where it could be taken for more than a name,
+    as one with spaces, which prompts have in lines of their own."""
     if not name.isprintable():
         raise ValueError(
             f"a property's name in its schema must be one line of printable text, got {shown_value(name)}"
         )
-    return _json(name) if " " in name else name
+    return name if _BARE.fullmatch(name) else _json(name)
 
 
 def _on_one_line(value: Any) -> Any:
