@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import signal
 import subprocess
@@ -146,21 +145,26 @@ def test_the_loop_is_free_while_the_engine_computes():
     assert run(ask(stream)).text == "Hello there, friend."
 
 
-def test_answers_awaited_together_are_computed_one_after_the_other():
-    model, threads = random_model(), []
-    model.engine.core.before_forward = lambda n: threads.append(threading.current_thread())
+def test_sixteen_awaited_answers_share_passes_and_more_wait_for_a_place():
+    model, begun = random_model(), set()
+    reached, go = hold_at(model, 0)
 
-    async def ask(seed):
-        stream = ossnb.AsyncStream(lambda: model.stream_complete([1, 2, seed], max_tokens=20, seed=seed))
-        return (await stream.run()).tokens
+    def start(seed):
+        begun.add(seed)
+        return model.stream_complete([1, 2, seed], max_tokens=20, seed=seed)
 
     async def ask_all():
-        return await asyncio.gather(*(ask(seed) for seed in range(5)))
+        streams = [ossnb.AsyncStream(lambda seed=seed: start(seed)) for seed in range(20)]
+        tasks = [asyncio.create_task(stream.run()) for stream in streams]
+        await until(reached)
+        while len(begun) < 20 or len(model.engine.turns.waiting()) < 16:
+            await asyncio.sleep(0.005)
+        go.set()
+        return [(await task).tokens for task in tasks]
 
     together = run(ask_all())
-    changes = sum(a is not b for a, b in itertools.pairwise(threads))
-    assert (len(threads), changes) == (100, 4)
-    assert together == [model.complete([1, 2, s], max_tokens=20, seed=s).tokens for s in range(5)]
+    assert 15 <= max(model.engine.core.passes) <= 16, "all that waited while one began"
+    assert together == [model.complete([1, 2, s], max_tokens=20, seed=s).tokens for s in range(20)]
 
 
 def threads_of_streams():

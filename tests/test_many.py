@@ -1024,6 +1024,7 @@ def test_reading_ahead_leaves_one_token_to_read():
     n = model.read_ahead(question)
     assert model.ask(question).run().stats.n_cached_tokens == n
     assert model.read_ahead(question) == 0
+    assert model.read_ahead("A question") == 0, "the same prompt"
 
 
 def test_a_template_that_names_nothing_of_a_row_asks_nobody():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 
 import ossnb
-from fakes import model_of_rounds, scripted_model
+from fakes import model_of_rounds, scripted_model, thinking_model
 from ossnb.generation.question import Question
 from ossnb.harmony.parser import places_of_thought
 from ossnb.harmony.prompt import answer_header, end_of_thought
@@ -129,6 +130,23 @@ def test_stop_thinking_ends_the_thought_from_any_thread():
     limited = model.stream("Hi", max_reasoning_tokens=2, max_tokens=20)
     notes = [event.text for event in limited if event.kind == "note"]
     assert notes[0] == "the thought was ended after 2 tokens"
+
+
+@pytest.mark.parametrize("n_before", [0, 3])
+def test_an_awaited_stream_stops_thinking_before_or_after_it_began(n_before):
+    stream = thinking_model("It is 42.").astream("Hi", seed=1)
+
+    async def ask():
+        for _ in range(n_before):
+            await anext(stream)
+        stream.stop_thinking()
+        return await stream.run()
+
+    reply = asyncio.run(ask())
+    n_thought = len(places_of_thought(reply.tokens))
+    assert n_thought <= n_before
+    assert reply.notes == (f"the thought was ended after {counted(n_thought, 'token')}",)
+    assert reply.text == "It is 42."
 
 
 def test_stop_thinking_in_the_answer_changes_nothing():

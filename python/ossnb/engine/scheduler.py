@@ -24,6 +24,7 @@ from .feed import Feed
 from .prefix import PrefixTree
 from .shared import SharedEngine, Use, device_errors
 
+IN_FLIGHT = 16  # answers that are written at a time: with more, arithmetic and not memory sets the speed
 PASS_ROWS = 512  # tokens of a prompt in one pass
 ROWS_BESIDE = 64  # the same, where answers are written in the pass: their readers wait for all of it
 WRITTEN_ROWS = 33  # most rows of an answer in a pass: a token, and the longest draft behind it

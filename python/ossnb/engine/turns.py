@@ -1,4 +1,4 @@
-"""Turns: several threads may want one thing, and it serves one of them at a time.
+"""Turns: several threads may want one thing, and it serves one of them, or a few, at a time.
 
 An interrupt may strike between any two lines of Python. So nothing here has to be undone after one: a turn
 counts for as long as its lock is held, and a `with` statement of the caller lets the lock go.
@@ -116,17 +116,19 @@ class Turn:
 
 
 class Turns:
-    """The turns of one thing; `name` and `cure` go into the message of Busy.
+    """The turns of one thing; `name` and `cure` go into the message of Busy. It has one place, or several,
+    and serves as many turns at a time.
 
     A turn that shuts out those who share theirs owes them its time: they have as much before the next such
     turn. So a text that is read for its logits, piece by piece, leaves half of the time to answers.
     """
 
-    def __init__(self, name: str, cure: str) -> None:
+    def __init__(self, name: str, cure: str, n_places: int = 1) -> None:
         self.name = name
         self.cure = cure
+        self.n_places = n_places
         self._guard = Guard()  # of the queue
-        self._queue: list[Turn] = []  # in the order they asked; the first that is still held has its turn
+        self._queue: list[Turn] = []  # in the order they asked; the first that are still held have theirs
         self.cut_off: Turn | None = None  # the turn that was served when this process was forked
         self._last_shared: tuple[weakref.ref[Turn], float] | None = None  # the turn, and when it ended
         self._owed_s = 0.0  # to shared turns
@@ -137,18 +139,24 @@ class Turns:
             self._queue = [*(t for t in self._queue if t is not turn), turn]
 
     def ahead_of(self, turn: Turn) -> Turn | None:
-        """Return the turn that is served now; None if it is `turn`."""
+        """Return a turn that is served now; None if `turn` is one of them."""
         with self._guard.lock:
             queue = self._queue = [t for t in self._queue if t.held.locked()]
-            first = self._first(queue)
-            return first if first is not turn else None
+            served = self._served(queue)
+            return None if turn in served or not served else served[-1]
 
     def remove(self, turn: Turn) -> None:
         with self._guard.lock:
             queue = self._queue = [t for t in self._queue if t is not turn]
             self._account(turn, any(other.is_shared for other in queue))
-            if (first := self._first(queue)) is not None:
-                first.bell.ring()
+            for served in self._served(queue):
+                served.bell.ring()
+
+    def _served(self, queue: list[Turn]) -> list[Turn]:
+        if self.n_places > 1:
+            return queue[: self.n_places]
+        first = self._first(queue)
+        return [] if first is None else [first]
 
     def _first(self, queue: list[Turn]) -> Turn | None:
         """Return the turn to serve: the first one, or one that is shared while these are owed time."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
 
+from ..engine.scheduler import IN_FLIGHT
 from ..engine.turns import Turn, Turns, here, wait_forever_here
 from .record import Event, Reply
 from .stream import Stream
@@ -24,11 +25,11 @@ T = TypeVar("T")
 
 
 def _new_queue() -> Turns:
-    return Turns("the queue of awaited answers", "await fewer at a time")
+    return Turns("the queue of awaited answers", "await fewer at a time", IN_FLIGHT)
 
 
-# Awaited answers queue up: a hundred of them at once would only fill the memory with keys and values. Those
-# that the functions of one await have a queue of their own, since that one keeps its place until they end.
+# More answers queue up: a hundred of them at once would only fill the memory with keys and values. Those that
+# the functions of one await have a queue of their own, since that one keeps its place until they end.
 _queue = _new_queue()
 _own_queue = contextvars.ContextVar[Turns]("ossnb, the queue of what an answer's functions await")
 
@@ -85,6 +86,7 @@ class AsyncStream:
         self._step: asyncio.Future[Any] | None = None
         self._is_awaited = False
         self._is_cancelled = threading.Event()
+        self._wants_answer = threading.Event()
         self._worker = _Worker(f"ossnb, awaited in {here()}")
         weakref.finalize(self, self._worker.end).atexit = False
 
@@ -102,7 +104,8 @@ class AsyncStream:
         return event
 
     async def run(self) -> Reply:
-        """Generate to the end and return the reply. Several runs at once take place one after the other."""
+        """Generate to the end and return the reply. Several runs at once share the engine's passes, 16 of
+        them at a time."""
         reply = await self._in_thread(self._run)
         self._worker.end()
         return reply
@@ -122,6 +125,17 @@ class AsyncStream:
         self._is_cancelled.set()
         if self._stream is not None:
             self._stream.cancel()
+
+    def stop_thinking(self) -> None:
+        """End the thought and go on with the answer, from any thread, as Stream.stop_thinking does.
+
+        >>> stream = model.astream("What is 17 + 25?", temperature=0)
+        >>> stream.stop_thinking(); (await stream.run()).text
+        '17 + 25 = 32.'
+        """
+        self._wants_answer.set()
+        if self._stream is not None:
+            self._stream.stop_thinking()
 
     async def aclose(self) -> None:
         """End the generation now; `reply` has the text written so far."""
@@ -154,6 +168,8 @@ class AsyncStream:
             self._stream = stream
             if self._is_cancelled.is_set():  # since then, and `cancel` may have found no stream
                 stream.close()
+            if self._wants_answer.is_set():
+                stream.stop_thinking()
         return self._stream
 
     def _next_event(self) -> Event | None:

@@ -99,9 +99,10 @@ class Asking:
 
         >>> reply = await model.agenerate("What is 2 + 2?")
 
-        Several prompts at once are answered one after the other. A cancelled call raises CancelledError with
-        the partial reply in `.reply`; after a timeout, this error is the TimeoutError's `__cause__`. To keep
-        the partial reply at hand in any case, write `stream = model.astream(...)`, `await stream.run()`.
+        Several prompts at once share the engine's passes, 16 at a time. A cancelled call raises
+        CancelledError with the partial reply in `.reply`; after a timeout, this error is the TimeoutError's
+        `__cause__`. To keep the partial reply at hand in any case, write `stream = model.astream(...)` and
+        `await stream.run()`.
         """
         return await self.astream(prompt_or_messages, instructions, effort, **options).run()
 

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from ..checkpoint.config import Config
 from ..documents.library import documents_of
-from ..engine.scheduler import Scheduler
+from ..engine.scheduler import IN_FLIGHT, Scheduler
 from ..engine.score import read_ahead
 from ..generation.keywords import takes
 from ..generation.question import QUESTION_DEFAULTS, Question, QuestionOptions, ready_tools
@@ -23,7 +23,7 @@ from ..system.text import shown_value
 from .answers import Answers
 from .likelihood import Chosen, Score, score, totals
 from .rows import Template
-from .samples import IN_FLIGHT, samples
+from .samples import samples
 
 MOST = 256  # answers of one call that are written at a time: each has a thread
 
@@ -143,18 +143,17 @@ class AskingMany:
             show_progress=progress,
         )
 
-    def read_ahead(self, question: Question) -> int:
-        """Read a question's prompt, so that an answer to it begins at once; return the tokens computed.
+    def read_ahead(self, prompt: Prompt | Question) -> int:
+        """Read a prompt, so that an answer to it begins at once; return the tokens computed.
 
-        >>> model.read_ahead(ossnb.Question.of("What is 3 + 4?")) < 64
+        >>> model.read_ahead("What is 3 + 4?") < 64
         True
 
         Prompts that begin alike gain from it, too. `kv_memory` bounds what is kept.
         """
-        asked, _ = self._within_context(question)  # as ask does: the answer begins with this prompt
-        prompt = self.prompt_tokens(asked)
-        self.check_context(len(prompt))
-        return read_ahead(self.scheduler, prompt)
+        tokens = self.prompt_tokens(self._asked(prompt))
+        self.check_context(len(tokens))
+        return read_ahead(self.scheduler, tokens)
 
     def score(self, prompt: Prompt | Question, text: str) -> Score:
         """Return the log-probability of each token of `text` as the answer to a prompt.
@@ -204,9 +203,13 @@ class AskingMany:
         self.check_context(len(tokens) - 1)
         return score(self.scheduler, tokens[:1], tokens[1:]).perplexity
 
+    def _asked(self, prompt: Prompt | Question) -> Question:
+        """Return the question as `ask` asks it."""
+        return self._within_context(prompt if isinstance(prompt, Question) else Question.of(prompt))[0]
+
     def _scored(self, prompt: Prompt | Question) -> tuple[list[int], list[int]]:
         """Return the tokens before a text that is scored, and those that end it as an answer."""
-        question, _ = self._within_context(prompt if isinstance(prompt, Question) else Question.of(prompt))
+        question = self._asked(prompt)
         tokens = self.prompt_tokens(question)
         if question.effort is None:
             return tokens, []

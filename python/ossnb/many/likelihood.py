@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.scheduler import Scheduler
+from ..engine.scheduler import IN_FLIGHT, Scheduler
 from ..engine.score import Scoring, read_ahead
 from ..harmony.tokenizer import Tokenizer
 from ..system.text import counted
-from .samples import IN_FLIGHT
 from .together import as_done
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from ..engine.scheduler import IN_FLIGHT
 from ..errors import Interrupted
 from ..generation.question import Question
 from ..generation.record import Reply
@@ -13,8 +14,6 @@ from ..generation.stream import Stream
 from ..system.text import counted
 from .progress import LateProgress
 from .together import as_done
-
-IN_FLIGHT = 16  # answers that are written at a time: with more, arithmetic and not memory sets the speed
 
 
 class Asked(Protocol):
