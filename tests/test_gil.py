@@ -115,7 +115,7 @@ def require_early_end(work):
     clock_s, whole_s = min(first[0], second[0]), min(first[1], second[1])
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        for _ in range(5):  # a busy machine delays the signal; work that no interrupt ends is late in every try
+        for _ in range(5):  # a busy machine delays the signal; work without an end is late in each try
             signal.setitimer(signal.ITIMER_REAL, clock_s / 4)
             _, seconds, was_interrupted = timed()
             signal.setitimer(signal.ITIMER_REAL, 0)

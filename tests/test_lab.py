@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -781,6 +782,49 @@ def test_a_long_thought_is_ended_in_the_panel(lab):
         assert button(panel, "Answer now").is_disabled()
         assert notebook.kernel(IS_ENDED.replace("{}", "panel.reply")) == "True It is 42. stop"
         assert notebook.errors == []
+
+
+# ---- many rows ---------------------------------------------------------------------------------------------
+
+COLOUR = "It is <b>red</b> & costs $5 or $6."
+MAPS = [
+    "import time, ossnb, pandas as pd\nfrom fakes import scripted_model\n"
+    f"model = scripted_model('<|channel|>final<|message|>' + {COLOUR!r} + '<|return|>')\n"
+    "model.engine.core.before_forward = lambda n: time.sleep(0.05)\nossnb.set_default_model(model)\n"
+    "df = pd.DataFrame({'fruit': [f'fruit {n}' for n in range(40)]})",
+    "%%oss colours << --map df --temperature 0\nWhat colour has {fruit}?",
+]
+
+
+def test_a_map_says_how_far_it_is_and_ends_in_a_table(lab):
+    with lab.open("map", MAPS) as notebook:
+        notebook.run(0)
+        notebook.run(1, wait=False)
+        cell = notebook.cell(1)
+        cell.get_by_text(re.compile(r"\d+ of 40 rows, [\d.]+ tok/s, about .+ left")).wait_for()
+        notebook.picture("map_at_work", cell)
+        notebook.wait_ran(1)
+        cell.get_by_text("40 of 40 rows · ").wait_for()
+        assert "left" not in cell.inner_text(), "the line of progress tells the end"
+        assert_table_of_colours(cell)
+        assert_readable(notebook, cell, "map")
+        assert_harmless(notebook)
+        assert notebook.kernel("print(len(colours), colours[39].text)") == f"40 {COLOUR}"
+        notebook.save()
+        notebook.shut_down()
+        notebook.load()
+        notebook.wait_ready()
+        assert_table_of_colours(cell)
+        assert notebook.errors == []
+
+
+def assert_table_of_colours(cell):
+    rows = cell.locator("tbody tr")
+    rows.nth(39).wait_for()
+    assert rows.count() == 40
+    for n in (0, 39):
+        assert f"fruit {n}" in rows.nth(n).inner_text()
+        assert COLOUR in rows.nth(n).inner_text(), "as it was written"
 
 
 # ---- answers in an Output ----------------------------------------------------------------------------------
