@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..engine.scheduler import IN_FLIGHT
 from ..generation.record import Reply
 from ..harmony.parser import places_of_thought
-from ..many.samples import IN_FLIGHT
 from ..many.together import as_done
 from ..system.arguments import integer
 from ..system.text import counted
