@@ -78,7 +78,7 @@ _LATE = {
     "add": 22, "subtract": 24, "multiply": 8, "divide": 14, "compare": 40, "parity": 4, "lists": 32,
     "word problems": 22, "letters": 30, "facts": 44, "python": 5, "small talk": 14, "repeat": 8, "jokes": 2.5,
     "stories": 8, "poems": 2.5, "out of scope": 9, "other fields": 38, "near misses": 28, "too big": 5,
-    "long products": 6, "needs effort": 8, "tool calls": 12, "tool results": 4, "missing tool": 7, "follow-ups": 36,
+    "long products": 6, "needs effort": 8, "tool calls": 60, "tool results": 10, "missing tool": 18, "follow-ups": 44,
     "memory": 28, "python tool": 0, "documents": 0,
 }  # fmt: skip
 LATE = tuple(float(_LATE.get(t, w)) for t, w in zip(TASKS, WEIGHTS, strict=True))
