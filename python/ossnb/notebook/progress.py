@@ -51,7 +51,8 @@ class NotebookProgress:
         share = min(self._done / self._total, 1.0)
         figures = self._shown = self._figures(self._done)
         colours = f"var(--jp-brand-color1,#1976d2) {share:.1%},rgba(128,128,128,0.25) {share:.1%}"
-        role = f'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
+        value = f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}"'
+        role = f'role="progressbar" aria-label="{html.escape(self._text)}" {value}'
         bar = f'<span {role} style="{WIDTH};background:linear-gradient(to right,{colours})"></span>'
         page = f"<div {QUIETLY}>{html.escape(self._text)}<br>{bar}{html.escape(figures)}</div>"
         self._output.show({"text/html": page, "text/plain": f"{self._text}\n{figures}"}, is_last=is_last)
