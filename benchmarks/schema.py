@@ -3,6 +3,7 @@
 Random weights choose at random among the tokens that the schema allows, so a string ends after some words
 only where the schema bounds it. "row" is what `model.map(..., schema=Row)` asks for: names of fields, which
 nobody has to choose, numbers, choices and a short text. "string" is the worst case: one text without an end.
+"rules" is free text under the rules of harmony beside free text without them.
 """
 
 import argparse
@@ -32,12 +33,13 @@ def ask(model: ossnb.Model, seed: int, **settings: Any) -> ossnb.Reply:
     return model.generate("Describe a book.", max_reasoning_tokens=0, seed=seed, drafts=False, **settings)
 
 
-def compare(model: ossnb.Model, schema: dict[str, Any], n_new: int, pairs: int) -> dict[str, Any]:
-    """Write JSON and as many tokens of free text in turn; the ratio of their speeds."""
+def compare(model: ossnb.Model, schema: dict[str, Any] | None, n_new: int, pairs: int) -> dict[str, Any]:
+    """Write JSON, or free text under the rules, and as many tokens of free text in turn; the ratio of their
+    speeds."""
     ratios, chosen = [], []
     for seed in range(pairs):
         held = ask(model, seed, schema=schema, max_tokens=n_new)
-        free = ask(model, seed, max_tokens=held.stats.n_new_tokens)
+        free = ask(model, seed, max_tokens=held.stats.n_new_tokens, keep_rules=schema is not None)
         ratios.append(held.stats.decode_tok_s / free.stats.decode_tok_s)
         chosen.append((held.stats.n_new_tokens, held.stats.n_decode_steps))
     return {"ratio": statistics.median(ratios), "ratios": ratios, "tokens, steps": chosen}
@@ -53,7 +55,7 @@ def main() -> None:
     args = parser.parse_args()
     model = ossnb.load(args.folder, precision=args.precision, context=1024)
     found: dict[str, Any] = {"precision": args.precision, "machine": describe_machine()}
-    for name, schema in {"row": ROW, "string": STRING}.items():
+    for name, schema in {"row": ROW, "string": STRING, "rules": None}.items():
         ask(model, 0, schema=schema, max_tokens=8)  # grammars are compiled once
         found[name] = compare(model, schema, args.new, args.pairs)
         low, high = min(found[name]["ratios"]), max(found[name]["ratios"])
