@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ossnb
-from fakes import Core, model_of
 from ossnb.forms.arguments import Arguments, arguments_grammar
 from ossnb.forms.grammar import accepts
 from ossnb.harmony.legal import tools_told
 from ossnb.harmony.prompt import render
 from ossnb.harmony.tokenizer import CALL, END, MESSAGE, RETURN, Tokenizer
+from test_legal import torn_model
 
 N_VOCAB = 201088
 
@@ -237,18 +237,7 @@ HEADER = "<|channel|>commentary to=functions.half <|constrain|>json<|message|>"
 
 def torn(arguments, then):
     """A model that wants to call with some arguments, and likes the tokens of others second best."""
-    first, second = (
-        Tokenizer().encode(HEADER + text + "<|call|>", special=True) for text in (arguments, then)
-    )
-
-    def logits_after(tokens):
-        row = np.zeros(N_VOCAB, np.float32)
-        for ids, logit in ((first, 1000), (second, 500)):
-            written = next((n for n in range(len(ids), -1, -1) if n == 0 or tokens[-n:] == ids[:n]), 0)
-            row[ids[written] if written < len(ids) else RETURN] = logit
-        return row
-
-    return model_of(Core(logits_after, N_VOCAB))
+    return torn_model(*(HEADER + text + "<|call|>" for text in (arguments, then)))
 
 
 HALF = {"name": "half", "parameters": fields(["n"], n=NUMBER)}
