@@ -14,9 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..harmony.masks import Mask, allow, allows, forbid
 from ..harmony.tokenizer import CALL, MESSAGE, RETURN
 from .grammar import Matcher, is_here, prepare
 
@@ -87,21 +85,21 @@ class Arguments:
     def may_be(self, token: int) -> bool:
         """Whether a token may come next."""
         mask = self.mask()
-        return mask is None or bool(mask[token // 32] >> (token % 32) & 1)
+        return mask is None or allows(mask, token)
 
-    def mask(self) -> NDArray[np.uint32] | None:
+    def mask(self) -> Mask | None:
         """Return a bit for each token that may come next; None where each may."""
         if self._matcher is None:
             return None
         try:
-            words = self._matcher.mask(self._n_vocab)
+            mask = self._matcher.mask(self._n_vocab)
         except ValueError:  # nothing fits, as where the library gives up
             self._matcher = None
             return None
-        if words[RETURN // 32] >> (RETURN % 32) & 1:  # to a grammar, the end of a text
-            words[RETURN // 32] &= np.uint32(~(1 << RETURN % 32) & 0xFFFFFFFF)
-            words[CALL // 32] |= np.uint32(1 << CALL % 32)
-        return words
+        if allows(mask, RETURN):  # to a grammar, the end of a text
+            forbid(mask, [RETURN])
+            allow(mask, [CALL])
+        return mask
 
 
 @functools.lru_cache(maxsize=KEPT)

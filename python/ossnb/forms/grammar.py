@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Unparsed
+from ..harmony.masks import Mask, allows
 from ..harmony.tokenizer import FIRST_SPECIAL, RETURN, VOCAB_SIZE, Tokenizer, token_bytes, well_formed
 from ..system.text import shown
 
@@ -182,9 +183,8 @@ class Matcher:
         self._taken.append(token)
         self._matcher.consume_token(token)
 
-    def mask(self, n_vocab: int = VOCAB_SIZE) -> NDArray[np.uint32]:
-        """Return a bit for each token that may come, [V / 32 rounded up]; Unparsed, with what was written,
-        where none may."""
+    def mask(self, n_vocab: int = VOCAB_SIZE) -> Mask:
+        """Return a bit for each token that may come; Unparsed, with what was written, where none may."""
         from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
         if self._mask is None:
@@ -208,7 +208,7 @@ class Matcher:
 
     def may_be(self, token: int) -> bool:
         """Whether a token may come next."""
-        return bool(self.mask()[token // 32] >> (token % 32) & 1)
+        return allows(self.mask(), token)
 
     def only_one(self) -> int | None:
         """Return the token that must come next, if there is only one."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..harmony.masks import Mask
 from ..harmony.parser import Parser, Place
 from .form import Form
 from .grammar import Matcher, prepare
@@ -56,7 +54,7 @@ class Held:
         elif place != "text" and not self._has_tools:
             self._matcher = Matcher(LATER_HEADER if place == "between" else FIRST_HEADER)
 
-    def mask_after(self, begun: Iterable[int]) -> NDArray[np.uint32] | None:
+    def mask_after(self, begun: Iterable[int]) -> Mask | None:
         """Return the mask for the token after these, with which the turn is to begin."""
         other, parser = Held(self._form, self._n_vocab, has_tools=self._has_tools), Parser()
         for token in begun:
@@ -64,7 +62,7 @@ class Held:
             other.see(token, parser.place)
         return other.mask()
 
-    def mask(self) -> NDArray[np.uint32] | None:
+    def mask(self) -> Mask | None:
         """Return a bit for each token that may come next; None where each may."""
         return None if self._matcher is None else self._matcher.mask(self._n_vocab)
 

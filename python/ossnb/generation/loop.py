@@ -19,6 +19,7 @@ from ..errors import CheckpointError
 from ..forms.arguments import Arguments
 from ..forms.held import Held
 from ..harmony.legal import Turn, tools_told
+from ..harmony.masks import Mask
 from ..harmony.messages import Message, ToolCall
 from ..harmony.parser import ENDS, Parser, Piece, Place
 from ..harmony.prompt import end_of_thought
@@ -187,7 +188,7 @@ class Generation:
             mask = self._held.mask_after(begun) if begun else self._held.mask()
         return Feed(self._n_read, tokens, (self.chooser(self._n_read + len(tokens), mask),))
 
-    def chooser(self, position: int, mask: NDArray[np.uint32] | None = None) -> _core.Chooser:
+    def chooser(self, position: int, mask: Mask | None = None) -> _core.Chooser:
         """Say how the token at a position is chosen."""
         return _core.Chooser(
             self._sampler,

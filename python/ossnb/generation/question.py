@@ -11,6 +11,7 @@ from ..documents.library import Documents, documents_of
 from ..forms.form import Form, form_of
 from ..forms.held import Held
 from ..harmony.legal import recipients
+from ..harmony.masks import allows
 from ..harmony.messages import Message, Prompt, as_messages
 from ..harmony.parser import Parser
 from ..harmony.prompt import EFFORTS, answer_header, call_names, check_effort, plain_tools
@@ -259,7 +260,7 @@ def _fits(form: Form, prompt: Sequence[int], begun: Iterable[int]) -> bool:
     try:
         for token in begun:
             mask = held.mask()
-            if mask is not None and not (0 <= token < VOCAB_SIZE and mask[token // 32] >> (token % 32) & 1):
+            if mask is not None and not allows(mask, token):
                 return False
             parser.push(token)
             held.see(token, parser.place)

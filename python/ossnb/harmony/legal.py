@@ -13,9 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .masks import Mask, mask_of, mask_without
 from .messages import CALL_CHANNELS
 from .tokenizer import (
     CALL,
@@ -214,19 +212,12 @@ class Turn:
         else:
             self._node, self._kind = None, "unknown" if following is None else following
 
-    def mask(self) -> NDArray[np.uint32]:
-        """Return a bit for each token that may come next, [V / 32 rounded up]."""
+    def mask(self) -> Mask:
+        """Return a bit for each token that may come next."""
         if self._node is None:
-            words = np.full(-(-self._n_vocab // 32), 0xFFFFFFFF, np.uint32)
-            for token in self._forbidden:
-                words[token // 32] &= np.uint32(~(1 << token % 32) & 0xFFFFFFFF)
-            for token in range(self._n_vocab, 32 * len(words)):
-                words[token // 32] &= np.uint32(~(1 << token % 32) & 0xFFFFFFFF)
-            return words
-        words = np.zeros(-(-self._n_vocab // 32), np.uint32)
-        for token in (*_offered(self._tools, self._node), *([RETURN] if self._may_stop else [])):
-            words[token // 32] |= np.uint32(1 << token % 32)
-        return words
+            return mask_without(self._n_vocab, self._forbidden)
+        offered = _offered(self._tools, self._node)
+        return mask_of(self._n_vocab, (*offered, RETURN) if self._may_stop else offered)
 
     @property
     def _forbidden(self) -> frozenset[int]:
