@@ -85,6 +85,7 @@ def test_text_is_read_line_by_line(here, name, data, lines):
         ("a.xhtml", '<?xml version="1.0" encoding="iso-8859-2"?><p>łódź', "iso8859-2"),
         ("a.py", "#!/usr/bin/python\n# -*- coding: koi8-r -*-\nx = 'Привет'", "koi8-r"),
         ("a.c", "/* vim: set fileencoding=euc-jp : */\n// 今日は", "euc_jp"),
+        ("mail.html", "<meta charset=iso-2022-jp><p>今日は", "iso2022_jp"),
         ("a.css", '@charset "big5";\n/* 你好 */', "big5"),
     ],
 )

@@ -253,7 +253,7 @@ class Chat:
 
         The call replaces a file of that name in one step: a full disk or an interrupt leaves the old file.
         """
-        where = expand_user(os.fspath(path), "the file")
+        where = expand_user(path, "the file")
         question = self._question(self.messages or [Message("user", "")])
         content = {
             "format": FORMAT,
@@ -286,7 +286,8 @@ class Chat:
         file that cannot be read.
         """
         _check_model(model)
-        where, name = expand_user(os.fspath(path), "the file"), shown(os.fspath(path), 500)
+        where = expand_user(path, "the file")
+        name = shown(os.fspath(path), 500)
         try:
             content = json.loads(read_file(where, MOST_BYTES).decode())
         except (ValueError, RecursionError) as error:

@@ -140,6 +140,8 @@ class Documents:
         >>> ossnb.Documents({"sky": "The sky is green."}).search("green")
         [('sky', 'line 1', 'The sky is green.')]
         """
+        if not isinstance(query, str):
+            raise ValueError(f'query must be a text, as in search("price"), got {shown_value(query)}')
         found = []
         for hit in self.index().search(query, integer("n", n, 1)):
             document = self.documents[hit.document]

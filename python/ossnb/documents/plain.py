@@ -62,10 +62,12 @@ def decoded(data: bytes) -> Decoded:
             return Decoded(_strictly(data, name))
     if b"\0" in data:
         raise Unreadable("it is not text but a binary file")
+    name = _declared(data)
     try:
-        return Decoded(data.decode())
+        if not name.startswith("iso2022"):  # its bytes have seven bits, so they would be UTF-8, and nonsense
+            return Decoded(data.decode())
     except UnicodeDecodeError:
-        name = _declared(data)
+        pass
     if name and not _is_odd(text := data.decode(name, "replace")):
         return Decoded(text)
     if _is_odd(text := data.decode("cp1252", "replace")):

@@ -138,7 +138,7 @@ class AskingMany:
             question,
             seed=first.sampling.seed,
             in_flight=integer("in_flight", in_flight, 1, MOST),
-            resume=None if resume is None else expand_user(os.fspath(resume), "resume"),
+            resume=None if resume is None else expand_user(resume, "resume"),
             retry_errors=retry_errors,
             show_progress=progress,
         )

@@ -19,7 +19,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from .text import shown
+from .text import shown, shown_value
 
 STALE_S = 3600.0  # where files cannot be locked, a part this old was left by a killed process
 
@@ -125,12 +125,15 @@ def _open_at_once(name: str, flags: int) -> int:
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def expand_user(name: str, what: str) -> Path:
+def expand_user(path: str | os.PathLike[str], what: str) -> Path:
     """Return a path with `~` and `~name` filled in; a ValueError says what is wrong with `what`.
 
     >>> expand_user("notes.kept", "the file")
     PosixPath('notes.kept')
     """
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str):
+        raise ValueError(f"{what} must be a path, as a text or a pathlib.Path, got {shown_value(path)}")
     if not name:
         raise ValueError(f"{what} is '', and a path must not be empty")
     try:

@@ -21,6 +21,10 @@ def pickled(variables: Mapping[str, Any]) -> dict[str, bytes]:
     >>> sorted(pickled({"x": [1, 2, 3]}))
     ['x']
     """
+    if not isinstance(variables, Mapping):
+        raise ValueError(
+            f'give must be a dict of names and values, as in give={{"df": df}}, got {shown_value(variables)}'
+        )
     found: dict[str, bytes] = {}
     n_left = MOST_BYTES
     for name, value in variables.items():

@@ -73,7 +73,7 @@ class Python(Tool):
         self._given: dict[str, bytes] = {}
         self._pending: set[str] = set()  # names that the session does not have yet
         self.definition = self._define()
-        self.give(give or {})
+        self.give({} if give is None else give)
         self.renew()
         renew_in_children(self)
 

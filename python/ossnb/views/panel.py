@@ -95,7 +95,7 @@ class Panel:
         The page has the live view where a browser runs scripts, except for what needs the model; the sliders
         and the logit lens are pictures. A file of that name is replaced in one step.
         """
-        file_path = expand_user(os.fspath(path), "the page")
+        file_path = expand_user(path, "the page")
         page = standalone(self.title, self._picture(), self._live())
         with replacing(file_path) as file:
             file.write(page.encode("utf-8", errors="replace"))
