@@ -48,6 +48,9 @@ class KvStore:
     def used_bytes(self):
         return self.n_blocks * self.block_bytes
 
+    def host_bytes(self, n_new):
+        return n_new * self.block_bytes
+
     def new(self, tokens=()):
         self._next += 1
         self.tokens[self._next], self.counts[self._next] = list(tokens), 1

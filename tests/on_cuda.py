@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ import pytest
 
 import bits
 import ossnb
+from ossnb import _core
+from ossnb.checkpoint.layout import open_checkpoint
 from ossnb.devices import cards
 from ossnb.devices.choice import spare
 from ossnb.devices.plan import Plan
@@ -174,6 +177,100 @@ def test_the_logits_of_a_checkpoint_of_random_weights(precision, kv):
 # ---- memory ------------------------------------------------------------------------------------------------
 
 
+PLACES = 44
+# Sliding layers 0 and 2. A block has two parts of the same size, that of two layers.
+NARROW = {
+    "num_hidden_layers": 3, "hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4,
+    "num_key_value_heads": 1, "head_dim": 16, "num_local_experts": 4, "num_experts_per_tok": 2,
+    "vocab_size": 300, "sliding_window": 40,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    return open_checkpoint(write_random_checkpoint(tmp_path_factory.mktemp("narrow") / "m", NARROW, seed=8))
+
+
+def core_of(opened, device, places=0, kv="float32"):
+    """An engine; on a card, with room for so many parts of blocks, 0 for no limit."""
+    config = dataclasses.asdict(opened.config)
+    part = core_of(opened, device, kv=kv).kv.block_bytes // 3 * 2 if places else 0
+    return _core.Model(
+        config, opened.tensors, device=device, threads=2, kv_format=kv, kv_memory=places * part
+    )
+
+
+def tokens_of(rng, n):
+    return rng.integers(0, NARROW["vocab_size"], n).astype(np.int32)
+
+
+@pytest.mark.parametrize("kv", ["float32", "int8"])
+def test_sliding_keys_come_back_from_the_host(narrow, kv):
+    """Answers that grow, fork, rewind and end in any order, with too little room on the card for them all."""
+    on_card, on_cpu = core_of(narrow, "cuda", PLACES, kv), core_of(narrow, "cpu", kv=kv)
+    rng, n_moved = np.random.default_rng(4), 0
+    pairs = [(on_card.sequence(), on_cpu.sequence())]
+    for _ in range(120):
+        at = int(rng.integers(len(pairs)))
+        sequences = pairs[at]
+        act = rng.choice(["write"] * 7 + ["fork", "fork", "rewind", "end", "copy"])
+        if act == "write" and sequences[0].length < 300:
+            ids = tokens_of(rng, int(rng.choice([1, 1, 3, 40, 90])))
+            expected = on_cpu.logits([(sequences[1], ids, 1)])
+            np.testing.assert_array_equal(on_card.logits([(sequences[0], ids, 1)]), expected)
+        elif act == "fork" and len(pairs) < 4:
+            pairs.append(tuple(s.fork() for s in sequences))
+        elif act == "rewind":
+            length = int(rng.integers(sequences[0].length + 1))
+            for s in sequences:
+                s.rewind(length)
+        elif act == "end" and len(pairs) > 1:
+            del pairs[at]
+        elif act == "copy" and sequences[0].length >= 32:  # as by a file of kept keys and values
+            blocks = sequences[0].blocks
+            data = on_card.kv.read(blocks[0])
+            np.testing.assert_array_equal(data, on_cpu.kv.read(sequences[1].blocks[0]))
+            made = on_card.kv.make_from(data)
+            pairs[at] = on_card.sequence([made, *blocks[1:]], sequences[0].length), sequences[1]
+            on_card.kv.release([made])
+        n_moved = max(n_moved, 2 * on_card.kv.n_blocks - PLACES)
+    assert n_moved > 4, "parts that had no room on the card"
+    del pairs, sequences
+    assert on_card.kv.n_blocks == 0
+
+
+def test_a_long_text_needs_one_part_of_its_blocks_on_the_card(narrow):
+    """Prompt by prompt, then token by token, where steps begin before they are asked for."""
+    results = []
+    for model in (core_of(narrow, "cuda", 22), core_of(narrow, "cpu")):
+        rng, sequence = np.random.default_rng(5), model.sequence()
+        logits = [model.logits([(sequence, tokens_of(rng, 60), 2)]) for _ in range(6)]
+        sampler, ids = _core.Sampler(n_vocab=300, temperature=0.8, seed=2), tokens_of(rng, 1)
+        written = []
+        for position in range(80):
+            chooser = _core.Chooser(sampler, sequence.length + 1)
+            (choice,) = model.step([(sequence, ids, 1)], [chooser]).choices
+            written.append(choice.token)
+            ids = np.array([choice.token], np.int32)
+            if position == 60:
+                sequence.rewind(100)
+        results.append((np.concatenate(logits), written))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
+def test_a_pass_that_reads_more_than_there_is_room_for_says_so_and_changes_nothing(narrow):
+    model, ids = core_of(narrow, "cuda", 8), np.arange(60, dtype=np.int32)
+    assert model.kv.host_bytes(1) == 0
+    first, second = model.sequence(), model.sequence()
+    expected = model.logits([(first, ids, 1)])
+    with pytest.raises(MemoryError, match="no room for the keys and values that one pass reads"):
+        model.logits([(second, np.arange(200, dtype=np.int32), 1)])
+    assert (second.length, model.kv.n_blocks) == (0, 2)
+    assert model.kv.host_bytes(4) == 4 * model.kv.block_bytes // 3 * 2
+    np.testing.assert_array_equal(model.logits([(second, ids, 1)]), expected)
+
+
 def test_the_plan_holds():
     """The model takes what was planned, and no more. A real driver takes some by itself as it goes on."""
     card = cards.look(with_free_memory=True).cards[0]
@@ -196,7 +293,8 @@ def test_the_plan_holds():
 def test_device_memory_limits_the_context_and_what_is_kept():
     limit = 300_000_000
     with ossnb.load(TINY, device="cuda", device_memory="300 MB") as model:
-        plan = Plan(model.config, has_copies=False)
+        plan = Plan(model.config, has_copies=False, host_memory=1 << 40)  # more than they take
         assert model.context == plan.tokens(limit)
         assert model.scheduler.tree.max_bytes == plan.room(limit) < limit
+        assert plan.room(limit) <= plan.on_card(limit) <= limit - plan.weights - plan.work
         assert model.complete([1, 2, 3], max_tokens=1, temperature=0).tokens

@@ -49,16 +49,52 @@ def test_the_20b_has_32k_tokens_on_a_card_of_16_gb_and_the_120b_all_on_one_of_80
     assert Plan(SMALL).tokens(12_000_000_000) == 0
 
 
+def test_older_keys_of_sliding_layers_are_with_the_host_where_the_card_is_full():
+    """At the limit the context is nearly twice as long; it never needs more of the host than it may have."""
+    alone = Plan(SMALL).tokens(16_000_000_000)
+    assert Plan(SMALL, host_memory=64 << 30).tokens(16_000_000_000) > 1.7 * alone
+    assert Plan(LARGE, host_memory=8 << 30).tokens(80_000_000_000) == 131_072
+    half = Plan(SMALL).block_bytes // 2
+    for host in (0, 10 * half, 300 * half, 1 << 40):
+        plan = Plan(SMALL, host_memory=host)
+        for has in (13_500_000_000, 14_000_000_000, 20_000_000_000):
+            blocks, places = plan.room(has) // plan.block_bytes, plan.on_card(has) // half
+            at_hand = places - blocks
+            assert (blocks - at_hand) * half <= host or at_hand >= blocks
+            assert at_hand >= min(blocks, 256)
+            assert plan.needed(plan.tokens(has)) <= has
+
+
+def test_a_model_without_sliding_layers_has_nothing_to_move():
+    config = dataclasses.replace(SMALL, layer_types=("full_attention",) * SMALL.num_hidden_layers)
+    assert (
+        Plan(config, host_memory=1 << 40).tokens(16_000_000_000)
+        == Plan(config).tokens(16_000_000_000)
+        > 28_000
+    )
+
+
+def test_a_card_with_the_host_s_own_memory_moves_nothing(machine):
+    plan, own = Plan(SMALL, host_memory=1 << 40), dataclasses.replace(card(17e9), is_integrated=True)
+    machine(own)
+    assert choose("auto", plan).tokens == Plan(SMALL).tokens(available(own))
+    machine(card(17e9))
+    place = choose("auto", plan)
+    assert place.tokens == plan.tokens(available(card(17e9))) > 1.7 * Plan(SMALL).tokens(available(own))
+    assert place.on_card <= place.room < 2 * place.on_card
+
+
 @pytest.mark.parametrize("name", ["tiny", "20b", "120b"])
 @pytest.mark.parametrize("precision", ["exact", "fast"])
-def test_what_is_needed_for_tokens_has_room_for_them(name, precision):
-    plan = Plan(SHAPES[name], precision)
+@pytest.mark.parametrize("host", [0, 1 << 40])
+def test_what_is_needed_for_tokens_has_room_for_them(name, precision, host):
+    plan = Plan(SHAPES[name], precision, host_memory=host)
     for tokens in (1, 32, 33, 512, 1000, plan.config.max_position_embeddings):
         tokens = min(tokens, plan.config.max_position_embeddings)
         needed = plan.needed(tokens)
         assert plan.tokens(needed) >= tokens
         assert plan.tokens(needed - (64 << 20) - (2 << 20)) < max(tokens, 1) or tokens < 512
-        assert plan.room(needed) <= needed - plan.weights - plan.work
+        assert plan.on_card(needed) <= needed - plan.weights - plan.work
 
 
 def test_the_weights_are_those_of_the_tensors(tmp_path):

@@ -13,6 +13,7 @@ void bind_kv(py::module_& m) {
       .def_property_readonly("block_bytes", &KvStore::block_bytes)
       .def_property_readonly("n_blocks", &KvStore::n_blocks)
       .def_property_readonly("used_bytes", &KvStore::used_bytes)
+      .def("host_bytes", &KvStore::host_bytes, py::arg("n_new"))
       .def(
           "retain", [](KvStore& s, const Blocks& blocks) { s.retain(blocks); }, py::arg("blocks"))
       .def(

@@ -72,7 +72,7 @@ class BoundModel {
  public:
   BoundModel(const py::dict& config, py::dict tensors, std::string device, int threads,
              const std::string& precision, const std::string& kv, const std::string& isa,
-             std::size_t device_memory, int host_layers)
+             std::size_t device_memory, std::size_t kv_memory, int host_layers)
       : tensors_(std::move(tensors)), device_(std::move(device)), kv_(kv) {
     const Config checked = config_from(config);
     const DeviceOptions options = {.precision = precision_from(precision),
@@ -80,6 +80,7 @@ class BoundModel {
                                    .n_threads = threads,
                                    .host_layers = std::clamp(host_layers, 0, checked.num_hidden_layers),
                                    .device_memory = device_memory,
+                                   .kv_memory = kv_memory,
                                    .isa = isa,
                                    .poll = is_interrupted};
     const Weights::Find find = [this](const std::string& name) {
@@ -193,10 +194,11 @@ void bind_model(py::module_& m) {
 
   py::class_<BoundModel>(m, "Model")
       .def(py::init<const py::dict&, py::dict, std::string, int, const std::string&, const std::string&,
-                    const std::string&, std::size_t, int>(),
+                    const std::string&, std::size_t, std::size_t, int>(),
            py::arg("config"), py::arg("tensors"), py::kw_only(), py::arg("device") = "cpu",
            py::arg("threads"), py::arg("precision") = "exact", py::arg("kv_format") = "float32",
-           py::arg("isa") = "", py::arg("device_memory") = 0, py::arg("host_layers") = 0)
+           py::arg("isa") = "", py::arg("device_memory") = 0, py::arg("kv_memory") = 0,
+           py::arg("host_layers") = 0)
       .def_property_readonly("device", &BoundModel::device)
       .def_property_readonly("isa", [](BoundModel& b) { return b.model().device().isa(); })
       .def_property(

@@ -1,5 +1,6 @@
 // Keys and values by handle. A device owns the memory; everybody else holds block ids and counts references.
-// Sliding layers keep every key, so a sequence can be cut or forked at any position, exactly.
+// Sliding layers keep every key, in one memory or another, so a sequence can be cut or forked at any
+// position, exactly.
 #pragma once
 
 #include <sys/types.h>
@@ -34,6 +35,8 @@ class KvStore {
   int n_blocks() const;  // alive
   std::size_t used_bytes() const { return n_blocks() * block_bytes_; }
   std::uint64_t n_changes() const;  // how often a block was made or freed
+  // How much more of the host's memory `n_new` blocks would take.
+  virtual std::size_t host_bytes(int n_new) const { return n_new * block_bytes_; }
   // The number of blocks that hold `length` positions.
   int blocks_for(int length) const { return (length + block_tokens_ - 1) / block_tokens_; }
 

@@ -20,10 +20,12 @@ struct DeviceOptions {
   Precision precision = Precision::exact;
   KvFormat kv = KvFormat::float32;
   int n_threads = 1;
-  int host_layers = 0;                   // whose experts the CPU computes, on a device without room for them
-  std::size_t device_memory = 0;         // the most bytes of its own memory that it takes; 0: no limit
-  int ordinal = 0;                       // which of several, "cuda:1"
-  std::string isa;                       // a level of the kernels, "" for OSSNB_ISA or the best
+  int host_layers = 0;            // whose experts the CPU computes, on a device without room for them
+  std::size_t device_memory = 0;  // the most bytes of its own memory that it takes; 0: no limit
+  std::size_t kv_memory =
+      0;            // the most of it for keys and values, what fits not is with the host; 0: no limit
+  int ordinal = 0;  // which of several, "cuda:1"
+  std::string isa;  // a level of the kernels, "" for OSSNB_ISA or the best
   std::function<bool()> poll = nullptr;  // while the device is made, as `set_poll` has it for a pass
 };
 

@@ -65,6 +65,8 @@ class KvStore(metaclass=_Bound):
     @property
     def used_bytes(self) -> int:
         """Bytes of the blocks that are alive; a shared block counts once."""
+    def host_bytes(self, n_new: int) -> int:
+        """Count the bytes of the host's memory that so many new blocks would take."""
     def retain(self, blocks: Seq[int]) -> None:
         """Hold one reference more to each block. ValueError for an id that is not alive; then nothing is
         changed."""
@@ -171,15 +173,17 @@ class Model(metaclass=_Bound):
         kv_format: str = "float32",
         isa: str = "",
         device_memory: int = 0,
+        kv_memory: int = 0,
         host_layers: int = 0,
     ) -> None:
         """`config`: Config as a dict. `tensors`: HF name (MODEL §2.1) → C-contiguous array; bf16 as
         uint16, MXFP4 blocks and scales as uint8; and the arrays of packings(). `precision`: "exact" or
         "fast". `kv_format`: "float32", "bf16" or "int8", how keys and values are kept. `isa`: a name from
         isa_levels(), "" for OSSNB_ISA or the best. `device_memory`: the most bytes that a card gives, 0 for
-        no limit. `host_layers`: the first layers whose experts the CPU computes, where a card has no room for
-        all. ValueError for an unknown device, precision, format or level, and for tensors that are missing or
-        do not fit."""
+        no limit. `kv_memory`: the most of these that keys and values take, 0 for no limit; where they would
+        take more, those of sliding layers move to the host. `host_layers`: the first layers whose experts the
+        CPU computes, where a card has no room for all. ValueError for an unknown device, precision, format or
+        level, and for tensors that are missing or do not fit."""
     @property
     def device(self) -> str:
         """Name of the device: "cpu" is always there."""

@@ -18,7 +18,7 @@ from .checkpoint.config import Config
 from .checkpoint.identity import identity
 from .checkpoint.names import ALIASES, DEMO, is_demo, name_of
 from .checkpoint.safetensors import MappedFile
-from .devices.choice import Place, choose, fall_back
+from .devices.choice import Place, choose, fall_back, host_room
 from .devices.names import AUTO, CPU, device_name, memory_limit
 from .devices.plan import Plan
 from .engine.shared import device_errors
@@ -68,8 +68,9 @@ def load(
     `device` is "cpu", "cuda" for the first NVIDIA card, "cuda:1" for the second, or "auto". That takes a card
     where 4,096 tokens and a quarter of the experts fit (the CPU computes the others), else the CPU; a line
     says what does not fit. None takes OSSNB_DEVICE, else "auto". The answers are the same, bit for bit. On a
-    card, the defaults of `context` and `kv_memory` come from its memory. `device_memory` limits what the
-    model takes of it: bytes, or a size such as "8 GB".
+    card, the defaults of `context` and `kv_memory` come from its memory, and from a quarter of the host's
+    free memory, where keys and values go that no sliding window reaches. `device_memory` limits what the
+    model takes of the card: bytes, or a size such as "8 GB".
     `precision` "exact" keeps the weights as stored and activations at float32 grade. "fast" rounds
     activations to int8 per 32 and reads the attention's matrices as int8 (about a byte for each, 0.7 GB for
     20b). Packed copies of some matrices are made once for each precision, kept in the cache (OSSNB_CACHE,
@@ -92,7 +93,14 @@ def load(
     opened = checkpoint.open_checkpoint(where.path, max_byte=_core.max_byte)
     check_context(opened.config, context)
     has_copies = derived.are_worth_it(opened, precision)
-    plan = Plan(opened.config, precision, kv, is_mxfp4=opened.quantized, has_copies=has_copies)
+    plan = Plan(
+        opened.config,
+        precision,
+        kv,
+        is_mxfp4=opened.quantized,
+        has_copies=has_copies,
+        host_memory=host_room(),
+    )
     place = choose(device, plan, context, limit)
     if notes := _notes(opened, place):
         warnings.warn(safe_terminal("\n".join(notes)), stacklevel=3)  # past `takes`
@@ -150,6 +158,7 @@ def _engine(
             precision=plan.precision,
             kv_format=plan.kv,
             device_memory=0 if place.device == CPU else limit or 0,
+            kv_memory=place.on_card or 0,
             host_layers=place.host_layers,
         )
 

@@ -16,6 +16,7 @@ from . import _core, log
 from .chat import Chat
 from .checkpoint.config import Config
 from .checkpoint.safetensors import MappedFile
+from .devices.choice import host_room
 from .engine import cache_file
 from .engine.cache_file import CacheKey, KeptFile
 from .engine.kept import Kept
@@ -42,20 +43,17 @@ from .system import machine
 from .system.arguments import integer
 from .system.files import check_place, expand_user, size_of
 from .system.progress import size_text
-from .system.text import counted, shown_value
+from .system.text import counted
 
 KEPT_BYTES = 64 << 20  # of what views have read of replies
 ANSWER_SHARE = 4  # one part in so many of the context is left for an answer where turns are left out
-KV_SHARE = 4  # one part in so many of the free memory is for keys and values that are kept
 
 
 T = TypeVar("T")
 
 
 def _cache_path(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise ValueError(f"the file of kept keys and values must be a path, got {shown_value(path)}")
-    return expand_user(os.fspath(path), "the file of kept keys and values").absolute()
+    return expand_user(path, "the file of kept keys and values").absolute()
 
 
 def _kv_bytes(kv_memory: int | str | None, room: int | None) -> int:
@@ -63,7 +61,7 @@ def _kv_bytes(kv_memory: int | str | None, room: int | None) -> int:
     if room is not None:
         return room if kv_memory is None else min(room, _kv_bytes(kv_memory, None))
     if kv_memory is None:
-        return machine.available_memory() // KV_SHARE
+        return host_room()
     n_bytes = size_of("kv_memory", kv_memory)
     if n_bytes is None or n_bytes < 0:
         raise ValueError(f"kv_memory must be bytes >= 0, a size such as '4 GB', or None, got {kv_memory!r}")
@@ -193,7 +191,7 @@ class Model(Asking, AskingMany):
 
         >>> model = ossnb.load("demo")
         >>> model.ask(ossnb.Question.of("What is 2 + 2?", effort="low", seed=7)).run().text
-        '2 + 2 = 4.'
+        'The answer is 4.'
 
         Returns an iterator of Event with `reply`, `run`, `close` and `cancel`. `on_end` is called once with
         the reply, however the generation ends. Raises ContextFull if the prompt leaves no room for an answer,

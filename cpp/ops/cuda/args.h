@@ -18,6 +18,8 @@ constexpr int kTileRows = 64;     // rows of a dense or expert matrix that a blo
 constexpr int kTileTokens = 32;   // tokens that a block of a product of many tokens takes
 constexpr int kFewTokens = 4;     // up to so many tokens have kernels of their own
 constexpr int kBlockTokens = 32;  // of keys and values
+constexpr int kBlockParts = 2;    // of a block: that of the layers that see all keys, and of the sliding ones
+constexpr int kAttendKeys = 64;   // keys that the kernel of many queries reads together
 constexpr int kMostHeadDim = 64;
 constexpr int kRouterRows = 8;    // of a block
 constexpr int kSharedRare = 256;  // listed weights of bf12 that a block keeps at hand
@@ -45,11 +47,11 @@ struct QuantRow {
 struct RowTable {
   const std::int32_t* positions;    // [T]
   const std::int32_t* first_block;  // [T] where the blocks of the row's sequence begin
-  std::byte* const* blocks;         // the blocks of all sequences
+  std::byte* const* blocks;         // one part of the blocks of all sequences, kBlockParts apart
   const float *cos, *sin;           // [T, Dh / 2]
 };
 
-// Where one layer's keys and values lie in a block (KvLayout).
+// Where one layer's keys and values lie in a block's part (CudaKvStore).
 struct KvPlace {
   KvPart part;
   ull at;  // of the layer

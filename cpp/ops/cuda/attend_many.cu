@@ -7,7 +7,8 @@ namespace ossnb::cuda {
 
 namespace {
 
-constexpr int kPairs = 64, kKeys = 64, kStride = 68;  // a stride that shares no bank with its neighbours
+constexpr int kPairs = 64, kKeys = kAttendKeys,
+              kStride = 68;  // a stride that shares no bank with its neighbours
 constexpr int kThreads = kAttendThreads;
 
 // What a thread knows of its four pairs: the keys that each sees.

@@ -236,7 +236,7 @@ class CudaDevice final : public Device {
       : card_(opened(options)),
         kernels_(card_),
         n_threads_(options.n_threads),
-        store_(std::make_shared<CudaKvStore>(card_, supported(config), options.kv)),
+        store_(std::make_shared<CudaKvStore>(card_, supported(config), options.kv, options.kv_memory)),
         weights_(card_, config, weights, PackedCopies(config, find), options),
         host_(host_experts(card_, config, weights, options)),
         visitors_(host_ ? std::make_unique<VisitingExperts>(card_, config, weights, host_->pool()) : nullptr),

@@ -54,16 +54,17 @@ void Layers::begin(const Pass& pass) {
   n_bytes_ += T * D * sizeof(bf16);
 }
 
-KvPlace Layers::kv_place(int layer) const {
-  const KvLayout& layout = cuda_.store.layout();
-  return {layout.part, layout.keys(layer, 0)};
+void Layers::put_kv(int layer, RowTable* rows, KvPlace* kv) const {
+  const CudaKvStore& store = cuda_.store;
+  *rows = rows_->table;
+  rows->blocks += store.part_of(layer);
+  *kv = {store.layout().part, store.place_in_part(layer)};
 }
 
 DenseArgs Layers::dense_args(int layer) const {
   DenseArgs args{};
   args.eps = cuda_.c.rms_norm_eps;
-  args.rows = rows_->table;
-  args.kv = kv_place(layer);
+  put_kv(layer, &args.rows, &args.kv);
   return args;
 }
 
@@ -159,8 +160,7 @@ void Layers::keep_wanted_rows() {
 void Layers::attend(int layer) {
   const Config& c = cuda_.c;
   AttendArgs args{};
-  args.rows = rows_->table;
-  args.kv = kv_place(layer);
+  put_kv(layer, &args.rows, &args.kv);
   args.q = q_;
   args.q_stride = c.q_size();
   args.arrived = arrived_.data();

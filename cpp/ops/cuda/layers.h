@@ -19,7 +19,7 @@ struct CudaContext {
   const Config& c;
   const CardWeights& w;
   const Kernels& kernels;
-  const CudaKvStore& store;
+  CudaKvStore& store;
   const int n_terms;                    // of activations that meet integer weights
   HostExperts* host = nullptr;          // of the layers whose experts are not on the card; null: none
   VisitingExperts* visitors = nullptr;  // a place for these layers' experts, where there is `host`
@@ -87,7 +87,8 @@ class Layers {
   void read_experts(std::int32_t* experts, float* weights) const;
 
  private:
-  KvPlace kv_place(int layer) const;
+  // A layer's keys and values: which part of the blocks has them, and where.
+  void put_kv(int layer, RowTable* rows, KvPlace* kv) const;
   DenseArgs dense_args(int layer) const;
   void launch_dense(Dense format, DenseArgs args, int n_blocks);
   void attend_singles(AttendArgs args);

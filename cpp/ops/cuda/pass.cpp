@@ -19,7 +19,7 @@ std::size_t aligned(std::size_t n) { return (n + kAlignment - 1) / kAlignment * 
 }  // namespace
 
 Pass::Pass(std::shared_ptr<const Card> card, const Config& config, const bf16* embed_tokens,
-           const CudaKvStore& store)
+           CudaKvStore& store)
     : card_(std::move(card)), c_(config), embed_tokens_(embed_tokens), store_(store), rope_(config) {}
 
 void Pass::plan(std::size_t n_bytes) {
@@ -85,8 +85,8 @@ void Pass::begin(const Batch& batch) {
     n_blocks += sequence->blocks().size();
   }
   key_bytes_ = key_bytes_of(batch);
-  plan(T * (D * sizeof(bf16) + 2 * half * sizeof(float) + 64) + W * 64 + n_blocks * sizeof(std::byte*) +
-       32 * kAlignment);
+  plan(T * (D * sizeof(bf16) + 2 * half * sizeof(float) + 64) + W * 64 +
+       kBlockParts * n_blocks * sizeof(std::byte*) + 32 * kAlignment);
 
   std::vector<std::int32_t> rows(T);
   std::iota(rows.begin(), rows.end(), 0);
@@ -113,12 +113,19 @@ void Pass::begin(const Batch& batch) {
     std::copy_n(embed_tokens_ + batch.tokens[t] * D, D, embeddings + t * D);
   }
   // The blocks come last: without them the places depend on the numbers of rows alone.
-  std::byte** block = reserve(n_blocks, &all_.table.blocks);
+  std::byte** blocks = reserve(kBlockParts * n_blocks, &all_.table.blocks);
   wanted_.table.blocks = all_.table.blocks;
-  for (const Sequence* sequence : batch.sequences) {
-    block = std::ranges::copy(store_.addresses(sequence->blocks()), block).out;
-  }
+  std::ranges::copy(store_.hold(reads_of(batch)), blocks);
   there_.upload(0, here_.data(), used_);
+}
+
+std::vector<CudaKvStore::Read> Pass::reads_of(const Batch& batch) const {
+  std::vector<CudaKvStore::Read> reads;
+  for (const Sequence* sequence : batch.sequences) {
+    const int first_key = std::max(0, sequence->length() - c_.sliding_window + 1);
+    reads.push_back({sequence->blocks(), first_key / kAttendKeys * kAttendKeys / kBlockTokens});
+  }
+  return reads;
 }
 
 std::uint64_t Pass::key_bytes_of(const Batch& batch) const {

@@ -33,8 +33,7 @@ struct PassRows {
 
 class Pass {
  public:
-  Pass(std::shared_ptr<const Card> card, const Config& config, const bf16* embed_tokens,
-       const CudaKvStore& store);
+  Pass(std::shared_ptr<const Card> card, const Config& config, const bf16* embed_tokens, CudaKvStore& store);
 
   void begin(const Batch& batch);
 
@@ -56,11 +55,12 @@ class Pass {
   Attending attending_of(const std::vector<std::int32_t>& rows) const;
   void put_attending(Attending& attending);
   std::uint64_t key_bytes_of(const Batch& batch) const;
+  std::vector<CudaKvStore::Read> reads_of(const Batch& batch) const;
 
   const std::shared_ptr<const Card> card_;
   const Config& c_;
   const bf16* embed_tokens_;
-  const CudaKvStore& store_;
+  CudaKvStore& store_;
   const Rope rope_;
   const Batch* batch_ = nullptr;
   PassRows all_, wanted_;

@@ -14,7 +14,7 @@ from ..checkpoint.config import Config
 from ..checkpoint.names import ALIASES
 from ..devices import cards
 from ..devices.cards import Card, Cards
-from ..devices.choice import USEFUL_TOKENS, available, fitting
+from ..devices.choice import USEFUL_TOKENS, available, fitting, host_room
 from ..devices.names import AUTO, CPU, device_name
 from ..devices.plan import Plan
 from ..system import machine
@@ -111,7 +111,7 @@ def _card(card: Card) -> dict[str, Any]:
 
 def _on_card(card: Card, name: str) -> dict[str, Any]:
     """How a model would fit on a card: None for the context where it does not."""
-    plan = Plan(CONFIGS[name])
+    plan = Plan(CONFIGS[name], host_memory=host_room())
     try:
         fitted = fitting(card, plan)
     except MemoryError:

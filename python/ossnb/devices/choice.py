@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..system import machine
 from ..system.notices import tell
 from ..system.progress import size_text
 from .cards import Card, Cards, look, usable
@@ -14,13 +15,14 @@ USEFUL_TOKENS = 4096  # of context that a card is to have room for, where nobody
 LEAST_ON_CARD = 4  # "auto" takes a card that has room for the experts of one layer in so many
 SPARE_SHARE = 50  # one part in so many of a card is not planned
 MOST_SPARE = 128 << 20  # bytes: no more than this
+KV_SHARE = 4  # one part in so many of the host's free memory is for keys and values
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A device for a model. `room` is the bytes of keys and values that a card has left for it; None where
-    they are in the host's memory. `tokens` is the context that fits there. The CPU computes the experts of
-    the first `host_layers` layers.
+    """A device for a model. `room` is the bytes of keys and values that a card has left for it, and `on_card`
+    how many bytes of the card they take; None where they are in the host's memory. `tokens` is the context
+    that fits there. The CPU computes the experts of the first `host_layers` layers.
 
     >>> Place("cpu").room is None
     True
@@ -28,8 +30,18 @@ class Place:
 
     device: str
     room: int | None = None
+    on_card: int | None = None
     tokens: int | None = None
     host_layers: int = 0
+
+
+def host_room() -> int:
+    """Count the bytes of the host's memory that keys and values may take where nobody asks for a number.
+
+    >>> host_room() > 0
+    True
+    """
+    return machine.available_memory() // KV_SHARE
 
 
 def spare(card: Card) -> int:
@@ -47,7 +59,7 @@ def choose(device: str, plan: Plan, context: int | None = None, limit: int | Non
     """Choose the place of a model: `device` as `device_name` writes it; None for `context` takes what fits.
 
     >>> choose("cpu", Plan(model.config))
-    Place(device='cpu', room=None, tokens=None, host_layers=0)
+    Place(device='cpu', room=None, on_card=None, tokens=None, host_layers=0)
 
     "auto" takes the card with most room, if the context and the experts of a quarter of the layers fit there,
     else the CPU; where a card is there and not taken it tells why, in one line. Raises DeviceError where a
@@ -67,6 +79,7 @@ def fitting(card: Card, plan: Plan, context: int | None = None, limit: int | Non
     >>> fitting(Card(0, "RTX 3060", (8, 6), 12 * 10**9, 12 * 10**9), Plan(model.config)).host_layers
     0
     """
+    plan = _with_host(card, plan)
     tokens, n_layers = _tokens(plan, context), plan.config.num_hidden_layers
     has = available(card, limit)
     if (found := plan.fitted(tokens, has, n_layers)) is not None:
@@ -84,13 +97,18 @@ def _on(card: Card, plan: Plan, context: int | None, limit: int | None) -> Place
             f"{card.title} has no room for all experts: the CPU computes those of {fitted.host_layers} of "
             f"{plan.config.num_hidden_layers} layers"
         )
-    return Place(card.device, fitted.room(has), fitted.tokens(has), fitted.host_layers)
+    return Place(card.device, fitted.room(has), fitted.on_card(has), fitted.tokens(has), fitted.host_layers)
 
 
 def fall_back(place: Place, error: Exception) -> Place:
     """Tell that the device that was chosen fails at the load, and return the CPU's place."""
     tell(f"{place.device} is not used: {error}; the CPU computes")
     return Place(CPU)
+
+
+def _with_host(card: Card, plan: Plan) -> Plan:
+    """The plan on a card: one that has the host's own memory gains nothing from keys and values there."""
+    return replace(plan, host_memory=0) if card.is_integrated else plan
 
 
 def _tokens(plan: Plan, context: int | None) -> int:
@@ -107,8 +125,8 @@ def _best(found: Cards, plan: Plan, context: int | None, limit: int | None) -> P
     for card in found.cards:
         if card.why_not:
             reasons.append(f"{card.title} is not used: {card.why_not}")
-        elif plan.fitted(tokens, available(card, limit), on_host) is None:
-            least = replace(plan, host_layers=on_host)
+        elif _with_host(card, plan).fitted(tokens, available(card, limit), on_host) is None:
+            least = replace(_with_host(card, plan), host_layers=on_host)
             reasons.append(f"{card.title} is not used: {_why_not(card, least, tokens, limit, is_short=True)}")
         elif best is None or available(card, limit) > available(best, limit):
             best = card

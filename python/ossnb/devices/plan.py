@@ -18,6 +18,8 @@ LEAST_TOKENS = 512  # with less context nothing can be asked
 
 _ARRAY, _PAGE = 256, 2 << 20  # bytes: arrays of weights begin at multiples, and memory is given in multiples
 _SLAB = 64 << 20  # bytes of keys and values that the engine asks for at a time
+# Blocks whose keys of sliding layers are on the card: those that one pass reads, of some thirty sequences.
+_AT_HAND = 256
 _SCORES = 32 << 20  # numbers: scores of attention that are worked at together
 _PIECE = 256  # keys
 _HEAD_ROWS = 32  # whose logits are there at a time
@@ -35,7 +37,8 @@ class Plan:
     `is_mxfp4` says whether the experts are in MXFP4, else in bfloat16. `has_copies` says whether there are
     packed copies: of the attention's matrices for `exact` (bf12; for `fast`, Q8, they always are), and of the
     output layer for its screen (Q6). `host_layers` is how many layers have their experts on the host, where
-    the CPU computes them.
+    the CPU computes them. `host_memory` is how many bytes of keys and values may be with the host: those of
+    sliding layers that no window reaches.
     """
 
     config: Config
@@ -44,6 +47,7 @@ class Plan:
     is_mxfp4: bool = True
     has_copies: bool = True
     host_layers: int = 0
+    host_memory: int = 0
 
     @property
     def weights(self) -> int:
@@ -58,9 +62,7 @@ class Plan:
     @property
     def block_bytes(self) -> int:
         """Bytes of keys and values of BLOCK_TOKENS tokens."""
-        c = self.config
-        head = BLOCK_TOKENS * (c.head_dim * _KV_BYTES[self.kv] + (4 if self.kv == "int8" else 0))
-        return 2 * c.num_key_value_heads * c.num_hidden_layers * head
+        return self.config.num_hidden_layers * self._layer_block
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -68,9 +70,16 @@ class Plan:
         return self.block_bytes // BLOCK_TOKENS
 
     def room(self, available: int) -> int:
-        """Bytes of keys and values that `available` bytes of memory leave room for."""
-        blocks, slab = self._slab
-        return max(0, available - self.weights - self.work) // slab * blocks * self.block_bytes
+        """Bytes of keys and values that `available` bytes and those of the host leave room for."""
+        places = self._places(available)
+        if self._n_parts == 1:
+            return places * self.block_bytes
+        with_host = (places + self.host_memory // self._part) // 2
+        return min(max(places - _AT_HAND, places // 2), with_host) * self.block_bytes
+
+    def on_card(self, available: int) -> int:
+        """Bytes of memory that keys and values take of `available` ones at most."""
+        return self._places(available) * self._part
 
     def tokens(self, available: int) -> int:
         """Tokens of context that `available` bytes of memory leave room for, at most the model's own."""
@@ -80,8 +89,8 @@ class Plan:
 
     def needed(self, tokens: int) -> int:
         """Bytes of memory that are needed for so many tokens of context."""
-        blocks, slab = self._slab
-        return self.weights + self.work + -(-(-(-tokens // BLOCK_TOKENS) + 1) // blocks) * slab
+        places, slab = self._slab
+        return self.weights + self.work + -(-self._places_for(tokens) // places) * slab
 
     def fitted(self, tokens: int, available: int, most_host_layers: int) -> Plan | None:
         """Return the plan with the fewest layers on the host that has room for so many tokens, if any has."""
@@ -114,11 +123,44 @@ class Plan:
         found += [told for told, other in others.items() if other.needed(tokens) <= available]
         return found
 
+    # ---- keys and values -----------------------------------------------------------------------------------
+    # A block has a part for the layers that see all keys, and one for the sliding layers; where a model has
+    # one kind of layers, it has one part. All parts have places of the same size (cpp/ops/cuda/kv.h).
+
+    @property
+    def _layer_block(self) -> int:
+        """Bytes of a block in one layer."""
+        c = self.config
+        head = BLOCK_TOKENS * (c.head_dim * _KV_BYTES[self.kv] + (4 if self.kv == "int8" else 0))
+        return 2 * c.num_key_value_heads * head
+
+    @property
+    def _n_parts(self) -> int:
+        return len(set(self.config.layer_types))
+
+    @property
+    def _part(self) -> int:
+        """Bytes of a part."""
+        kinds = self.config.layer_types
+        return max(kinds.count(kind) for kind in kinds) * self._layer_block
+
     @property
     def _slab(self) -> tuple[int, int]:
-        """The blocks, and the bytes, that the engine asks for at a time."""
-        blocks = max(1, _SLAB // self.block_bytes)
-        return blocks, _paged(blocks * self.block_bytes)
+        """The places, and the bytes, that the engine asks for at a time."""
+        places = max(1, _SLAB // self._part)
+        return places, _paged(places * self._part)
+
+    def _places(self, available: int) -> int:
+        """Count the places that `available` bytes of memory leave room for."""
+        places, slab = self._slab
+        return max(0, available - self.weights - self.work) // slab * places
+
+    def _places_for(self, tokens: int) -> int:
+        """Count the places that so many tokens need on the card."""
+        blocks = -(-tokens // BLOCK_TOKENS) + 1
+        if self._n_parts == 1:
+            return blocks
+        return max(blocks + min(blocks, _AT_HAND), 2 * blocks - self.host_memory // self._part)
 
     # ---- array by array ------------------------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..devices.names import CPU
 from ..errors import CheckpointError, DeviceError
 from ..system import machine
 from ..system.progress import size_text
@@ -164,14 +163,12 @@ class Scheduler:
                 part.ride.lend(part, in_whole_blocks=not is_wanted)
 
     def _require_memory(self, parts: Sequence[Part]) -> None:
-        """Raise MemoryError where new keys and values would take the last memory. A card's driver tells by
-        itself; this system would promise the memory, and then end the process."""
+        """Raise MemoryError where new keys and values would take the last memory of the host. A card's driver
+        tells by itself; this system would promise the memory, and then end the process."""
         core = self.engine.core
         n_new = sum(part.ride.n_new_blocks(len(part.tokens)) - 1 for part in parts)
-        if core.device != CPU or n_new <= 0:
-            return
-        needed, free = n_new * core.kv.block_bytes, machine.available_memory()
-        if needed + SPARE_BYTES > free:
+        needed = core.kv.host_bytes(max(0, n_new))
+        if needed and needed + SPARE_BYTES > (free := machine.available_memory()):
             raise MemoryError(
                 f"the next keys and values need {size_text(needed)}, and of {size_text(free)} of free memory "
                 f"{size_text(SPARE_BYTES)} are left alone; write fewer answers at a time (in_flight=), keep "
