@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 import threading
 
+import numpy as np
 import pytest
 
 import bits
 import ossnb
 from children import in_child
+from on_cuda import NARROW, core_of
 from ossnb import _core
+from ossnb.checkpoint.layout import open_checkpoint
 from ossnb.command import doctor
 from ossnb.devices import cards
+from ossnb.testing import write_random_checkpoint
 from standin import saying
 
 TINY = bits.TINY / "hf"
@@ -185,6 +189,39 @@ def test_a_passing_failure_leaves_the_model_usable(model):
     assert "the device 'cuda:0' failed: " in str(caught.value)
     assert str(caught.value).endswith("; the model is still usable")
     assert answer(model) == expected
+
+
+def test_a_copy_to_the_host_that_fails_leaves_all_as_it_was(tmp_path):
+    """The keys that no window reaches are on their way when it fails."""
+    opened = open_checkpoint(write_random_checkpoint(tmp_path / "m", NARROW))
+    ids, logits = np.arange(120, dtype=np.int32), []
+    for model in (core_of(opened, "cuda", places=14), core_of(opened, "cpu")):
+        sequence = model.sequence()
+        for n in (120, 10):
+            model.logits([(sequence, ids[:n], 1)])
+        if model.device == "cuda":
+            blocks = sequence.blocks
+            for result, kind in (("2", MemoryError), ("1", RuntimeError)):
+                with saying(fault=f"cuMemcpyDtoHAsync:1:{result}"), pytest.raises(kind, match="Stand-in"):
+                    model.logits([(sequence, ids, 1)])
+                assert (sequence.length, sequence.blocks) == (130, blocks)
+        logits += [model.logits([(sequence, ids, 2)]), model.kv.read(sequence.blocks[0])]
+    np.testing.assert_array_equal(logits[0], logits[2])
+    np.testing.assert_array_equal(logits[1], logits[3])
+
+
+def test_keys_move_to_the_host_where_the_driver_has_no_more(tmp_path):
+    """Where nothing limits them but another program's memory. A slab has 256 places of this model."""
+    wide = {"num_key_value_heads": 8, "num_attention_heads": 8, "head_dim": 64}
+    opened = open_checkpoint(write_random_checkpoint(tmp_path / "m", NARROW | wide))
+    kv, rng = core_of(opened, "cuda").kv, np.random.default_rng(3)
+    written = [rng.integers(0, 256, kv.block_bytes, np.uint8) for _ in range(140)]
+    blocks = [kv.make_from(data) for data in written[:120]]
+    with saying(fault="cuMemAlloc:1:2"):
+        blocks += [kv.make_from(data) for data in written[120:]]
+    assert kv.n_blocks == 140
+    for block, data in zip(blocks, written, strict=True):
+        np.testing.assert_array_equal(kv.read(block), data)
 
 
 def test_a_lost_card_asks_to_load_the_model_again_and_keeps_the_reply(tmp_path, capsys):

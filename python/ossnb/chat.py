@@ -211,7 +211,7 @@ class Chat:
         """Say something as `stream` does, for `async for`.
 
         >>> async for event in chat.astream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
-        2 + 2 = 4.
+        The answer is 4.
         """
         return AsyncStream(lambda: self.stream(text, at=at, effort=effort, **options))
 

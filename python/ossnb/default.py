@@ -90,7 +90,7 @@ def stream(
     """Answer with the default model, event by event; see Model.stream.
 
     >>> for event in ossnb.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
-    2 + 2 = 4.
+    The answer is 4.
     """
     question = Question.of(prompt_or_messages, instructions, effort, **options)
     return default_model().ask(question)
@@ -120,7 +120,7 @@ def astream(
     """Answer with the default model, for `async for`; see Model.astream.
 
     >>> async for event in ossnb.astream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
-    2 + 2 = 4.
+    The answer is 4.
     """
     return AsyncStream(lambda: stream(prompt_or_messages, instructions, effort, **options))
 

@@ -53,7 +53,7 @@ def expand(cache_dir: Path | None = None) -> Path:
     >>> expand().name  # doctest: +ELLIPSIS
     'demo-...'
 
-    The folder is an ordinary gpt-oss checkpoint of about 157 MB, named after the hash of the compact file.
+    The folder is an ordinary gpt-oss checkpoint of about 159 MB, named after the hash of the compact file.
     `cache_dir` overrides OSSNB_CACHE and the platform's cache folder. Several processes may call this at
     once. Raises CheckpointError (an OSError) when the folder cannot be written.
     """

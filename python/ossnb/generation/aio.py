@@ -72,7 +72,7 @@ class AsyncStream:
     """The events of one generation, for `async for`; `reply` has the text written, whatever ended it.
 
     >>> async for event in model.astream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
-    2 + 2 = 4.
+    The answer is 4.
 
     The model runs in one thread of the stream, and only while you wait for an event. So the event loop stays
     free, and nothing runs once you leave the loop. `await stream.run()` gives the whole reply. When the task
@@ -131,7 +131,7 @@ class AsyncStream:
 
         >>> stream = model.astream("What is 17 + 25?", temperature=0)
         >>> stream.stop_thinking(); (await stream.run()).text
-        '17 + 25 = 32.'
+        '17 + 25 = 42.'
         """
         self._wants_answer.set()
         if self._stream is not None:

@@ -37,7 +37,7 @@ class Asking:
 
         >>> model = ossnb.load("demo")
         >>> model.generate("What is 2 + 2?", effort="low", seed=7).text
-        '2 + 2 = 4.'
+        'The answer is 4.'
 
         Messages are dicts as for OpenAI (role, content, tool_calls, ...) or Message objects, such as
         `reply.messages`. `instructions` are what other libraries call the system prompt. `effort` is low,

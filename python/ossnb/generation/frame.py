@@ -35,11 +35,11 @@ TYPES = {"seed": "UInt64", "max_tokens": "Int64", "mean_logprob": "Float64"}
 def to_frame(replies: Iterable[Reply] | Mapping[str, Reply] | Reply, *, library: str | None = None) -> Any:
     """Return replies as a table of pandas or polars, a row for each, to compare runs.
 
-    >>> runs = [model.generate("What is 17 + 25?", effort=effort, seed=1) for effort in ("low", "medium")]
+    >>> runs = [model.generate("What is 75 + 48?", effort=effort, seed=1) for effort in ("low", "medium")]
     >>> ossnb.to_frame(runs, library="pandas")[["effort", "text"]]
-       effort           text
-    0     low  17 + 25 = 32.
-    1  medium  17 + 25 = 42.
+       effort            text
+    0     low  75 + 48 = 113.
+    1  medium  75 + 48 = 123.
 
     The columns are question (if the conversation had only one), text, reasoning, tool_calls (their names),
     finish_reason, the counts, seconds and speeds of Stats (tokens a second, GB a second), mean_logprob (where

@@ -73,7 +73,7 @@ class Question:
 
     >>> question = ossnb.Question.of("What is 2 + 2?", effort="low", seed=7)
     >>> ossnb.load("demo").ask(question).run().text
-    '2 + 2 = 4.'
+    'The answer is 4.'
 
     A question is a value: you can compare it, pickle it and keep it.
     `dataclasses.replace(question, effort="high")` makes another question and checks it anew. `of` makes a

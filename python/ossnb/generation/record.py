@@ -237,7 +237,7 @@ class Reply:
         """Show every token with its probability and the `n_top` tokens the model found likeliest there.
 
         >>> round(float(reply.inspect().probabilities.min()), 3)
-        0.608
+        0.763
 
         Returns an Inspection (views/inspection.py). RuntimeError once the model is closed or gone.
         """
@@ -288,7 +288,7 @@ class Reply:
         """Show which parts of the prompt the reply's tokens attended to: instructions, turns, variables.
 
         >>> round(reply.sources().share("question"), 2)
-        0.15
+        0.14
 
         `named` gives names to texts of the prompt, as {"df": str(df)}; what a cell's `{{expr}}` inserted has
         its name already. `layers` None takes all. Returns Sources (views/sources.py), with the shares for
@@ -313,7 +313,7 @@ class Reply:
         """Return what the answer would have been, had the thought stopped after `n` tokens.
 
         >>> reply.answer_after(0).text
-        '17 + 25 = 32.'
+        '17 + 25 = 42.'
 
         It is the reply that `max_reasoning_tokens=n` gives with this reply's seed and settings. Settings that
         you give replace them. Raises ValueError for more tokens than the thought has.
@@ -334,7 +334,7 @@ class Reply:
         """Show what the answer would have been, had the thought stopped after each of `ns` tokens.
 
         >>> [answer.text for answer in reply.answers_after([0, 32]).answers.values()]
-        ['17 + 25 = 32.', '17 + 25 = 42.']
+        ['17 + 25 = 42.', '17 + 25 = 42.']
 
         All are written at the same time; each is `answer_after(n)`. Without `ns` nine places stand over the
         whole thought. A notebook shows a slider over the thought. Returns an AnswersAfter (views/answers.py).

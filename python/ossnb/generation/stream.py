@@ -158,7 +158,7 @@ class Stream:
     """The events of one generation, live and once; afterwards `reply` has the reply.
 
     >>> for event in model.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
-    2 + 2 = 4.
+    The answer is 4.
 
     Nothing runs between two events. Leave the loop whenever you like: `close` (or the end of a `with`, or
     letting go of the stream) ends the generation, and `reply` has the text written so far. `cancel` does the
@@ -211,7 +211,7 @@ class Stream:
 
         >>> stream = model.stream("What is 17 + 25?", temperature=0)
         >>> stream.stop_thinking(); stream.run().text
-        '17 + 25 = 32.'
+        '17 + 25 = 42.'
 
         Later thoughts of the turn end at once, too. `reply.notes` says it.
         """

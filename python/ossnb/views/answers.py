@@ -29,7 +29,7 @@ class AnswersAfter(Panel):
 
     >>> view = reply.answers_after([0, 32])
     >>> [(n, answer.text) for n, answer in view.answers.items()]
-    [(0, '17 + 25 = 32.'), (32, '17 + 25 = 42.')]
+    [(0, '17 + 25 = 42.'), (32, '17 + 25 = 42.')]
 
     `answers` has a Reply for each number of tokens, in rising order. `settled` is the first of them from
     which on all answers are the reply's own text; None where not even the last is. The live view has a slider

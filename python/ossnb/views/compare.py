@@ -125,7 +125,7 @@ def compare(replies: Iterable[Reply]) -> Comparison:
     """Show two or more replies side by side: what differs, and from which token on.
 
     >>> ossnb.compare([model.generate("Tell me a joke", seed=seed) for seed in (1, 2)]).parting
-    21
+    22
 
     The replies may be of different settings or models, and may come from files: no model is needed. Returns a
     Comparison (views/compare.py). ValueError for fewer than two replies, or more than 12, or a reply without

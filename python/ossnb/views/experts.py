@@ -73,7 +73,7 @@ class Experts(Panel):
         """List one row for each layer, token and expert, as `pandas.DataFrame` takes them.
 
         >>> [row["expert"] for row in reply.experts().table() if row["position"] == 33 and row["layer"] == 3]
-        [0, 1]
+        [7, 1]
         """
         texts = [visible(token_bytes(int(token))) for token in self.tokens]
         return [

@@ -30,7 +30,7 @@ class Inspection(Panel):
 
     >>> view = reply.inspect()
     >>> [text for text, _ in view.alternatives(41)[:2]]
-    ['17', 'The']
+    ['17', 'That']
 
     A notebook shows it as a live view. Hover a token or move with the arrow keys to see its alternatives.
     Enter on one of them writes a branch with it, side by side with the reply. `branches` lists the branches,
