@@ -55,6 +55,27 @@ what [are|is] {t} [made of|good for|used for|about|like|called in science]
 {t} [vs|or|and|in|without] {u}
 [latest|today's|current|breaking] [news|prices|scores|weather|results|rates] [on|about|for|of] {t}
 """
+HISTORY = """
+who [was|is] the [first|last|second|youngest|{d}th] [king|queen|emperor|pope|president|chancellor|man|woman|person] [of {c}|in {c}|on the moon|to {r} {t}|]
+[in what|in which|what] year did [{t}|{p}|{c}] [end|begin|start|fall|die|become independent]
+[in what|in which|what] year was [{t}|{p}|{c}] [founded|born|discovered|destroyed]
+who [won|lost|fought in|started|ended|led] [the battle of {c}|the {r} war|{t}|the revolution in {c}]
+how long did [{t}|the war in {c}|the empire of {r}] last
+what happened [to|at|after|before|during] [{t}|{p}|the battle of {c}]
+[who|why did they|when did they] [built|build|burn|conquer|found|betray|destroy] [{t}|{c}|the {r}]
+[which|what] [empire|dynasty|treaty|war|ship|army|religion|law] [ended|began|ruled|won|came after|came before] [{t}|in {c}|in 1{d}{d3}{d}]
+"""
+HOUSEHOLD = """
+how long [should|do|must] i [boil|bake|cook|fry|roast|soak|freeze|store|wash|iron] [an egg|rice|pasta|a chicken|{t}|the {r}]
+how [do|can] i [get|remove] [a stain|wine|ink|rust|grease|gum|mold|a smell|hair] [out of|from] [a shirt|the carpet|my {r}|the fridge|{t}]
+how [do|can] i [unclog|descale|hang|assemble|paint|tile|water|sharpen|fold|pack|reset] [a|the|my] [sink|toilet|kettle|picture|shelf|wall|floor|plant|knife|suitcase|router|{r}]
+what should i [cook|pack|wear|bring|plant|see|visit|eat] [tonight|tomorrow|for dinner|in {c}|in spring|with {t}|for a trip to {c}]
+which [airport|hotel|visa|train|season|neighborhood|beach|bus] is [best|closest|cheapest|needed] [for|to|in] {c}
+do i need [a visa|a ticket|an adapter|a vaccination|cash|a reservation|a car|a helmet] [for|in] [{c}|{t}]
+how far is [it|{c}|the airport] from {c} [by train|by car|on foot|]
+can i [freeze|wash|recycle|microwave|reuse|mix|store|take] [{t}|the {r}|milk|batteries|wool|eggs] [with {t}|in the {r}|on a plane|]
+my [oven|washing machine|heater|lamp|door|fridge|suitcase|train|flight|hotel] [leaks|smells|is late|makes a noise|was cancelled|is stuck|does not {r}]
+"""
 WRITING = """
 = [an|a] [essay|letter|email|report|speech|song|novel|review|recipe|blog post|press release|tweet|slogan|headline|summary|dialogue|screenplay|limerick|haiku|sonnet|rap|cover letter|toast|thank you note|complaint|invitation|business plan|lesson plan|workout plan|diet plan|shopping list|to-do list|quiz|crossword|table|schedule|itinerary|contract|resume] [about|on|for] {t}
 ! [write|draft|compose|prepare|create|make|design|plan|outline|produce] [an|a|my] [essay|letter|email|report|speech|song|novel|review|recipe|blog post|press release|tweet|slogan|headline|dialogue|screenplay|haiku|sonnet|rap|cover letter|toast|complaint|invitation|business plan|lesson plan|workout plan|diet plan|shopping list|quiz|table|schedule|itinerary|contract] [about|on|for|to] [{t}|{p}|my {r}]
@@ -218,7 +239,7 @@ which [bus|train|flight|road|room|page|channel] {a} [goes|leaves|{r}] [to {c}|at
 = the [area|perimeter|volume] of a [circle|square|cube|room|box] with [radius|side|length] {a}
 ! solve {a}x [+|-] {b} = {c3}
 """
-FAMILIES = (WITH_NUMBERS, WITH_NUMBERS, WITH_NUMBERS, MATHS, TRANSLATION, KNOWLEDGE, KNOWLEDGE, KNOWLEDGE, WRITING, TEXT_WORK, TEXT_WORK, TRANSLATION, CODE, MATHS, MATHS, PERSONAL, PERSONAL)  # fmt: skip
+FAMILIES = (HISTORY, HOUSEHOLD, WITH_NUMBERS, WITH_NUMBERS, WITH_NUMBERS, MATHS, TRANSLATION, KNOWLEDGE, KNOWLEDGE, KNOWLEDGE, WRITING, TEXT_WORK, TEXT_WORK, TRANSLATION, CODE, MATHS, MATHS, PERSONAL, PERSONAL)  # fmt: skip
 
 
 def outside(rng: Random, split: str) -> Answer:
