@@ -219,16 +219,18 @@ def test_the_drivers_types_are_those_of_cuda_h():
 
 @pytest.fixture(scope="module")
 def compare(kernels):
-    """compare(words, seed) runs the program that compares whole passes on a card with the CPU's."""
-    standin.build("compare_cuda", "cuda_standin")
+    """compare(words, seed) runs the program that compares whole passes on a card with the CPU's; `kind` names
+    a sanitizer."""
 
-    def ask(words, seed):
+    def ask(words, seed, kind=""):
+        standin.build(f"compare_cuda{kind}", f"cuda_standin{kind}")
         return run(
-            BUILT / "compare_cuda",
+            BUILT / f"compare_cuda{kind}",
             words,
-            OSSNB_CUDA_DRIVER=str(BUILT / "libcuda_standin.so"),
+            OSSNB_CUDA_DRIVER=str(BUILT / f"libcuda_standin{kind}.so"),
             OSSNB_CUDA_KERNELS=str(kernels),
             OSSNB_STANDIN_SEED=str(seed),
+            ASAN_OPTIONS="detect_leaks=0",
         )
 
     return ask
@@ -241,6 +243,22 @@ PASSES = {"forward": 8, "form": 8, "choices": 24, "long": 2, "graphs": 1, "visit
 def test_passes_have_the_bits_of_the_cpu(compare, words):
     """Hidden states, routers, experts and logits of every layer, and the tokens that are chosen."""
     passes(compare(words, seed=1), PASSES[words])
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("_address", "forward mxfp4"),
+        ("_address", "long float32"),
+        ("_thread", "forward mxfp4 exact bf12"),
+        ("_thread", "forward mxfp4 fast"),
+        ("_thread", "long float32"),
+    ],
+)
+def test_the_engine_s_kernels_are_clean_under_a_sanitizer(compare, kind, words):
+    done = compare(words, 1, kind)
+    passes(done, 3 if words == "forward mxfp4" else 1)
+    assert "Sanitizer" not in done.stderr
 
 
 @pytest.mark.parametrize("seed", [0, 2])

@@ -155,7 +155,7 @@ __device__ __forceinline__ bool arrives_last(unsigned* arrived, unsigned n, unsi
   __syncthreads();
   if (threadIdx.x == 0) {
     *said = atomicAdd(arrived, 1u) + 1 == n;
-    if (*said) *arrived = 0;
+    if (*said) atomicExch(arrived, 0u);  // a plain store would race with what the others added
   }
   __syncthreads();
   __threadfence();
