@@ -47,7 +47,7 @@ struct QuantRow {
 struct RowTable {
   const std::int32_t* positions;    // [T]
   const std::int32_t* first_block;  // [T] where the blocks of the row's sequence begin
-  std::byte* const* blocks;         // one part of the blocks of all sequences, kBlockParts apart
+  std::byte* const* blocks;         // of all sequences, the layer's part of each
   const float *cos, *sin;           // [T, Dh / 2]
 };
 

@@ -20,7 +20,7 @@ class KvHead {
  public:
   __device__ __forceinline__ KvHead(const AttendArgs& a, int row, int head)
       : part_(a.kv.part),
-        blocks_(a.rows.blocks + kBlockParts * a.rows.first_block[row]),
+        blocks_(a.rows.blocks + a.rows.first_block[row]),
         at_(a.kv.at + 2 * head * a.kv.part.bytes()) {}
 
   // One block's.
@@ -28,7 +28,7 @@ class KvHead {
     const std::byte *keys, *values;
   };
   __device__ __forceinline__ Block block(int key) const {
-    const std::byte* keys = blocks_[kBlockParts * (key / kBlockTokens)] + at_;
+    const std::byte* keys = blocks_[key / kBlockTokens] + at_;
     return {keys, keys + part_.bytes()};
   }
   __device__ __forceinline__ float scale(const std::byte* part, int key) const {

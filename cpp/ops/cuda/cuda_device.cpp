@@ -37,8 +37,7 @@ class Graphs {
  public:
   // Whether the launches of this pass may be repeated, by a later one.
   void begin(const Pass& pass, bool may_repeat) {
-    constexpr int kMostRows = 8;
-    is_noting_ = may_repeat && pass.is_plain() && pass.all().n <= kMostRows;
+    is_noting_ = may_repeat && pass.is_alike();
     key_ = {pass.all().n, pass.all().attending.n_keys};
     calls_.clear();
   }

@@ -78,7 +78,7 @@ __device__ __forceinline__ void finish_tile(const DenseArgs& a, const DensePlace
     const KvPart& kv = a.kv.part;
     const int position = a.rows.positions[token], slot = position % kBlockTokens, d = row % head_dim;
     const bool is_key = part.end == End::key;
-    std::byte* block = a.rows.blocks[kBlockParts * (a.rows.first_block[token] + position / kBlockTokens)];
+    std::byte* block = a.rows.blocks[a.rows.first_block[token] + position / kBlockTokens];
     std::byte* to = block + a.kv.at + (2 * (row / head_dim) + !is_key) * kv.bytes();
     const float* head = y + i - d;
     keep(kv, to, is_key ? (slot / 16 * head_dim + d) * 16 + slot % 16 : slot * head_dim + d, y[i], head);

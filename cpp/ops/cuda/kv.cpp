@@ -126,24 +126,22 @@ std::size_t CudaKvStore::host_bytes(int n_new) const {
   return n_taken + n_more > n_places ? (n_taken + n_more - n_places) * part_bytes_ : 0;
 }
 
-std::vector<std::byte*> CudaKvStore::hold(const std::vector<Read>& reads) {
+std::array<std::vector<std::byte*>, kBlockParts> CudaKvStore::hold(const std::vector<Read>& reads) {
   const auto lock = open();
   ++pass_;
-  std::size_t n_blocks = 0;
   for (const Read& read : reads) {
-    n_blocks += read.blocks.size();
     for (const BlockId id : read.blocks.subspan(read.first_sliding)) blocks_[id].last_pass = pass_;
   }
-  std::vector<std::byte*> found;
-  found.reserve(kBlockParts * n_blocks);
+  std::array<std::vector<std::byte*>, kBlockParts> found;
   for (const Read& read : reads) {
     for (const BlockId id : read.blocks.subspan(read.first_sliding)) {
       if (blocks_[id].on_host) bring(blocks_[id]);
     }
     for (const BlockId id : read.blocks) {
-      for (const Place place : blocks_[id].places) {
-        found.push_back(place.is_there() ? reinterpret_cast<std::byte*>(slab(place).address() + at(place))
-                                         : nullptr);
+      for (int part = 0; part < kBlockParts; ++part) {
+        const Place place = blocks_[id].places[part];
+        found[part].push_back(
+            place.is_there() ? reinterpret_cast<std::byte*>(slab(place).address() + at(place)) : nullptr);
       }
     }
   }

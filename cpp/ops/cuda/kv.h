@@ -36,9 +36,9 @@ class CudaKvStore final : public KvStore {
     std::span<const BlockId> blocks;
     int first_sliding;
   };
-  // Brings to the card what a pass reads, and leaves it there until the next pass. Gives the addresses of all
-  // blocks, kBlockParts for each; that of a part with the host is null.
-  std::vector<std::byte*> hold(const std::vector<Read>& reads);
+  // Brings to the card what a pass reads, and leaves it there until the next pass. Gives the addresses of
+  // each part of all blocks; that of a part with the host is null.
+  std::array<std::vector<std::byte*>, kBlockParts> hold(const std::vector<Read>& reads);
 
  protected:
   void make_block(BlockId id) override;

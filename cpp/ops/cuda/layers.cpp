@@ -57,7 +57,7 @@ void Layers::begin(const Pass& pass) {
 void Layers::put_kv(int layer, RowTable* rows, KvPlace* kv) const {
   const CudaKvStore& store = cuda_.store;
   *rows = rows_->table;
-  rows->blocks += store.part_of(layer);
+  rows->blocks = pass_->blocks(store.part_of(layer));
   *kv = {store.layout().part, store.place_in_part(layer)};
 }
 

@@ -84,22 +84,24 @@ void Pass::begin(const Batch& batch) {
     first_block.push_back(static_cast<std::int32_t>(n_blocks));
     n_blocks += sequence->blocks().size();
   }
-  key_bytes_ = key_bytes_of(batch);
-  plan(T * (D * sizeof(bf16) + 2 * half * sizeof(float) + 64) + W * 64 +
-       kBlockParts * n_blocks * sizeof(std::byte*) + 32 * kAlignment);
-
   std::vector<std::int32_t> rows(T);
   std::iota(rows.begin(), rows.end(), 0);
+  all_ = {.n = T, .attending = attending_of(rows)};
+  wanted_ = {.n = W, .attending = attending_of(batch.wanted_rows)};
+  // Where a graph may repeat the pass, the places of addresses depend on the room for keys, not on the
+  // blocks.
+  const std::size_t n_addresses = is_alike() ? T * all_.attending.n_keys / kBlockTokens : n_blocks;
+  key_bytes_ = key_bytes_of(batch);
+  plan(T * (D * sizeof(bf16) + 2 * half * sizeof(float) + 64) + W * 64 +
+       kBlockParts * n_addresses * sizeof(std::byte*) + 32 * kAlignment);
+
   const auto put_rows = [&](PassRows& to, const std::vector<std::int32_t>& of) {
-    to.n = static_cast<int>(of.size());
-    to.table = {};
     std::int32_t *positions = reserve(of.size(), &to.table.positions),
                  *first = reserve(of.size(), &to.table.first_block);
     for (std::size_t i = 0; i < of.size(); ++i) {
       positions[i] = batch.positions[of[i]];
       first[i] = first_block[batch.sequence_of[of[i]]];
     }
-    to.attending = attending_of(of);
     put_attending(to.attending);
   };
   put_rows(all_, rows);
@@ -113,9 +115,10 @@ void Pass::begin(const Batch& batch) {
     std::copy_n(embed_tokens_ + batch.tokens[t] * D, D, embeddings + t * D);
   }
   // The blocks come last: without them the places depend on the numbers of rows alone.
-  std::byte** blocks = reserve(kBlockParts * n_blocks, &all_.table.blocks);
-  wanted_.table.blocks = all_.table.blocks;
-  std::ranges::copy(store_.hold(reads_of(batch)), blocks);
+  const auto addresses = store_.hold(reads_of(batch));
+  for (int part = 0; part < kBlockParts; ++part) {
+    std::ranges::copy(addresses[part], reserve(n_addresses, &blocks_[part]));
+  }
   there_.upload(0, here_.data(), used_);
 }
 

@@ -2,6 +2,7 @@
 // that one copy brings over.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -44,8 +45,13 @@ class Pass {
   const bf16* embeddings() const { return embeddings_; }            // on the card: [T, D] of the tokens
   // Bytes of the keys and values that all layers have to read.
   std::uint64_t key_bytes() const { return key_bytes_; }
-  // Whether each row goes by itself and is wanted, as when one token after the other is written.
-  bool is_plain() const { return all_.attending.runs.empty() && wanted_.n == all_.n; }
+  // Whether a pass of as many rows, with as much room for keys, puts its numbers into the same places: a few
+  // rows that go by themselves and are wanted, as when one token after the other is written.
+  bool is_alike() const {
+    constexpr int kMostRows = 8;
+    return all_.n <= kMostRows && all_.attending.runs.empty() && wanted_.n == all_.n;
+  }
+  std::byte* const* blocks(int part) const { return blocks_[part]; }  // on the card: a part's addresses
   const void* place() const { return reinterpret_cast<const void*>(there_.address()); }
 
  private:
@@ -66,6 +72,7 @@ class Pass {
   PassRows all_, wanted_;
   const std::int32_t* wanted_rows_ = nullptr;
   const bf16* embeddings_ = nullptr;
+  std::array<std::byte* const*, kBlockParts> blocks_{};
   std::uint64_t key_bytes_ = 0;
 
   PinnedArray<std::byte> here_;
