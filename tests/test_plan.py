@@ -65,6 +65,20 @@ def test_older_keys_of_sliding_layers_are_with_the_host_where_the_card_is_full()
             assert plan.needed(plan.tokens(has)) <= has
 
 
+def test_a_wider_window_has_more_of_its_keys_on_the_card():
+    wide = Plan(dataclasses.replace(SMALL, sliding_window=8_192), host_memory=1 << 40)
+    tokens = wide.tokens(16_000_000_000)
+    assert (
+        Plan(wide.config).tokens(16_000_000_000)
+        < tokens
+        < Plan(SMALL, host_memory=1 << 40).tokens(16_000_000_000)
+    )
+    places = wide.on_card(16_000_000_000) // (wide.block_bytes // 2)
+    assert tokens // 32 + (8_192 + 512) // 32 + 2 <= places, (
+        "a text of this length, and what a pass reads of it"
+    )
+
+
 def test_a_model_without_sliding_layers_has_nothing_to_move():
     config = dataclasses.replace(SMALL, layer_types=("full_attention",) * SMALL.num_hidden_layers)
     assert (

@@ -158,6 +158,7 @@ class CudaOps final : public Ops {
   void lm_head(float* logits) override {
     graphs_.run(cuda_.card, layers_);
     ended([&] {
+      cuda_.store.let_go_of_pass();
       n_head_bytes_ = head_.logits(layers_, poll_, logits);
       if (layers_.n_rows() == 0) cuda_.card->wait(poll_);
     });
@@ -166,6 +167,7 @@ class CudaOps final : public Ops {
   void choose(const std::vector<Chooser>& choosers, Choice* choices) override {
     graphs_.run(cuda_.card, layers_);
     ended([&] {
+      cuda_.store.let_go_of_pass();
       n_head_bytes_ = head_.choose(layers_, poll_, choosers, choices);
       if (layers_.n_rows() == 0) cuda_.card->wait(poll_);  // nobody wants a row: the head waits for nothing
     });
@@ -177,6 +179,7 @@ class CudaOps final : public Ops {
   }
   void begin_choose(const std::vector<Chooser>& choosers) override {
     graphs_.run(cuda_.card, layers_);
+    cuda_.store.let_go_of_pass();
     head_.begin(layers_, choosers);
   }
   void finish_choose(const std::vector<Chooser>& choosers, Choice* choices) override {

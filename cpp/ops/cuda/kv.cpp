@@ -59,8 +59,8 @@ bool CudaKvStore::can_grow() const {
 }
 
 void CudaKvStore::grow() {
+  free_.reserve((slabs_.size() + 1) * slab_places_);
   slabs_.emplace_back(card_, slab_places_ * part_bytes_);
-  free_.reserve(slabs_.size() * slab_places_);
   for (int i = slab_places_ - 1; i >= 0; --i) free_.push_back({static_cast<int>(slabs_.size()) - 1, i});
 }
 
@@ -98,8 +98,10 @@ CudaKvStore::Place CudaKvStore::take() {
   if (free_.empty() && can_grow()) {
     try {
       grow();
+      is_refused_ = false;
     } catch (const DeviceMemoryError&) {
-      if (!idle()) throw;
+      if (card_->info().is_integrated || !idle()) throw;
+      is_refused_ = true;
     }
   }
   if (free_.empty()) {
@@ -107,7 +109,8 @@ CudaKvStore::Place CudaKvStore::take() {
     if (!block) {
       throw DeviceMemoryError(card_->info().title() +
                                   " has no room for the keys and values that one pass reads; answer fewer at "
-                                  "a time (in_flight=), or allow more (kv_memory=, device_memory=)",
+                                  "a time (in_flight=), keep less (a smaller kv_memory=), or allow more "
+                                  "(device_memory=)",
                               part_bytes_, 0, most_bytes_);
     }
     move_out(*block);
@@ -119,9 +122,9 @@ CudaKvStore::Place CudaKvStore::take() {
 
 std::size_t CudaKvStore::host_bytes(int n_new) const {
   const auto lock = open();
-  if (most_bytes_ == 0) return 0;
-  const std::size_t n_places = most_bytes_ / (slab_places_ * part_bytes_) * slab_places_,
-                    n_taken = slabs_.size() * slab_places_ - free_.size(),
+  if (most_bytes_ == 0 && !is_refused_) return 0;
+  const std::size_t n_slabs = is_refused_ ? slabs_.size() : most_bytes_ / (slab_places_ * part_bytes_),
+                    n_places = n_slabs * slab_places_, n_taken = slabs_.size() * slab_places_ - free_.size(),
                     n_more = n_new * static_cast<std::size_t>(has_part_[kWide] + has_part_[kSliding]);
   return n_taken + n_more > n_places ? (n_taken + n_more - n_places) * part_bytes_ : 0;
 }
@@ -146,6 +149,11 @@ std::array<std::vector<std::byte*>, kBlockParts> CudaKvStore::hold(const std::ve
     }
   }
   return found;
+}
+
+void CudaKvStore::let_go_of_pass() {
+  const auto lock = open();
+  ++pass_;
 }
 
 // ---- blocks -----------------------------------------------------------------------------------------------

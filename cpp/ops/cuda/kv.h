@@ -36,9 +36,11 @@ class CudaKvStore final : public KvStore {
     std::span<const BlockId> blocks;
     int first_sliding;
   };
-  // Brings to the card what a pass reads, and leaves it there until the next pass. Gives the addresses of
+  // Brings to the card what a pass reads, and leaves it there. Gives the addresses of
   // each part of all blocks; that of a part with the host is null.
   std::array<std::vector<std::byte*>, kBlockParts> hold(const std::vector<Read>& reads);
+  // All of that pass is on the stream. What it reads may move, since that comes after it.
+  void let_go_of_pass();
 
  protected:
   void make_block(BlockId id) override;
@@ -85,7 +87,8 @@ class CudaKvStore final : public KvStore {
   std::array<bool, kBlockParts> has_part_{};
   std::size_t layer_bytes_, part_bytes_ = 0;  // of the larger part: all places are alike
   int slab_places_;
-  std::uint64_t pass_ = 1;  // the latest; what it reads stays on the card
+  bool is_refused_ = false;  // the card had no memory for the last slab
+  std::uint64_t pass_ = 1;   // while it is put on the stream, what it reads stays
   std::vector<DeviceMemory> slabs_;
   std::vector<Block> blocks_;  // of each id
   std::vector<Place> free_;

@@ -18,7 +18,8 @@ LEAST_TOKENS = 512  # with less context nothing can be asked
 
 _ARRAY, _PAGE = 256, 2 << 20  # bytes: arrays of weights begin at multiples, and memory is given in multiples
 _SLAB = 64 << 20  # bytes of keys and values that the engine asks for at a time
-# Blocks whose keys of sliding layers are on the card: those that one pass reads, of some thirty sequences.
+# Blocks whose keys of sliding layers are on the card: those that one pass reads, of some forty sequences with
+# a window of 128, and of two with any window.
 _AT_HAND = 256
 _SCORES = 32 << 20  # numbers: scores of attention that are worked at together
 _PIECE = 256  # keys
@@ -75,7 +76,7 @@ class Plan:
         if self._n_parts == 1:
             return places * self.block_bytes
         with_host = (places + self.host_memory // self._part) // 2
-        return min(max(places - _AT_HAND, places // 2), with_host) * self.block_bytes
+        return min(max(places - self._at_hand, places // 2), with_host) * self.block_bytes
 
     def on_card(self, available: int) -> int:
         """Bytes of memory that keys and values take of `available` ones at most."""
@@ -145,6 +146,12 @@ class Plan:
         return max(kinds.count(kind) for kind in kinds) * self._layer_block
 
     @property
+    def _at_hand(self) -> int:
+        """Count the blocks whose keys of sliding layers are on the card at least."""
+        n_read = -(-(self.config.sliding_window + ROWS) // BLOCK_TOKENS) + 3  # of one sequence, by one pass
+        return max(_AT_HAND, 2 * n_read)
+
+    @property
     def _slab(self) -> tuple[int, int]:
         """The places, and the bytes, that the engine asks for at a time."""
         places = max(1, _SLAB // self._part)
@@ -160,7 +167,7 @@ class Plan:
         blocks = -(-tokens // BLOCK_TOKENS) + 1
         if self._n_parts == 1:
             return blocks
-        return max(blocks + min(blocks, _AT_HAND), 2 * blocks - self.host_memory // self._part)
+        return max(blocks + min(blocks, self._at_hand), 2 * blocks - self.host_memory // self._part)
 
     # ---- array by array ------------------------------------------------------------------------------------
 
