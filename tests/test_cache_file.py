@@ -286,9 +286,11 @@ def test_what_is_no_such_file_is_refused(model, folder, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CheckpointError, match="no plain file"):
         model.load_cache(tmp_path / "pipe")
-    for path in (3, "", None):
+    for path in (3, None):
         with pytest.raises(ValueError, match="must be a path"):
             model.load_cache(path)
+    with pytest.raises(ValueError, match="must not be empty"):
+        model.load_cache("")
     with pytest.raises(ValueError, match="without cache="):
         model.save_cache()
     with pytest.raises(FileNotFoundError):

@@ -154,7 +154,7 @@ class Chat:
         """Say something and stream the reply; the history grows when the stream ends.
 
         >>> for event in chat.stream("What is 2 + 2?", effort="low", seed=7): print(event.text, end="")
-        2 + 2 = 4.
+        The answer is 4.
 
         Otherwise it does what `say` does. A chat has one open stream at a time: until it has ended, was
         closed or let go of, another turn raises Busy.
