@@ -114,5 +114,5 @@ def test_a_folder_is_no_page(reply, tmp_path):
     view = reply.inspect()
     with pytest.raises(OSError, match="no plain file"):
         view.to_html(tmp_path)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="the page must be a path"):
         view.to_html(None)
