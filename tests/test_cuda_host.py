@@ -249,10 +249,9 @@ def test_passes_have_the_bits_of_the_cpu(compare, words):
     ("kind", "words"),
     [
         ("_address", "forward mxfp4"),
-        ("_address", "long float32"),
+        ("_address", "pieces"),
         ("_thread", "forward mxfp4 exact bf12"),
         ("_thread", "forward mxfp4 fast"),
-        ("_thread", "long float32"),
     ],
 )
 def test_the_engine_s_kernels_are_clean_under_a_sanitizer(compare, kind, words):

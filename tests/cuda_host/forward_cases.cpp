@@ -271,12 +271,12 @@ void compare_form(const Form& form, Precision precision) {
 }
 
 // A context of several pieces, and windows that begin and end at their edges.
-void compare_long(KvFormat kv) {
+void compare_long(KvFormat kv, const std::vector<int>& chunks) {
   Setup setup = {.kv = kv};
   setup.config.num_hidden_layers = 2;
   setup.config.layer_is_sliding = {true, false};
   setup.config.sliding_window = 130;
-  compare_chunks(setup, {250, 1, 1, 4, 1, 1, 130, 120, 1, 2, 30, 1, 7, 20});
+  compare_chunks(setup, chunks);
 }
 
 }  // namespace
@@ -327,8 +327,10 @@ void add_forward_cases(Cases& cases) {
     cases.push_back({std::string("form exact ") + form.name, [=] { compare_form(form, Precision::exact); }});
     cases.push_back({std::string("form fast ") + form.name, [=] { compare_form(form, Precision::fast); }});
   }
-  cases.push_back({"long float32", [] { compare_long(KvFormat::float32); }});
-  cases.push_back({"long int8", [] { compare_long(KvFormat::int8); }});
+  const std::vector<int> many = {250, 1, 1, 4, 1, 1, 130, 120, 1, 2, 30, 1, 7, 20}, few = {256, 1, 1};
+  cases.push_back({"long float32", [=] { compare_long(KvFormat::float32, many); }});
+  cases.push_back({"long int8", [=] { compare_long(KvFormat::int8, many); }});
+  cases.push_back({"pieces", [=] { compare_long(KvFormat::float32, few); }});  // for the sanitizers
 }
 
 }  // namespace ossnb::cuda::testing
